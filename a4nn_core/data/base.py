@@ -1,0 +1,202 @@
+"""The interface of image data: what a source must give and what a search gets."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from a4nn_core.component import Component, Registry
+from a4nn_core.errors import BadInput
+
+TransformName = Literal["none", "standardise", "log1p-standardise"]
+
+
+@dataclass(frozen=True)
+class Split:
+    """One part of a data set.
+
+    Attributes:
+        images: shape (count, channels, height, width); integers stay the integers they came as.
+        labels: shape (count,), int64, indices into the data set's classes.
+    """
+
+    images: NDArray[Any]
+    labels: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class InputTransform:
+    """What a network sees of a stored image: ``(log1p?(x) - mean) / std``, a channel at a time."""
+
+    log1p: bool
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    @classmethod
+    def fit(cls, name: TransformName, images: NDArray[Any]) -> InputTransform:
+        """The transform of that name, its mean and deviation measured on training images.
+
+        Args:
+            name: ``none`` leaves the stored numbers, ``standardise`` gives every channel mean 0 and deviation
+                1, ``log1p-standardise`` takes log(1 + x) first, which suits photon counts.
+            images: training images, shape (count, channels, height, width).
+        """
+        channels = images.shape[1]
+        if name == "none":
+            return cls(False, (0.0,) * channels, (1.0,) * channels)
+        log1p = name == "log1p-standardise"
+        mean, std = [], []
+        for channel in range(channels):
+            # one channel in blocks, so that integers never all stand in memory as floats
+            count, total, square = 0, 0.0, 0.0
+            for start in range(0, len(images), 4096):
+                block = images[start : start + 4096, channel].astype(np.float64)
+                block = np.log1p(block) if log1p else block
+                count += block.size
+                total += float(block.sum())
+                square += float(np.square(block).sum())
+            mean.append(total / count)
+            std.append(max(square / count - mean[-1] ** 2, 0.0) ** 0.5 or 1.0)
+        return cls(log1p, tuple(mean), tuple(std))
+
+
+@dataclass(frozen=True)
+class ImageData:
+    """A data set, loaded.
+
+    Attributes:
+        name: of the source.
+        classes: names, in the order of the labels.
+        train: what networks learn from.
+        validation: what networks are selected by.
+        test: never used for selection; reported.
+        transform: what networks see of the stored numbers.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    train: Split
+    validation: Split
+    test: Split
+    transform: InputTransform
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(channels, height, width) of an image."""
+        channels, height, width = self.train.images.shape[1:]
+        return int(channels), int(height), int(width)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 (hexadecimal) of the classes and of every image and label of the three parts."""
+        digest = hashlib.sha256(repr(self.classes).encode())
+        for part in (self.train, self.validation, self.test):
+            digest.update(f"{part.images.dtype.str}{part.images.shape}".encode())
+            digest.update(np.ascontiguousarray(part.images).data)
+            digest.update(np.ascontiguousarray(part.labels).data)
+        return digest.hexdigest()
+
+
+class DataSource(Component):
+    """Where images come from. To add one, subclass it and name the class in the entry point group
+    ``a4nn.data``."""
+
+    @abstractmethod
+    def load(self) -> ImageData:
+        """The data set; the same settings always give the same one.
+
+        Raises:
+            BadInput: what is there cannot be used; the message names the file or value.
+        """
+
+
+def split_parts(
+    name: str,
+    images: NDArray[Any],
+    labels: NDArray[np.int64],
+    classes: tuple[str, ...],
+    *,
+    validation: float,
+    test: float,
+    seed: int,
+    transform: TransformName,
+) -> ImageData:
+    """Shuffle once by seed and cut into three parts, each with the classes in the same proportions.
+
+    Args:
+        name: of the data set.
+        images: shape (count, channels, height, width).
+        labels: shape (count,).
+        classes: names in the order of the labels.
+        validation, test: shares of the images, between 0 and 1.
+        seed: of the shuffle.
+        transform: name of the input transform, fitted on the training part.
+
+    Raises:
+        BadInput: fewer than two classes, or a class too small to be in all three parts.
+    """
+    check_classes(name, labels, classes)
+    rng = np.random.default_rng(seed)
+    chosen: dict[str, list[NDArray[np.int64]]] = {"train": [], "validation": [], "test": []}
+    for label, title in enumerate(classes):
+        members = rng.permutation(np.flatnonzero(labels == label))
+        n_validation, n_test = (max(1, round(share * len(members))) for share in (validation, test))
+        if len(members) <= n_validation + n_test:
+            raise BadInput(
+                f"data set {name}: class {title!r} has {len(members)} images, "
+                "too few for training, validation and test"
+            )
+        chosen["validation"].append(members[:n_validation])
+        chosen["test"].append(members[n_validation : n_validation + n_test])
+        chosen["train"].append(members[n_validation + n_test :])
+    parts = {}
+    for part, lists in chosen.items():
+        order = rng.permutation(np.concatenate(lists))
+        parts[part] = Split(images[order], labels[order].astype(np.int64))
+    return ImageData(
+        name=name,
+        classes=classes,
+        transform=InputTransform.fit(transform, parts["train"].images),
+        **parts,
+    )
+
+
+def check_classes(name: str, labels: NDArray[np.int64], classes: tuple[str, ...]) -> None:
+    """Raise BadInput unless there are at least two classes and each has an image."""
+    if len(classes) < 2:
+        raise BadInput(f"data set {name} has one class only ({', '.join(classes) or 'none'}); two are needed")
+    for label, title in enumerate(classes):
+        if not np.any(labels == label):
+            raise BadInput(f"data set {name}: class {title!r} has no image")
+
+
+def cache_folder() -> Path:
+    """Where data sets keep what is costly to make: ``A4NN_CACHE``, else ``a4nn`` in the user's cache."""
+    import os
+
+    if "A4NN_CACHE" in os.environ:
+        return Path(os.environ["A4NN_CACHE"])
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "a4nn"
+
+
+DATA_SOURCES: Registry[DataSource] = Registry(
+    "data set",
+    "a4nn.data",
+    {
+        "digits": "a4nn_core.data.packaged:Digits",
+        "mnist5k": "a4nn_core.data.packaged:Mnist5k",
+        "folder": "a4nn_core.data.files:ImageFolder",
+        "npz": "a4nn_core.data.files:NpzFile",
+        "xfel": "a4nn_core.data.xfel.source:Xfel",
+    },
+)

@@ -1,0 +1,116 @@
+"""The interface of a termination rule: a curve and its context in, a verdict out. No rule sees a clock."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from a4nn_core.component import Component, Registry
+
+Action = Literal["continue", "pause", "stop"]
+
+
+@dataclass(frozen=True)
+class FrontSnapshot:
+    """The Pareto front as it was when a segment was submitted.
+
+    Attributes:
+        version: how many generations it holds; 0 is before the first.
+        points: one mapping of metric name to value a member.
+    """
+
+    version: int = 0
+    points: tuple[Mapping[str, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a rule may know beside the curve.
+
+    Attributes:
+        horizon: the last epoch of the budget, counted from 1.
+        metric: name of the monitored metric.
+        bounds: the least and greatest value the metric can take, None where open.
+        fixed: metric values known before training, such as ``{"flops": 7.1e8}``.
+        front: the front snapshot that verdicts are judged against.
+    """
+
+    horizon: int
+    metric: str = "accuracy_percent"
+    bounds: tuple[float | None, float | None] = (0.0, 100.0)
+    fixed: Mapping[str, float] = field(default_factory=dict)
+    front: FrontSnapshot = field(default_factory=FrontSnapshot)
+
+
+@dataclass(frozen=True)
+class FitRecord:
+    """One fit of a parametric function after one epoch: a row of the table ``predictions``.
+
+    Attributes:
+        function: name of the parametric function.
+        expression: its expression as text.
+        parameters: fitted values by name; empty if the fit failed.
+        predicted: value at the horizon; None if there is none.
+        low, high: interval of the prediction, None where the rule gives none.
+        residual: root mean square residual in the metric's unit; None if the fit failed.
+        status: the fitter's word for how it ended.
+        microseconds: what the fit cost.
+    """
+
+    function: str
+    expression: str
+    parameters: Mapping[str, float]
+    predicted: float | None
+    low: float | None
+    high: float | None
+    residual: float | None
+    status: str
+    microseconds: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a rule says after an epoch.
+
+    Attributes:
+        action: go on, pause (keep the checkpoint, may be revived) or stop.
+        reason: one word or two for the action, such as ``converged``.
+        predicted: the rule's prediction of the monitored metric at the horizon, None if it has none.
+        interval: low and high of the prediction, None if the rule gives none.
+        evidence: the numbers the verdict rests on, JSON-serialisable.
+        fits: the fits made for this verdict.
+    """
+
+    action: Action
+    reason: str = ""
+    predicted: float | None = None
+    interval: tuple[float, float] | None = None
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    fits: tuple[FitRecord, ...] = ()
+
+
+class TerminationRule(Component):
+    """When to stop training a network. A rule keeps no state: the curve is all it judges by, so that every
+    verdict can be recomputed from the records. To add one, subclass it and name the class in the entry
+    point group ``a4nn.termination``."""
+
+    @abstractmethod
+    def judge(self, curve: Sequence[float], context: Context) -> Verdict:
+        """The verdict after the last epoch of the curve.
+
+        Args:
+            curve: the monitored metric, one value an epoch, from epoch 1.
+            context: see Context.
+        """
+
+
+RULES: Registry[TerminationRule] = Registry(
+    "termination rule",
+    "a4nn.termination",
+    {
+        "none": "a4nn_core.termination.never:Never",
+        "penguin": "a4nn_core.termination.penguin:Penguin",
+    },
+)
