@@ -1,0 +1,144 @@
+"""The macro search space of NSGA-Net (Lu et al., GECCO 2019), as the published A4NN runs used it.
+
+A genome has one list of bits a phase. With K nodes a phase they are, in order: node 2 <- 1; node 3 <- 1, 2;
+... node K <- 1 ... K-1; and last a skip bit, phase input -> phase output. A phase is a small graph of
+3x3 convolutions at constant channels; between phases the image is halved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from a4nn_core.errors import BadInput
+from a4nn_core.spaces.architecture import Architecture, Graph, Layer, Shape
+from a4nn_core.spaces.base import Genes, Genome, SearchSpace
+
+PHASE_INPUT = 0
+
+
+class Macro(SearchSpace):
+    """Phases of densely or sparsely connected convolution nodes, one after another."""
+
+    name: Literal["macro"] = "macro"
+    phases: int = Field(default=3, ge=1, le=8)
+    """how many phases"""
+    nodes: int = Field(default=4, ge=2, le=10)
+    """how many nodes a phase has at most"""
+    channels: int = Field(default=24, ge=1)
+    """channels of the first phase; every later one has twice as many"""
+
+    @property
+    def bits(self) -> int:
+        """Bits of one phase: all pairs of nodes, and the skip bit."""
+        return self.nodes * (self.nodes - 1) // 2 + 1
+
+    @property
+    def upper(self) -> Genes:
+        return np.ones(self.phases * self.bits, dtype=np.int64)
+
+    def genome(self, genes: Sequence[int] | Genes) -> Genome:
+        flat = [int(gene) for gene in genes]
+        return [flat[start : start + self.bits] for start in range(0, len(flat), self.bits)]
+
+    def genes(self, genome: Genome) -> Genes:
+        if not isinstance(genome, list | tuple) or len(genome) != self.phases:
+            found = len(genome) if isinstance(genome, list | tuple) else "no list of"
+            raise BadInput(f"genome {genome!r} has {found} phases; space macro has {self.phases}")
+        for number, phase in enumerate(genome, start=1):
+            if not isinstance(phase, list | tuple) or len(phase) != self.bits:
+                found = len(phase) if isinstance(phase, list | tuple) else "no list of"
+                raise BadInput(
+                    f"genome phase {number} {phase!r} has {found} bits; "
+                    f"{self.bits} are needed for {self.nodes} nodes"
+                )
+            for bit in phase:
+                if isinstance(bit, bool) or bit not in (0, 1):
+                    raise BadInput(f"genome phase {number} has {bit!r} where a bit, 0 or 1, is needed")
+        return np.array([bit for phase in genome for bit in phase], dtype=np.int64)
+
+    def decode(self, genome: Genome, input_shape: Shape, classes: int) -> Architecture:
+        if classes < 2:
+            raise BadInput(f"a classifier needs two classes or more, not {classes}")
+        self.genes(genome)
+        graph = Graph(input_shape)
+        at, have = 0, input_shape[0]
+        # a phase without connections is left out, and the channels are dealt to those that remain in order
+        active = [(number, bits) for number, bits in enumerate(genome) if any(bits[:-1])]
+        for place, (number, bits) in enumerate(active):
+            if place > 0:
+                at = graph.add(Layer("max_pool", have, kernel=2, stride=2, phase=number, label="pool"), at)
+            want = self.channels * 2**place
+            if want != have:
+                # as published: the very first widening is a 3x3 convolution without padding, later ones 1x1
+                kernel = 3 if place == 0 else 1
+                at = graph.add(Layer("conv", want, kernel=kernel, phase=number, label="widen"), at)
+                have = want
+            at = self._phase(graph, number, bits, at, have)
+        at = graph.add(Layer("global_average_pool", have, label="average"), at)
+        graph.add(Layer("linear", classes, bias=True, label="classify"), at)
+        architecture = graph.done()
+        smallest = min(min(cost.shape) for cost in architecture.costs)
+        if smallest < 1:
+            raise BadInput(
+                f"images of {input_shape[1]} x {input_shape[2]} pixels are too small for {len(active)} phases"
+            )
+        return architecture
+
+    def _phase(self, graph: Graph, number: int, bits: Sequence[int], entry: int, channels: int) -> int:
+        """Add one active phase after layer ``entry``; gives the index of its last layer."""
+        sources = phase_sources(bits, self.nodes)
+        made = {PHASE_INPUT: entry}
+        for node in range(1, self.nodes + 1):
+            if node not in sources:
+                continue
+            title = f"node {node}"
+            at = _merge(graph, [made[source] for source in sources[node]], channels, number, title)
+            at = graph.add(
+                Layer("conv", channels, kernel=3, padding=1, phase=number, label=f"{title} conv"), at
+            )
+            at = graph.add(Layer("batch_norm", channels, phase=number, label=f"{title} norm"), at)
+            made[node] = graph.add(Layer("relu", channels, phase=number, label=f"{title} relu"), at)
+        output = [made[source] for source in sources[self.nodes + 1]]
+        at = _merge(graph, output, channels, number, "output")
+        at = graph.add(Layer("batch_norm", channels, phase=number, label="output norm"), at)
+        return graph.add(Layer("relu", channels, phase=number, label="output relu"), at)
+
+
+def phase_sources(bits: Sequence[int], nodes: int) -> dict[int, list[int]]:
+    """Which nodes feed which, after repair (NSGA-Net, macro_models.py, build_dependency_graph).
+
+    Args:
+        bits: of one phase, the skip bit last.
+        nodes: K, the nodes a phase can have.
+
+    Returns:
+        for every node that is built (1..K) and for the phase output (K+1) the nodes that feed it; 0 is the
+        phase input. A node with outputs but no inputs gets the phase input, one with inputs but no outputs
+        feeds the phase output, one with neither is not in the result.
+    """
+    sources: dict[int, list[int]] = {node: [] for node in range(1, nodes + 2)}
+    bit = iter(bits)
+    for node in range(2, nodes + 1):
+        sources[node] = [source for source in range(1, node) if next(bit)]
+    if bits[-1]:
+        sources[nodes + 1].append(PHASE_INPUT)
+    feeds = {source for node in range(1, nodes + 1) for source in sources[node]}
+    for node in range(1, nodes + 1):
+        if node in feeds and not sources[node]:
+            sources[node].append(PHASE_INPUT)
+        elif sources[node] and node not in feeds:
+            sources[nodes + 1].append(node)
+    return {node: found for node, found in sources.items() if found}
+
+
+def _merge(graph: Graph, sources: list[int], channels: int, phase: int, title: str) -> int:
+    """One input passes as it is; several are concatenated and brought back to ``channels`` by a 1x1
+    convolution (the residual decoder)."""
+    if len(sources) == 1:
+        return sources[0]
+    at = graph.add(Layer("concat", channels * len(sources), phase=phase, label=f"{title} concat"), sources)
+    return graph.add(Layer("conv", channels, phase=phase, label=f"{title} merge"), at)
