@@ -1,0 +1,196 @@
+"""NSGA-Net (Lu et al., GECCO 2019): NSGA-II over genomes, as the published A4NN runs configured it.
+
+The operators and the survival are pymoo's. What is ours is that every random number of a candidate comes
+from (seed, generation, position), so that a search can be replayed from its event log, and that a network
+that failed is infeasible.
+"""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from a4nn_core.search.base import Candidate, Outcome, SearchSettings, Strategy
+from a4nn_core.spaces.base import Genes, SearchSpace
+
+MATING_RETRIES = 100
+
+
+class NSGANet(SearchSettings):
+    """Generations of a population, improved by crossover and mutation, selected by rank and crowding."""
+
+    name: Literal["nsga-net"] = "nsga-net"
+    population: int = Field(default=10, ge=2)
+    """networks in the first generation, and networks that survive each one"""
+    offspring: int = Field(default=10, ge=1)
+    """networks in every later generation"""
+    crossover_probability: float = Field(default=1.0, ge=0, le=1)
+    """how often two parents are crossed rather than copied"""
+    mutation_eta: float = Field(default=3.0, gt=0)
+    """distribution index of polynomial mutation; higher stays closer to the parent"""
+    mutation_probability: float | None = Field(default=None, ge=0, le=1)
+    """chance of mutating each gene; by default one gene of each genome on average"""
+
+    def start(self, space: SearchSpace, seed: int) -> Strategy:
+        return _Search(self, space, seed)
+
+
+class _Search(Strategy):
+    def __init__(self, settings: NSGANet, space: SearchSpace, seed: int) -> None:
+        from pymoo.core.population import Population
+        from pymoo.core.problem import Problem
+        from pymoo.operators.survival.rank_and_crowding import RankAndCrowding
+
+        self.settings = settings
+        self.space = space
+        self.seed = seed
+        self.asked: dict[int, Candidate] = {}
+        self.outcomes: dict[int, Outcome] = {}
+        self.members = Population()
+        self.current: list[tuple[Candidate, Genes]] = []
+        self._generation = 0
+        upper = space.upper
+        # one inequality constraint: a failed network violates it
+        self.problem = Problem(
+            n_var=len(upper),
+            n_obj=len(settings.objectives),
+            n_ieq_constr=1,
+            xl=np.zeros_like(upper),
+            xu=upper,
+        )
+        self.survival = RankAndCrowding()
+
+    @property
+    def generation(self) -> int:
+        return self._generation
+
+    @property
+    def finished(self) -> bool:
+        return len(self.outcomes) >= self.settings.networks
+
+    def _size(self) -> int:
+        """Networks of the current generation; the last one may be cut by the budget."""
+        size = self.settings.population if self._generation == 0 else self.settings.offspring
+        before = len(self.asked) - len(self.current)
+        return min(size, self.settings.networks - before)
+
+    def ask(self, count: int) -> list[Candidate]:
+        new: list[Candidate] = []
+        while len(new) < count and len(self.current) < self._size():
+            position = len(self.current)
+            genes, parents, operator = (
+                self._sample(position) if self._generation == 0 else self._mate(position)
+            )
+            candidate = Candidate(
+                number=len(self.asked),
+                genome=self.space.genome(genes),
+                parents=parents,
+                operator=operator,
+                generation=self._generation,
+                position=position,
+            )
+            self.asked[candidate.number] = candidate
+            self.current.append((candidate, genes))
+            new.append(candidate)
+        return new
+
+    def tell(self, outcome: Outcome) -> None:
+        if outcome.number not in self.asked:
+            raise ValueError(f"network {outcome.number} was never asked for")
+        if outcome.number in self.outcomes:
+            raise ValueError(f"network {outcome.number} was told before")
+        self.outcomes[outcome.number] = outcome
+        told = all(candidate.number in self.outcomes for candidate, _ in self.current)
+        if told and len(self.current) == self._size():
+            self._survive()
+
+    def _survive(self) -> None:
+        from pymoo.core.population import Population
+
+        # members are merged by position, not in the order in which their training happened to end
+        newcomers = [self._individual(candidate, genes) for candidate, genes in self.current]
+        merged = Population.merge(self.members, Population.create(*newcomers))
+        self.members = self.survival.do(
+            self.problem,
+            merged,
+            n_survive=self.settings.population,
+            random_state=self._rng(self._generation, 0, 0, _SURVIVAL),
+        )
+        self._generation += 1
+        self.current = []
+
+    def _individual(self, candidate: Candidate, genes: Genes) -> Any:
+        from pymoo.core.individual import Individual
+
+        outcome = self.outcomes[candidate.number]
+        values = [
+            outcome.fitness[metric] * (1.0 if direction == "minimise" else -1.0)
+            for metric, direction in self.settings.objectives.items()
+            if outcome.fitness is not None
+        ]
+        # NaN would survive every comparison, so a diverged network counts as failed
+        failed = not values or not np.all(np.isfinite(values))
+        individual = Individual(X=genes)
+        individual.set("number", candidate.number)
+        individual.set("F", np.full(len(self.settings.objectives), 1e300) if failed else np.array(values))
+        individual.set("G", np.array([1.0 if failed else 0.0]))
+        individual.set("H", np.array([]))
+        individual.evaluated = {"F", "G", "H"}
+        return individual
+
+    def _rng(self, generation: int, position: int, attempt: int, purpose: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, generation, position, attempt, purpose])
+
+    def _sample(self, position: int) -> tuple[Genes, tuple[int, ...], str]:
+        """A random genome that is not yet in this generation, if one can be found."""
+        for attempt in range(MATING_RETRIES):
+            rng = self._rng(self._generation, position, attempt, _SAMPLING)
+            genes: Genes = rng.integers(0, self.space.upper + 1)
+            if self._new(genes):
+                break
+        return genes, (), "sampling"
+
+    def _mate(self, position: int) -> tuple[Genes, tuple[int, ...], str]:
+        """One child. As in the original, a mating gives two: neighbours in a generation share theirs."""
+        from pymoo.algorithms.moo.nsga2 import binary_tournament
+        from pymoo.core.problem import Problem
+        from pymoo.operators.crossover.pntx import TwoPointCrossover
+        from pymoo.operators.mutation.pm import PM
+        from pymoo.operators.selection.tournament import TournamentSelection
+
+        # as in the original, integers mutate on a range half a unit wider, so that rounding is fair to
+        # the outermost values (pymoo 0.3, polynomial_mutation.py)
+        wider = Problem(n_var=self.problem.n_var, n_obj=1, xl=-0.5, xu=self.space.upper + 0.5 - 1e-9)
+        for attempt in range(MATING_RETRIES):
+            mating = self._rng(self._generation, position // 2, attempt, _MATING)
+            rule = SimpleNamespace(tournament_type="comp_by_dom_and_crowding", random_state=mating)
+            chosen = TournamentSelection(func_comp=binary_tournament).do(
+                self.problem, self.members, 1, 2, to_pop=False, algorithm=rule, random_state=mating
+            )[0]
+            children = TwoPointCrossover(prob=self.settings.crossover_probability).do(
+                self.problem, self.members, parents=[chosen], random_state=mating
+            )
+            child = children[[position % 2]]
+            PM(prob=1.0, eta=self.settings.mutation_eta, prob_var=self.settings.mutation_probability).do(
+                wider, child, random_state=self._rng(self._generation, position, attempt, _MUTATION)
+            )
+            genes: Genes = np.rint(child[0].X).astype(np.int64)
+            parents = tuple(sorted({int(self.members[i].get("number")) for i in chosen}))
+            if self._new(genes):
+                return genes, parents, "two-point crossover + polynomial mutation"
+        # nothing new within reach: a random genome keeps the generation full
+        genes, _, operator = self._sample(position)
+        return genes, (), operator
+
+    def _new(self, genes: Genes) -> bool:
+        """As in the original: not among the survivors, nor in this generation so far. A genome that died
+        out may return; that its architecture is known already is the loop's business."""
+        known = [member.X for member in self.members] + [other for _, other in self.current]
+        return not any(np.array_equal(genes, other) for other in known)
+
+
+# what a random stream is for, so that no two draw the same numbers
+_SAMPLING, _MATING, _MUTATION, _SURVIVAL = range(4)
