@@ -1,0 +1,53 @@
+"""The data commons: every network's life, written so that no crash loses or doubles it, read with SQL.
+
+Names are resolved on first use: training workers import the journal alone, without Arrow or DuckDB.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from a4nn_core.commons.events import EventLog as EventLog
+    from a4nn_core.commons.events import read_events as read_events
+    from a4nn_core.commons.journal import Journal as Journal
+    from a4nn_core.commons.journal import read_journal as read_journal
+    from a4nn_core.commons.layout import LAYOUT_VERSION as LAYOUT_VERSION
+    from a4nn_core.commons.layout import RunFolder as RunFolder
+    from a4nn_core.commons.layout import network_id as network_id
+    from a4nn_core.commons.reader import Commons as Commons
+    from a4nn_core.commons.rows import prediction_rows as prediction_rows
+    from a4nn_core.commons.writer import RunWriter as RunWriter
+
+_WHERE = {
+    "Commons": "reader",
+    "EventLog": "events",
+    "Journal": "journal",
+    "LAYOUT_VERSION": "layout",
+    "RunFolder": "layout",
+    "RunWriter": "writer",
+    "network_id": "layout",
+    "prediction_rows": "rows",
+    "read_events": "events",
+    "read_journal": "journal",
+}
+
+__all__ = [
+    "LAYOUT_VERSION",
+    "Commons",
+    "EventLog",
+    "Journal",
+    "RunFolder",
+    "RunWriter",
+    "network_id",
+    "prediction_rows",
+    "read_events",
+    "read_journal",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)

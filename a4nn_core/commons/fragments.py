@@ -1,0 +1,79 @@
+"""Parquet files of a commons: written whole with checksums, read with the damage named."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from a4nn_core.commons.layout import Damaged, make_folder, whole_file
+from a4nn_core.commons.schema import Table
+
+
+def write_fragment(path: Path, data: pa.Table, notes: Mapping[str, str] | None = None) -> None:
+    """Write one Parquet file, zstd-compressed, with a checksum on every page.
+
+    Args:
+        path: of the file; its folder is created if missing.
+        data: what it holds.
+        notes: kept in the file's metadata.
+
+    Raises:
+        BadInput: the disk is full or the folder cannot be written; nothing half-written stays.
+    """
+    make_folder(path.parent)
+    if notes:
+        data = data.replace_schema_metadata({**(data.schema.metadata or {}), **notes})
+    with whole_file(path) as temporary:
+        pq.write_table(data, temporary, compression="zstd", write_page_checksum=True)
+
+
+def read_fragment(path: Path, table: Table) -> pa.Table:
+    """The rows of one Parquet file with the columns of the table as they are now.
+
+    Columns that an older version of the table did not have are null.
+
+    Raises:
+        Damaged: the file is truncated, a page does not match its checksum, or a column has another type.
+    """
+    try:
+        found = pq.ParquetFile(path, page_checksum_verification=True).read()
+        columns = [
+            found.column(field.name).cast(field.type)
+            if field.name in found.column_names
+            else pa.nulls(found.num_rows, field.type)
+            for field in table.schema
+        ]
+    except (OSError, pa.ArrowException) as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        raise Damaged(f"{path} is damaged: {' '.join(str(error).split())}") from None
+    return pa.table(columns, schema=table.schema)
+
+
+def fragment_numbers(folder: Path) -> dict[int, Path]:
+    """The network fragments in a table's folder, by number of the network."""
+    if not folder.is_dir():
+        return {}
+    return {
+        int(path.stem): path
+        for path in sorted(folder.iterdir())
+        if path.suffix == ".parquet" and path.stem.isdigit()
+    }
+
+
+def read_notes(path: Path) -> dict[str, str]:
+    """The notes written with a Parquet file.
+
+    Raises:
+        Damaged: it has no readable footer.
+    """
+    try:
+        metadata = pq.read_schema(path).metadata or {}
+    except (OSError, pa.ArrowException) as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        raise Damaged(f"{path} is damaged: {' '.join(str(error).split())}") from None
+    return {key.decode(): value.decode() for key, value in metadata.items()}

@@ -1,0 +1,140 @@
+"""Append-only files of JSON lines: a line that was acknowledged survives a kill, a line torn by one is cut.
+
+Used inside training workers, so it imports neither torch nor Arrow nor DuckDB.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from a4nn_core.commons.layout import Damaged, make_folder, sync_folder, user_errors
+
+
+def plain(value: Any) -> Any:
+    """A value as strict JSON can hold it: NaN and infinities become null, NumPy scalars plain numbers."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, (str, int)):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(inner) for inner in value]
+    if hasattr(value, "tolist"):  # NumPy scalar or array
+        return plain(value.tolist())
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    raise TypeError(f"{value!r} ({type(value).__name__}) cannot be stored as JSON")
+
+
+def to_json(value: Any) -> str:
+    """Compact strict JSON."""
+    return json.dumps(plain(value), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def _parse(path: Path, number: int, line: bytes) -> dict[str, Any]:
+    try:
+        record = json.loads(line)
+    except ValueError as error:
+        raise Damaged(f"{path} line {number} is damaged: {error}") from None
+    if not isinstance(record, dict):
+        raise Damaged(f"{path} line {number} is damaged: not a JSON object")
+    return record
+
+
+def _read(path: Path) -> tuple[list[dict[str, Any]], int, int]:
+    """Records, the length in bytes of the whole lines, and the length of the file."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return [], 0, 0
+    lines = data.split(b"\n")
+    tail = lines.pop()  # what follows the last newline: empty, or a torn line
+    records: list[dict[str, Any]] = []
+    whole = 0
+    for number, line in enumerate(lines, start=1):
+        try:
+            records.append(_parse(path, number, line))
+        except Damaged:
+            # a block of a torn last write can reach the disk with its newline but without its middle
+            if number == len(lines) and not tail:
+                break
+            raise
+        whole += len(line) + 1
+    return records, whole, len(data)
+
+
+def read_journal(path: Path) -> list[dict[str, Any]]:
+    """The records of a journal; none if it does not exist, without the last one if that is torn.
+
+    Raises:
+        Damaged: a line other than the last is not a JSON object; the message names the file and the line.
+    """
+    return _read(path)[0]
+
+
+class Journal:
+    """One network's life, a line an epoch. One process appends at a time; any number may read.
+
+    Args:
+        path: the file; it and its folder are created if missing, and a torn last line is cut off first.
+
+    Raises:
+        BadInput: the file cannot be created or written.
+        Damaged: a line other than the last is not JSON.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        make_folder(path.parent)
+        records, whole, length = _read(path)
+        self.records_found = records
+        with user_errors("write", path):
+            fresh = not path.exists()
+            self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            if length > whole:
+                os.ftruncate(self._handle, whole)
+                os.fsync(self._handle)
+            if fresh:
+                sync_folder(path.parent)
+        self._length = whole
+
+    def append(self, record: Mapping[str, Any]) -> None:
+        """Add one record; when this returns, it is on the disk.
+
+        NaN and infinities are stored as null.
+
+        Raises:
+            BadInput: the disk is full or the file cannot be written; nothing of the record stays.
+        """
+        line = to_json(record).encode() + b"\n"
+        try:
+            with user_errors("write", self.path):
+                done = 0
+                while done < len(line):
+                    done += os.pwrite(self._handle, line[done:], self._length + done)
+                os.fsync(self._handle)
+        except BaseException:
+            os.ftruncate(self._handle, self._length)
+            raise
+        self._length += len(line)
+
+    def close(self) -> None:
+        """Close the file; a second call does nothing."""
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

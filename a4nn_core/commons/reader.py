@@ -1,0 +1,164 @@
+"""Reading a commons: SQL over all runs, and the tables of one run as plain rows."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from a4nn_core.commons.front import front_rows
+from a4nn_core.commons.layout import Damaged, RunFolder, check_layout
+from a4nn_core.commons.rows import Row, python_rows
+from a4nn_core.commons.schema import LINEAGE, TABLES, front_table
+from a4nn_core.commons.snapshot import RunSnapshot, Snapshot, run_names
+from a4nn_core.errors import BadInput
+
+if TYPE_CHECKING:
+    import duckdb
+
+# Closed before a query is seen: DuckDB by itself reads any file a SELECT names, loads extensions, and takes
+# variables of the calling Python program for tables.
+_CLOSED: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "python_enable_replacements": "false",
+    "allow_community_extensions": "false",
+}
+
+_LINEAGE = """
+create view lineage as
+select run, network, unnest(parents) as parent, operator, generation from networks
+"""
+
+VIEWS = (LINEAGE.name, "front")
+
+
+class Commons:
+    """A commons to read from. Every call sees it as it is at that moment.
+
+    Args:
+        path: the folder.
+
+    Raises:
+        BadInput: it is no commons, or of a layout newer than this code knows.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+        self.layout = check_layout(self.path)
+
+    def runs(self) -> list[str]:
+        """The ids of all runs, sorted."""
+        return run_names(self.path)
+
+    def sql(self, query: str) -> duckdb.DuckDBPyRelation:
+        """The answer to one SELECT over the tables runs, networks, epochs, predictions, events, layers, edges
+        and the views lineage and front.
+
+        The query can reach nothing else: no file, no network, no variable of the program, no setting.
+
+        Args:
+            query: one SELECT statement of DuckDB's SQL.
+
+        Returns:
+            a relation: ``fetchall()``, ``df()``, ``arrow()``. It is a snapshot taken now.
+
+        Raises:
+            BadInput: it is not one SELECT statement, or it names what does not exist.
+        """
+        import duckdb
+
+        connection = duckdb.connect(":memory:", config=_CLOSED)
+        try:
+            _one_select(connection, query)
+            self._register(connection, query)
+            connection.execute("set enable_external_access = false")
+            connection.execute("set lock_configuration = true")
+            return connection.sql(query)
+        except duckdb.Error as error:
+            raise BadInput(sentence(error)) from None
+
+    def _register(self, connection: duckdb.DuckDBPyConnection, query: str) -> None:
+        text = query.lower()
+        # query() and query_table() name tables by a computed text
+        every = "query" in text
+        snapshot = Snapshot(self.path)
+        for name, table in TABLES.items():
+            named = every or name in text or (name == "networks" and "lineage" in text)
+            data = snapshot.dataset(table) if named else table.schema.empty_table()
+            connection.register(name, data)
+        connection.execute(_LINEAGE)
+        connection.register(
+            "front", snapshot.front() if every or "front" in text else front_table().schema.empty_table()
+        )
+
+    def networks(self, run: str) -> list[Row]:
+        """The final records of a run's networks, by number."""
+        return self._rows("networks", run)
+
+    def epochs(self, run: str) -> list[Row]:
+        """All whole epochs of a run, by network and epoch; of networks in training too."""
+        return self._rows("epochs", run)
+
+    def predictions(self, run: str) -> list[Row]:
+        """All fits of a run, by network and epoch; of networks in training too."""
+        return self._rows("predictions", run)
+
+    def events(self, run: str) -> list[Row]:
+        """The events of a run in order."""
+        return self._rows("events", run)
+
+    def run(self, run: str) -> Row:
+        """The row of ``runs`` of one run."""
+        return self._rows("runs", run)[0]
+
+    def front(self, run: str) -> list[Row]:
+        """The networks on a run's Pareto front, by its objectives, best in the first one first.
+
+        A network that failed, or is equal to another, is not on it.
+        """
+        return front_rows(self.networks(run), RunSnapshot(self._folder(run)).objectives)
+
+    def _folder(self, run: str) -> RunFolder:
+        folder = RunFolder(self.path, run)
+        if not folder.run_file.is_file():
+            known = self.runs()
+            names = ", ".join(known[:20]) + (", ..." if len(known) > 20 else "") or "none"
+            raise BadInput(f"{self.path} has no run {run!r}; runs there: {names}")
+        return folder
+
+    def _rows(self, name: str, run: str) -> list[Row]:
+        table = TABLES[name]
+        self._folder(run)
+        try:
+            data: pa.Table = Snapshot(self.path, run).dataset(table).to_table()
+        except (OSError, pa.ArrowException) as error:
+            raise Damaged(f"a file of run {run!r} in {self.path} is damaged: {_flat(error)}") from None
+        return python_rows(data.sort_by([(key, "ascending") for key in table.key]))
+
+
+def sentence(error: BaseException) -> str:
+    """What DuckDB has to say about a query, on one line."""
+    text = str(error).split("\n\nLINE ")[0]
+    text = re.sub(r"^(\w+ )+Error: ", "", text)
+    return f"the query cannot be answered: {' '.join(text.split())}"
+
+
+def _flat(error: BaseException) -> str:
+    return " ".join(str(error).split())
+
+
+def _one_select(connection: duckdb.DuckDBPyConnection, query: str) -> None:
+    import duckdb
+
+    statements = connection.extract_statements(query)
+    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+        kinds = ", ".join(str(s.type).rpartition(".")[2] for s in statements) or "nothing"
+        raise BadInput(f"only one SELECT statement can be asked of a commons, not {kinds}: {_clip(query)}")
+
+
+def _clip(query: str) -> str:
+    flat = " ".join(query.split())
+    return flat if len(flat) <= 100 else f"{flat[:97]}..."

@@ -1,0 +1,236 @@
+"""Writing one run: header, events, and the final records of every network exactly once."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from a4nn_core.commons.events import EventLog, now
+from a4nn_core.commons.fragments import fragment_numbers, read_fragment, write_fragment
+from a4nn_core.commons.journal import plain
+from a4nn_core.commons.layout import (
+    LAYOUT_VERSION,
+    RunFolder,
+    make_folder,
+    open_commons,
+    read_json,
+    remove_unfinished,
+    write_json,
+)
+from a4nn_core.commons.lock import RunLock
+from a4nn_core.commons.rows import (
+    Row,
+    arrow,
+    epoch_row,
+    network_row,
+    python_rows,
+    table_row,
+    without_timing,
+)
+from a4nn_core.commons.runs import run_row
+from a4nn_core.commons.schema import NETWORK_TABLES, TABLES
+from a4nn_core.errors import A4NNError, BadInput
+
+_SAME_ON_RESUME = ("experiment", "dataset_fingerprint")
+
+
+class AlreadyRecorded(A4NNError):
+    """A network was recorded a second time with other results."""
+
+
+class RunWriter:
+    """The one writer of a run; made by ``open``, used as a context manager.
+
+    Attributes:
+        folder: where the run lies.
+        header: the header the run was first started with.
+        events: the event log.
+        resumed: the run was there before.
+    """
+
+    folder: RunFolder
+    header: dict[str, Any]
+    events: EventLog
+    resumed: bool
+
+    def __init__(self, folder: RunFolder, lock: RunLock, header: Mapping[str, Any]) -> None:
+        self.folder = folder
+        self._lock = lock
+        self._run = self._start(plain(header))
+        self.header = self._run["header"]
+        self.events = EventLog(folder.events)
+
+    @classmethod
+    def open(cls, commons: Path, run_id: str, header: Mapping[str, Any]) -> RunWriter:
+        """Start a run, or go on with it.
+
+        Args:
+            commons: folder of the commons, created if missing.
+            run_id: of the run.
+            header: name, experiment, seed, dataset_fingerprint, dataset, code_version, environment, threads,
+                device; JSON-serialisable.
+
+        Raises:
+            BadInput: the commons cannot be written, the run is being written by another process, or it was
+                started with another experiment or data set.
+        """
+        folder = RunFolder(Path(commons), run_id)
+        open_commons(folder.commons)
+        make_folder(folder.path)
+        lock = RunLock(folder.lock, run_id)
+        try:
+            return cls(folder, lock, header)
+        except BaseException:
+            lock.release()
+            raise
+
+    def _start(self, header: dict[str, Any]) -> dict[str, Any]:
+        file = self.folder.run_file
+        remove_unfinished(self.folder.path)
+        session = {
+            "started": now(),
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            **{k: header.get(k) for k in ("code_version", "environment", "threads", "device")},
+        }
+        self.resumed = file.exists()
+        if self.resumed:
+            run = read_json(file)
+            for key in _SAME_ON_RESUME:
+                difference = _difference(key, run["header"].get(key), header.get(key))
+                if difference:
+                    place, stored, given = difference
+                    raise BadInput(
+                        f"run {self.folder.run_id!r} in {self.folder.commons} was started with "
+                        f"{place} = {_short(stored)}, not {_short(given)}; give another run id"
+                    )
+            run |= {"status": "running", "ended": None}
+        else:
+            run = {
+                "layout": LAYOUT_VERSION,
+                "run": self.folder.run_id,
+                "status": "running",
+                "started": session["started"],
+                "ended": None,
+                "header": header,
+                "totals": {},
+                "sessions": [],
+            }
+        run["sessions"].append(session)
+        write_json(file, run)
+        return run
+
+    def recorded(self) -> dict[int, Row]:
+        """The final rows of ``networks``, by number."""
+        return {
+            number: python_rows(read_fragment(path, TABLES["networks"]))[0]
+            for number, path in fragment_numbers(self.folder.table("networks")).items()
+        }
+
+    def record(
+        self,
+        row: Mapping[str, Any],
+        *,
+        epochs: Sequence[Mapping[str, Any]],
+        predictions: Sequence[Mapping[str, Any]],
+        layers: Sequence[Mapping[str, Any]],
+        edges: Sequence[Mapping[str, Any]],
+    ) -> None:
+        """Write the final records of one network. When this returns, they are on the disk, all of them.
+
+        Args:
+            row: of ``networks``; columns left out are null, ``run`` is filled in.
+            epochs: journal records as ``read_journal`` gives them, or rows of ``epochs``.
+            predictions: rows of ``predictions``, such as from ``prediction_rows``.
+            layers, edges: rows of those tables. ``run`` and ``network`` are filled in everywhere.
+
+        Raises:
+            AlreadyRecorded: the network has final records that differ in more than times.
+            BadInput: the disk is full or the folder cannot be written.
+            ValueError: a key that is no column.
+        """
+        run, number = self.folder.run_id, int(row["network"])
+        data = {
+            "epochs": [epoch_row(run, number, r) for r in epochs],
+            **{
+                name: [table_row(TABLES[name], run, {**r, "network": number}) for r in rows]
+                for name, rows in (("predictions", predictions), ("layers", layers), ("edges", edges))
+            },
+            "networks": [network_row(run, row)],
+        }
+        if self._compare(number, data):
+            return
+        for name in NETWORK_TABLES:
+            write_fragment(self.folder.fragment(name, number), arrow(TABLES[name], data[name]))
+
+    def _compare(self, number: int, data: Mapping[str, list[Row]]) -> bool:
+        """Whether the network has been recorded with the same results."""
+        if not self.folder.fragment("networks", number).exists():
+            return False
+        for name in NETWORK_TABLES:
+            table = TABLES[name]
+            old = without_timing(table, python_rows(read_fragment(self.folder.fragment(name, number), table)))
+            new = without_timing(table, python_rows(arrow(table, data[name])))
+            if old != new:
+                raise AlreadyRecorded(
+                    f"network {number} of run {self.folder.run_id!r} is recorded already, and its rows in "
+                    f"{name} differ from those given now"
+                )
+        return True
+
+    def finish(self, status: str, **totals: Any) -> None:
+        """Note how the run ended, and write its events and its row of ``runs`` as Parquet.
+
+        Args:
+            status: ``completed``, ``interrupted`` or ``failed``.
+            totals: numbers to keep with the run.
+        """
+        self._run |= {"status": status, "ended": now(), "totals": {**self._run["totals"], **plain(totals)}}
+        self._run["sessions"][-1]["ended"] = self._run["ended"]
+        write_json(self.folder.run_file, self._run)
+        run = self.folder.run_id
+        events = [table_row(TABLES["events"], run, event) for event in self.events]
+        # a reader takes the Parquet file as long as the log has not grown since
+        length = str(self.folder.events.stat().st_size)
+        write_fragment(
+            self.folder.table("events") / "events.parquet",
+            arrow(TABLES["events"], events),
+            {"events_bytes": length},
+        )
+        write_fragment(
+            self.folder.table("runs") / "run.parquet", arrow(TABLES["runs"], [run_row(run, self._run)])
+        )
+
+    def close(self) -> None:
+        """Close the log and let other processes have the run; a second call does nothing."""
+        self.events.close()
+        self._lock.release()
+
+    def __enter__(self) -> RunWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _difference(place: str, stored: Any, given: Any) -> tuple[str, Any, Any] | None:
+    """The first place where two JSON values differ, and both values there."""
+    if isinstance(stored, dict) and isinstance(given, dict):
+        for key in [*stored, *(k for k in given if k not in stored)]:
+            found = _difference(f"{place}.{key}", stored.get(key), given.get(key))
+            if found:
+                return found
+        return None
+    return None if stored == given else (place, stored, given)
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 80 else f"{text[:77]}..."
