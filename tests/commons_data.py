@@ -1,0 +1,211 @@
+"""A small made-up run, written the way the search loop writes one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from a4nn_core.commons import Journal, RunWriter, prediction_rows, read_journal
+
+HORIZON = 25
+
+
+def header(**changes: Any) -> dict[str, Any]:
+    """A header as the loop gives it."""
+    return {
+        "name": "made-up",
+        "experiment": {
+            "search": {
+                "name": "nsga-net",
+                "population": 4,
+                "objectives": {"error_percent": "minimise", "mflops": "minimise"},
+            },
+            "training": {"epochs": HORIZON},
+        },
+        "seed": 7,
+        "dataset_fingerprint": "ab" * 32,
+        "dataset": {
+            "name": "xfel",
+            "classes": ["open", "closed"],
+            "shape": [1, 32, 32],
+            "train": 100,
+            "validation": 50,
+            "test": 50,
+        },
+        "code_version": "0.1.0",
+        "environment": {"python": "3.11", "numpy": "2.4"},
+        "threads": 1,
+        "device": "cpu",
+        **changes,
+    }
+
+
+def curve(network: int, epochs: int = HORIZON) -> list[float]:
+    """A learning curve in percent, the same for the same network; later networks learn better."""
+    rng = np.random.default_rng(network)
+    top, speed = 80 + 18 * (1 - math.exp(-network / 15)), 0.15 + 0.3 * rng.random()
+    return [
+        float(np.clip(top - (top - 50) * math.exp(-speed * e) + rng.normal(0, 0.8), 0, 100))
+        for e in range(1, epochs + 1)
+    ]
+
+
+def journal_records(network: int, epochs: int) -> Iterator[dict[str, Any]]:
+    """Journal lines of one network, stopped by its rule if it has fewer epochs than the budget."""
+    values = curve(network)
+    top = float(np.mean(values[-5:]))
+    for epoch in range(1, epochs + 1):
+        value = values[epoch - 1]
+        last = epoch == epochs < HORIZON
+        predicted = top + 6 * math.cos(network + epoch) / epoch if epoch >= 3 else None
+        fits = []
+        if predicted is not None:
+            fits = [
+                {
+                    "function": "exponential",
+                    "expression": "a - b**(c - x)",
+                    "parameters": {"a": predicted, "b": 1.2, "c": 17.5},
+                    "predicted": predicted,
+                    "low": None,
+                    "high": None,
+                    "residual": 0.7,
+                    "status": "converged",
+                    "microseconds": 42.5,
+                }
+            ]
+        yield {
+            "epoch": epoch,
+            "train_loss": 0.7 / epoch,
+            "validation_loss": 0.8 / epoch,
+            "train_accuracy_percent": min(100.0, value + 1),
+            "validation_accuracy_percent": value,
+            "learning_rate": 0.025,
+            "seconds": 1.5,
+            "images_per_second": 900.0,
+            "peak_memory_bytes": 123_456_789,
+            "time": f"2026-01-02T03:{epoch:02d}:00.000001+00:00",
+            "checkpoint": f"epoch-{epoch:04d}.safetensors",
+            "checkpoint_sha256": f"{network * 100 + epoch:064x}",
+            "segment": 0,
+            "verdict": {
+                "action": "stop" if last else "continue",
+                "reason": "converged" if last else "",
+                "predicted": predicted,
+                "interval": None,
+                "evidence": {"spread": 0.1} if predicted is not None else {},
+            },
+            "fits": fits,
+        }
+
+
+def network_row(network: int, records: list[dict[str, Any]], per_generation: int = 4) -> dict[str, Any]:
+    """The final row of one trained network."""
+    values = [r["validation_accuracy_percent"] for r in records]
+    best = max(values)
+    generation, position = divmod(network, per_generation)
+    flops = int(1e6 * (40 + 37 * (network % 7) + 5 * network))
+    stopped = len(records) < HORIZON
+    first = generation * per_generation
+    return {
+        "network": network,
+        "generation": generation,
+        "position": position,
+        "genome": [[network % 2, 1, 0], [1, 0, network % 3]],
+        "architecture_hash": f"{network:032x}",
+        "equal_to": None,
+        "parents": [first - 1, first - 2] if generation else [],
+        "operator": "crossover+mutation" if generation else "sampling",
+        "flops": flops,
+        "parameters": 1000 * (network + 1),
+        "status": "stopped" if stopped else "completed",
+        "fitness": {"error_percent": 100 - best, "mflops": flops / 1e6},
+        "fitness_source": "measured",
+        "best_accuracy_percent": best,
+        "best_epoch": values.index(best) + 1,
+        "last_accuracy_percent": values[-1],
+        "test_accuracy_percent": best - 0.5,
+        "predicted_accuracy_percent": records[-1]["verdict"]["predicted"],
+        "epochs_trained": len(records),
+        "epochs_budget": HORIZON,
+        "termination_reason": "converged" if stopped else "budget",
+        "termination_evidence": records[-1]["verdict"]["evidence"],
+        "front_version": generation,
+        "device": "cpu",
+        "seconds": 1.5 * len(records),
+        "checkpoint": f"runs/made-up/checkpoints/{network:04d}/epoch-{len(records):04d}.safetensors",
+        "checkpoint_sha256": "00" * 32,
+        "seed": network,
+    }
+
+
+LAYERS = [
+    {"layer": 0, "op": "input", "channels_in": 1, "channels_out": 1, "height_out": 32, "width_out": 32},
+    {"layer": 1, "op": "conv", "phase": 0, "channels_in": 1, "channels_out": 8, "kernel": 3, "stride": 1},
+]
+EDGES = [{"source": 0, "target": 1}]
+
+
+def train(writer: RunWriter, network: int, epochs: int) -> list[dict[str, Any]]:
+    """Write the journal of one network; gives its records."""
+    with Journal(writer.folder.journal(network)) as journal:
+        for record in journal_records(network, epochs):
+            journal.append(record)
+    return read_journal(writer.folder.journal(network))
+
+
+def record(writer: RunWriter, network: int, epochs: int) -> None:
+    """Train and record one network."""
+    records = train(writer, network, epochs)
+    writer.record(
+        network_row(network, records),
+        epochs=records,
+        predictions=prediction_rows(records),
+        layers=LAYERS,
+        edges=EDGES,
+    )
+    writer.events.append("told", network, network // 4, fitness=records[-1]["validation_accuracy_percent"])
+
+
+def fail(writer: RunWriter, network: int) -> None:
+    """Record a network that failed before its first epoch was over."""
+    generation, position = divmod(network, 4)
+    writer.record(
+        {
+            "network": network,
+            "generation": generation,
+            "position": position,
+            "genome": [[0]],
+            "flops": 10_000_000,
+            "status": "failed",
+            "epochs_trained": 0,
+            "epochs_budget": HORIZON,
+            "error": "out of memory",
+        },
+        epochs=[],
+        predictions=[],
+        layers=LAYERS,
+        edges=EDGES,
+    )
+
+
+def made_up_run(
+    commons: Path,
+    run: str = "made-up",
+    networks: int = 8,
+    *,
+    finish: bool = True,
+    failed: tuple[int, ...] = (),
+) -> None:
+    """A whole run: every third network trains to the end of its budget."""
+    with RunWriter.open(commons, run, header()) as writer:
+        for network in range(networks):
+            if network in failed:
+                fail(writer, network)
+            else:
+                record(writer, network, HORIZON if network % 3 == 0 else 8 + network % 9)
+        if finish:
+            writer.finish("completed", networks=networks)
