@@ -1,0 +1,299 @@
+"""Pictures of a run: accuracy against cost with its Pareto front, and the learning curves behind it.
+
+They work on any run in a commons: finished or not, with failed networks, with one network or none.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from a4nn_core.archaeology.picture import Picture, picture
+from a4nn_core.commons.layout import make_folder, whole_file
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap, Normalize
+    from matplotlib.lines import Line2D
+
+    from a4nn_core.commons import Commons
+
+_INK = "#1f2430"
+_FAINT = "#8a8f98"
+_FRONT = "#d1495b"
+
+
+def front_figure(commons: Commons, run: str, png: Path, html: Path) -> None:
+    """Draw a run: a still picture for papers and posters, and a page to look into.
+
+    Left, the best validation accuracy of every trained network against its cost, coloured by generation, with
+    the Pareto front. Right, the learning curves, where each was stopped, and what was predicted for the end.
+
+    Args:
+        commons: where the run is.
+        run: its id.
+        png: file for the still picture.
+        html: file for the page; it needs nothing from the network.
+
+    Raises:
+        BadInput: there is no such run, or a file cannot be written.
+    """
+    shown = picture(commons, run)
+    for file in (png, html):
+        make_folder(file.parent)
+    with whole_file(png) as temporary:
+        draw(shown, temporary)
+    with whole_file(html) as temporary:
+        temporary.write_text(page(shown), encoding="utf-8")
+
+
+def draw(shown: Picture, file: Path) -> None:
+    """The still picture, PNG, 2250 x 1170 pixels."""
+    import matplotlib as mpl
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import BoundaryNorm, LinearSegmentedColormap, Normalize
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+    from matplotlib.ticker import MaxNLocator
+
+    style: dict[Any, Any] = {
+        "font.family": "DejaVu Sans",
+        "font.size": 12,
+        "axes.edgecolor": _FAINT,
+        "axes.labelcolor": _INK,
+        "axes.labelsize": 13,
+        "text.color": _INK,
+        "xtick.color": _INK,
+        "ytick.color": _INK,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "grid.color": "#e6e8ec",
+        "axes.axisbelow": True,
+        "legend.frameon": False,
+        "legend.fontsize": 11,
+    }
+    with mpl.rc_context(style):
+        layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.08, rect=(0, 0, 1, 0.88))
+        figure = Figure(figsize=(12.5, 6.5), dpi=180, facecolor="white", layout=layout)
+        FigureCanvasAgg(figure)
+        figure.text(0.012, 0.96, shown.title, fontsize=19, fontweight="bold", va="center")
+        figure.text(0.012, 0.908, shown.summary, fontsize=12.5, color="#555b66", va="center")
+        left, right = figure.subplots(1, 2, width_ratios=[1.0, 1.08])
+        first, last = shown.generations
+        # the lightest fifth of viridis is too faint on white
+        steps = [mpl.colormaps["viridis"](x / 255 * 0.88) for x in range(255, -1, -1)]
+        colours = LinearSegmentedColormap.from_list("generations", steps)
+        count = last - first + 1
+        norm: Normalize = (
+            BoundaryNorm([first - 0.5 + i for i in range(count + 1)], colours.N)
+            if count > 1
+            else Normalize(first - 0.5, first + 0.5)
+        )
+        _draw_front(left, shown, colours, norm)
+        _draw_curves(right, shown, colours, norm)
+        if count > 1:
+            bar = figure.colorbar(
+                ScalarMappable(norm, colours), ax=[left, right], pad=0.012, aspect=36, fraction=0.04
+            )
+            bar.set_label("generation")
+            bar.outline.set_visible(False)
+            bar.ax.grid(False)
+            bar.set_ticks(
+                [t for t in MaxNLocator(10, integer=True).tick_values(first, last) if first <= t <= last]
+            )
+            bar.minorticks_off()
+        figure.savefig(file, format="png", metadata={"Title": shown.title})
+
+
+def _draw_front(axes: Axes, shown: Picture, colours: Colormap, norm: Normalize) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator
+
+    axes.set_title("Accuracy against cost", loc="left", fontsize=14)
+    axes.set_xlabel("multiply-adds for one image (millions)")
+    axes.set_ylabel("best validation accuracy (%)")
+    if shown.failed:
+        axes.text(
+            1.0,
+            1.02,
+            f"{shown.failed} failed, not shown",
+            transform=axes.transAxes,
+            ha="right",
+            color=_FAINT,
+            fontsize=11,
+        )
+    if not shown.points:
+        axes.text(
+            0.5, 0.5, "no network has finished yet", transform=axes.transAxes, ha="center", color=_FAINT
+        )
+        axes.set(xticks=[], yticks=[])
+        return
+    front = sorted(shown.front, key=lambda n: int(n["flops"]))
+    if front:
+        x = [n["flops"] / 1e6 for n in front]
+        y = [n["best_accuracy_percent"] for n in front]
+        if is_staircase(front):
+            axes.step(x, y, where="post", color=_FRONT, linewidth=2.2, zorder=2)
+        axes.scatter(x, y, s=190, facecolors="none", edgecolors=_FRONT, linewidths=2.2, zorder=4)
+    for status, marker in (("completed", "o"), ("stopped", "D")):
+        mine = [n for n in shown.points if n["status"] == status]
+        if mine:
+            axes.scatter(
+                [n["flops"] / 1e6 for n in mine],
+                [n["best_accuracy_percent"] for n in mine],
+                c=[n["generation"] or 0 for n in mine],
+                cmap=colours,
+                norm=norm,
+                marker=marker,
+                s=78 if marker == "o" else 60,
+                edgecolors="white",
+                linewidths=0.7,
+                zorder=3,
+            )
+    costs = [n["flops"] / 1e6 for n in shown.points]
+    if max(costs) > 8 * min(costs):
+        axes.set_xscale("log")
+        few = max(costs) < 100 * min(costs)
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1,)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+        axes.xaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
+    axes.margins(0.07, 0.09)
+    kinds = {n["status"] for n in shown.points}
+    entries = []
+    if "completed" in kinds:
+        entries.append(_key(marker="o", markersize=9, linestyle="", label="trained to the end"))
+    if "stopped" in kinds:
+        entries.append(_key(marker="D", markersize=7, linestyle="", label="stopped early"))
+    if front:
+        entries.append(
+            _key(
+                color=_FRONT,
+                marker="o",
+                markersize=12,
+                markerfacecolor="none",
+                markeredgewidth=2,
+                linewidth=2,
+                label="Pareto front",
+            )
+        )
+    _legend(axes, entries)
+
+
+def _key(**look: Any) -> Line2D:
+    """An entry of a legend, grey where generations have colours."""
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], **{"color": "#6b7280", **look})
+
+
+def _legend(axes: Axes, entries: list[Line2D]) -> None:
+    """A legend below the axes, where it cannot cover data."""
+    axes.legend(
+        handles=entries,
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.14),
+        ncols=3,
+        columnspacing=1.6,
+        handletextpad=0.5,
+    )
+
+
+def is_staircase(front: list[dict[str, Any]]) -> bool:
+    """Whether accuracy rises with cost along the front: it does if these two are the objectives."""
+    ordered = sorted(front, key=lambda n: (n["flops"], n["best_accuracy_percent"]))
+    values = [n["best_accuracy_percent"] for n in ordered]
+    return all(a <= b for a, b in pairwise(values))
+
+
+def _draw_curves(axes: Axes, shown: Picture, colours: Colormap, norm: Normalize) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    axes.set_title("Learning curves, stops and predictions", loc="left", fontsize=14)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("validation accuracy (%)")
+    axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, steps=[1, 2, 5, 10]))
+    if not shown.curves:
+        axes.text(0.5, 0.5, "no epoch has ended yet", transform=axes.transAxes, ha="center", color=_FAINT)
+        axes.set(xticks=[], yticks=[])
+        return
+    on_front = {n["network"] for n in shown.front}
+    crowded = len(shown.curves) > 40
+    foretold = shown.foretold
+    for curve in shown.curves:
+        colour = colours(norm(curve.generation)) if curve.generation is not None else _FAINT
+        strong = curve.network in on_front or not curve.finished
+        strength = 0.95 if strong else 0.3 if crowded else 0.5
+        single = len(curve.epochs) == 1
+        axes.plot(
+            curve.epochs,
+            curve.values,
+            color=colour,
+            alpha=strength,
+            linewidth=2.2 if strong else 1.1,
+            linestyle="-" if curve.finished else (0, (4, 2)),
+            marker="." if single else None,
+            zorder=3 if strong else 2,
+        )
+        if curve.stopped:
+            axes.scatter(
+                curve.epochs[-1],
+                curve.values[-1],
+                marker="D",
+                s=44,
+                color=[colour],
+                edgecolors="white",
+                linewidths=0.7,
+                zorder=5,
+            )
+        if (
+            curve.predicted is not None
+            and 0 <= curve.predicted <= 100
+            and (curve.stopped or not curve.finished)
+        ):
+            axes.plot(
+                [curve.epochs[-1], shown.horizon],
+                [curve.values[-1], curve.predicted],
+                color=colour,
+                linestyle=":",
+                linewidth=1.0,
+                alpha=0.3 if crowded else 0.55,
+                zorder=1,
+            )
+            axes.scatter(
+                shown.horizon,
+                curve.predicted,
+                marker="o",
+                s=44,
+                facecolors="white",
+                edgecolors=[colour],
+                linewidths=1.5,
+                zorder=4,
+                clip_on=False,
+            )
+    axes.set_xlim(0.5, shown.horizon + max(0.5, 0.025 * shown.horizon))
+    entries = [_key(linewidth=2.2, label="on the front"), _key(linewidth=1.1, alpha=0.6, label="others")]
+    if any(not c.finished for c in shown.curves):
+        entries.append(_key(linestyle=(0, (4, 2)), label="in training"))
+    if any(c.stopped for c in shown.curves):
+        entries.append(_key(marker="D", markersize=7, linestyle="", label="stopped"))
+    if foretold:
+        entries.append(
+            _key(
+                markerfacecolor="white",
+                marker="o",
+                markersize=7,
+                markeredgewidth=1.5,
+                linestyle=":",
+                label=f"predicted for epoch {shown.horizon}",
+            )
+        )
+    _legend(axes, entries)
+
+
+def page(shown: Picture) -> str:
+    """The interactive page; see pages.py for how it is made."""
+    from a4nn_core.archaeology.pages import front_page
+
+    return front_page(shown)

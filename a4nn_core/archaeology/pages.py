@@ -1,0 +1,289 @@
+"""The interactive page of a run: the front and its learning curves, one highlighting the other."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from a4nn_core.archaeology.picture import Picture
+
+_FRONT = "#d1495b"
+_GREY = "#8a8f98"
+
+# Pointing at a network, in either half, brings its learning curve out.
+_HIGHLIGHT = """
+var plot = document.getElementById('{plot_id}');
+var lines = {};
+plot.data.forEach(function (trace, i) {
+  if (trace.meta && trace.meta.curve !== undefined) {
+    lines[trace.meta.curve] = [i, trace.line.width, trace.line.color, trace.opacity];
+  }
+});
+plot.on('plotly_hover', function (event) {
+  var point = event.points[0];
+  var network = point.customdata === undefined ? undefined : [].concat(point.customdata)[0];
+  var line = lines[network];
+  if (line) { Plotly.restyle(plot, {'line.width': 5, 'line.color': '#d1495b', opacity: 1}, [line[0]]); }
+});
+plot.on('plotly_unhover', function () {
+  var all = Object.values(lines);
+  if (!all.length) { return; }
+  Plotly.restyle(plot, {
+    'line.width': all.map(function (l) { return l[1]; }),
+    'line.color': all.map(function (l) { return l[2]; }),
+    opacity: all.map(function (l) { return l[3]; })
+  }, all.map(function (l) { return l[0]; }));
+});
+"""
+
+
+def front_page(shown: Picture) -> str:
+    """One HTML page, plotly's code included; it loads nothing."""
+    import plotly.graph_objects as go
+    from plotly.colors import sample_colorscale
+    from plotly.subplots import make_subplots
+
+    from a4nn_core.archaeology.figures import is_staircase
+
+    first, last = shown.generations
+
+    def colour(generation: int | None) -> str:
+        if generation is None:
+            return _GREY
+        share = (generation - first) / (last - first) if last > first else 1.0
+        found: str = sample_colorscale("Viridis", [0.88 * (1 - share)])[0]
+        return found
+
+    figure = make_subplots(
+        rows=1,
+        cols=2,
+        column_widths=[0.48, 0.52],
+        horizontal_spacing=0.07,
+        subplot_titles=("Accuracy against cost", "Learning curves, stops and predictions"),
+    )
+    front = sorted(shown.front, key=lambda n: (n["flops"], n["best_accuracy_percent"]))
+    if front:
+        figure.add_trace(
+            go.Scatter(
+                x=[n["flops"] / 1e6 for n in front],
+                y=[n["best_accuracy_percent"] for n in front],
+                mode="lines+markers" if is_staircase(front) else "markers",
+                line={"shape": "hv", "color": _FRONT, "width": 2},
+                marker={"symbol": "circle-open", "size": 19, "color": _FRONT, "line": {"width": 2}},
+                name="Pareto front",
+                hoverinfo="skip",
+            ),
+            row=1,
+            col=1,
+        )
+    for status, symbol, label in (
+        ("completed", "circle", "trained to the end"),
+        ("stopped", "diamond", "stopped early"),
+    ):
+        mine = [n for n in shown.points if n["status"] == status]
+        if mine:
+            figure.add_trace(
+                go.Scatter(
+                    x=[n["flops"] / 1e6 for n in mine],
+                    y=[n["best_accuracy_percent"] for n in mine],
+                    mode="markers",
+                    name=label,
+                    marker={
+                        "symbol": symbol,
+                        "size": 11,
+                        "color": [colour(n["generation"]) for n in mine],
+                        "line": {"color": "white", "width": 1},
+                    },
+                    customdata=[[n["network"]] for n in mine],
+                    text=[_about(n) for n in mine],
+                    hovertemplate="%{text}<extra></extra>",
+                ),
+                row=1,
+                col=1,
+            )
+    on_front = {n["network"] for n in shown.front}
+    for curve in shown.curves:
+        strong = curve.network in on_front
+        figure.add_trace(
+            go.Scatter(
+                x=curve.epochs,
+                y=curve.values,
+                mode="lines" if len(curve.epochs) > 1 else "markers",
+                line={
+                    "color": colour(curve.generation),
+                    "width": 2.6 if strong else 1.2,
+                    "dash": "solid" if curve.finished else "dash",
+                },
+                opacity=0.95 if strong else 0.5,
+                showlegend=False,
+                customdata=[[curve.network]] * len(curve.epochs),
+                meta={"curve": curve.network},
+                hovertemplate=f"network {curve.network}<br>epoch %{{x}}: %{{y:.2f}} %<extra></extra>",
+            ),
+            row=1,
+            col=2,
+        )
+    _add_stops(figure, shown, colour)
+    _lay_out(figure, shown, colour)
+    text: str = figure.to_html(
+        include_plotlyjs=True,
+        include_mathjax=False,
+        full_html=True,
+        config={"displaylogo": False, "responsive": True},
+        post_script=_HIGHLIGHT,
+        default_height="92vh",
+    )
+    return text.replace("<head>", f"<head><title>{_escape(shown.title)}</title>", 1)
+
+
+def _add_stops(figure: Any, shown: Picture, colour: Any) -> None:
+    """Where curves were stopped, and what was predicted for the end of the budget."""
+    import plotly.graph_objects as go
+
+    stopped = [c for c in shown.curves if c.stopped]
+    if stopped:
+        figure.add_trace(
+            go.Scatter(
+                x=[c.epochs[-1] for c in stopped],
+                y=[c.values[-1] for c in stopped],
+                mode="markers",
+                name="stopped here",
+                marker={
+                    "symbol": "diamond",
+                    "size": 9,
+                    "color": [colour(c.generation) for c in stopped],
+                    "line": {"color": "white", "width": 1},
+                },
+                customdata=[[c.network] for c in stopped],
+                hovertemplate="network %{customdata[0]}<br>stopped at epoch %{x}: %{y:.2f} %<extra></extra>",
+            ),
+            row=1,
+            col=2,
+        )
+    foretold = shown.foretold
+    if foretold:
+        x: list[float | None] = []
+        y: list[float | None] = []
+        for c in foretold:
+            x += [c.epochs[-1], shown.horizon, None]
+            y += [c.values[-1], c.predicted, None]
+        figure.add_trace(
+            go.Scatter(
+                x=x,
+                y=y,
+                mode="lines",
+                line={"dash": "dot", "width": 1, "color": _GREY},
+                opacity=0.5,
+                showlegend=False,
+                hoverinfo="skip",
+            ),
+            row=1,
+            col=2,
+        )
+        figure.add_trace(
+            go.Scatter(
+                x=[shown.horizon] * len(foretold),
+                y=[c.predicted for c in foretold],
+                mode="markers",
+                name=f"predicted for epoch {shown.horizon}",
+                marker={
+                    "symbol": "circle-open",
+                    "size": 10,
+                    "color": [colour(c.generation) for c in foretold],
+                    "line": {"width": 2},
+                },
+                customdata=[[c.network] for c in foretold],
+                hovertemplate="network %{customdata[0]}<br>predicted: %{y:.2f} %<extra></extra>",
+            ),
+            row=1,
+            col=2,
+        )
+
+
+def _lay_out(figure: Any, shown: Picture, colour: Any) -> None:
+    import plotly.graph_objects as go
+
+    first, last = shown.generations
+    if last > first:  # an invisible point carries the colour bar
+        steps = [[i / 20, colour(round(first + (last - first) * i / 20))] for i in range(21)]
+        figure.add_trace(
+            go.Scatter(
+                x=[None],
+                y=[None],
+                mode="markers",
+                showlegend=False,
+                hoverinfo="skip",
+                marker={
+                    "color": [first],
+                    "cmin": first,
+                    "cmax": last,
+                    "colorscale": steps,
+                    "showscale": True,
+                    "colorbar": {"title": {"text": "generation"}, "thickness": 14, "tickformat": "d"},
+                },
+            ),
+            row=1,
+            col=1,
+        )
+    costs = [n["flops"] for n in shown.points]
+    figure.update_xaxes(
+        title_text="multiply-adds for one image (millions)",
+        type="log" if costs and max(costs) > 8 * min(costs) else "linear",
+        dtick="D2" if costs and 100 * min(costs) > max(costs) > 8 * min(costs) else None,
+        row=1,
+        col=1,
+    )
+    figure.update_yaxes(title_text="best validation accuracy (%)", row=1, col=1)
+    figure.update_xaxes(title_text="epoch", range=[0.5, shown.horizon * 1.03 + 0.5], row=1, col=2)
+    figure.update_yaxes(title_text="validation accuracy (%)", row=1, col=2)
+    figure.update_layout(
+        template="plotly_white",
+        title={
+            "text": f"<b>{_escape(shown.title)}</b><br><sup>{_escape(shown.summary)}</sup>",
+            "x": 0.01,
+            "font": {"size": 22},
+        },
+        legend={"orientation": "h", "y": -0.13},
+        hoverlabel={"align": "left", "bgcolor": "white", "font": {"color": "#1f2430"}},
+        margin={"l": 70, "r": 20, "t": 110, "b": 80},
+        font={"size": 14},
+    )
+
+
+def _about(network: dict[str, Any]) -> str:
+    """What the page says of a network one points at."""
+    test = network["test_accuracy_percent"]
+    lines = [
+        f"<b>network {network['network']}</b>, generation {network['generation']}",
+        f"validation {network['best_accuracy_percent']:.2f} %"
+        + (f", test {test:.2f} %" if test is not None else ""),
+        f"{network['flops'] / 1e6:,.1f} M multiply-adds"
+        + (f", {network['parameters']:,} parameters" if network["parameters"] is not None else ""),
+        f"{network['epochs_trained']} of {network['epochs_budget']} epochs"
+        + (f" ({_escape(network['termination_reason'])})" if network["termination_reason"] else ""),
+        f"genome {_genome(network['genome'])}",
+    ]
+    return "<br>".join(lines)
+
+
+def _genome(text: str | None) -> str:
+    """A genome short enough for a label: nested lists of bits without their commas."""
+    try:
+        genome = json.loads(text or "null")
+    except ValueError:
+        return _escape(str(text))
+    if isinstance(genome, list) and genome and all(isinstance(part, list) for part in genome):
+        flat = " ".join(
+            "".join(str(g) if isinstance(g, int) and g < 10 else f"({g})" for g in p) for p in genome
+        )
+    else:
+        flat = str(text)
+    flat = _escape(flat)
+    return flat if len(flat) <= 90 else f"{flat[:87]}..."
+
+
+def _escape(text: str) -> str:
+    import html
+
+    return html.escape(text)

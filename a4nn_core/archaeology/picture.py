@@ -1,0 +1,138 @@
+"""What the pictures of a run show, gathered from a commons."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from a4nn_core.commons import Commons
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One network's learning curve.
+
+    Attributes:
+        network: number.
+        generation: None if unknown.
+        epochs, values: epochs from 1 and validation accuracy in percent.
+        stopped: its rule ended it before the budget.
+        predicted: what the last verdict expected at the end of the budget, percent, None if it had no say.
+        finished: has final records.
+    """
+
+    network: int
+    generation: int | None
+    epochs: list[int]
+    values: list[float]
+    stopped: bool
+    predicted: float | None
+    finished: bool
+
+
+@dataclass
+class Picture:
+    """What the figures of one run show."""
+
+    run: str
+    title: str
+    summary: str
+    horizon: int
+    points: list[dict[str, Any]] = field(default_factory=list)
+    front: list[dict[str, Any]] = field(default_factory=list)
+    failed: int = 0
+    curves: list[Curve] = field(default_factory=list)
+
+    @property
+    def generations(self) -> tuple[int, int]:
+        """First and last generation."""
+        known = [c.generation for c in self.curves if c.generation is not None]
+        known += [p["generation"] or 0 for p in self.points]
+        return (min(known), max(known)) if known else (0, 0)
+
+    @property
+    def foretold(self) -> list[Curve]:
+        """Curves that ended early, or go on, with a prediction that can be an accuracy."""
+        return [
+            c
+            for c in self.curves
+            if c.predicted is not None and 0 <= c.predicted <= 100 and (c.stopped or not c.finished)
+        ]
+
+
+def picture(commons: Commons, run: str) -> Picture:
+    """Gather what the figures of a run show.
+
+    Raises:
+        BadInput: the commons has no such run.
+    """
+    header = commons.run(run)
+    networks = commons.networks(run)
+    epochs = commons.epochs(run)
+    asked = {e["network"]: e["generation"] for e in commons.events(run) if e["network"] is not None}
+    rows = {n["network"]: n for n in networks}
+    budgets = [n["epochs_budget"] for n in networks if n["epochs_budget"]]
+    horizon = max([*budgets, *(e["epoch"] for e in epochs), _planned(header)], default=1)
+    by_network: dict[int, list[dict[str, Any]]] = {}
+    for row in epochs:
+        if row["validation_accuracy_percent"] is not None:
+            by_network.setdefault(row["network"], []).append(row)
+    curves = []
+    for number, mine in sorted(by_network.items()):
+        final = rows.get(number)
+        curves.append(
+            Curve(
+                network=number,
+                generation=final["generation"] if final else asked.get(number),
+                epochs=[r["epoch"] for r in mine],
+                values=[r["validation_accuracy_percent"] for r in mine],
+                stopped=bool(final and final["status"] == "stopped"),
+                predicted=final["predicted_accuracy_percent"] if final else mine[-1]["predicted"],
+                finished=final is not None,
+            )
+        )
+    trained = [
+        n
+        for n in networks
+        if n["status"] in ("completed", "stopped")
+        and n["equal_to"] is None
+        and n["best_accuracy_percent"] is not None
+        and n["flops"]
+    ]
+    return Picture(
+        run=run,
+        title=header["name"] or run,
+        summary=_summary(header, networks, epochs),
+        horizon=horizon,
+        points=trained,
+        front=[n for n in commons.front(run) if n["network"] in {t["network"] for t in trained}],
+        failed=sum(n["status"] == "failed" for n in networks),
+        curves=curves,
+    )
+
+
+def _planned(header: dict[str, Any]) -> int:
+    try:
+        experiment = json.loads(header["experiment"] or "{}")
+        return int(experiment.get("training", {}).get("epochs") or 1)
+    except (AttributeError, TypeError, ValueError):
+        return 1
+
+
+def _summary(header: dict[str, Any], networks: list[dict[str, Any]], epochs: list[dict[str, Any]]) -> str:
+    trained = [n for n in networks if n["epochs_trained"] and n["equal_to"] is None]
+    budget = sum(n["epochs_budget"] or 0 for n in trained)
+    used = sum(n["epochs_trained"] for n in trained)
+    failed = sum(n["status"] == "failed" for n in networks)
+    parts = [
+        f"data: {header['dataset']}" if header["dataset"] else "",
+        f"{len(trained)} network{'' if len(trained) == 1 else 's'} trained",
+        f"{failed} failed" if failed else "",
+        f"{used} of {budget} epochs ({100 * (1 - used / budget):.0f} % saved)"
+        if budget
+        else f"{len(epochs)} epochs",
+        "" if header["status"] == "completed" else str(header["status"]),
+    ]
+    return "  ·  ".join(part for part in parts if part)

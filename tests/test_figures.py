@@ -1,0 +1,126 @@
+"""The figures of a run: what they show, and that they work whatever state the run is in."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from commons_data import HORIZON, curve, fail, header, made_up_run, record, train
+
+from a4nn_core.archaeology.figures import front_figure
+from a4nn_core.archaeology.picture import picture
+from a4nn_core.commons import Commons, RunWriter
+from a4nn_core.errors import BadInput
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    commons = tmp_path_factory.mktemp("figures") / "commons"
+    made_up_run(commons, "twelve", 12, failed=(5,))
+    made_up_run(commons, "one", 1)
+    with RunWriter.open(commons, "going", header()) as writer:
+        writer.events.append("asked", 2, 0)
+        record(writer, 0, HORIZON)
+        record(writer, 1, 9)
+        train(writer, 2, 7)
+        train(writer, 3, 1)
+        fail(writer, 4)
+    with RunWriter.open(commons, "nothing", header()):
+        pass
+    with RunWriter.open(commons, "all-failed", header()) as writer:
+        fail(writer, 0)
+    return commons
+
+
+def draw(folder: Path, run: str, out: Path) -> tuple[Path, str]:
+    front_figure(Commons(folder), run, out / f"{run}.png", out / f"{run}.html")
+    return out / f"{run}.png", (out / f"{run}.html").read_text()
+
+
+def traces(page: str) -> list[dict[str, Any]]:
+    """The data that the page plots."""
+    start = page.rindex("Plotly.newPlot(")
+    found: list[dict[str, Any]] = json.JSONDecoder().raw_decode(page, page.index("[{", start))[0]
+    return found
+
+
+def shows(png: Path, colour: tuple[int, int, int]) -> bool:
+    """Whether a picture has a pixel of exactly this colour."""
+    from matplotlib.image import imread
+
+    pixels = (imread(png)[..., :3] * 255).round().astype(np.uint8)
+    return bool((pixels == np.array(colour, dtype=np.uint8)).all(axis=-1).any())
+
+
+@pytest.mark.parametrize("run", ["twelve", "one", "going", "nothing", "all-failed"])
+def test_every_state_of_a_run(folder: Path, tmp_path: Path, run: str) -> None:
+    png, page = draw(folder, run, tmp_path / "out")
+    assert png.read_bytes().startswith(b"\x89PNG")
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [f"{run}.html", f"{run}.png"]
+    assert shows(png, (0xD1, 0x49, 0x5B)) == (run not in ("nothing", "all-failed"))
+    assert "made-up" in page
+
+
+def test_the_page_needs_no_network(folder: Path, tmp_path: Path) -> None:
+    _, page = draw(folder, "twelve", tmp_path)
+    assert not re.search(r"<(script|link|img|iframe)[^>]*\s(src|href)\s*=", page)
+    assert "cdn.plot.ly" not in page.split("Plotly.newPlot(")[-1]
+
+
+def test_the_page_shows_the_run(folder: Path, tmp_path: Path) -> None:
+    _, page = draw(folder, "twelve", tmp_path)
+    plotted = traces(page)
+    by_name = {t.get("name"): t for t in plotted if t.get("name")}
+    front = Commons(folder).front("twelve")
+    assert sorted(by_name["Pareto front"]["x"]) == sorted(n["flops"] / 1e6 for n in front)
+    points = by_name["trained to the end"]["text"] + by_name["stopped early"]["text"]
+    assert len(points) == 11  # network 5 failed
+    networks = {n["network"]: n for n in Commons(folder).networks("twelve")}
+    [seven] = [text for text in points if "network 7<" in text]
+    assert f"test {networks[7]['test_accuracy_percent']:.2f} %" in seven
+    assert "genome 110 101" in seven
+    assert "15 of 25 epochs (converged)" in seven
+    curves = {t["meta"]["curve"]: t for t in plotted if "curve" in (t.get("meta") or {})}
+    assert set(curves) == set(range(12)) - {5}
+    assert curves[3]["y"] == pytest.approx(curve(3))
+    foretold = by_name[f"predicted for epoch {HORIZON}"]
+    assert set(foretold["x"]) == {HORIZON}
+    expected = [
+        networks[n]["predicted_accuracy_percent"] for n in networks if networks[n]["status"] == "stopped"
+    ]
+    assert foretold["y"] == pytest.approx(expected)
+
+
+def test_a_run_still_going(folder: Path) -> None:
+    shown = picture(Commons(folder), "going")
+    assert [(c.network, c.generation, len(c.epochs), c.finished) for c in shown.curves] == [
+        (0, 0, 25, True),
+        (1, 0, 9, True),
+        (2, 0, 7, False),
+        (3, None, 1, False),
+    ]
+    assert shown.failed == 1
+    assert shown.horizon == HORIZON
+    assert "34 of 50 epochs (32 % saved)" in shown.summary
+    assert "running" in shown.summary
+    assert [c.network for c in shown.foretold] == [1, 2]  # network 3 has no prediction after one epoch
+
+
+def test_names_are_escaped(tmp_path: Path) -> None:
+    with RunWriter.open(tmp_path / "c", "r", header(name="<script>alert(1)</script>")) as writer:
+        record(writer, 0, 5)
+    _, page = draw(tmp_path / "c", "r", tmp_path)
+    assert "<script>alert(1)" not in page
+
+
+def test_bad_input_leaves_nothing(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="has no run 'absent'"):
+        front_figure(Commons(folder), "absent", tmp_path / "a.png", tmp_path / "a.html")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BadInput, match="cannot create the folder"):
+        front_figure(Commons(folder), "one", tmp_path / "file" / "a.png", tmp_path / "a.html")
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
