@@ -20,3 +20,23 @@ def reference_data() -> Path:
     path = Path(folder).resolve()
     assert path.is_dir(), f"A4NN_REFERENCE_DATA names {path}, which is not a folder"
     return path
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Every golden test asks for the reference data, so that none can pass without it."""
+    for item in items:
+        if item.get_closest_marker("golden"):
+            assert isinstance(item, pytest.Function)
+            assert "reference_data" in item.fixturenames, f"{item.nodeid} is golden without reference_data"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Where the reference data is at hand, a golden test that skips is a failure."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if not os.environ.get("A4NN_REFERENCE_DATA") or reporter is None:
+        return
+    skipped = [r.nodeid for r in reporter.stats.get("skipped", []) if "golden" in getattr(r, "keywords", {})]
+    if skipped:
+        reporter.write_line(f"golden tests skipped: {', '.join(skipped)}", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

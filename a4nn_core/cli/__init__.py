@@ -1,0 +1,50 @@
+"""The command ``a4nn``: one file a command group.
+
+Results go to standard output, all else to standard error.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import Any, NoReturn
+
+
+def main() -> None:
+    """Entry point of the command ``a4nn``.
+
+    Exit codes: 0 done; 1 the run failed; 2 something the user gave cannot be used; 130 Ctrl-C.
+    """
+    from a4nn_core.cli.app import app
+    from a4nn_core.errors import A4NNError, BadInput
+
+    # a service manager's polite stop is handled like Ctrl-C: close cleanly, say how to resume
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        app(standalone_mode=False)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BadInput as error:
+        _end(str(error), 2)
+    except A4NNError as error:
+        _end(str(error), 1)
+    except Exception as error:
+        _usage(error)
+
+
+def _interrupt(*_: Any) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _end(message: str, code: int) -> NoReturn:
+    sys.stderr.write(f"Error: {message}\n")
+    sys.exit(code)
+
+
+def _usage(error: Exception) -> None:
+    """What click says about wrong options, in its words and with its exit code; anything else is a defect."""
+    show = getattr(error, "show", None)
+    if show is None:
+        raise error
+    show()
+    sys.exit(getattr(error, "exit_code", 2))

@@ -1,0 +1,5 @@
+"""One network's life on one device: epochs, checkpoints, throughput. The unit of work is a segment."""
+
+from a4nn_core.training.settings import Training
+
+__all__ = ["Training"]

@@ -1,0 +1,43 @@
+"""The commands of ``a4nn``, put together. Nothing heavy is imported before a command runs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from a4nn_core.cli import describe, run
+
+app = typer.Typer(
+    name="a4nn",
+    help="Analytics for Neural Networks: search architectures, stop hopeless training early, keep every "
+    "network's life.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from a4nn_core import __version__
+
+        typer.echo(f"a4nn {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+app.command()(run.run)
+app.command()(run.status)
+app.command()(run.front)
+app.command()(run.presets)
+app.command()(describe.describe)

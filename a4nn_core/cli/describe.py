@@ -1,0 +1,76 @@
+"""``a4nn describe``: what a genome costs and looks like, without training it."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from a4nn_core.cli.options import JsonOption, print_json
+
+
+def describe(
+    genome: Annotated[str, typer.Option(help='As JSON, such as "[[1,0,0,0,0,0,1],...]".')],
+    input_shape: Annotated[str, typer.Option("--input", metavar="CxHxW", help="Channels x height x width.")],
+    classes: Annotated[int, typer.Option(help="Number of classes.")],
+    space: Annotated[str, typer.Option(help="Search space, or its settings as JSON.")] = "macro",
+    picture: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw the phases into an .svg, .png or .pdf file.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show FLOPs, parameters and hash of one genome; with --picture, draw it."""
+    from a4nn_core.errors import BadInput
+    from a4nn_core.spaces import SPACES
+
+    shape = re.fullmatch(r"(\d+)x(\d+)x(\d+)", input_shape)
+    if not shape or "0" in shape.groups():
+        raise BadInput(f"--input {input_shape!r} is not of the form CxHxW, such as 1x127x127")
+    channels, height, width = (int(number) for number in shape.groups())
+    made = SPACES.make(_json(space, "--space") if space.startswith("{") else space, "--space")
+    parsed = _json(genome, "--genome")
+    architecture = made.decode(parsed, (channels, height, width), classes)
+    if picture is not None:
+        from a4nn_core.archaeology.drawing import draw_architecture
+
+        draw_architecture(architecture, picture)
+    import torch
+
+    from a4nn_core.spaces.build import Network, count_by_torch
+
+    with torch.device("meta"):  # shapes only: nothing is computed
+        torch_flops = count_by_torch(Network(architecture), architecture.input_shape)
+    facts = {
+        "space": made.name,
+        "genome": parsed,
+        "input": [channels, height, width],
+        "classes": classes,
+        "flops": architecture.flops,
+        "torch_flops": torch_flops,
+        "parameters": architecture.parameters,
+        "architecture_hash": architecture.hash,
+        "layers": len(architecture.layers),
+    }
+    if as_json:
+        print_json(facts)
+        return
+    million = f"{architecture.flops / 1e6:.4f} million"
+    typer.echo(f"FLOPs       {architecture.flops:,} multiply-adds for one image ({million})")
+    typer.echo(f"            {torch_flops:,} operations as torch counts them")
+    typer.echo(f"parameters  {architecture.parameters:,}")
+    typer.echo(f"layers      {len(architecture.layers)}")
+    typer.echo(f"hash        {architecture.hash}")
+    if picture is not None:
+        typer.echo(f"picture     {picture}")
+
+
+def _json(text: str, option: str) -> Any:
+    from a4nn_core.errors import BadInput
+
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise BadInput(f"{option} {text!r} is not JSON: {error}") from None

@@ -1,0 +1,32 @@
+"""Options that many commands share."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+CommonsOption = Annotated[
+    Path,
+    typer.Option(
+        "--commons",
+        metavar="DIR",
+        envvar="A4NN_COMMONS",
+        help="Folder of the data commons.",
+    ),
+]
+DEFAULT_COMMONS = Path("commons")
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
+
+
+def say(message: str) -> None:
+    """A line for people, on standard error."""
+    typer.echo(message, err=True)
+
+
+def print_json(document: Any) -> None:
+    """A result for programs, on standard output."""
+    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))

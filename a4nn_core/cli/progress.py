@@ -1,0 +1,97 @@
+"""A search as people see it go on: bars on a terminal, a line a network elsewhere."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
+
+from a4nn_core.commons import read_journal
+from a4nn_core.experiment import Experiment
+from a4nn_core.workflow.rows import Row
+from a4nn_core.workflow.search import Search
+
+
+class Progress:
+    """Shows networks, epochs, epochs saved, best accuracy and time left on standard error."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        self.experiment = experiment
+        self.console = Console(stderr=True, highlight=False)
+        self.bars = Bars(
+            TextColumn("{task.description:<10}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}"),
+            TimeElapsedColumn(),
+            console=self.console,
+            disable=not self.console.is_terminal,
+        )
+        networks = experiment.search.networks
+        self.networks = self.bars.add_task("networks", total=networks, note="")
+        self.epochs = self.bars.add_task("epochs", total=networks * experiment.training.epochs, note="")
+        self.started = time.monotonic()
+        self.at_start: int | None = None
+
+    def __enter__(self) -> Progress:
+        if not self.console.is_terminal:
+            self.console.print(f"loading data set {self.experiment.data.name}")
+        self.bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.bars.stop()
+
+    def looked(self, search: Search) -> None:
+        """Bring the bars up to date."""
+        budget = self.experiment.training.epochs
+        rows = search.rows.values()
+        running = sum(len(read_journal(search.writer.folder.journal(n))) for n in search.training)
+        trained = sum(row["epochs_trained"] for row in rows)
+        saved = sum(budget - row["epochs_trained"] for row in rows if row["status"] != "failed")
+        best = max((row["best_accuracy_percent"] or 0.0 for row in rows), default=0.0)
+        accuracy = f"best {best:.2f} %  " if rows else ""
+        generation = search.strategy.generation + 1
+        self.bars.update(
+            self.networks,
+            completed=len(search.rows),
+            note=f"generation {generation}  {accuracy}{self._left(search)}",
+        )
+        share = 100 * saved / (budget * len(rows)) if rows else 0.0
+        self.bars.update(
+            self.epochs, completed=trained + running + saved, note=f"{saved} saved ({share:.0f} %)"
+        )
+
+    def _left(self, search: Search) -> str:
+        """Time left, from the pace of this process; a resumed run's earlier networks say nothing of it."""
+        if self.at_start is None:
+            self.at_start = len(search.rows)
+        done = len(search.rows) - self.at_start
+        if not done:
+            return ""
+        seconds = (
+            (time.monotonic() - self.started) / done * (self.experiment.search.networks - len(search.rows))
+        )
+        return f"about {seconds / 60:.0f} min left" if seconds >= 90 else f"about {seconds:.0f} s left"
+
+    def ended(self, row: Row) -> None:
+        """Say what became of a network."""
+        accuracy = row.get("best_accuracy_percent")
+        result = {
+            "completed": "trained to the end",
+            "stopped": f"stopped early ({row.get('termination_reason')})",
+            "equal": f"equals network {row.get('equal_to')}, not trained",
+            "paused": "paused",
+            "failed": f"failed: {row.get('error')}",
+        }[row["status"]]
+        self.bars.console.print(
+            f"network {row['network']:>3}  generation {row['generation'] + 1}  "
+            f"{row['flops'] / 1e6:>9.3f} MFLOPs  {row['epochs_trained']:>3} epochs  "
+            + (f"{accuracy:6.2f} %  " if accuracy is not None else "          ")
+            + result
+        )

@@ -1,0 +1,176 @@
+"""``a4nn run``, ``status``, ``front`` and ``presets``: one search, where it stands, what it found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption, print_json, say
+
+if TYPE_CHECKING:
+    from a4nn_core.workflow.summary import Summary
+
+
+def run(
+    source: Annotated[
+        str, typer.Argument(metavar="PRESET or FILE", help="A ready experiment or a TOML file.")
+    ],
+    executor: Annotated[str, typer.Option(help="Who runs the training: local, prefect.")] = "local",
+    run_id: Annotated[str | None, typer.Option(help="Name of the run; an existing one is resumed.")] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, such as training.epochs=5."),
+    ] = None,
+    commons: CommonsOption = DEFAULT_COMMONS,
+    as_json: JsonOption = False,
+) -> None:
+    """Run one search; the same id resumes it."""
+    from a4nn_core.cli.progress import Progress
+    from a4nn_core.experiment import load_experiment
+    from a4nn_core.workflow.run import new_run_id, runner
+
+    experiment = load_experiment(source, changes or ())
+    name = run_id or new_run_id(experiment)
+    execute = runner(executor)
+    say(f"run {name}: {experiment.description or experiment.name}")
+    resume = f"a4nn run {source} --run-id {name} --commons {commons}" + "".join(
+        f" --set {change}" for change in changes or ()
+    )
+    try:
+        with Progress(experiment) as progress:
+            execute(experiment, commons, name, progress)
+    except KeyboardInterrupt:
+        say(f"interrupted; nothing is lost. To go on: {resume}")
+        raise
+    show(commons, name, as_json, draw=True)
+
+
+def status(
+    run_id: Annotated[str | None, typer.Argument(metavar="[RUN]", help="One run; all if left out.")] = None,
+    commons: CommonsOption = DEFAULT_COMMONS,
+    as_json: JsonOption = False,
+) -> None:
+    """Show where runs stand, also while they go on."""
+    from a4nn_core.commons import Commons
+    from a4nn_core.workflow.summary import summarise
+
+    store = Commons(commons)
+    summaries = [summarise(store, name) for name in ([run_id] if run_id else store.runs())]
+    if as_json:
+        print_json([summary.as_dict() | {"front": len(summary.front)} for summary in summaries])
+        return
+    columns = ["run", "status", "networks", "epochs", "epochs saved", "best accuracy", "time"]
+    _table(
+        columns,
+        [
+            [
+                s.run,
+                s.status,
+                f"{s.networks}/{s.networks_budget}",
+                f"{s.epochs_trained}/{s.epochs_budget}",
+                f"{s.epochs_saved_percent:.1f} %",
+                "-" if s.best_accuracy_percent is None else f"{s.best_accuracy_percent:.2f} %",
+                _duration(s.seconds),
+            ]
+            for s in summaries
+        ],
+    )
+
+
+def front(
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="Which run.")],
+    commons: CommonsOption = DEFAULT_COMMONS,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the Pareto front of a run and draw it."""
+    show(commons, run_id, as_json, draw=True)
+
+
+def presets(as_json: JsonOption = False) -> None:
+    """List the ready experiments."""
+    from a4nn_core.experiment import presets as known
+
+    if as_json:
+        print_json(known())
+        return
+    for name, description in known().items():
+        typer.echo(f"{name:<26}{description}")
+
+
+def show(commons: Path, run_id: str, as_json: bool, draw: bool) -> None:
+    """Print a run's result and draw its pictures beside its records."""
+    from a4nn_core.commons import Commons
+    from a4nn_core.workflow.summary import summarise
+
+    store = Commons(commons)
+    summary = summarise(store, run_id)
+    if draw and summary.networks:
+        from a4nn_core.archaeology.figures import front_figure
+
+        folder = commons / "runs" / run_id
+        front_figure(store, run_id, folder / "front.png", folder / "front.html")
+    if as_json:
+        print_json(summary.as_dict())
+        return
+    _print(summary)
+    if draw and summary.networks:
+        typer.echo(f"\npictures: {folder / 'front.png'} and front.html")
+
+
+def _print(summary: Summary) -> None:
+    typer.echo(f"\nPareto front of {summary.run} ({summary.status})\n")
+    _table(
+        ["network", "validation", "test", "MFLOPs", "parameters", "epochs", "genome"],
+        [
+            [
+                str(member["network"]),
+                f"{member['accuracy_percent']:.2f} %",
+                _percent(member["test_accuracy_percent"]),
+                f"{member['flops'] / 1e6:.4f}",
+                f"{member['parameters']:,}",
+                str(member["epochs_trained"]),
+                member["genome_text"],
+            ]
+            for member in summary.front
+        ],
+    )
+    typer.echo(
+        f"\n{summary.networks} networks, {summary.epochs_trained} of {summary.epochs_budget} epochs trained: "
+        f"{summary.epochs_saved_percent:.1f} % saved against training every network to the end"
+    )
+    typer.echo(
+        f"  {summary.epochs_saved_by_termination} epochs by ending training early, "
+        f"{summary.epochs_saved_by_equality} by not training equal architectures again"
+    )
+    typer.echo(
+        f"  {_duration(summary.seconds)} taken; about {_duration(summary.training_seconds_saved)} of "
+        "training saved"
+    )
+
+
+def _table(header: list[str], rows: list[list[str]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for position, name in enumerate(header):
+        table.add_column(name, justify="left" if position in (0, len(header) - 1) else "right", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    # a table that goes into a file or pipe must not be cut at a terminal's width
+    console = Console(highlight=False)
+    (console if console.is_terminal else Console(highlight=False, width=250)).print(table)
+
+
+def _percent(value: Any) -> str:
+    return "-" if value is None else f"{value:.2f} %"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

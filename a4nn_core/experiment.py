@@ -1,0 +1,179 @@
+"""Experiment: the one declarative description of a search. TOML in, TOML out; a preset is such a file."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    ValidationError,
+)
+
+from a4nn_core.component import Component, Registry, explain
+from a4nn_core.data.base import DATA_SOURCES, DataSource
+from a4nn_core.errors import BadInput
+from a4nn_core.search.base import STRATEGIES, SearchSettings
+from a4nn_core.spaces.base import SPACES, SearchSpace
+from a4nn_core.termination.base import RULES, TerminationRule
+from a4nn_core.training.settings import Training
+
+
+def _part(registry: Registry[Any], place: str) -> BeforeValidator:
+    def make(settings: object) -> Component:
+        made: Component = registry.make(settings, place)
+        return made
+
+    return BeforeValidator(make)
+
+
+class Experiment(BaseModel):
+    """A search: which images, which networks, how to look for them, how to train, when to stop."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    name: str = Field(min_length=1, max_length=60, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    """what runs of it are called"""
+    description: str = ""
+    """one sentence for people"""
+    seed: int = Field(default=0, ge=0)
+    """of the search and of every network's training; data sets have their own"""
+    data: Annotated[SerializeAsAny[DataSource], _part(DATA_SOURCES, "[data]")]
+    space: Annotated[SerializeAsAny[SearchSpace], _part(SPACES, "[space]")]
+    search: Annotated[SerializeAsAny[SearchSettings], _part(STRATEGIES, "[search]")]
+    termination: Annotated[SerializeAsAny[TerminationRule], _part(RULES, "[termination]")]
+    training: Training = Field(default_factory=Training)
+
+    @classmethod
+    def from_mapping(cls, settings: Mapping[str, Any], place: str = "experiment") -> Experiment:
+        """An experiment from plain tables, as TOML or JSON give them.
+
+        Args:
+            settings: the tables.
+            place: the file they come from, for error messages.
+
+        Raises:
+            BadInput: an unknown or missing key or a bad value; one sentence for each.
+        """
+        try:
+            return cls.model_validate(dict(settings))
+        except BadInput as error:
+            raise BadInput(f"{place}: {error}") from None
+        except ValidationError as error:
+            raise BadInput(explain(error, cls, place)) from None
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Plain tables: ``from_mapping`` gives an equal experiment. What is None is left out, as TOML has
+        no null."""
+        plain: dict[str, Any] = _without_none(self.model_dump(mode="json"))
+        return plain
+
+    def to_toml(self) -> str:
+        """The experiment as TOML, every setting written out."""
+        return "".join(_toml(self.to_mapping()))
+
+
+def presets() -> dict[str, str]:
+    """Names of the ready experiments, with their descriptions."""
+    folder = files("a4nn_core") / "presets"
+    found = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".toml"))
+    return {
+        name.removesuffix(".toml"): tomllib.loads((folder / name).read_text())["description"]
+        for name in found
+    }
+
+
+def load_experiment(source: str, changes: Sequence[str] = ()) -> Experiment:
+    """An experiment from a preset's name or the path of a TOML file.
+
+    Args:
+        source: preset or path.
+        changes: settings that replace those of the file, each ``table.key=value`` with a TOML value (a
+            bare word is taken as text), such as ``training.epochs=5``.
+
+    Raises:
+        BadInput: no such preset or file, a file that is not TOML, or settings that do not hold.
+    """
+    path = Path(source)
+    if path.suffix == ".toml" or path.is_file():
+        place = str(path)
+        try:
+            text = path.read_text()
+        except OSError as error:
+            raise BadInput(f"experiment file {source} cannot be read: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise BadInput(f"experiment file {source} is not text") from None
+    else:
+        known = presets()
+        if source not in known:
+            raise BadInput(f"there is no preset {source!r} and no such file; presets: {', '.join(known)}")
+        place = f"preset {source}"
+        text = (files("a4nn_core") / "presets" / f"{source}.toml").read_text()
+    try:
+        settings = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise BadInput(f"experiment file {source} is not TOML: {error}") from None
+    for change in changes:
+        _apply(settings, change)
+    return Experiment.from_mapping(settings, place)
+
+
+def _apply(settings: dict[str, Any], change: str) -> None:
+    key, equals, text = change.partition("=")
+    if not equals or not key.strip():
+        raise BadInput(f"--set {change!r} is not of the form table.key=value")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()
+    *tables, last = key.strip().split(".")
+    table = settings
+    for name in tables:
+        inner = table.setdefault(name, {})
+        if not isinstance(inner, dict):
+            raise BadInput(f"--set {change!r}: {name} is not a table")
+        table = inner
+    if not tables and isinstance(table.get(last), dict) and isinstance(value, str):
+        # `--set termination=none` chooses another part, whose settings start from its defaults
+        value = {"name": value}
+    elif last == "name" and table.get("name") not in (None, value) and tables:
+        table.clear()
+    table[last] = value
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_none(inner) for key, inner in value.items() if inner is not None}
+    if isinstance(value, list):
+        return [_without_none(inner) for inner in value]
+    return value
+
+
+def _toml(tables: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """TOML lines: plain keys first, then a section a table. The standard library reads TOML only."""
+    lines = [f"{key} = {_value(value)}\n" for key, value in tables.items() if not isinstance(value, dict)]
+    for key, value in tables.items():
+        if isinstance(value, dict):
+            lines += [f"\n[{prefix}{key}]\n", *_toml(value, f"{prefix}{key}.")]
+    return lines
+
+
+def _value(value: Any) -> str:
+    import json
+
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_value(inner) for inner in value) + "]"
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_value(inner)}" for key, inner in value.items()) + " }"
+    if isinstance(value, float):
+        return repr(value)
+    return json.dumps(value, ensure_ascii=False)

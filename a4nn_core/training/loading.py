@@ -1,0 +1,106 @@
+"""Images on the device: moved there once as the integers they are, turned into floats a batch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from a4nn_core.data.base import ImageData, InputTransform, Split
+from a4nn_core.errors import BadInput
+
+
+@dataclass
+class DeviceSplit:
+    """One part of a data set on a device.
+
+    Attributes:
+        images: shape (count, channels, height, width).
+        labels: shape (count,).
+    """
+
+    images: Tensor
+    labels: Tensor
+
+    @classmethod
+    def of(cls, split: Split, device: torch.device) -> DeviceSplit:
+        """Copy a part to a device. Unsigned 16- and 32-bit counts become signed ones that hold them: torch
+        cannot compute with the unsigned."""
+        images = split.images
+        if images.dtype in (np.uint16, np.uint32):
+            greatest = int(images.max(initial=0))
+            images = images.astype(np.int16 if greatest < 2**15 else np.int32)
+        return cls(
+            torch.from_numpy(np.ascontiguousarray(images)).to(device),
+            torch.from_numpy(np.ascontiguousarray(split.labels)).to(device),
+        )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+class DeviceData:
+    """A whole data set on a device."""
+
+    def __init__(self, data: ImageData, device: torch.device) -> None:
+        self.train = DeviceSplit.of(data.train, device)
+        self.validation = DeviceSplit.of(data.validation, device)
+        self.test = DeviceSplit.of(data.test, device)
+        self.transform = _on_device(data.transform, device)
+        self.shape = data.shape
+        self.classes = data.classes
+
+    def batches(
+        self, part: DeviceSplit, size: int, order: Tensor | None = None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches of (float images as the network sees them, labels), in ``order`` if given."""
+        for start in range(0, len(part), size):
+            rows = slice(start, start + size) if order is None else order[start : start + size]
+            yield self.transform(part.images[rows]), part.labels[rows]
+
+
+def _on_device(transform: InputTransform, device: torch.device) -> Callable[[Tensor], Tensor]:
+    mean, std = (
+        torch.tensor(values, dtype=torch.float32, device=device).view(1, -1, 1, 1)
+        for values in (transform.mean, transform.std)
+    )
+
+    def apply(images: Tensor) -> Tensor:
+        seen = images.to(torch.float32)
+        return ((seen.log1p() if transform.log1p else seen) - mean) / std
+
+    return apply
+
+
+def augmentation(entries: Sequence[dict[str, Any]]) -> Callable[[Tensor], Tensor] | None:
+    """Transforms of training batches, drawn anew for every image; None if there are none.
+
+    Args:
+        entries: each the name of a ``torchvision.transforms.v2`` class and its arguments.
+
+    Raises:
+        BadInput: no such transform, or arguments it does not take.
+    """
+    if not entries:
+        return None
+    from torchvision.transforms import v2
+
+    made = []
+    for entry in entries:
+        arguments = {key: value for key, value in entry.items() if key != "name"}
+        transform = getattr(v2, entry["name"], None)
+        if transform is None:
+            raise BadInput(f"[training] augment: torchvision.transforms.v2 has no {entry['name']!r}")
+        try:
+            made.append(transform(**arguments))
+        except (TypeError, ValueError) as error:
+            raise BadInput(
+                f"[training] augment: {entry['name']} does not take {arguments}: {error}"
+            ) from None
+    each = v2.Compose(made)
+    # v2 draws once a call; an image a call, so that two images of a batch differ
+    return lambda images: torch.stack([each(image) for image in images])

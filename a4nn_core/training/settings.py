@@ -1,0 +1,52 @@
+"""How a network is trained. The defaults are the recipe of the published A4NN runs."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+
+class Training(BaseModel):
+    """Stochastic gradient descent with a cosine to the last epoch, and how it is run."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    epochs: int = Field(default=25, ge=1)
+    """the budget of a network"""
+    batch_size: int = Field(default=128, ge=1)
+    """images a step"""
+    learning_rate: float = Field(default=0.025, gt=0)
+    """at the first step"""
+    final_learning_rate: float = Field(default=0.0, ge=0)
+    """that the cosine ends at, after the last epoch"""
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    """of the gradient descent"""
+    weight_decay: float = Field(default=3e-4, ge=0)
+    """L2 penalty"""
+    gradient_clip: float = Field(default=5.0, gt=0)
+    """greatest norm of the gradient"""
+    augment: list[dict[str, Any]] = Field(default_factory=list)
+    """torchvision.transforms.v2 for training images, such as [{ name = "RandomHorizontalFlip" }]"""
+    segment_epochs: int | None = Field(default=None, ge=1)
+    """epochs after which a worker hands a network back, None for the whole life in one piece"""
+    device: str = "auto"
+    """cpu, cuda, cuda:1, mps; auto takes a GPU where there is one"""
+    threads: int = Field(default=1, ge=1)
+    """CPU threads a network; another number changes results bit for bit"""
+    slots: int | None = Field(default=None, ge=1)
+    """networks trained at the same time, None for as many as the machine has cores for or GPUs"""
+    deterministic: bool = True
+    """choose deterministic algorithms where torch has them"""
+    keep_checkpoints: Literal["last", "best", "all"] = "best"
+    """which checkpoints stay after a network's end: the last, the last and the best, or every epoch"""
+    failures_in_a_row: int = Field(default=5, ge=1)
+    """after how many failed networks one after another the run ends"""
+
+    @field_validator("augment")
+    @classmethod
+    def _known_transforms(cls, augment: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        for entry in augment:
+            if not isinstance(entry.get("name"), str):
+                raise ValueError("every entry needs the name of a torchvision.transforms.v2 class")
+        return augment

@@ -1,0 +1,69 @@
+"""The interface of an executor: what the search loop needs from whatever runs segments."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+from a4nn_core.training.segment import Segment, SegmentResult
+from a4nn_core.workflow.pool import WorkerPool
+
+
+class Executor(Protocol):
+    """Runs segments, as many at a time as it has slots."""
+
+    slots: int
+
+    def submit(self, segment: Segment) -> None:
+        """Take a segment; gives control back at once."""
+
+    def completed(self, timeout: float) -> list[SegmentResult]:
+        """The results that have come since the last call; waits up to ``timeout`` seconds for the first."""
+
+    def close(self) -> None:
+        """Give back workers and threads. What is under way is lost back to its last epoch."""
+
+
+class LocalExecutor:
+    """Warm worker processes on this machine: the embedded default, no server needed."""
+
+    def __init__(self, slots: int, threads: int) -> None:
+        self.slots = slots
+        self._pool = WorkerPool(slots, threads)
+        self._threads = ThreadPoolExecutor(slots, thread_name_prefix="slot")
+        self._results: queue.Queue[SegmentResult | BaseException] = queue.Queue()
+
+    def submit(self, segment: Segment) -> None:
+        self._threads.submit(self._run, segment)
+
+    def _run(self, segment: Segment) -> None:
+        try:
+            self._results.put(self._pool.run(segment))
+        except BaseException as error:
+            # a defect in a thread must reach the loop, which would wait for ever otherwise
+            self._results.put(error)
+
+    def completed(self, timeout: float) -> list[SegmentResult]:
+        return drain(self._results, timeout)
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._pool.close()
+
+
+def drain(results: queue.Queue[SegmentResult | BaseException], timeout: float) -> list[SegmentResult]:
+    """Everything in a queue of results, waiting up to ``timeout`` seconds for the first; raises what a
+    thread raised."""
+    found: list[SegmentResult] = []
+    wait: Callable[[], SegmentResult | BaseException] = lambda: results.get(timeout=timeout)  # noqa: E731
+    while True:
+        try:
+            result = wait()
+        except queue.Empty:
+            return found
+        if isinstance(result, BaseException):
+            raise result
+        found.append(result)
+        wait = results.get_nowait

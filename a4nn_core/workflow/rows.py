@@ -1,0 +1,149 @@
+"""A network's final records, put together from its candidate, its architecture and its journal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from a4nn_core.search.base import Candidate
+from a4nn_core.spaces.architecture import Architecture
+from a4nn_core.training.segment import SegmentResult
+
+Row = dict[str, Any]
+
+
+def network_row(
+    candidate: Candidate,
+    architecture: Architecture,
+    journal: Sequence[Mapping[str, Any]],
+    result: SegmentResult,
+    *,
+    epochs_budget: int,
+    seed: int,
+    front_version: int,
+    checkpoints: str,
+) -> Row:
+    """The row of the table ``networks`` for a network whose life has ended.
+
+    Args:
+        candidate: as the strategy asked for it.
+        architecture: that its genome stands for.
+        journal: its epochs.
+        result: of its last segment.
+        epochs_budget: epochs it could have had.
+        seed: its training was seeded with.
+        front_version: of the snapshot its last segment was judged against.
+        checkpoints: folder of its checkpoints, relative to the commons.
+    """
+    row = _identity(candidate, architecture, epochs_budget)
+    row |= {
+        "status": result.status,
+        "device": result.device,
+        "seconds": sum(line["seconds"] for line in journal),
+        "epochs_trained": len(journal),
+        "front_version": front_version,
+        "seed": seed,
+        "error": result.error,
+    }
+    if not journal:
+        return row
+    best = max(journal, key=lambda line: (line["validation_accuracy_percent"], -line["epoch"]))
+    last = journal[-1]
+    verdict = last["verdict"]
+    interval = verdict["interval"] or (None, None)
+    losses = [line["validation_loss"] for line in journal if line["validation_loss"] is not None]
+    row |= {
+        "best_accuracy_percent": best["validation_accuracy_percent"],
+        "best_epoch": best["epoch"],
+        "last_accuracy_percent": last["validation_accuracy_percent"],
+        "predicted_accuracy_percent": verdict["predicted"],
+        "predicted_low": interval[0],
+        "predicted_high": interval[1],
+        "termination_reason": verdict["reason"] if result.status in ("stopped", "paused") else None,
+        "termination_evidence": json.dumps(verdict["evidence"]) if verdict["evidence"] else None,
+        "checkpoint": f"{checkpoints}/{last['checkpoint']}",
+        "checkpoint_sha256": last["checkpoint_sha256"],
+        "best_checkpoint": f"{checkpoints}/{best['checkpoint']}",
+        "best_checkpoint_sha256": best["checkpoint_sha256"],
+    }
+    if result.status != "failed":
+        row["test_accuracy_percent"] = result.test_accuracy_percent
+        row["fitness_source"] = "measured"
+        # the score is the best that was measured; the prediction stands beside it
+        row["fitness"] = json.dumps(
+            {
+                "error_percent": 100 - best["validation_accuracy_percent"],
+                "accuracy_percent": best["validation_accuracy_percent"],
+                "loss": min(losses, default=None),
+                "mflops": architecture.flops / 1e6,
+                "parameters": architecture.parameters,
+            }
+        )
+    return row
+
+
+def equal_row(candidate: Candidate, architecture: Architecture, original: Row, epochs_budget: int) -> Row:
+    """The row of a network that was not trained because another one of this run has its architecture."""
+    copied = (
+        "fitness",
+        "fitness_source",
+        "best_accuracy_percent",
+        "best_epoch",
+        "last_accuracy_percent",
+        "test_accuracy_percent",
+        "best_checkpoint",
+        "best_checkpoint_sha256",
+        "checkpoint",
+        "checkpoint_sha256",
+        "error",
+    )
+    return {
+        **_identity(candidate, architecture, epochs_budget),
+        **{name: original.get(name) for name in copied},
+        "status": "equal",
+        "equal_to": original["network"],
+        "seconds": 0.0,
+        "epochs_trained": 0,
+    }
+
+
+def _identity(candidate: Candidate, architecture: Architecture, epochs_budget: int) -> Row:
+    return {
+        "network": candidate.number,
+        "generation": candidate.generation,
+        "position": candidate.position,
+        "genome": json.dumps(candidate.genome),
+        "architecture_hash": architecture.hash,
+        "parents": list(candidate.parents),
+        "operator": candidate.operator,
+        "flops": architecture.flops,
+        "parameters": architecture.parameters,
+        "epochs_budget": epochs_budget,
+    }
+
+
+def graph_rows(architecture: Architecture) -> tuple[list[Row], list[Row]]:
+    """Rows of the tables ``layers`` and ``edges``."""
+    layers = []
+    for index, (layer, cost) in enumerate(zip(architecture.layers, architecture.costs, strict=True)):
+        sources = architecture.inputs(index)
+        layers.append(
+            {
+                "layer": index,
+                "op": layer.op,
+                "label": layer.label,
+                "phase": layer.phase,
+                "channels_in": sum(architecture.costs[source].shape[0] for source in sources),
+                "channels_out": cost.shape[0],
+                "kernel": layer.kernel,
+                "stride": layer.stride,
+                "padding": layer.padding,
+                "height_out": cost.shape[1],
+                "width_out": cost.shape[2],
+                "flops": cost.flops,
+                "parameters": cost.parameters,
+            }
+        )
+    edges = [{"source": source, "target": target} for source, target in architecture.edges]
+    return layers, edges

@@ -1,0 +1,157 @@
+"""From an experiment to a finished run: load the data, open the records, search, close."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable
+from contextlib import closing
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, entry_points, version
+from pathlib import Path
+from typing import Any, Protocol
+
+from a4nn_core import __version__
+from a4nn_core.commons import RunWriter
+from a4nn_core.data.base import ImageData
+from a4nn_core.errors import A4NNError, BadInput
+from a4nn_core.experiment import Experiment
+from a4nn_core.workflow.devices import choose_device, choose_slots
+from a4nn_core.workflow.executor import Executor
+from a4nn_core.workflow.search import Search, Watcher
+
+PACKAGES = ("numpy", "scipy", "torch", "torchvision", "pymoo", "scikit-learn", "duckdb", "pyarrow", "prefect")
+
+
+class Runner(Protocol):
+    """What the entry points of the group ``a4nn.executors`` name: one way to run a whole search."""
+
+    def __call__(
+        self, experiment: Experiment, commons: Path, run_id: str, watcher: Watcher | None = None
+    ) -> None: ...
+
+
+def runner(name: str) -> Runner:
+    """The way to run a search that has this name.
+
+    Raises:
+        BadInput: there is none; the message lists those that exist.
+    """
+    found = {entry.name: entry for entry in entry_points(group="a4nn.executors")}
+    if name not in found:
+        raise BadInput(f"there is no executor {name!r}; known: {', '.join(sorted(found))}")
+    loaded: Runner = found[name].load()
+    return loaded
+
+
+def new_run_id(experiment: Experiment) -> str:
+    """A name for a new run that sorts by time."""
+    return f"{experiment.name}-{datetime.now():%Y%m%d-%H%M%S}"
+
+
+def execute(
+    experiment: Experiment,
+    commons: Path,
+    run_id: str,
+    make_executor: Callable[[int, int], Executor],
+    watcher: Watcher | None = None,
+) -> None:
+    """Run an experiment, or go on with the run of that id.
+
+    Args:
+        experiment: what to search.
+        commons: folder of the data commons; made if it is not there.
+        run_id: of the run; an existing one is resumed.
+        make_executor: gives an executor for (slots, CPU threads of each).
+        watcher: is shown the search as it goes on.
+
+    Raises:
+        BadInput: something the user gave cannot be used; the run can be resumed when it is mended.
+        RunFailed: the run ended because of what happened in it.
+        KeyboardInterrupt: passed on after the run was closed cleanly.
+    """
+    device = choose_device(experiment.training.device)
+    slots = choose_slots(experiment.training, device)
+    # the folder is opened with the data already checked, so that bad input leaves nothing behind
+    data = experiment.data.load()
+    _check_space(experiment, data)
+    with RunWriter.open(commons, run_id, header(experiment, data, device, slots)) as writer:
+        if writer.header.get("status") == "completed":
+            return
+        with closing(make_executor(slots, experiment.training.threads)) as executor:
+            search = Search(experiment, writer, executor, data.shape, len(data.classes), device, watcher)
+            writer.events.append("resumed" if writer.resumed else "started", process=os.getpid())
+            started = time.monotonic()
+            status = "failed"
+            try:
+                search.run()
+                status = "completed"
+            except (KeyboardInterrupt, BadInput):
+                status = "interrupted"
+                raise
+            finally:
+                _finish(writer, status, time.monotonic() - started)
+
+
+def _finish(writer: RunWriter, status: str, seconds: float) -> None:
+    try:
+        writer.events.append(status)
+        writer.finish(status, seconds=seconds + float(writer.header.get("seconds") or 0))
+    except (A4NNError, OSError):
+        # on a full disk not even this fits; the run is resumed from what is there, so nothing is lost
+        if status == "completed":
+            raise
+
+
+def _check_space(experiment: Experiment, data: ImageData) -> None:
+    """Fail before anything is recorded where no genome fits the images."""
+    largest = experiment.space.genome(experiment.space.upper)
+    experiment.space.decode(largest, data.shape, len(data.classes))
+
+
+def header(experiment: Experiment, data: ImageData, device: str, slots: int) -> dict[str, Any]:
+    """What is recorded about a run before anything trains."""
+    return {
+        "name": experiment.name,
+        "experiment": experiment.to_mapping(),
+        "seed": experiment.seed,
+        "dataset_fingerprint": data.fingerprint,
+        "dataset": {
+            "name": data.name,
+            "classes": list(data.classes),
+            "shape": list(data.shape),
+            "train": len(data.train),
+            "validation": len(data.validation),
+            "test": len(data.test),
+        },
+        "code_version": __version__,
+        "environment": {
+            "python": platform.python_version(),
+            **{package: _version(package) for package in PACKAGES},
+            "platform": platform.platform(),
+            "processor": _processor(),
+            "host": platform.node(),
+        },
+        "threads": experiment.training.threads,
+        "slots": slots,
+        "device": device,
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    """Name of the CPU."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

@@ -1,0 +1,285 @@
+"""The search loop: it lives here once, over an executor, whatever runs the segments.
+
+The event log is its only state. A resumed run replays the log against the strategy, checks that it asks for
+what it asked for, and goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+
+from a4nn_core.commons import RunWriter, prediction_rows, read_journal
+from a4nn_core.errors import BadInput, RunFailed
+from a4nn_core.experiment import Experiment
+from a4nn_core.search.base import Candidate, Outcome
+from a4nn_core.spaces.architecture import Architecture, Shape
+from a4nn_core.training.segment import Segment, SegmentResult
+from a4nn_core.workflow.executor import Executor
+from a4nn_core.workflow.rows import Row, equal_row, graph_rows, network_row
+
+POLL_SECONDS = 0.5
+
+
+class Watcher(Protocol):
+    """Whoever wants to see a search go on, such as a progress bar."""
+
+    def looked(self, search: Search) -> None:
+        """Called about twice a second."""
+
+    def ended(self, row: Row) -> None:
+        """Called when a network's final records are written."""
+
+
+class Search:
+    """One run of an experiment.
+
+    Args:
+        experiment: what to search.
+        writer: of the run's records, open.
+        executor: runs the segments.
+        shape: of the images, (channels, height, width).
+        classes: how many.
+        device: that networks train on.
+        watcher: see Watcher; None for nobody.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        writer: RunWriter,
+        executor: Executor,
+        shape: Shape,
+        classes: int,
+        device: str,
+        watcher: Watcher | None = None,
+    ) -> None:
+        self.experiment = experiment
+        self.writer = writer
+        self.executor = executor
+        self.shape = shape
+        self.classes = classes
+        self.device = device
+        self.watcher = watcher
+        self.strategy = experiment.search.start(experiment.space, experiment.seed)
+        self.started = time.monotonic()
+        self.rows: dict[int, Row] = dict(writer.recorded())
+        self.candidates: dict[int, Candidate] = {}
+        self.architectures: dict[int, Architecture] = {}
+        self.told: dict[int, Mapping[str, float] | None] = {}
+        self.training: dict[int, Segment] = {}
+        self._first: dict[str, int] = {}
+        self._batches = 0
+        self._failures = 0
+
+    def run(self) -> None:
+        """Search to the end.
+
+        Raises:
+            BadInput: the event log does not fit the experiment, or the disk is full.
+            RunFailed: too many networks failed one after another.
+        """
+        self._replay()
+        while not self.strategy.finished:
+            self._ask()
+            for candidate in list(self.candidates.values()):
+                self._advance(candidate)
+            if not self.strategy.finished:
+                for result in self.executor.completed(POLL_SECONDS if self.training else 0.0):
+                    self._ended(result)
+            if self.watcher:
+                self.watcher.looked(self)
+
+    # the strategy's side
+
+    def _replay(self) -> None:
+        """Tell the strategy again what the event log says, and check that it asks again for the same."""
+        asked = [event for event in self.writer.events if event["kind"] == "asked"]
+        counts = {event["data"]["batch"]: event["data"]["count"] for event in asked}
+        logged = {event["network"]: event["data"] for event in asked}
+        for event in self.writer.events:
+            if event["kind"] == "asked" and event["data"]["batch"] == self._batches:
+                # a crash may have cut a batch short in the log: what is missing is logged now
+                for candidate in self._take(counts[self._batches]):
+                    if candidate.number in logged:
+                        self._compare(candidate, logged[candidate.number])
+                    else:
+                        self._log_asked(candidate, self._batches, counts[self._batches])
+                self._batches += 1
+            elif event["kind"] == "told":
+                self._tell(event["network"], event["data"]["fitness"], log=False)
+
+    def _compare(self, candidate: Candidate, logged: Mapping[str, Any]) -> None:
+        if logged["genome"] != candidate.genome or logged["parents"] != list(candidate.parents):
+            raise BadInput(
+                f"run {self.writer.folder.run_id} cannot go on: for network {candidate.number} the strategy "
+                f"now asks for {json.dumps(candidate.genome)}, but its event log says "
+                f"{json.dumps(logged['genome'])}; the code has changed since, start a new run"
+            )
+
+    def _take(self, count: int) -> list[Candidate]:
+        new = self.strategy.ask(count)
+        for candidate in new:
+            self.candidates[candidate.number] = candidate
+            architecture = self.experiment.space.decode(candidate.genome, self.shape, self.classes)
+            self.architectures[candidate.number] = architecture
+            self._first.setdefault(architecture.hash, candidate.number)
+        return new
+
+    def _ask(self) -> None:
+        count = self.experiment.search.networks
+        new = self._take(count)
+        for candidate in new:
+            self._log_asked(candidate, self._batches, count)
+        self._batches += bool(new)
+
+    def _log_asked(self, candidate: Candidate, batch: int, count: int) -> None:
+        self.writer.events.append(
+            "asked",
+            candidate.number,
+            candidate.generation,
+            genome=candidate.genome,
+            parents=list(candidate.parents),
+            operator=candidate.operator,
+            position=candidate.position,
+            batch=batch,
+            count=count,
+        )
+
+    def _tell(self, number: int, fitness: Mapping[str, float] | None, log: bool = True) -> None:
+        candidate = self.candidates[number]
+        if log:
+            source = "measured" if fitness is not None else None
+            self.writer.events.append("told", number, candidate.generation, fitness=fitness, source=source)
+        self.told[number] = fitness
+        self.strategy.tell(Outcome(number, fitness))
+
+    # the networks' side
+
+    def _advance(self, candidate: Candidate) -> None:
+        """Bring one candidate as far as it can get now: submitted, recorded as equal, or told."""
+        number = candidate.number
+        if number in self.told or number in self.training:
+            return
+        if number not in self.rows:
+            original = self._first[self.architectures[number].hash]
+            if original == number:
+                self._submit(candidate)
+                return
+            if original not in self.rows:
+                return  # the network it equals is still in training
+            row = equal_row(
+                candidate, self.architectures[number], self.rows[original], self.experiment.training.epochs
+            )
+            self._record(row, [])
+        fitness = self.rows[number].get("fitness")
+        self._tell(number, json.loads(fitness) if fitness else None)
+
+    def _submit(self, candidate: Candidate) -> None:
+        number = candidate.number
+        past = read_journal(self.writer.folder.journal(number))
+        settings = self.experiment.training
+        piece = settings.segment_epochs
+        version, points = self.front(candidate.generation)
+        experiment = self.experiment.to_mapping()
+        segment = Segment(
+            commons=str(self.writer.folder.commons.resolve()),
+            run_id=self.writer.folder.run_id,
+            network=number,
+            generation=candidate.generation,
+            architecture=self.architectures[number].to_json(),
+            data=experiment["data"],
+            training=settings.model_dump(mode="json"),
+            termination=experiment["termination"],
+            fixed={
+                "mflops": self.architectures[number].flops / 1e6,
+                "parameters": self.architectures[number].parameters,
+            },
+            seed=network_seed(self.experiment.seed, number),
+            device=self.device,
+            number=past[-1]["segment"] + 1 if past else 0,
+            epoch_limit=len(past) + piece if piece else None,
+            front_version=version,
+            front_points=points,
+        )
+        self.writer.events.append(
+            "submitted",
+            number,
+            candidate.generation,
+            segment=segment.number,
+            from_epoch=len(past),
+            front_version=version,
+        )
+        self.training[number] = segment
+        self.executor.submit(segment)
+
+    def front(self, generation: int) -> tuple[int, list[dict[str, float]]]:
+        """The front snapshot that networks of a generation are judged against: its version (how many
+        generations it holds) and the objectives of its members."""
+        objectives = self.experiment.search.objectives
+        known = [
+            {metric: float(fitness[metric]) for metric in objectives}
+            for number, fitness in sorted(self.told.items())
+            if fitness is not None and self.candidates[number].generation < generation
+        ]
+        signs = {metric: 1 if way == "minimise" else -1 for metric, way in objectives.items()}
+
+        def beats(a: dict[str, float], b: dict[str, float]) -> bool:
+            return a != b and all(signs[m] * a[m] <= signs[m] * b[m] for m in signs)
+
+        return generation, [p for p in known if not any(beats(other, p) for other in known)]
+
+    def _ended(self, result: SegmentResult) -> None:
+        number = result.network
+        segment = self.training.pop(number)
+        candidate = self.candidates[number]
+        if result.fatal:
+            raise BadInput(f"network {number} could not be trained: {result.error}")
+        journal = read_journal(self.writer.folder.journal(number))
+        self.writer.events.append(
+            result.status,
+            number,
+            candidate.generation,
+            segment=result.number,
+            epochs=len(journal),
+            error=result.error,
+        )
+        if result.status == "paused" and journal[-1]["verdict"]["action"] == "continue":
+            self._submit(candidate)  # it only came to the end of a segment
+            return
+        folder = self.writer.folder
+        row = network_row(
+            candidate,
+            self.architectures[number],
+            journal,
+            result,
+            epochs_budget=self.experiment.training.epochs,
+            seed=segment.seed,
+            front_version=segment.front_version,
+            checkpoints=str(folder.checkpoints(number).relative_to(folder.commons)),
+        )
+        self._record(row, journal)
+        self._failures = self._failures + 1 if result.status == "failed" else 0
+        if self._failures >= self.experiment.training.failures_in_a_row:
+            raise RunFailed(
+                f"{self._failures} networks failed one after another; the last one, network {number}: "
+                f"{result.error}"
+            )
+
+    def _record(self, row: Row, journal: list[dict[str, Any]]) -> None:
+        layers, edges = graph_rows(self.architectures[row["network"]])
+        self.writer.record(
+            row, epochs=journal, predictions=prediction_rows(journal), layers=layers, edges=edges
+        )
+        self.rows[row["network"]] = row
+        if self.watcher:
+            self.watcher.ended(row)
+
+
+def network_seed(seed: int, number: int) -> int:
+    """Seed of one network's training, below 2^63 so that any tool can store it."""
+    return int(np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)[0] >> np.uint64(1))

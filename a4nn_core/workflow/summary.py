@@ -1,0 +1,120 @@
+"""What a run found and what it cost, read back from the commons, finished or not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from a4nn_core.commons import Commons
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The result of a run.
+
+    Attributes:
+        run, status: which run and where it stands.
+        networks, networks_budget: looked at so far, and to be looked at.
+        epochs_trained: of all networks.
+        epochs_budget: what training every network looked at to the end would take; of a failed network only
+            the epochs it had count.
+        epochs_saved_by_termination, epochs_saved_by_equality: the difference, by cause.
+        best_accuracy_percent: highest validation accuracy measured, None before the first epoch.
+        seconds: of the run, by the clock.
+        training_seconds, training_seconds_saved: spent in epochs, and an estimate of what the epochs that
+            were saved would have taken, each network at its own pace.
+        front: the Pareto front, best accuracy first.
+        commons: folder.
+    """
+
+    run: str
+    status: str
+    networks: int
+    networks_budget: int
+    epochs_trained: int
+    epochs_budget: int
+    epochs_saved_by_termination: int
+    epochs_saved_by_equality: int
+    best_accuracy_percent: float | None
+    seconds: float
+    training_seconds: float
+    training_seconds_saved: float
+    front: list[dict[str, Any]]
+    commons: str
+
+    @property
+    def epochs_saved_percent(self) -> float:
+        """Share of the budget that was not trained."""
+        saved = self.epochs_saved_by_termination + self.epochs_saved_by_equality
+        return 100 * saved / self.epochs_budget if self.epochs_budget else 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """For ``--json``."""
+        front = [{k: v for k, v in member.items() if k != "genome_text"} for member in self.front]
+        return {
+            **{name: getattr(self, name) for name in self.__dataclass_fields__},
+            "epochs_saved_percent": round(self.epochs_saved_percent, 3),
+            "front": front,
+        }
+
+
+def summarise(commons: Commons, run: str) -> Summary:
+    """The summary of one run.
+
+    Raises:
+        BadInput: the commons has no such run.
+    """
+    header = commons.header(run)
+    experiment = header["experiment"]
+    budget = int(experiment["training"]["epochs"])
+    networks = commons.networks(run)
+    pace = {n["network"]: n["seconds"] / n["epochs_trained"] for n in networks if n["epochs_trained"]}
+    by_termination = by_equality = 0
+    seconds_saved = 0.0
+    for n in networks:
+        unspent = 0 if n["status"] == "failed" else budget - n["epochs_trained"]
+        if n["status"] == "equal":
+            by_equality += unspent
+        else:
+            by_termination += unspent
+        trained_as = n["equal_to"] if n["status"] == "equal" else n["network"]
+        seconds_saved += unspent * pace.get(trained_as, 0.0)
+    trained = sum(n["epochs_trained"] for n in networks)
+    best = [n["best_accuracy_percent"] for n in networks if n["best_accuracy_percent"] is not None]
+    return Summary(
+        run=run,
+        status=header["status"],
+        networks=len(networks),
+        networks_budget=int(experiment["search"]["networks"]),
+        epochs_trained=trained,
+        epochs_budget=trained + by_termination + by_equality,
+        epochs_saved_by_termination=by_termination,
+        epochs_saved_by_equality=by_equality,
+        best_accuracy_percent=max(best, default=None),
+        seconds=float(header.get("seconds") or 0.0),
+        training_seconds=sum(n["seconds"] for n in networks),
+        training_seconds_saved=seconds_saved,
+        front=sorted(
+            (_member(row) for row in commons.front(run)), key=lambda m: (-m["accuracy_percent"], m["flops"])
+        ),
+        commons=str(Path(commons.path)),
+    )
+
+
+def _member(row: Mapping[str, Any]) -> dict[str, Any]:
+    genome = json.loads(row["genome"])
+    return {
+        "network": row["network"],
+        "genome": genome,
+        "flops": row["flops"],
+        "parameters": row["parameters"],
+        "accuracy_percent": row["best_accuracy_percent"],
+        "test_accuracy_percent": row["test_accuracy_percent"],
+        "epochs_trained": row["epochs_trained"],
+        "genome_text": " ".join("".join(map(str, part)) for part in genome)
+        if all(isinstance(part, list) for part in genome)
+        else row["genome"],
+    }
