@@ -9,7 +9,8 @@
     runs/<run>/journals/0007.jsonl     network 7, a line an epoch, written while it trains
     runs/<run>/checkpoints/0007/       its checkpoints
     runs/<run>/tables/<table>/0007.parquet   its final records; the one in ``networks`` comes last and counts
-    archive/                           finished records of many networks in few files (see compact.py)
+    archive/                           final records of many networks in few files (see archive.py)
+    readers.lock                       held, shared, by readers, so that no file is deleted under them
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ LAYOUT_VERSION = 1
 
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _TEMPORARY = ".unfinished"
+_OURS = {"runs", "archive", "readers.lock"}
 # what the user can mend: no space, no permission, no such place
 _USER_ERRNOS = {
     errno.ENOSPC,
@@ -236,7 +238,7 @@ def open_commons(commons: Path) -> int:
     make_folder(commons)
     file = commons / "commons.json"
     if not file.exists():
-        if any(not entry.name.startswith(".") and entry.name != "runs" for entry in commons.iterdir()):
+        if any(not entry.name.startswith(".") and entry.name not in _OURS for entry in commons.iterdir()):
             raise BadInput(f"{commons} is no commons: it holds other files and has no commons.json")
         write_json(file, {"layout": LAYOUT_VERSION})
     return check_layout(commons)

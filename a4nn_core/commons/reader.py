@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +14,7 @@ from a4nn_core.commons.front import front_rows
 from a4nn_core.commons.layout import Damaged, RunFolder, check_layout
 from a4nn_core.commons.rows import Row, python_rows
 from a4nn_core.commons.schema import LINEAGE, TABLES, front_table
-from a4nn_core.commons.snapshot import RunSnapshot, Snapshot, run_names
+from a4nn_core.commons.snapshot import Snapshot, run_names
 from a4nn_core.errors import BadInput
 
 if TYPE_CHECKING:
@@ -82,17 +84,23 @@ class Commons:
 
     def _register(self, connection: duckdb.DuckDBPyConnection, query: str) -> None:
         text = query.lower()
-        # query() and query_table() name tables by a computed text
+        # query() and query_table() name tables by a computed text; the rest is not read for nothing
         every = "query" in text
         snapshot = Snapshot(self.path)
+        connection.register("commons_lock", _Held(snapshot.lock))
         for name, table in TABLES.items():
             named = every or name in text or (name == "networks" and "lineage" in text)
-            data = snapshot.dataset(table) if named else table.schema.empty_table()
-            connection.register(name, data)
+            parts = snapshot.parts(table) if named else [table.schema.empty_table()]
+            if len(parts) == 1:
+                connection.register(name, parts[0])
+                continue
+            for number, part in enumerate(parts):
+                connection.register(f"{name}_{number}", part)
+            union = " union all ".join(f"from {name}_{number}" for number in range(len(parts)))
+            connection.execute(f"create view {name} as {union}")
         connection.execute(_LINEAGE)
-        connection.register(
-            "front", snapshot.front() if every or "front" in text else front_table().schema.empty_table()
-        )
+        front = snapshot.front() if every or "front" in text else front_table().schema.empty_table()
+        connection.register("front", front)
 
     def networks(self, run: str) -> list[Row]:
         """The final records of a run's networks, by number."""
@@ -119,7 +127,10 @@ class Commons:
 
         A network that failed, or is equal to another, is not on it.
         """
-        return front_rows(self.networks(run), RunSnapshot(self._folder(run)).objectives)
+        self._folder(run)
+        with damage_named(self.path, run):
+            rows = python_rows(Snapshot(self.path, run).front())
+        return front_rows(rows, self.run(run)["objectives"])
 
     def _folder(self, run: str) -> RunFolder:
         folder = RunFolder(self.path, run)
@@ -132,10 +143,8 @@ class Commons:
     def _rows(self, name: str, run: str) -> list[Row]:
         table = TABLES[name]
         self._folder(run)
-        try:
-            data: pa.Table = Snapshot(self.path, run).dataset(table).to_table()
-        except (OSError, pa.ArrowException) as error:
-            raise Damaged(f"a file of run {run!r} in {self.path} is damaged: {_flat(error)}") from None
+        with damage_named(self.path, run):
+            data = Snapshot(self.path, run).table(table)
         return python_rows(data.sort_by([(key, "ascending") for key in table.key]))
 
 
@@ -146,8 +155,24 @@ def sentence(error: BaseException) -> str:
     return f"the query cannot be answered: {' '.join(text.split())}"
 
 
-def _flat(error: BaseException) -> str:
-    return " ".join(str(error).split())
+@contextmanager
+def damage_named(commons: Path, run: str) -> Iterator[None]:
+    """Turn what Arrow says of an unreadable file into one sentence."""
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        text = " ".join(str(error).split())
+        raise Damaged(f"a file of run {run!r} in {commons} is damaged: {text}") from None
+
+
+class _Held:
+    """Keeps an object alive as long as a connection, and so a relation, lives; to DuckDB an empty table."""
+
+    def __init__(self, held: object) -> None:
+        self.held = held
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return pa.schema([("held", pa.bool_())]).empty_table().__arrow_c_stream__(requested_schema)
 
 
 def _one_select(connection: duckdb.DuckDBPyConnection, query: str) -> None:

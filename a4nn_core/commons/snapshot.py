@@ -1,11 +1,13 @@
 """What a commons holds at one moment, as Arrow data: finished records from Parquet, the rest from journals.
 
-A network counts as finished once its fragment in ``networks`` exists. The fragments are listed before the
-journals are, and journals stay, so a network that finishes meanwhile is seen once, as still in training.
+A network counts as finished once its fragment in ``networks`` exists, or a pack of the archive holds it. The
+fragments are listed before the journals are, and journals stay, so a network that finishes meanwhile is seen
+once, as still in training. While a snapshot lives, no file it names is deleted.
 """
 
 from __future__ import annotations
 
+import os
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as ds
 
+from a4nn_core.commons.archive import Archive, Pack, ReaderLock
 from a4nn_core.commons.events import read_events
 from a4nn_core.commons.fragments import fragment_numbers, read_notes
 from a4nn_core.commons.front import front_rows
@@ -31,25 +34,32 @@ class RunSnapshot:
     """One run at one moment.
 
     Attributes:
-        finished: numbers of the networks with final records.
+        archived: numbers of the networks whose final records are in the archive.
+        fragments: numbers of those whose final records are in the run's folder.
         training: numbers of the networks that have a journal only.
     """
 
-    def __init__(self, folder: RunFolder) -> None:
+    def __init__(self, folder: RunFolder, archive: Archive) -> None:
         self.folder = folder
-        self.finished = sorted(fragment_numbers(folder.table("networks")))
+        self.archived = archived = archive.networks(folder.run_id, self.started)
+        self.fragments = sorted(set(fragment_numbers(folder.table("networks"))) - archived)
         journals = folder.path / "journals"
         found = (
             {int(p.stem) for p in journals.glob("*.jsonl") if p.stem.isdigit()}
             if journals.is_dir()
             else set()
         )
-        self.training = sorted(found - set(self.finished))
+        self.training = sorted(found - set(self.fragments) - archived)
 
     @cached_property
     def stored(self) -> dict[str, Any]:
         """The content of run.json."""
         return read_json(self.folder.run_file)
+
+    @property
+    def started(self) -> str:
+        """When the run was first started, as stored."""
+        return str(self.stored.get("started"))
 
     @property
     def objectives(self) -> dict[str, str]:
@@ -72,13 +82,13 @@ class RunSnapshot:
         return epochs, predictions
 
     def files(self, table: Table) -> list[Path]:
-        """The Parquet files of one table."""
+        """The Parquet files of one table in the run's folder."""
         if table.name == "events":
             file = self.folder.table("events") / "events.parquet"
             return [file] if self._events_are_current(file) else []
         if table.name == "runs":
             return []
-        return [self.folder.fragment(table.name, number) for number in self.finished]
+        return [self.folder.fragment(table.name, number) for number in self.fragments]
 
     def rows(self, table: Table) -> list[Row]:
         """The rows of one table that are in no Parquet file."""
@@ -107,38 +117,103 @@ class Snapshot:
     Args:
         commons: the folder.
         run: only this one; all if None.
+
+    Attributes:
+        lock: keep it for as long as data of this snapshot is read.
+        sealed: the runs that are read from the archive alone, and the packs they are sealed in.
+        runs: the others.
     """
 
     def __init__(self, commons: Path, run: str | None = None) -> None:
         self.commons = commons
-        names = run_names(commons) if run is None else [run]
-        self.runs = [RunSnapshot(RunFolder(commons, name)) for name in names]
+        self.only = run
+        self.lock = ReaderLock(commons)
+        self.archive = Archive(commons)
+        self.runs: list[RunSnapshot] = []
+        self.sealed: dict[str, Pack] = {}
+        for name, state in run_files(commons, run):
+            pack = self.archive.sealed(name, state)
+            if pack is not None:
+                self.sealed[name] = pack
+            else:
+                self.runs.append(RunSnapshot(RunFolder(commons, name), self.archive))
+        self._started = {name: pack.started[name] for name, pack in self.sealed.items()}
+        self._started |= {r.folder.run_id: r.started for r in self.runs}
 
-    def dataset(self, table: Table) -> ds.Dataset:
-        """One table as an Arrow dataset: files are opened when it is scanned."""
-        parts: list[ds.Dataset] = []
+    def parts(self, table: Table) -> list[ds.Dataset]:
+        """One table as Arrow datasets to be read one after the other; files are opened when they are."""
+        parts = self._packs(table)
         files = [str(file) for run in self.runs for file in run.files(table)]
         if files:
             parts.append(ds.dataset(files, schema=table.schema, format=_FORMAT))
         rows = [row for run in self.runs for row in run.rows(table)]
         if rows or not parts:
             parts.append(ds.dataset(arrow(table, rows)))
-        return parts[0] if len(parts) == 1 else ds.dataset(parts)
+        return parts
+
+    def _packs(self, table: Table) -> list[ds.Dataset]:
+        """The rows of one table that packs hold of the runs there are now.
+
+        A pack can hold more: of runs that were deleted, or that went on after they were sealed.
+        """
+        whole: list[str] = []
+        parts: list[ds.Dataset] = []
+        for pack in self.archive.packs:
+            if table.name not in pack.files:
+                continue
+            if table.name in ("runs", "events", "front"):
+                held = list(pack.sealed)
+                good = [run for run in held if self.sealed.get(run) is pack]
+            else:
+                held = list(pack.networks)
+                good = [run for run in held if self._started.get(run) == pack.started[run]]
+            path = str(self.archive.folder / pack.files[table.name]["file"])
+            if len(good) == len(held):
+                whole.append(path)
+            elif good:
+                part = ds.dataset(path, schema=table.schema, format=_FORMAT)
+                parts.append(part.filter(ds.field("run").isin(good)))
+        if whole:
+            parts.insert(0, ds.dataset(whole, schema=table.schema, format=_FORMAT))
+        return parts
+
+    def table(self, table: Table) -> pa.Table:
+        """All rows of one table, in memory."""
+        return pa.concat_tables([part.to_table().cast(table.schema) for part in self.parts(table)])
 
     def front(self) -> pa.Table:
-        """The networks on each run's front."""
-        networks = self.dataset(TABLES["networks"])
+        """The networks on each run's front: of sealed runs as noted in the archive, of others worked out."""
         rows: list[Row] = []
         for run in self.runs:
-            mine = networks.to_table(filter=ds.field("run") == run.folder.run_id)
+            mine = Snapshot(self.commons, run.folder.run_id).table(TABLES["networks"])
             found = front_rows(python_rows(mine), run.objectives)
             rows += [table_row(TABLES["networks"], run.folder.run_id, row) for row in found]
-        return arrow(front_table(), rows)
+        table = front_table()
+        noted = [part.to_table().cast(table.schema) for part in self._packs(table)]
+        return pa.concat_tables([*noted, arrow(table, rows)])
+
+
+def run_files(commons: Path, run: str | None = None) -> list[tuple[str, os.stat_result]]:
+    """The ids of all runs, or of one, and the state of their ``run.json``."""
+    folder = commons / "runs"
+    if run is not None:
+        names = [run]
+    else:
+        # folders being merged in begin with a dot until they are whole
+        names = (
+            sorted(e.name for e in os.scandir(folder) if not e.name.startswith("."))
+            if folder.is_dir()
+            else []
+        )
+    found = []
+    for name in names:
+        try:
+            found.append((name, (folder / name / "run.json").stat()))
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+    return found
 
 
 def run_names(commons: Path) -> list[str]:
-    """The ids of all runs."""
-    folder = commons / "runs"
-    if not folder.is_dir():
-        return []
-    return sorted(p.name for p in folder.iterdir() if (p / "run.json").is_file())
+    """The ids of all runs, sorted."""
+    return [name for name, _ in run_files(commons)]

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from a4nn_core.commons.archive import Archive, ReaderLock, archived_rows
 from a4nn_core.commons.events import EventLog, now
 from a4nn_core.commons.fragments import fragment_numbers, read_fragment, write_fragment
 from a4nn_core.commons.journal import plain
@@ -127,10 +128,35 @@ class RunWriter:
 
     def recorded(self) -> dict[int, Row]:
         """The final rows of ``networks``, by number."""
-        return {
-            number: python_rows(read_fragment(path, TABLES["networks"]))[0]
-            for number, path in fragment_numbers(self.folder.table("networks")).items()
-        }
+        run, started = self.folder.run_id, self._run["started"]
+        lock = ReaderLock(self.folder.commons)  # so that compaction moves no file meanwhile
+        try:
+            found = archived_rows(Archive(self.folder.commons), TABLES["networks"], run, started)
+            rows = {row["network"]: row for row in found}
+            for number, path in fragment_numbers(self.folder.table("networks")).items():
+                rows[number] = python_rows(read_fragment(path, TABLES["networks"]))[0]
+        finally:
+            lock.release()
+        return dict(sorted(rows.items()))
+
+    def _recorded(self, number: int) -> dict[str, list[Row]] | None:
+        """The final records of one network by table, None if it has none."""
+        run, started = self.folder.run_id, self._run["started"]
+        lock = ReaderLock(self.folder.commons)
+        try:
+            if self.folder.fragment("networks", number).exists():
+                return {
+                    name: python_rows(read_fragment(self.folder.fragment(name, number), TABLES[name]))
+                    for name in NETWORK_TABLES
+                }
+            archive = Archive(self.folder.commons)
+            if number not in archive.networks(run, started):
+                return None
+            return {
+                name: archived_rows(archive, TABLES[name], run, started, number) for name in NETWORK_TABLES
+            }
+        finally:
+            lock.release()
 
     def record(
         self,
@@ -170,11 +196,12 @@ class RunWriter:
 
     def _compare(self, number: int, data: Mapping[str, list[Row]]) -> bool:
         """Whether the network has been recorded with the same results."""
-        if not self.folder.fragment("networks", number).exists():
+        before = self._recorded(number)
+        if before is None:
             return False
         for name in NETWORK_TABLES:
             table = TABLES[name]
-            old = without_timing(table, python_rows(read_fragment(self.folder.fragment(name, number), table)))
+            old = without_timing(table, before[name])
             new = without_timing(table, python_rows(arrow(table, data[name])))
             if old != new:
                 raise AlreadyRecorded(

@@ -1,0 +1,293 @@
+"""The archive: finished records of many networks in few, sorted files, and the list of what they hold.
+
+::
+
+    archive/manifest.json              the packs; replaced as a whole, so readers see one state or the next
+    archive/000001-epochs.parquet      one pack: a file a table, rows sorted by run, network, epoch
+    archive/lock                       held by the one process that compacts
+    readers.lock                       held, shared, by every reader; files are deleted only while nobody does
+
+A run is *sealed* in a pack when it was completed and all its records are there; then its folder is not
+looked into, unless its ``run.json`` has changed since. A run is known by its id and the moment it was first
+started, so that a run deleted and begun anew does not find the old one's networks.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+from a4nn_core.commons.layout import Damaged, make_folder, read_json, user_errors, whole_file, write_json
+from a4nn_core.commons.rows import Row, python_rows
+from a4nn_core.commons.schema import TABLES, Table, front_table
+
+# A reader finds one network by the statistics of row groups and decodes the group it is in.
+ROW_GROUP = 50_000
+SORTED = {**TABLES, "front": front_table()}
+
+
+def to_ranges(numbers: Iterable[int]) -> str:
+    """Numbers as text: ``0-99,105``."""
+    parts: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if parts and parts[-1][1] == number - 1:
+            parts[-1][1] = number
+        else:
+            parts.append([number, number])
+    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in parts)
+
+
+def from_ranges(text: str) -> set[int]:
+    """The numbers that ``to_ranges`` wrote."""
+    found: set[int] = set()
+    for part in filter(None, text.split(",")):
+        low, _, high = part.partition("-")
+        found.update(range(int(low), int(high or low) + 1))
+    return found
+
+
+@dataclass(frozen=True)
+class Pack:
+    """A set of files, one a table, with the records of some networks.
+
+    Attributes:
+        name: six digits.
+        files: table name to ``{"file", "bytes", "sha256", "rows"}``.
+        networks: run to the numbers of its networks in here, as ranges.
+        started: run to the moment it was first started, for every run in ``networks`` and ``sealed``.
+        sealed: run to [bytes, time of change in ns] of its ``run.json`` when it was sealed.
+    """
+
+    name: str
+    files: Mapping[str, Mapping[str, Any]]
+    networks: Mapping[str, str]
+    started: Mapping[str, str]
+    sealed: Mapping[str, list[int]] = field(default_factory=dict)
+
+    def rows(self, table: str) -> int:
+        """Rows of one table."""
+        return int(self.files[table]["rows"]) if table in self.files else 0
+
+
+class Archive:
+    """The packs of a commons as they are now.
+
+    Raises:
+        Damaged: the manifest cannot be read.
+    """
+
+    def __init__(self, commons: Path) -> None:
+        self.folder = commons / "archive"
+        self.packs: list[Pack] = []
+        self.next_number = 1
+        manifest = self.folder / "manifest.json"
+        if manifest.exists():
+            data = read_json(manifest)
+            try:
+                self.packs = [Pack(**pack) for pack in data["packs"]]
+                self.next_number = int(data["next"])
+            except (KeyError, TypeError, ValueError) as error:
+                raise Damaged(f"{manifest} is damaged: {error!r}") from None
+
+    def networks(self, run: str, started: str) -> set[int]:
+        """Numbers of a run's networks whose final records are in packs."""
+        texts = [p.networks[run] for p in self.packs if run in p.networks and p.started[run] == started]
+        return set().union(*(from_ranges(text) for text in texts)) if texts else set()
+
+    @cached_property
+    def _seals(self) -> dict[str, list[Pack]]:
+        found: dict[str, list[Pack]] = {}
+        for pack in self.packs:
+            for run in pack.sealed:
+                found.setdefault(run, []).append(pack)
+        return found
+
+    def sealed(self, run: str, run_file: os.stat_result) -> Pack | None:
+        """The pack a run is sealed in, if nothing was written to the run since."""
+        state = [run_file.st_size, run_file.st_mtime_ns]
+        for pack in self._seals.get(run, []):
+            if pack.sealed[run] == state:
+                return pack
+        return None
+
+    def write_pack(
+        self,
+        tables: Mapping[str, pa.Table],
+        started: Mapping[str, str],
+        sealed: Mapping[str, list[int]],
+    ) -> Pack:
+        """Write the files of a new pack; it counts once it is in the manifest (``commit``).
+
+        Args:
+            tables: rows by table; ``networks`` says which networks the pack holds.
+            started: when each run in it was first started.
+            sealed: see Pack.
+        """
+        make_folder(self.folder)
+        name = f"{self.next_number:06d}"
+        self.next_number += 1
+        files = {}
+        for table, rows in tables.items():
+            path = self.folder / f"{name}-{table}.parquet"
+            write_sorted(path, SORTED[table], rows)
+            files[table] = {"file": path.name, "rows": rows.num_rows, **fingerprint(path)}
+        networks: dict[str, list[int]] = {}
+        held = tables["networks"].select(["run", "network"]).to_pydict()
+        for run, number in zip(held["run"], held["network"], strict=True):
+            networks.setdefault(run, []).append(number)
+        ranges = {run: to_ranges(numbers) for run, numbers in sorted(networks.items())}
+        return Pack(name, files, ranges, dict(started), dict(sealed))
+
+    def commit(self, packs: list[Pack]) -> None:
+        """Replace the list of packs; from here on readers see these."""
+        make_folder(self.folder)
+        write_json(
+            self.folder / "manifest.json",
+            {"next": self.next_number, "packs": [vars(pack) for pack in packs]},
+        )
+        self.packs = list(packs)
+        self.__dict__.pop("_seals", None)
+
+    def unlisted(self) -> list[Path]:
+        """Files in the archive that no pack names: superseded, or left by a killed compaction."""
+        if not self.folder.is_dir():
+            return []
+        known = {f["file"] for pack in self.packs for f in pack.files.values()}
+        return sorted(
+            p
+            for p in self.folder.iterdir()
+            if p.name not in known and (p.suffix == ".parquet" or p.name.endswith(".unfinished"))
+        )
+
+
+def write_sorted(path: Path, table: Table, rows: pa.Table) -> None:
+    """Write one file of a pack: sorted by the table's key, in row groups small enough to find one network.
+
+    Losses and accuracies compress better with their bytes apart, times as differences.
+    """
+    order = [(key, "ascending") for key in table.key]
+    kinds = {c.name: c.kind for c in table.columns}
+    plain = {n for n, kind in kinds.items() if kind in ("measured",) or n in _RAGGED}
+    delta = {n for n, kind in kinds.items() if kind == "time"}
+    others = [c.name for c in table.columns if c.name not in plain | delta]
+    with whole_file(path) as temporary:
+        pq.write_table(
+            rows.sort_by(order),
+            temporary,
+            compression="zstd",
+            compression_level=7,
+            row_group_size=ROW_GROUP,
+            use_dictionary=[_leaf(n, kinds[n]) for n in others],
+            column_encoding={
+                **dict.fromkeys(plain, "BYTE_STREAM_SPLIT"),
+                **dict.fromkeys(delta, "DELTA_BINARY_PACKED"),
+            },
+            sorting_columns=pq.SortingColumn.from_ordering(rows.schema, order),
+            write_page_checksum=True,
+        )
+
+
+# 64-bit numbers that hardly ever repeat
+_RAGGED = {
+    "train_loss",
+    "validation_loss",
+    "predicted",
+    "predicted_low",
+    "predicted_high",
+    "low",
+    "high",
+    "residual",
+}
+
+
+def _leaf(name: str, kind: str) -> str:
+    """The path of a column's values inside Parquet."""
+    if kind == "ints":
+        return f"{name}.list.element"
+    return f"{name}.key_value.value" if kind in ("metrics", "words") else name
+
+
+def fingerprint(path: Path) -> dict[str, Any]:
+    """Size and SHA-256 of a file."""
+    with path.open("rb") as file:
+        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+
+
+def archived_rows(
+    archive: Archive, table: Table, run: str, started: str, network: int | None = None
+) -> list[Row]:
+    """The rows of one run, or one network, of a network table, in the order of the table's key.
+
+    Raises:
+        Damaged: a pack cannot be read.
+    """
+    wanted = ds.field("run") == run
+    if network is not None:
+        wanted &= ds.field("network") == network
+    found = []
+    for pack in archive.packs:
+        if run not in pack.networks or pack.started[run] != started:
+            continue
+        path = archive.folder / pack.files[table.name]["file"]
+        try:
+            rows = ds.dataset(path, schema=table.schema, format="parquet").to_table(filter=wanted)
+        except (OSError, pa.ArrowException) as error:
+            raise Damaged(f"{path} is damaged: {' '.join(str(error).split())}") from None
+        found += python_rows(rows)
+    return sorted(found, key=lambda row: [row[key] for key in table.key])
+
+
+class ReaderLock:
+    """Held while data of the commons is being read, so that no file is deleted under a reader.
+
+    On a file system that cannot be written nothing is deleted either, and there is nothing to hold.
+    """
+
+    def __init__(self, commons: Path) -> None:
+        self._handle = -1
+        path = commons / "readers.lock"
+        for flags in (os.O_RDWR | os.O_CREAT, os.O_RDONLY):
+            try:
+                self._handle = os.open(path, flags | os.O_CLOEXEC, 0o666)
+                break
+            except OSError:
+                continue
+        if self._handle >= 0:
+            fcntl.flock(self._handle, fcntl.LOCK_SH)
+
+    def release(self) -> None:
+        """Let go; a second call does nothing."""
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1
+
+    def __del__(self) -> None:
+        self.release()
+
+
+@contextmanager
+def no_readers(commons: Path) -> Iterator[bool]:
+    """Whether nobody reads the commons; while the block runs, nobody starts to."""
+    path = commons / "readers.lock"
+    with user_errors("write", path):
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        alone = True
+    except BlockingIOError:
+        alone = False
+    try:
+        yield alone
+    finally:
+        os.close(handle)
