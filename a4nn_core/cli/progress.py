@@ -93,5 +93,6 @@ class Progress:
             f"network {row['network']:>3}  generation {row['generation'] + 1}  "
             f"{row['flops'] / 1e6:>9.3f} MFLOPs  {row['epochs_trained']:>3} epochs  "
             + (f"{accuracy:6.2f} %  " if accuracy is not None else "          ")
-            + result
+            + result,
+            soft_wrap=True,
         )

@@ -126,6 +126,12 @@ class RunWriter:
         write_json(file, run)
         return run
 
+    @property
+    def totals(self) -> dict[str, Any]:
+        """The numbers that ``finish`` kept with the run, empty before."""
+        totals: dict[str, Any] = self._run["totals"]
+        return totals
+
     def recorded(self) -> dict[int, Row]:
         """The final rows of ``networks``, by number."""
         run, started = self.folder.run_id, self._run["started"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -61,7 +62,7 @@ def network_row(
         "predicted_low": interval[0],
         "predicted_high": interval[1],
         "termination_reason": verdict["reason"] if result.status in ("stopped", "paused") else None,
-        "termination_evidence": json.dumps(verdict["evidence"]) if verdict["evidence"] else None,
+        "termination_evidence": verdict["evidence"] or None,
         "checkpoint": f"{checkpoints}/{last['checkpoint']}",
         "checkpoint_sha256": last["checkpoint_sha256"],
         "best_checkpoint": f"{checkpoints}/{best['checkpoint']}",
@@ -71,15 +72,13 @@ def network_row(
         row["test_accuracy_percent"] = result.test_accuracy_percent
         row["fitness_source"] = "measured"
         # the score is the best that was measured; the prediction stands beside it
-        row["fitness"] = json.dumps(
-            {
-                "error_percent": 100 - best["validation_accuracy_percent"],
-                "accuracy_percent": best["validation_accuracy_percent"],
-                "loss": min(losses, default=None),
-                "mflops": architecture.flops / 1e6,
-                "parameters": architecture.parameters,
-            }
-        )
+        row["fitness"] = {
+            "error_percent": 100 - best["validation_accuracy_percent"],
+            "accuracy_percent": best["validation_accuracy_percent"],
+            "loss": min(losses, default=math.inf),
+            "mflops": architecture.flops / 1e6,
+            "parameters": float(architecture.parameters),
+        }
     return row
 
 

@@ -77,8 +77,6 @@ def execute(
     data = experiment.data.load()
     _check_space(experiment, data)
     with RunWriter.open(commons, run_id, header(experiment, data, device, slots)) as writer:
-        if writer.header.get("status") == "completed":
-            return
         with closing(make_executor(slots, experiment.training.threads)) as executor:
             search = Search(experiment, writer, executor, data.shape, len(data.classes), device, watcher)
             writer.events.append("resumed" if writer.resumed else "started", process=os.getpid())
@@ -97,7 +95,7 @@ def execute(
 def _finish(writer: RunWriter, status: str, seconds: float) -> None:
     try:
         writer.events.append(status)
-        writer.finish(status, seconds=seconds + float(writer.header.get("seconds") or 0))
+        writer.finish(status, seconds=seconds + float(writer.totals.get("seconds", 0.0)))
     except (A4NNError, OSError):
         # on a full disk not even this fits; the run is resumed from what is there, so nothing is lost
         if status == "completed":

@@ -176,8 +176,7 @@ class Search:
                 candidate, self.architectures[number], self.rows[original], self.experiment.training.epochs
             )
             self._record(row, [])
-        fitness = self.rows[number].get("fitness")
-        self._tell(number, json.loads(fitness) if fitness else None)
+        self._tell(number, self.rows[number].get("fitness"))
 
     def _submit(self, candidate: Candidate) -> None:
         number = candidate.number

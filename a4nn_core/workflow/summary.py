@@ -67,8 +67,9 @@ def summarise(commons: Commons, run: str) -> Summary:
     Raises:
         BadInput: the commons has no such run.
     """
-    header = commons.header(run)
-    experiment = header["experiment"]
+    header = commons.run(run)
+    experiment = json.loads(header["experiment"])
+    totals = json.loads(header["totals"] or "{}")
     budget = int(experiment["training"]["epochs"])
     networks = commons.networks(run)
     pace = {n["network"]: n["seconds"] / n["epochs_trained"] for n in networks if n["epochs_trained"]}
@@ -94,7 +95,7 @@ def summarise(commons: Commons, run: str) -> Summary:
         epochs_saved_by_termination=by_termination,
         epochs_saved_by_equality=by_equality,
         best_accuracy_percent=max(best, default=None),
-        seconds=float(header.get("seconds") or 0.0),
+        seconds=float(totals.get("seconds", 0.0)),
         training_seconds=sum(n["seconds"] for n in networks),
         training_seconds_saved=seconds_saved,
         front=sorted(
