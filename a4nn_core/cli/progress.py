@@ -56,7 +56,7 @@ class Progress:
         saved = sum(budget - row["epochs_trained"] for row in rows if row["status"] != "failed")
         best = max((row["best_accuracy_percent"] or 0.0 for row in rows), default=0.0)
         accuracy = f"best {best:.2f} %  " if rows else ""
-        generation = search.strategy.generation + 1
+        generation = search.strategy.generation
         self.bars.update(
             self.networks,
             completed=len(search.rows),
@@ -90,7 +90,7 @@ class Progress:
             "failed": f"failed: {row.get('error')}",
         }[row["status"]]
         self.bars.console.print(
-            f"network {row['network']:>3}  generation {row['generation'] + 1}  "
+            f"network {row['network']:>3}  generation {row['generation']}  "
             f"{row['flops'] / 1e6:>9.3f} MFLOPs  {row['epochs_trained']:>3} epochs  "
             + (f"{accuracy:6.2f} %  " if accuracy is not None else "          ")
             + result,

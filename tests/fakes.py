@@ -1,0 +1,143 @@
+"""A made-up trainer for tests of the search loop: no torch, no processes, curves from a formula."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from a4nn_core.commons import Journal, RunFolder, RunWriter, read_journal
+from a4nn_core.experiment import Experiment
+from a4nn_core.search import Candidate
+from a4nn_core.termination.base import RULES, Context
+from a4nn_core.training.segment import Segment, SegmentResult
+from a4nn_core.workflow.search import Search
+
+Outcome = Callable[[Segment], SegmentResult | None]
+
+
+def accuracy(segment: Segment, epoch: int) -> float:
+    """Percent; rises with the epoch, differs by architecture."""
+    digest = hashlib.sha256(repr(sorted(segment.architecture.items())).encode()).digest()
+    return 60 + digest[0] / 10 - 20 / epoch
+
+
+class FakeExecutor:
+    """Finishes every segment as soon as it is asked for results; the last submitted first.
+
+    Args:
+        outcome: gives a result instead of training, or None to train.
+        one_at_a_time: give one result a call, as slow training would.
+    """
+
+    slots = 4
+
+    def __init__(self, outcome: Outcome = lambda _: None, one_at_a_time: bool = False) -> None:
+        self.outcome = outcome
+        self.one_at_a_time = one_at_a_time
+        self.waiting: list[Segment] = []
+        self.trained: list[Segment] = []
+
+    def submit(self, segment: Segment) -> None:
+        self.waiting.append(segment)
+
+    def completed(self, timeout: float) -> list[SegmentResult]:
+        del timeout
+        done = []
+        while self.waiting:
+            done.append(self._train(self.waiting.pop()))
+            if self.one_at_a_time:
+                break
+        return done
+
+    def close(self) -> None:
+        self.waiting.clear()
+
+    def _train(self, segment: Segment) -> SegmentResult:
+        self.trained.append(segment)
+        decided = self.outcome(segment)
+        if decided is not None:
+            return decided
+        path = RunFolder(Path(segment.commons), segment.run_id).journal(segment.network)
+        rule = RULES.make(segment.termination, "[termination]")
+        epochs = segment.training["epochs"]
+        curve = [line["validation_accuracy_percent"] for line in read_journal(path)]
+        action = "continue"
+        with Journal(path) as journal:
+            while action == "continue" and len(curve) < min(segment.epoch_limit or epochs, epochs):
+                curve.append(accuracy(segment, len(curve) + 1))
+                verdict = rule.judge(curve, Context(horizon=epochs))
+                action = verdict.action
+                journal.append(line(len(curve), curve[-1], segment.number, action))
+        finished = len(curve) == epochs
+        status: Any = "completed" if finished else "stopped" if action == "stop" else "paused"
+        return SegmentResult(segment.network, segment.number, status, test_accuracy_percent=curve[-1] - 1)
+
+
+def line(epoch: int, value: float, segment: int = 0, action: str = "continue") -> dict[str, Any]:
+    """A journal line."""
+    return {
+        "epoch": epoch,
+        "train_loss": 1 / epoch,
+        "validation_loss": 1 / epoch,
+        "train_accuracy_percent": value,
+        "validation_accuracy_percent": value,
+        "learning_rate": 0.1,
+        "seconds": 2.0,
+        "images_per_second": 100.0,
+        "peak_memory_bytes": 1,
+        "time": "2026-01-01T00:00:00+00:00",
+        "checkpoint": f"epoch-{epoch:04d}.safetensors",
+        "checkpoint_sha256": "0" * 64,
+        "segment": segment,
+        "verdict": {
+            "action": action,
+            "reason": "test" if action != "continue" else "",
+            "predicted": None,
+            "interval": None,
+            "evidence": {},
+        },
+        "fits": [],
+    }
+
+
+def experiment(**changes: Any) -> Experiment:
+    """A small experiment on a small space."""
+    tables: dict[str, Any] = {
+        "name": "small",
+        "seed": 3,
+        "data": {"name": "digits"},
+        "space": {"name": "macro", "phases": 2, "channels": 4},
+        "search": {"name": "nsga-net", "networks": 12, "population": 4, "offspring": 4},
+        "training": {"epochs": 4},
+        "termination": {"name": "none"},
+    }
+    for key, value in changes.items():
+        tables[key] = {**tables[key], **value} if isinstance(value, dict) else value
+    return Experiment.from_mapping(tables)
+
+
+def search(what: Experiment, commons: Path, executor: Any, run_id: str = "r") -> Search:
+    """Run a search with an executor; gives it, finished. The writer is closed, also after an error."""
+    header = {
+        "name": what.name,
+        "experiment": what.to_mapping(),
+        "seed": what.seed,
+        "dataset_fingerprint": "x",
+        "dataset": {"name": "digits", "classes": ["0", "1"], "shape": [1, 8, 8]},
+        "code_version": "test",
+        "environment": {},
+        "threads": 1,
+        "device": "cpu",
+    }
+    with RunWriter.open(commons, run_id, header) as writer:
+        one = Search(what, writer, executor, (1, 8, 8), 2, "cpu")
+        one.run()
+        writer.finish("completed", seconds=1.0)
+    return one
+
+
+def asked(one: Search) -> list[Candidate]:
+    """The candidates of a search in order."""
+    return [one.candidates[number] for number in sorted(one.candidates)]

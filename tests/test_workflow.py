@@ -1,0 +1,199 @@
+"""The search loop over a made-up trainer: order, equality, failures, resuming."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes import FakeExecutor, asked, experiment, search
+
+from a4nn_core.commons import Commons, read_events
+from a4nn_core.commons.rows import without_timing
+from a4nn_core.commons.schema import TABLES
+from a4nn_core.errors import BadInput, RunFailed
+from a4nn_core.training.segment import Segment, SegmentResult
+from a4nn_core.workflow.summary import summarise
+
+
+def rows(commons: Path, run: str = "r") -> dict[str, Any]:
+    """All that a run promises to repeat: its tables without times."""
+    store = Commons(commons)
+    return {
+        "networks": without_timing(TABLES["networks"], store.networks(run)),
+        "epochs": without_timing(TABLES["epochs"], store.epochs(run)),
+    }
+
+
+class Killed(BaseException):
+    """Stands for a process that dies: nothing in the library catches it."""
+
+
+def test_every_network_is_recorded_and_told_once(tmp_path: Path) -> None:
+    search(experiment(), tmp_path, FakeExecutor())
+    store = Commons(tmp_path)
+    assert [n["network"] for n in store.networks("r")] == list(range(12))
+    kinds = [event["kind"] for event in store.events("r")]
+    assert kinds.count("asked") == kinds.count("told") == 12
+    assert {n["generation"] for n in store.networks("r")} == {0, 1, 2}
+
+
+def test_the_order_of_results_does_not_matter(tmp_path: Path) -> None:
+    one = search(experiment(), tmp_path / "a", FakeExecutor())
+    other = search(experiment(), tmp_path / "b", FakeExecutor(one_at_a_time=True))
+    assert asked(one) == asked(other)
+    assert rows(tmp_path / "a") == rows(tmp_path / "b")
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_killed_search_goes_on_as_if_nothing_had_happened(tmp_path: Path, seed: int) -> None:
+    """Die at random network ends, many times: the records equal those of an undisturbed run."""
+    search(experiment(), tmp_path / "whole", FakeExecutor())
+    chance = random.Random(seed)
+
+    def die(_: Segment) -> SegmentResult | None:
+        if chance.random() < 0.3:
+            raise Killed
+        return None
+
+    deaths = 0
+    while True:
+        try:
+            search(experiment(), tmp_path / "killed", FakeExecutor(die, one_at_a_time=True))
+            break
+        except Killed:
+            deaths += 1
+    assert deaths > 0
+    assert rows(tmp_path / "killed") == rows(tmp_path / "whole")
+
+
+def test_an_asked_batch_torn_by_a_crash_is_completed(tmp_path: Path) -> None:
+    search(experiment(), tmp_path / "whole", FakeExecutor())
+
+    def die(_: Segment) -> SegmentResult | None:
+        raise Killed
+
+    with pytest.raises(Killed):
+        search(experiment(), tmp_path / "torn", FakeExecutor(die))
+    log = tmp_path / "torn/runs/r/events.jsonl"
+    lines = log.read_text().splitlines(keepends=True)
+    log.write_text("".join(lines[:2]))  # two of the first four asked, nothing submitted
+    search(experiment(), tmp_path / "torn", FakeExecutor())
+    assert rows(tmp_path / "torn") == rows(tmp_path / "whole")
+    numbers = [e["network"] for e in read_events(log) if e["kind"] == "asked"]
+    assert sorted(numbers) == list(range(12))
+
+
+def test_a_log_of_another_search_is_refused(tmp_path: Path) -> None:
+    def die(_: Segment) -> SegmentResult | None:
+        raise Killed
+
+    with pytest.raises(Killed):
+        search(experiment(), tmp_path, FakeExecutor(die))
+    log = tmp_path / "runs/r/events.jsonl"
+    text = log.read_text()
+    genome = text.split('"genome":')[1].split("]]")[0] + "]]"
+    log.write_text(text.replace(genome, "[[1,1,1,1,1,1,1],[1,1,1,1,1,1,1]]", 1))
+    with pytest.raises(BadInput, match="cannot go on: for network 0"):
+        search(experiment(), tmp_path, FakeExecutor())
+
+
+def test_equal_architectures_are_trained_once(tmp_path: Path) -> None:
+    tiny = experiment(space={"phases": 1, "nodes": 2}, search={"networks": 16})
+    executor = FakeExecutor()
+    search(tiny, tmp_path, executor)
+    networks = Commons(tmp_path).networks("r")
+    hashes = [n["architecture_hash"] for n in networks]
+    assert len(executor.trained) == len(set(hashes)) == 3  # of 4 genomes, two have no connection
+    for n in networks:
+        first = hashes.index(n["architecture_hash"])
+        if first == n["network"]:
+            assert (n["status"], n["epochs_trained"]) == ("completed", 4)
+        else:
+            assert (n["status"], n["equal_to"], n["epochs_trained"]) == ("equal", first, 0)
+            assert n["fitness"] == networks[first]["fitness"]
+    summary = summarise(Commons(tmp_path), "r")
+    assert summary.epochs_saved_by_equality == 13 * 4
+    assert summary.epochs_saved_by_termination == 0
+    assert summary.epochs_budget == 16 * 4
+    assert summary.epochs_trained == 12
+    assert summary.training_seconds_saved == 13 * 4 * 2.0  # the made-up trainer takes 2 s an epoch
+
+
+def test_segments_give_the_same_life(tmp_path: Path) -> None:
+    search(experiment(), tmp_path / "whole", FakeExecutor())
+    executor = FakeExecutor()
+    search(experiment(training={"segment_epochs": 3}), tmp_path / "pieces", executor)
+    whole, pieces = rows(tmp_path / "whole"), rows(tmp_path / "pieces")
+    assert whole["networks"] == pieces["networks"]
+    assert {row["segment"] for row in pieces["epochs"]} == {0, 1}
+    assert [{**row, "segment": 0} for row in pieces["epochs"]] == whole["epochs"]
+    assert len(executor.trained) == 2 * 12
+
+
+def test_a_failed_network_is_an_outcome(tmp_path: Path) -> None:
+    def fail_some(segment: Segment) -> SegmentResult | None:
+        if segment.network % 3 == 0:
+            return SegmentResult(segment.network, segment.number, "failed", error="diverged in epoch 1")
+        return None
+
+    search(experiment(), tmp_path, FakeExecutor(fail_some))
+    networks = Commons(tmp_path).networks("r")
+    failed = [n for n in networks if n["status"] == "failed"]
+    assert failed
+    assert all(n["fitness"] is None and n["error"] == "diverged in epoch 1" for n in failed)
+    front = summarise(Commons(tmp_path), "r").front
+    assert front
+    assert all(member["network"] % 3 for member in front)
+
+
+def test_many_failures_in_a_row_end_the_run(tmp_path: Path) -> None:
+    def fail(segment: Segment) -> SegmentResult:
+        return SegmentResult(segment.network, segment.number, "failed", error="out of memory on cuda:0")
+
+    with pytest.raises(RunFailed, match="5 networks failed one after another.*out of memory on cuda:0"):
+        search(experiment(), tmp_path, FakeExecutor(fail))
+
+
+def test_trouble_of_the_place_ends_the_run_and_loses_no_network(tmp_path: Path) -> None:
+    search(experiment(), tmp_path / "whole", FakeExecutor())
+
+    def full(segment: Segment) -> SegmentResult | None:
+        if segment.network == 6:
+            return SegmentResult(6, 0, "failed", error="No space left on device", fatal=True)
+        return None
+
+    with pytest.raises(BadInput, match="network 6 could not be trained: No space left"):
+        search(experiment(), tmp_path / "full", FakeExecutor(full))
+    assert 6 not in {n["network"] for n in Commons(tmp_path / "full").networks("r")}
+    search(experiment(), tmp_path / "full", FakeExecutor())
+    assert rows(tmp_path / "full") == rows(tmp_path / "whole")
+
+
+def test_verdicts_are_judged_against_the_front_of_earlier_generations(tmp_path: Path) -> None:
+    executor = FakeExecutor()
+    one = search(experiment(), tmp_path, executor)
+    for segment in executor.trained:
+        assert segment.front_version == segment.generation
+        assert (segment.front_points == []) == (segment.generation == 0)
+        told = [one.told[n] for n in one.told if one.candidates[n].generation < segment.generation]
+        for point in segment.front_points:
+            assert not any(
+                t["error_percent"] <= point["error_percent"]
+                and t["mflops"] <= point["mflops"]
+                and (t["error_percent"], t["mflops"]) != (point["error_percent"], point["mflops"])
+                for t in told
+                if t
+            )
+
+
+def test_the_layers_of_every_network_are_recorded(tmp_path: Path) -> None:
+    search(experiment(), tmp_path, FakeExecutor())
+    store = Commons(tmp_path)
+    found = store.sql(
+        "select n.network, n.flops, sum(l.flops), n.parameters, sum(l.parameters) "
+        "from networks n join layers l using (run, network) group by all"
+    ).fetchall()
+    assert len(found) == 12
+    assert all(row[1] == row[2] and row[3] == row[4] for row in found)
