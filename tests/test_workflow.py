@@ -152,7 +152,7 @@ def test_many_failures_in_a_row_end_the_run(tmp_path: Path) -> None:
     def fail(segment: Segment) -> SegmentResult:
         return SegmentResult(segment.network, segment.number, "failed", error="out of memory on cuda:0")
 
-    with pytest.raises(RunFailed, match="5 networks failed one after another.*out of memory on cuda:0"):
+    with pytest.raises(RunFailed, match=r"5 networks failed one after another.*out of memory on cuda:0"):
         search(experiment(), tmp_path, FakeExecutor(fail))
 
 

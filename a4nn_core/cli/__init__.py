@@ -21,15 +21,11 @@ def main() -> None:
     # a service manager's polite stop is handled like Ctrl-C: close cleanly, say how to resume
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        app(standalone_mode=False)
-    except KeyboardInterrupt:
-        sys.exit(130)
+        app()  # usage errors and Ctrl-C end here, with exit codes 2 and 130
     except BadInput as error:
         _end(str(error), 2)
     except A4NNError as error:
         _end(str(error), 1)
-    except Exception as error:
-        _usage(error)
 
 
 def _interrupt(*_: Any) -> NoReturn:
@@ -39,12 +35,3 @@ def _interrupt(*_: Any) -> NoReturn:
 def _end(message: str, code: int) -> NoReturn:
     sys.stderr.write(f"Error: {message}\n")
     sys.exit(code)
-
-
-def _usage(error: Exception) -> None:
-    """What click says about wrong options, in its words and with its exit code; anything else is a defect."""
-    show = getattr(error, "show", None)
-    if show is None:
-        raise error
-    show()
-    sys.exit(getattr(error, "exit_code", 2))

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from a4nn_core.cli import describe, run
+from a4nn_core.cli import describe, run, sql
 
 app = typer.Typer(
     name="a4nn",
@@ -41,3 +41,4 @@ app.command()(run.status)
 app.command()(run.front)
 app.command()(run.presets)
 app.command()(describe.describe)
+app.command()(sql.sql)

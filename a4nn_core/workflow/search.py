@@ -182,7 +182,9 @@ class Search:
         number = candidate.number
         past = read_journal(self.writer.folder.journal(number))
         settings = self.experiment.training
+        # derived from the epochs alone: a segment that was cut short goes on as the same segment
         piece = settings.segment_epochs
+        number_of_segment = len(past) // piece if piece else 0
         version, points = self.front(candidate.generation)
         experiment = self.experiment.to_mapping()
         segment = Segment(
@@ -200,8 +202,8 @@ class Search:
             },
             seed=network_seed(self.experiment.seed, number),
             device=self.device,
-            number=past[-1]["segment"] + 1 if past else 0,
-            epoch_limit=len(past) + piece if piece else None,
+            number=number_of_segment,
+            epoch_limit=(number_of_segment + 1) * piece if piece else None,
             front_version=version,
             front_points=points,
         )
