@@ -1,0 +1,189 @@
+"""Checking a commons: every file is read, checksums are compared, and what is wrong is said exactly."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from a4nn_core.commons.archive import SORTED, Archive, ReaderLock, fingerprint
+from a4nn_core.commons.events import read_events
+from a4nn_core.commons.fragments import fragment_numbers, read_fragment
+from a4nn_core.commons.journal import read_journal
+from a4nn_core.commons.layout import Damaged, RunFolder, check_layout, read_json
+from a4nn_core.commons.lock import holder
+from a4nn_core.commons.schema import NETWORK_TABLES, TABLES
+from a4nn_core.commons.snapshot import Snapshot, run_files
+
+
+@dataclass
+class Checked:
+    """What a check found.
+
+    Attributes:
+        runs, networks, files: looked at.
+        problems: what is wrong, a sentence each, naming the file.
+        notes: what is harmless, such as what a killed process left.
+    """
+
+    runs: int = 0
+    networks: int = 0
+    files: int = 0
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def check(commons: Path, *, checkpoints: bool = True) -> Checked:
+    """Read all of a commons.
+
+    Args:
+        commons: the folder.
+        checkpoints: also compare every recorded checkpoint with its SHA-256.
+
+    Raises:
+        BadInput: it is no commons, or of a newer layout.
+    """
+    check_layout(commons)
+    found = Checked()
+    lock = ReaderLock(commons)
+    try:
+        try:
+            archive = Archive(commons)
+        except Damaged as error:
+            found.problems.append(str(error))
+            return found
+        _check_archive(archive, found)
+        for run, state in run_files(commons):
+            found.runs += 1
+            pack = archive.sealed(run, state)
+            _check_run(RunFolder(commons, run), archive, found, writing=pack is None)
+        if checkpoints:
+            _check_checkpoints(commons, found)
+    finally:
+        lock.release()
+    return found
+
+
+def _check_archive(archive: Archive, found: Checked) -> None:
+    for pack in archive.packs:
+        for name, file in pack.files.items():
+            path = archive.folder / str(file["file"])
+            found.files += 1
+            if not path.exists():
+                found.problems.append(f"{path} is missing")
+            elif fingerprint(path) != {"bytes": file["bytes"], "sha256": file["sha256"]}:
+                found.problems.append(f"{path} is damaged: its SHA-256 is not the one in the manifest")
+            else:
+                try:
+                    rows = read_fragment(path, SORTED[name]).num_rows
+                except Damaged as error:
+                    found.problems.append(str(error))
+                    continue
+                if rows != file["rows"]:
+                    found.problems.append(f"{path} is damaged: {rows} rows, {file['rows']} in the manifest")
+        found.networks += pack.rows("networks")
+    found.notes += [f"{path} belongs to no pack; compaction removes it" for path in archive.unlisted()]
+
+
+def _check_run(folder: RunFolder, archive: Archive, found: Checked, *, writing: bool) -> None:
+    found.files += 1
+    try:
+        stored = read_json(folder.run_file)
+    except Damaged as error:
+        found.problems.append(str(error))
+        return
+    held = holder(folder.lock)
+    if stored.get("status") == "running" and held is None:
+        found.notes.append(f"{folder.path}: nobody is writing this run, though it is not finished")
+    left = list(folder.path.rglob(".*.unfinished")) if held is None else []
+    found.notes += [f"{path} was left unfinished; resuming the run removes it" for path in left]
+    found.problems += list(_event_problems(folder, found))
+    archived = archive.networks(folder.run_id, str(stored.get("started"))) if writing else None
+    finals = fragment_numbers(folder.table("networks"))
+    for number in finals:
+        if archived is None or number not in archived:
+            found.networks += 1
+            found.problems += list(_network_problems(folder, number, found))
+    for path in sorted((folder.path / "journals").glob("*.jsonl")):
+        found.files += 1
+        try:
+            epochs = {record.get("epoch") for record in read_journal(path)}
+        except Damaged as error:
+            found.problems.append(str(error))
+            continue
+        if epochs != set(range(1, len(epochs) + 1)):
+            found.problems.append(f"{path} is damaged: an epoch is missing")
+
+
+def _event_problems(folder: RunFolder, found: Checked) -> Iterator[str]:
+    found.files += 1
+    try:
+        read_events(folder.events)
+    except Damaged as error:
+        yield str(error)
+    for name, file in (("events", "events.parquet"), ("runs", "run.parquet")):
+        path = folder.table(name) / file
+        if path.exists():
+            found.files += 1
+            try:
+                read_fragment(path, TABLES[name])
+            except Damaged as error:
+                yield str(error)
+
+
+def _network_problems(folder: RunFolder, number: int, found: Checked) -> Iterator[str]:
+    tables: dict[str, pa.Table] = {}
+    for name in NETWORK_TABLES:
+        path = folder.fragment(name, number)
+        found.files += 1
+        try:
+            tables[name] = read_fragment(path, TABLES[name])
+        except FileNotFoundError:
+            yield f"{path} is missing"
+        except Damaged as error:
+            yield str(error)
+    for name, rows in tables.items():
+        wrong = pc.or_(pc.not_equal(rows["run"], folder.run_id), pc.not_equal(rows["network"], number))
+        if pc.any(wrong).as_py():
+            yield f"{folder.fragment(name, number)} is damaged: it holds rows of another network"
+    if "networks" in tables and tables["networks"].num_rows != 1:
+        yield f"{folder.fragment('networks', number)} is damaged: {tables['networks'].num_rows} rows, not one"
+    elif "networks" in tables and "epochs" in tables:
+        trained = tables["networks"]["epochs_trained"][0].as_py()
+        numbers = tables["epochs"]["epoch"].to_pylist()
+        if (
+            trained is not None
+            and tables["networks"]["equal_to"][0].as_py() is None
+            and len(numbers) != trained
+        ):
+            yield (
+                f"{folder.fragment('epochs', number)} is damaged: {len(numbers)} epochs, "
+                f"{trained} in networks"
+            )
+
+
+def _check_checkpoints(commons: Path, found: Checked) -> None:
+    columns = [("checkpoint", "checkpoint_sha256"), ("best_checkpoint", "best_checkpoint_sha256")]
+    seen: set[str] = set()
+    for part in Snapshot(commons).parts(TABLES["networks"]):
+        try:
+            rows = part.to_table(columns=[c for pair in columns for c in pair]).to_pylist()
+        except (OSError, pa.ArrowException):
+            continue  # said above, by name
+        for row in rows:
+            for name, digest in columns:
+                if row[name] is None or row[digest] is None or row[name] in seen:
+                    continue
+                seen.add(row[name])
+                found.files += 1
+                path = commons / row[name]
+                if not path.is_file():
+                    found.problems.append(f"{path} is missing")
+                    continue
+                with path.open("rb") as file:
+                    if hashlib.file_digest(file, "sha256").hexdigest() != row[digest]:
+                        found.problems.append(f"{path} is damaged: its SHA-256 is not the recorded one")
