@@ -15,7 +15,6 @@ started, so that a run deleted and begun anew does not find the old one's networ
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -28,6 +27,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
+from a4nn_core.commons.fragments import file_checksum
 from a4nn_core.commons.layout import Damaged, make_folder, read_json, user_errors, whole_file, write_json
 from a4nn_core.commons.rows import Row, python_rows
 from a4nn_core.commons.schema import TABLES, Table, front_table
@@ -220,8 +220,7 @@ def _leaf(name: str, kind: str) -> str:
 
 def fingerprint(path: Path) -> dict[str, Any]:
     """Size and SHA-256 of a file."""
-    with path.open("rb") as file:
-        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+    return {"bytes": path.stat().st_size, "sha256": file_checksum(path)}
 
 
 def archived_rows(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +11,14 @@ import pyarrow.compute as pc
 
 from a4nn_core.commons.archive import SORTED, Archive, ReaderLock, fingerprint
 from a4nn_core.commons.events import read_events
-from a4nn_core.commons.fragments import fragment_numbers, read_fragment
+from a4nn_core.commons.fragments import (
+    CHECKSUM,
+    file_checksum,
+    fragment_numbers,
+    read_fragment,
+    read_notes,
+    rows_checksum,
+)
 from a4nn_core.commons.journal import read_journal
 from a4nn_core.commons.layout import Damaged, RunFolder, check_layout, read_json
 from a4nn_core.commons.lock import holder
@@ -146,7 +152,16 @@ def _network_problems(folder: RunFolder, number: int, found: Checked) -> Iterato
             yield f"{path} is missing"
         except Damaged as error:
             yield str(error)
+    sums: dict[str, str] = {}
+    if "networks" in tables:
+        notes = read_notes(folder.fragment("networks", number))
+        sums = {k.removeprefix(CHECKSUM): v for k, v in notes.items() if k.startswith(CHECKSUM)}
     for name, rows in tables.items():
+        path = folder.fragment(name, number)
+        now = rows_checksum(rows) if name == "networks" else file_checksum(path)
+        if name in sums and sums[name] != now:
+            yield f"{path} is damaged: its SHA-256 is not the recorded one"
+            continue
         wrong = pc.or_(pc.not_equal(rows["run"], folder.run_id), pc.not_equal(rows["network"], number))
         if pc.any(wrong).as_py():
             yield f"{folder.fragment(name, number)} is damaged: it holds rows of another network"
@@ -184,6 +199,5 @@ def _check_checkpoints(commons: Path, found: Checked) -> None:
                 if not path.is_file():
                     found.problems.append(f"{path} is missing")
                     continue
-                with path.open("rb") as file:
-                    if hashlib.file_digest(file, "sha256").hexdigest() != row[digest]:
-                        found.problems.append(f"{path} is damaged: its SHA-256 is not the recorded one")
+                if file_checksum(path) != row[digest]:
+                    found.problems.append(f"{path} is damaged: its SHA-256 is not the recorded one")

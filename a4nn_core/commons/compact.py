@@ -50,7 +50,7 @@ class Compacted:
     left: int = 0
 
 
-class _Batch:
+class Batch:
     """Rows on their way into one pack."""
 
     def __init__(self) -> None:
@@ -82,7 +82,7 @@ def compact(commons: Path) -> Compacted:
     """
     check_layout(commons)
     done = Compacted()
-    with _only_one(commons):
+    with only_one(commons):
         archive = Archive(commons)
         _sweep(commons, archive, done)
         small = [p for p in archive.packs if p.rows("epochs") < PACK_ROWS // 2]
@@ -94,18 +94,18 @@ def compact(commons: Path) -> Compacted:
         now = _started(commons, archive)
         sealed_in = {run: archive.sealed(run, state) for run, state in run_files(commons)}
         fresh = sum(len(run.fragments) for run, _ in snapshots)
-        sealable = {run.folder.run_id for run, _ in snapshots if _complete(run)}
+        sealable = {run.folder.run_id for run, _ in snapshots if complete(run)}
         if not fresh and not sealable and len(small) < 4:
             return done
         kept = [p for p in archive.packs if p not in small]
-        batch = _Batch()
+        batch = Batch()
         written: list[Pack] = []
 
         def flush(at: int) -> None:
             nonlocal batch
             if batch.epochs >= at or (at == 0 and (batch.sealed or any(batch.tables.values()))):
                 written.append(batch.write(archive))
-                batch = _Batch()
+                batch = Batch()
 
         for pack in small:
             live = _live(pack, now, sealed_in)
@@ -120,7 +120,7 @@ def compact(commons: Path) -> Compacted:
                 done.networks += len(numbers)
                 flush(PACK_ROWS)
             if run.folder.run_id in sealable:
-                batch.add(_whole_run(commons, run), {run.folder.run_id: run.started})
+                batch.add(whole_run(commons, run), {run.folder.run_id: run.started})
                 batch.sealed[run.folder.run_id] = [state.st_size, state.st_mtime_ns]
                 done.runs += 1
         flush(0)
@@ -130,7 +130,7 @@ def compact(commons: Path) -> Compacted:
     return done
 
 
-def _complete(run: RunSnapshot) -> bool:
+def complete(run: RunSnapshot) -> bool:
     """Whether a run was completed, has no network left in training, and nobody is writing it."""
     return run.stored.get("status") == "completed" and not run.training and holder(run.folder.lock) is None
 
@@ -174,7 +174,7 @@ def _read_pack(archive: Archive, pack: Pack) -> dict[str, pa.Table]:
     return found
 
 
-def _whole_run(commons: Path, run: RunSnapshot) -> dict[str, pa.Table]:
+def whole_run(commons: Path, run: RunSnapshot) -> dict[str, pa.Table]:
     """The rows of a run that are sealed with it: its own, its events and its front."""
     name = run.folder.run_id
     alone = Snapshot(commons, name)
@@ -221,7 +221,7 @@ def _superseded(folder: RunFolder, numbers: set[int]) -> list[Path]:
 
 
 @contextmanager
-def _only_one(commons: Path) -> Iterator[None]:
+def only_one(commons: Path) -> Iterator[None]:
     """One compaction at a time."""
     path = commons / "archive" / "lock"
     make_folder(path.parent)

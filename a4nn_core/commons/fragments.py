@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,6 +11,21 @@ import pyarrow.parquet as pq
 
 from a4nn_core.commons.layout import Damaged, make_folder, whole_file
 from a4nn_core.commons.schema import Table
+
+# in the metadata of a fragment of ``networks``: checksums of the network's other files, and of its own row
+CHECKSUM = "sha256 of "
+
+
+def file_checksum(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def rows_checksum(rows: pa.Table) -> str:
+    """SHA-256 of what rows hold, whatever file they are in; of nulls nothing, so columns can be added."""
+    held = [{k: v for k, v in row.items() if v is not None} for row in rows.to_pylist()]
+    return hashlib.sha256(repr(held).encode()).hexdigest()
 
 
 def write_fragment(path: Path, data: pa.Table, notes: Mapping[str, str] | None = None) -> None:
@@ -76,4 +92,4 @@ def read_notes(path: Path) -> dict[str, str]:
         if isinstance(error, FileNotFoundError):
             raise
         raise Damaged(f"{path} is damaged: {' '.join(str(error).split())}") from None
-    return {key.decode(): value.decode() for key, value in metadata.items()}
+    return {key.decode(errors="replace"): value.decode(errors="replace") for key, value in metadata.items()}

@@ -140,13 +140,19 @@ class Snapshot:
         self._started = {name: pack.started[name] for name, pack in self.sealed.items()}
         self._started |= {r.folder.run_id: r.started for r in self.runs}
 
-    def parts(self, table: Table) -> list[ds.Dataset]:
-        """One table as Arrow datasets to be read one after the other; files are opened when they are."""
+    def parts(self, table: Table, *, final: bool = False) -> list[ds.Dataset]:
+        """One table as Arrow datasets to be read one after the other; files are opened when they are.
+
+        Args:
+            table: which one.
+            final: leave out what networks in training have so far.
+        """
         parts = self._packs(table)
         files = [str(file) for run in self.runs for file in run.files(table)]
         if files:
             parts.append(ds.dataset(files, schema=table.schema, format=_FORMAT))
-        rows = [row for run in self.runs for row in run.rows(table)]
+        live = not final or table.name in ("runs", "events")
+        rows = [row for run in self.runs for row in run.rows(table)] if live else []
         if rows or not parts:
             parts.append(ds.dataset(arrow(table, rows)))
         return parts
@@ -177,9 +183,11 @@ class Snapshot:
             parts.insert(0, ds.dataset(whole, schema=table.schema, format=_FORMAT))
         return parts
 
-    def table(self, table: Table) -> pa.Table:
-        """All rows of one table, in memory."""
-        return pa.concat_tables([part.to_table().cast(table.schema) for part in self.parts(table)])
+    def table(self, table: Table, *, final: bool = False) -> pa.Table:
+        """All rows of one table, in memory; see ``parts``."""
+        wanted = ds.field("run") == self.only if self.only is not None else None
+        parts = self.parts(table, final=final)
+        return pa.concat_tables([part.to_table(filter=wanted).cast(table.schema) for part in parts])
 
     def front(self) -> pa.Table:
         """The networks on each run's front: of sealed runs as noted in the archive, of others worked out."""
@@ -189,7 +197,8 @@ class Snapshot:
             found = front_rows(python_rows(mine), run.objectives)
             rows += [table_row(TABLES["networks"], run.folder.run_id, row) for row in found]
         table = front_table()
-        noted = [part.to_table().cast(table.schema) for part in self._packs(table)]
+        wanted = ds.field("run") == self.only if self.only is not None else None
+        noted = [part.to_table(filter=wanted).cast(table.schema) for part in self._packs(table)]
         return pa.concat_tables([*noted, arrow(table, rows)])
 
 

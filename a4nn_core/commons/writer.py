@@ -12,7 +12,14 @@ from typing import Any
 
 from a4nn_core.commons.archive import Archive, ReaderLock, archived_rows
 from a4nn_core.commons.events import EventLog, now
-from a4nn_core.commons.fragments import fragment_numbers, read_fragment, write_fragment
+from a4nn_core.commons.fragments import (
+    CHECKSUM,
+    file_checksum,
+    fragment_numbers,
+    read_fragment,
+    rows_checksum,
+    write_fragment,
+)
 from a4nn_core.commons.journal import plain
 from a4nn_core.commons.layout import (
     LAYOUT_VERSION,
@@ -197,8 +204,14 @@ class RunWriter:
         }
         if self._compare(number, data):
             return
-        for name in NETWORK_TABLES:
-            write_fragment(self.folder.fragment(name, number), arrow(TABLES[name], data[name]))
+        sums: dict[str, str] = {}
+        for name in NETWORK_TABLES:  # networks comes last, and holds the checksums of the others
+            rows = arrow(TABLES[name], data[name])
+            path = self.folder.fragment(name, number)
+            if name == "networks":
+                sums[CHECKSUM + name] = rows_checksum(rows)
+            write_fragment(path, rows, sums if name == "networks" else None)
+            sums[CHECKSUM + name] = file_checksum(path)
 
     def _compare(self, number: int, data: Mapping[str, list[Row]]) -> bool:
         """Whether the network has been recorded with the same results."""

@@ -1,0 +1,106 @@
+"""``a4nn commons``: looking after a commons and handing it over."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption, print_json, say
+
+app = typer.Typer(
+    help="Look after a data commons, hand it over.", no_args_is_help=True, rich_markup_mode=None
+)
+
+RunsArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="[RUN]...", help="Runs; all if none is named.")
+]
+
+
+@app.command()
+def check(
+    commons: CommonsOption = DEFAULT_COMMONS,
+    checkpoints: Annotated[bool, typer.Option(help="Also compare the checkpoints' checksums.")] = True,
+    json_: JsonOption = False,
+) -> None:
+    """Read every file, compare every checksum, and say what is wrong; exit code 1 if anything is."""
+    from a4nn_core.commons.check import check as check_commons
+
+    found = check_commons(commons, checkpoints=checkpoints)
+    if json_:
+        print_json(asdict(found))
+    else:
+        for note in found.notes:
+            say(f"note: {note}")
+        for problem in found.problems:
+            say(problem)
+        state = f"{len(found.problems)} problem{'' if len(found.problems) == 1 else 's'}"
+        say(f"{found.runs} runs, {found.networks} networks, {found.files} files: {state}")
+    if found.problems:
+        raise typer.Exit(1)
+
+
+@app.command()
+def compact(commons: CommonsOption = DEFAULT_COMMONS, json_: JsonOption = False) -> None:
+    """Move the records of finished networks out of their many files into few; runs may go on meanwhile."""
+    from a4nn_core.commons.compact import compact as compact_commons
+
+    done = compact_commons(commons)
+    if json_:
+        print_json(asdict(done))
+        return
+    say(
+        f"{done.networks} networks and {done.runs} runs moved, {done.packs} packs written, "
+        f"{done.removed} files removed"
+    )
+    if done.left:
+        say(f"{done.left} superseded files stay while somebody is reading; the next compaction removes them")
+
+
+@app.command()
+def merge(
+    source: Annotated[Path, typer.Argument(help="Commons whose runs are added.")],
+    runs: RunsArgument = None,
+    commons: CommonsOption = DEFAULT_COMMONS,
+    json_: JsonOption = False,
+) -> None:
+    """Add the runs of another commons to this one."""
+    from a4nn_core.commons.transfer import merge as merge_commons
+
+    done = merge_commons(source, commons, runs)
+    if json_:
+        print_json(asdict(done))
+        return
+    for run, new in done.added.items():
+        say(f"{run} added" if run == new else f"{run} added as {new}: another run has its id")
+    for run in done.present:
+        say(f"{run} is there already")
+
+
+@app.command()
+def export(
+    out: Annotated[
+        str,
+        typer.Option(
+            "--out",
+            metavar="PLACE",
+            help="New folder for one Parquet file a table, a new FILE.duckdb, or a URI such as s3://bucket/path.",
+        ),
+    ],
+    runs: RunsArgument = None,
+    commons: CommonsOption = DEFAULT_COMMONS,
+    json_: JsonOption = False,
+) -> None:
+    """Write all tables for people who have no a4nn: Parquet, or one DuckDB file."""
+    from a4nn_core.commons.transfer import export_duckdb, export_tables, without_secrets
+
+    if "://" not in out and out.endswith((".duckdb", ".db")):
+        counts = export_duckdb(commons, Path(out), runs)
+    else:
+        counts = export_tables(commons, out, runs)
+    if json_:
+        print_json({"out": without_secrets(out), "rows": counts})
+        return
+    say(f"{out.split('?')[0]}: " + ", ".join(f"{count} {name}" for name, count in counts.items()))

@@ -1,0 +1,251 @@
+"""Checking, merging and exporting a commons."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+from commons_data import header, made_up_run, record, train
+from test_commons_compact import everything
+from typer.testing import CliRunner
+
+from a4nn_core.cli.commons import app
+from a4nn_core.commons import Commons, RunFolder, RunWriter
+from a4nn_core.commons.check import check
+from a4nn_core.commons.compact import compact
+from a4nn_core.commons.schema import TABLES
+from a4nn_core.commons.transfer import export_duckdb, export_tables, merge, without_secrets
+from a4nn_core.errors import BadInput
+
+runner = CliRunner()
+
+
+@pytest.fixture
+def commons(tmp_path: Path) -> Path:
+    """A completed run and one with a network in training."""
+    path = tmp_path / "commons"
+    made_up_run(path, "a", 6, failed=(3,))
+    with RunWriter.open(path, "b", header()) as writer:
+        record(writer, 0, 9)
+        train(writer, 1, 4)
+        writer.finish("interrupted")
+    return path
+
+
+class TestCheck:
+    def problems(self, commons: Path) -> list[str]:
+        return check(commons, checkpoints=False).problems
+
+    def test_nothing_wrong(self, commons: Path) -> None:
+        for _ in range(2):
+            found = check(commons, checkpoints=False)
+            assert (found.problems, found.notes) == ([], [])
+            assert (found.runs, found.networks) == (2, 7)
+            compact(commons)
+
+    @pytest.mark.parametrize("table", ["networks", "epochs", "predictions", "layers", "edges"])
+    @pytest.mark.parametrize("how", ["truncated", "missing", "swapped"])
+    def test_fragments(self, commons: Path, table: str, how: str) -> None:
+        folder = RunFolder(commons, "a")
+        file = folder.fragment(table, 2)
+        data = bytearray(file.read_bytes())
+        if how == "truncated":
+            file.write_bytes(data[:-30])
+        elif how == "swapped":
+            file.write_bytes(folder.fragment(table, 4).read_bytes())
+        elif table == "networks":
+            return  # then the network is not finished, and its journal counts
+        else:
+            file.unlink()
+        problems = self.problems(commons)
+        assert problems
+        assert all(str(file) in p or table == "networks" for p in problems)
+
+    @pytest.mark.parametrize("table", ["networks", "epochs"])
+    def test_no_flipped_bit_changes_a_value_unnoticed(self, commons: Path, table: str) -> None:
+        file = RunFolder(commons, "a").fragment(table, 2)
+        data = file.read_bytes()
+        rows = pq.read_table(file).to_pylist()
+        noticed = 0
+        places = range(0, len(data), len(data) // 40)
+        for place in places:
+            flipped = bytearray(data)
+            flipped[place] ^= 1 << place % 8
+            file.write_bytes(flipped)
+            if any(str(file) in p for p in self.problems(commons)):
+                noticed += 1
+            else:  # the file's own bookkeeping; of other tables every bit is checked
+                assert table == "networks"
+                assert pq.read_table(file).to_pylist() == rows
+        assert noticed > 0.5 * len(places)
+
+    def test_archive(self, commons: Path) -> None:
+        compact(commons)
+        file = next((commons / "archive").glob("*-epochs.parquet"))
+        data = bytearray(file.read_bytes())
+        data[len(data) // 2] ^= 1
+        file.write_bytes(data)
+        assert self.problems(commons) == [f"{file} is damaged: its SHA-256 is not the one in the manifest"]
+        file.unlink()
+        assert self.problems(commons) == [f"{file} is missing"]
+        (commons / "archive" / "manifest.json").write_text("{")
+        assert "manifest.json is damaged" in self.problems(commons)[0]
+
+    def test_journals_events_and_headers(self, commons: Path) -> None:
+        folder = RunFolder(commons, "b")
+        for file, line in ((folder.journal(1), 2), (folder.events, 1)):
+            before = file.read_bytes()
+            lines = before.split(b"\n")
+            lines[line - 1] = lines[line - 1][:5]
+            file.write_bytes(b"\n".join([*lines[:-1], b"{}", b""]))
+            assert any(f"{file} line {line} is damaged" in p for p in self.problems(commons))
+            file.write_bytes(before)
+        folder.run_file.write_text('{"layout":')
+        assert f"{folder.run_file} is damaged" in self.problems(commons)[0]
+
+    def test_checkpoints(self, commons: Path) -> None:
+        with RunWriter.open(commons, "c", header()) as writer:
+            good, wrong = (writer.folder.checkpoints(0) / name for name in ("good", "wrong"))
+            good.parent.mkdir(parents=True)
+            for file in (good, wrong):
+                file.write_bytes(b"weights")
+            digest = hashlib.sha256(b"weights").hexdigest()
+            writer.record(
+                {
+                    "network": 0,
+                    "epochs_trained": 0,
+                    "checkpoint": str(good.relative_to(commons)),
+                    "checkpoint_sha256": digest,
+                    "best_checkpoint": str(wrong.relative_to(commons)),
+                    "best_checkpoint_sha256": digest,
+                },
+                epochs=[],
+                predictions=[],
+                layers=[],
+                edges=[],
+            )
+            writer.finish("completed")
+        mine = [p for p in check(commons).problems if "/c/" in p]
+        assert mine == []
+        wrong.write_bytes(b"other")
+        good.unlink()
+        mine = [p for p in check(commons).problems if "/c/" in p]
+        assert mine == [f"{good} is missing", f"{wrong} is damaged: its SHA-256 is not the recorded one"]
+
+    def test_what_a_kill_leaves_is_a_note(self, commons: Path) -> None:
+        left = RunFolder(commons, "b").path / "tables" / "epochs" / ".0007.parquet.1.unfinished"
+        left.write_bytes(b"x")
+        found = check(commons, checkpoints=False)
+        assert found.problems == []
+        assert any(str(left) in note for note in found.notes)
+
+
+class TestMerge:
+    def test_into_a_new_one(self, commons: Path, tmp_path: Path) -> None:
+        target = tmp_path / "target"
+        done = merge(commons, target)
+        assert done.added == {"a": "a", "b": "b"}
+        assert everything(target) == everything(commons)
+        assert check(target, checkpoints=False).problems == []
+        assert merge(commons, target).present == ["a", "b"]
+        with RunWriter.open(target, "b", header()) as writer:  # an interrupted run goes on there
+            assert list(writer.recorded()) == [0]
+            assert len(writer.events) == 1
+
+    def test_from_a_compacted_one(self, commons: Path, tmp_path: Path) -> None:
+        before = everything(commons)
+        compact(commons)
+        merge(commons, tmp_path / "target", ["a"])
+        merge(commons, tmp_path / "target")
+        assert everything(tmp_path / "target") == before
+
+    def test_an_id_that_is_taken(self, commons: Path, tmp_path: Path) -> None:
+        target = tmp_path / "target"
+        made_up_run(target, "a", 2)
+        assert merge(commons, target, ["a"]).added == {"a": "a-2"}
+        found = Commons(target)
+        assert found.runs() == ["a", "a-2"]
+        assert len(found.networks("a")) == 2
+        new = found.networks("a-2")
+        assert len(new) == 6
+        assert {n["run"] for n in new} == {"a-2"}
+        assert {e["run"] for e in found.events("a-2")} == {"a-2"}
+        assert [n["network"] for n in found.front("a-2")] == [
+            n["network"] for n in Commons(commons).front("a")
+        ]
+        assert merge(commons, target, ["a"]).present == ["a"]  # known under its new id
+        compact(target)
+        assert check(target, checkpoints=False).problems == []
+
+    def test_refused(self, commons: Path, tmp_path: Path) -> None:
+        with pytest.raises(BadInput, match="has no run 'x'; runs there: a, b"):
+            merge(commons, tmp_path / "t", ["x"])
+        with pytest.raises(BadInput, match="into itself"):
+            merge(commons, commons)
+        with (
+            RunWriter.open(commons, "b", header()),
+            pytest.raises(BadInput, match=r"'b' .*is being written by"),
+        ):
+            merge(commons, tmp_path / "t")
+        assert not (tmp_path / "t").exists()
+
+
+class TestExport:
+    def test_folder(self, commons: Path, tmp_path: Path) -> None:
+        counts = export_tables(commons, str(tmp_path / "out"))
+        before = everything(commons)
+        for name, rows in before.items():
+            table = pq.read_table(tmp_path / "out" / f"{name}.parquet")
+            assert table.num_rows == len(rows) == counts[name], name
+            assert table.schema.field("run").metadata[b"description"]
+        with pytest.raises(BadInput, match="exists already"):
+            export_tables(commons, str(tmp_path / "out"))
+
+    def test_one_run(self, commons: Path, tmp_path: Path) -> None:
+        assert export_tables(commons, str(tmp_path / "out"), ["b"])["networks"] == 1
+        assert pq.read_table(tmp_path / "out" / "epochs.parquet")["run"].unique().to_pylist() == ["b"]
+
+    def test_duckdb_file(self, commons: Path, tmp_path: Path) -> None:
+        file = tmp_path / "all.duckdb"
+        export_duckdb(commons, file)
+        before = everything(commons)
+        with duckdb.connect(str(file), read_only=True) as database:
+            for name, rows in before.items():
+                assert database.sql(f"from {name} order by all").to_arrow_table().to_pylist() == rows, name
+            comments = database.sql(
+                "select comment from duckdb_columns() where table_name = 'epochs' and column_name = 'seconds'"
+            ).fetchall()
+            assert comments == [("time of the epoch [s]",)]
+        with pytest.raises(BadInput, match="exists already"):
+            export_duckdb(commons, file)
+
+    def test_secrets_are_not_repeated(self) -> None:
+        uri = "s3://key:secret@bucket/path?endpoint_override=x"
+        assert without_secrets(uri) == "s3://bucket/path"
+
+
+class TestCommand:
+    def run(self, *arguments: str) -> dict[str, object]:
+        result = runner.invoke(app, [*arguments, "--json"])
+        assert result.exit_code == 0, result.exception
+        found: dict[str, object] = json.loads(result.stdout)
+        return found
+
+    def test_all(self, commons: Path, tmp_path: Path) -> None:
+        where = ["--commons", str(commons)]
+        assert self.run("compact", *where)["networks"] == 7
+        assert self.run("check", "--no-checkpoints", *where)["problems"] == []
+        target = ["--commons", str(tmp_path / "t")]
+        assert self.run("merge", str(commons), "a", *target)["added"] == {"a": "a"}
+        rows = self.run("export", "--out", str(tmp_path / "e.duckdb"), *where)["rows"]
+        assert isinstance(rows, dict)
+        assert set(rows) == {*TABLES, "front", "lineage"}
+        file = next((commons / "archive").glob("*-edges.parquet"))
+        file.write_bytes(b"x")
+        result = runner.invoke(app, ["check", "--no-checkpoints", *where])
+        assert result.exit_code == 1
+        assert str(file) in result.stderr
