@@ -62,7 +62,7 @@ def read_fragment(path: Path, table: Table) -> pa.Table:
             else pa.nulls(found.num_rows, field.type)
             for field in table.schema
         ]
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
         if isinstance(error, FileNotFoundError):
             raise
         raise Damaged(f"{path} is damaged: {' '.join(str(error).split())}") from None
@@ -88,7 +88,7 @@ def read_notes(path: Path) -> dict[str, str]:
     """
     try:
         metadata = pq.read_schema(path).metadata or {}
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
         if isinstance(error, FileNotFoundError):
             raise
         raise Damaged(f"{path} is damaged: {' '.join(str(error).split())}") from None
