@@ -1,0 +1,212 @@
+"""Questions people ask of a commons, each with a query; ``docs/commons.md`` shows them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One question.
+
+    Attributes:
+        name: short, for tests and links.
+        question: as people ask it.
+        query: that answers it.
+    """
+
+    name: str
+    question: str
+    query: str
+
+
+COOKBOOK = (
+    Recipe(
+        "generations",
+        "Does the search get better, and at what cost, from generation to generation?",
+        """
+select run, generation, count(*) as networks,
+       round(max(best_accuracy_percent), 2) as best_percent,
+       round(median(best_accuracy_percent), 2) as median_percent,
+       round(median(flops) / 1e6, 1) as median_mflops
+from networks
+where status in ('completed', 'stopped')
+group by run, generation
+order by run, generation""",
+    ),
+    Recipe(
+        "front",
+        "Which networks are on the Pareto front, and how do they do on the test part?",
+        """
+select run, network, genome, round(flops / 1e6, 1) as mflops, parameters,
+       best_accuracy_percent, test_accuracy_percent
+from front
+order by run, flops""",
+    ),
+    Recipe(
+        "family-tree",
+        "What is the family tree of the best network of each run?",
+        """
+with recursive best as (
+    select run, arg_max(network, best_accuracy_percent) as network
+    from networks where status in ('completed', 'stopped') group by run
+), tree as (
+    select run, network, 0 as steps_back from best
+    union
+    select l.run, l.parent, t.steps_back + 1
+    from tree t join lineage l on l.run = t.run and l.network = t.network
+)
+select t.run, t.network, min(t.steps_back) as steps_back, any_value(n.operator) as operator,
+       any_value(n.best_accuracy_percent) as best_accuracy_percent
+from tree t join networks n on n.run = t.run and n.network = t.network
+group by t.run, t.network
+order by t.run, steps_back, t.network""",
+    ),
+    Recipe(
+        "worst-predictions",
+        "Which predictions were furthest from what came true?",
+        """
+select p.run, p.network, p.epoch, p.function, round(p.predicted, 2) as predicted_percent,
+       round(n.last_accuracy_percent, 2) as came_true_percent,
+       round(abs(p.predicted - n.last_accuracy_percent), 2) as error_points
+from predictions p join networks n on n.run = p.run and n.network = p.network
+where n.epochs_trained = n.epochs_budget and p.predicted is not null
+order by error_points desc, p.run, p.network, p.epoch
+limit 20""",
+    ),
+    Recipe(
+        "prediction-error-by-epoch",
+        "How early can predictions be trusted?",
+        """
+select p.run, p.epoch, count(*) as fits,
+       round(median(abs(p.predicted - n.last_accuracy_percent)), 2) as median_error_points
+from predictions p join networks n on n.run = p.run and n.network = p.network
+where n.epochs_trained = n.epochs_budget and p.predicted is not null
+group by p.run, p.epoch
+order by p.run, p.epoch""",
+    ),
+    Recipe(
+        "epochs-saved",
+        "How many epochs did the termination rule save, and for which reasons?",
+        """
+select n.run, r.experiment->>'$.termination.name' as rule, n.termination_reason as reason,
+       count(*) as networks, sum(n.epochs_budget - n.epochs_trained) as epochs_saved,
+       round(100 * sum(n.epochs_budget - n.epochs_trained) / sum(n.epochs_budget), 1) as saved_percent
+from networks n join runs r on r.run = n.run
+where n.status in ('completed', 'stopped') and n.equal_to is null
+group by all
+order by n.run, epochs_saved desc, reason""",
+    ),
+    Recipe(
+        "operators",
+        "What did each operator produce, and how often did a child beat its best parent?",
+        """
+select c.run, c.operator, count(distinct c.network) as children,
+       round(avg(c.best_accuracy_percent), 2) as mean_percent,
+       round(100 * avg((c.best_accuracy_percent > p.best)::int), 1) as beat_both_parents_percent
+from networks c
+join (
+    select l.run, l.network, max(n.best_accuracy_percent) as best
+    from lineage l join networks n on n.run = l.run and n.network = l.parent
+    group by l.run, l.network
+) p on p.run = c.run and p.network = c.network
+where c.status in ('completed', 'stopped')
+group by c.run, c.operator
+order by c.run, c.operator""",
+    ),
+    Recipe(
+        "time",
+        "Where did the time go: training, generation by generation?",
+        """
+select n.run, n.generation, count(distinct n.network) as networks, count(*) as epochs,
+       round(sum(e.seconds) / 3600, 3) as hours, round(avg(e.images_per_second)) as images_per_second
+from networks n join epochs e on e.run = n.run and e.network = n.network
+group by n.run, n.generation
+order by n.run, n.generation""",
+    ),
+    Recipe(
+        "fit-cost",
+        "What does prediction cost beside training?",
+        """
+select e.run, round(e.seconds, 1) as training_seconds, coalesce(p.fits, 0) as fits,
+       round(coalesce(p.seconds, 0), 3) as fitting_seconds,
+       round(100 * coalesce(p.seconds, 0) / e.seconds, 4) as fitting_percent
+from (select run, sum(seconds) as seconds from epochs group by run) e
+left join (
+    select run, count(*) as fits, sum(microseconds) / 1e6 as seconds from predictions group by run
+) p on p.run = e.run
+order by e.run""",
+    ),
+    Recipe(
+        "mean-curve",
+        "What does the mean learning curve look like?",
+        """
+select run, epoch, count(*) as networks, round(avg(validation_accuracy_percent), 2) as mean_percent,
+       round(quantile_cont(validation_accuracy_percent, 0.1), 2) as p10,
+       round(quantile_cont(validation_accuracy_percent, 0.9), 2) as p90
+from epochs
+group by run, epoch
+order by run, epoch""",
+    ),
+    Recipe(
+        "in-training",
+        "What is being trained right now, and how far is it?",
+        """
+select e.run, e.network, max(e.epoch) as epochs, max(e.validation_accuracy_percent) as best_percent,
+       arg_max(e.predicted, e.epoch) as predicted_percent, max(e.time) as last_epoch_at
+from epochs e anti join networks n on n.run = e.run and n.network = e.network
+group by e.run, e.network
+order by e.run, e.network""",
+    ),
+    Recipe(
+        "failures",
+        "Which networks failed, and why?",
+        """
+select run, error, count(*) as networks, list(network order by network) as numbers
+from networks where status = 'failed'
+group by run, error
+order by run, networks desc""",
+    ),
+    Recipe(
+        "duplicates",
+        "How many trainings were spared because an architecture had been seen before?",
+        """
+select run, count(*) filter (equal_to is not null) as spared, count(*) as asked,
+       round(100 * count(*) filter (equal_to is not null) / count(*), 1) as spared_percent
+from networks
+group by run
+order by run""",
+    ),
+    Recipe(
+        "overfitting",
+        "Which networks overfit: high training accuracy, lower validation accuracy at the end?",
+        """
+select run, network, epoch, round(train_accuracy_percent, 2) as train_percent,
+       round(validation_accuracy_percent, 2) as validation_percent,
+       round(train_accuracy_percent - validation_accuracy_percent, 2) as gap_points
+from epochs
+qualify row_number() over (partition by run, network order by epoch desc) = 1
+order by gap_points desc nulls last, run, network
+limit 20""",
+    ),
+    Recipe(
+        "layers",
+        "Where in the networks on the front is the cost?",
+        """
+select l.run, l.op, count(*) as layers, round(sum(l.flops) / 1e6, 1) as mflops,
+       round(100 * sum(l.flops) / sum(sum(l.flops)) over (partition by l.run), 1) as percent
+from layers l semi join front f on f.run = l.run and f.network = l.network
+group by l.run, l.op
+order by l.run, mflops desc, l.op""",
+    ),
+    Recipe(
+        "settings",
+        "With what settings and versions was each run made?",
+        """
+select run, name, status, seed, dataset, experiment->>'$.search.name' as strategy,
+       experiment->>'$.training.epochs' as epochs, environment->>'$.python' as python,
+       ended - started as took
+from runs
+order by run""",
+    ),
+)

@@ -1,0 +1,140 @@
+"""The page on the commons is the schema's, and every query in it gives the right answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from commons_data import HORIZON, fail, header, made_up_run, network_row, record, train
+
+from a4nn_core.commons import Commons, RunWriter
+from a4nn_core.commons.compact import compact
+from a4nn_core.commons.cookbook import COOKBOOK
+from a4nn_core.commons.document import document
+
+PAGE = Path(__file__).parent.parent / "docs" / "commons.md"
+RECIPES = {recipe.name: recipe.query for recipe in COOKBOOK}
+
+
+def test_the_page_is_current() -> None:
+    assert PAGE.read_text() == document(), "run: python -m a4nn_core.commons.document docs/commons.md"
+
+
+@pytest.fixture(scope="module", params=["as written", "compacted"])
+def commons(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Commons:
+    """One completed run of 12 networks, one failed; one run with a network in training and an equal one."""
+    path = tmp_path_factory.mktemp("cookbook") / "commons"
+    made_up_run(path, "done", 12, failed=(5,))
+    with RunWriter.open(path, "going", header()) as writer:
+        record(writer, 0, HORIZON)
+        equal = network_row(
+            1, [{"validation_accuracy_percent": 50.0, "verdict": {"predicted": None, "evidence": {}}}]
+        )
+        writer.record(
+            equal | {"equal_to": 0, "status": "equal"}, epochs=[], predictions=[], layers=[], edges=[]
+        )
+        fail(writer, 2)
+        train(writer, 3, 6)
+    if request.param == "compacted":
+        compact(path)
+    return Commons(path)
+
+
+def ask(commons: Commons, name: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = commons.sql(RECIPES[name]).to_arrow_table().to_pylist()
+    return found
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_answers(commons: Commons, name: str) -> None:
+    rows = ask(commons, name)
+    assert rows
+    assert "run" in rows[0]
+
+
+def test_generations(commons: Commons) -> None:
+    rows = [r for r in ask(commons, "generations") if r["run"] == "done"]
+    assert [(r["generation"], r["networks"]) for r in rows] == [(0, 4), (1, 3), (2, 4)]
+    best = max(n["best_accuracy_percent"] for n in commons.networks("done") if n["generation"] == 2)
+    assert rows[2]["best_percent"] == round(best, 2)
+
+
+def test_front(commons: Commons) -> None:
+    rows = ask(commons, "front")
+    for run in ("done", "going"):
+        assert {r["network"] for r in rows if r["run"] == run} == {n["network"] for n in commons.front(run)}
+
+
+def test_family_tree(commons: Commons) -> None:
+    rows = [r for r in ask(commons, "family-tree") if r["run"] == "done"]
+    networks = {n["network"]: n for n in commons.networks("done")}
+    best = max(networks.values(), key=lambda n: n["best_accuracy_percent"] or 0)
+    expected = {best["network"]: 0}
+    todo = [best["network"]]
+    for number in todo:
+        for parent in networks[number]["parents"] or []:
+            if parent not in expected:
+                expected[parent] = expected[number] + 1
+                todo.append(parent)
+    assert {r["network"]: r["steps_back"] for r in rows} == expected
+
+
+def test_predictions(commons: Commons) -> None:
+    last = {(r, n["network"]): n for r in ("done", "going") for n in commons.networks(r)}
+    errors = sorted(
+        (
+            round(abs(p["predicted"] - n["last_accuracy_percent"]), 2)
+            for r in ("done", "going")
+            for p in commons.predictions(r)
+            if (n := last.get((r, p["network"]))) and n["epochs_trained"] == HORIZON
+        ),
+        reverse=True,
+    )
+    assert [r["error_points"] for r in ask(commons, "worst-predictions")] == errors[:20]
+    by_epoch = ask(commons, "prediction-error-by-epoch")
+    assert [r["epoch"] for r in by_epoch if r["run"] == "done"] == list(range(3, HORIZON + 1))
+
+
+def test_epochs_saved(commons: Commons) -> None:
+    rows = {(r["run"], r["reason"]): r for r in ask(commons, "epochs-saved")}
+    networks = [n for n in commons.networks("done") if n["status"] == "stopped"]
+    assert rows["done", "converged"]["epochs_saved"] == sum(HORIZON - n["epochs_trained"] for n in networks)
+    assert rows["done", "budget"]["epochs_saved"] == 0
+
+
+def test_operators(commons: Commons) -> None:
+    [row] = [r for r in ask(commons, "operators") if r["run"] == "done"]
+    assert row["children"] == 7  # of generations 1 and 2, without the failed one
+    networks = {n["network"]: n for n in commons.networks("done")}
+    children = [n for n in networks.values() if n["parents"]]
+    beat = [
+        n["best_accuracy_percent"] > max(networks[p]["best_accuracy_percent"] or 0 for p in n["parents"])
+        for n in children
+    ]
+    assert row["beat_both_parents_percent"] == round(100 * sum(beat) / len(beat), 1)
+
+
+def test_the_rest(commons: Commons) -> None:
+    assert [(r["run"], r["network"], r["epochs"]) for r in ask(commons, "in-training")] == [("going", 3, 6)]
+    failures = {r["run"]: (r["error"], r["numbers"]) for r in ask(commons, "failures")}
+    assert failures == {"done": ("out of memory", [5]), "going": ("out of memory", [2])}
+    spared = {r["run"]: (r["spared"], r["asked"]) for r in ask(commons, "duplicates")}
+    assert spared == {"done": (0, 12), "going": (1, 3)}
+    fits = {r["run"]: r for r in ask(commons, "fit-cost")}
+    assert fits["done"]["fits"] == len(commons.predictions("done"))
+    assert fits["done"]["fitting_seconds"] == round(fits["done"]["fits"] * 42.5e-6, 3)
+    assert fits["done"]["training_seconds"] == round(1.5 * len(commons.epochs("done")), 1)
+    time = [r for r in ask(commons, "time") if r["run"] == "done"]
+    assert sum(r["epochs"] for r in time) == len(commons.epochs("done"))
+    gaps = ask(commons, "overfitting")
+    assert all(r["gap_points"] == pytest.approx(1.0) for r in gaps)
+    layers = [r for r in ask(commons, "layers") if r["run"] == "done"]
+    assert {r["op"]: r["layers"] for r in layers} == dict.fromkeys(
+        ("input", "conv"), len(commons.front("done"))
+    )
+    settings = {r["run"]: r for r in ask(commons, "settings")}
+    assert settings["done"]["strategy"] == "nsga-net"
+    assert settings["done"]["took"] is not None
+    curves = [r for r in ask(commons, "mean-curve") if r["run"] == "done" and r["epoch"] == 1]
+    assert curves[0]["networks"] == 11
