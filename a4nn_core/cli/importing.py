@@ -1,0 +1,74 @@
+"""``a4nn import``: other people's histories into a commons."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption, print_json, say
+
+app = typer.Typer(
+    help="Bring other people's histories into a data commons.", no_args_is_help=True, rich_markup_mode=None
+)
+
+RunOption = Annotated[
+    str | None, typer.Option("--run-id", help="Id of the run; from the file's name if not given.")
+]
+
+
+@app.command()
+def icpp23(
+    files: Annotated[list[Path], typer.Argument(help="Published tables (CSV), or folders of them.")],
+    commons: CommonsOption = DEFAULT_COMMONS,
+    json_: JsonOption = False,
+) -> None:
+    """The published training histories of the ICPP 2023 paper, one run a table."""
+    from a4nn_core.commons.importing import icpp23_run, import_icpp23
+    from a4nn_core.errors import BadInput
+
+    tables: list[Path] = []
+    for file in files:
+        found = sorted(file.rglob("*training_data.csv")) if file.is_dir() else [file]
+        if not found:
+            raise BadInput(f"{file} has no file named *training_data.csv")
+        tables += found
+    counts = {icpp23_run(table): import_icpp23(table, commons, macro_127) for table in tables}
+    _tell(counts, json_)
+
+
+@app.command("csv")
+def csv_(
+    file: Annotated[Path, typer.Argument(help="Curves: columns curve_id, epoch, accuracy (percent).")],
+    run: RunOption = None,
+    commons: CommonsOption = DEFAULT_COMMONS,
+    json_: JsonOption = False,
+) -> None:
+    """Plain learning curves, one network a curve."""
+    from a4nn_core.commons.importing import import_csv
+
+    name, count = import_csv(file, commons, run)
+    _tell({name: count}, json_)
+
+
+def macro_127(genome: Any) -> tuple[dict[str, Any], list[dict[str, Any]], list[dict[str, Any]]]:
+    """What a genome of the published runs stands for: macro space, one channel of 127 x 127, two classes."""
+    from a4nn_core.spaces.base import SPACES
+    from a4nn_core.workflow.rows import graph_rows
+
+    architecture = SPACES.make("macro", "import").decode(genome, (1, 127, 127), 2)
+    known = {
+        "architecture_hash": architecture.hash,
+        "flops": architecture.flops,
+        "parameters": architecture.parameters,
+    }
+    return (known, *graph_rows(architecture))
+
+
+def _tell(counts: dict[str, int], json_: bool) -> None:
+    if json_:
+        print_json({"networks": counts})
+        return
+    for run, count in counts.items():
+        say(f"{run}: {count} networks")

@@ -1,0 +1,142 @@
+"""Other people's histories in a commons, number for number."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from a4nn_core.cli.importing import app, macro_127
+from a4nn_core.commons import Commons
+from a4nn_core.commons.check import check
+from a4nn_core.commons.importing import import_csv, import_icpp23, printed_array
+from a4nn_core.errors import BadInput
+
+runner = CliRunner()
+
+
+def known(_: Any) -> tuple[dict[str, Any], list[Any], list[Any]]:
+    return {}, [], []
+
+
+def test_printed_arrays() -> None:
+    assert printed_array("[200.           1.03406223 144.5644338 ]") == [200.0, 1.03406223, 144.5644338]
+    assert printed_array("[inf, inf, inf]") == [None, None, None]
+    assert printed_array("[ 9.1e+01 -2.5E-03\n  nan]") == [91.0, -0.0025, None]
+    assert printed_array("") == []
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize(
+    ("file", "run", "rows"),
+    [  # rows: icpp23/SOURCES.md, TauferLab/Reproducibility_A4NN_ICPP23 commit 95ffb47
+        ("early_termination/1gpu_1e14_stopping_training_data.csv", "icpp23-1gpu-1e14-penguin", 2167),
+        ("early_termination/1gpu_1e15_stopping_training_data.csv", "icpp23-1gpu-1e15-penguin", 1647),
+        ("early_termination/1gpu_1e16_stopping_training_data.csv", "icpp23-1gpu-1e16-penguin", 1737),
+        ("no_early_termination/1gpu_1e14_training_data.csv", "icpp23-1gpu-1e14", 2500),
+    ],
+)
+def test_published_tables(reference_data: Path, tmp_path: Path, file: str, run: str, rows: int) -> None:
+    path = reference_data / "icpp23" / "1gpu" / file
+    assert import_icpp23(path, tmp_path / "c", macro_127) == 100
+    found = Commons(tmp_path / "c")
+    assert found.runs() == [run]
+    epochs = {(e["network"], e["epoch"]): e for e in found.epochs(run)}
+    fits = {(p["network"], p["epoch"]): p for p in found.predictions(run)}
+    networks = {n["network"]: n for n in found.networks(run)}
+    assert len(epochs) == rows
+    with path.open(newline="") as lines:
+        for row in csv.DictReader(lines):
+            key = (int(row["arch"]), int(row["epoch"]) + 1)
+            assert epochs[key]["validation_accuracy_percent"] == float(row["val_accs"])
+            assert epochs[key]["train_accuracy_percent"] == float(row["train_accs"])
+            assert (epochs[key]["verdict"] == "stop") == (row["converged"] == "True")
+            predicted = float(row["predictions"])
+            assert epochs[key]["predicted"] == (predicted if math.isfinite(predicted) else None)
+            if math.isfinite(predicted):
+                assert fits[key]["predicted"] == predicted
+            if row.get("params"):
+                parameters = json.loads(fits[key]["parameters"])
+                printed = [float(x) for x in row["params"].strip("[]").replace(",", " ").split()]
+                finite = [x for x in printed if math.isfinite(x)]
+                assert [parameters[name] for name in "abc" if name in parameters] == finite
+            if "epoch_times" in row:
+                assert epochs[key]["seconds"] == pytest.approx(float(row["epoch_times"]), rel=1e-6)
+            network = networks[key[0]]
+            assert network["flops"] / 1e6 == pytest.approx(float(row["flops"]), abs=1e-4)
+            assert json.loads(network["genome"]) == json.loads(row["genome"])
+    assert found.sql("select count(distinct network) from layers").fetchall() == [(100,)]
+    assert found.front(run)
+    assert check(tmp_path / "c").problems == []
+    with pytest.raises(BadInput, match=f"has a run '{run}' already"):
+        import_icpp23(path, tmp_path / "c", macro_127)
+
+
+HEADER = "epoch,train_accs,val_accs,predictions,converged,genome,arch,flops\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("epoch,train_accs\n0,1\n", "has no column 'val_accs'; its columns: epoch, train_accs"),
+        (HEADER, "has no rows"),
+        (HEADER + '0,50,x,inf,False,"[[1]]",0,1.0\n', "'val_accs': 'x' is not a number"),
+        (HEADER + '0,50,,inf,False,"[[1]]",0,1.0\n', "network 0 has no validation accuracy in epoch 0"),
+        (HEADER + '1,50,50,inf,False,"[[1]]",0,1.0\n', "network 0 has no epoch 0"),
+        (HEADER + '0,50,50,inf,False,"[[1]]",0.5,1.0\n', "'arch': '0.5' is not a whole number"),
+        (HEADER + "0,50,50,inf,False,[[1,0,1.0\n", "line 2: not 8 fields|has the genome"),
+        (HEADER + "0,50\n", "line 2: not 8 fields"),
+    ],
+)
+def test_bad_tables_leave_nothing(tmp_path: Path, text: str, message: str) -> None:
+    file = tmp_path / "x.csv"
+    file.write_text(text)
+    with pytest.raises(BadInput, match=message):
+        import_icpp23(file, tmp_path / "c", known)
+    assert not (tmp_path / "c").exists()
+
+
+def test_a_failing_decoder_leaves_nothing_behind(tmp_path: Path) -> None:
+    file = tmp_path / "x.csv"
+    file.write_text(HEADER + '0,50,50,inf,False,"[[1]]",0,1.0\n')
+    with pytest.raises(BadInput):
+        import_icpp23(file, tmp_path / "c", macro_127)
+    assert not (tmp_path / "c").exists()
+
+
+def test_plain_curves(tmp_path: Path) -> None:
+    file = tmp_path / "my curves.csv"
+    file.write_text("curve_id,epoch,accuracy,note\nb,0,50,x\nb,1,60.5,x\na,0,70,x\n")
+    assert import_csv(file, tmp_path / "c") == ("my-curves", 2)
+    found = Commons(tmp_path / "c")
+    curves = [(e["network"], e["epoch"], e["validation_accuracy_percent"]) for e in found.epochs("my-curves")]
+    assert curves == [(0, 1, 50.0), (0, 2, 60.5), (1, 1, 70.0)]
+    assert [n["status"] for n in found.networks("my-curves")] == ["completed", "stopped"]
+    assert [n["network"] for n in found.front("my-curves")] == [1]
+    assert "note" in found.run("my-curves")["notes"]
+    for text, message in (
+        ("curve_id,epoch,accuracy\na,0,1\na,2,1\n", "curve 'a' has gaps"),
+        ("curve_id,epoch,accuracy\na,0,1\na,0,1\n", "epoch 0 twice"),
+        ("curve_id,epoch,accuracy\na,5,1\n", "count from 5"),
+        ("curve_id,epoch,value\na,5,1\n", "no column 'accuracy'"),
+    ):
+        file.write_text(text)
+        with pytest.raises(BadInput, match=message):
+            import_csv(file, tmp_path / "d")
+        assert not (tmp_path / "d").exists()
+
+
+def test_command(tmp_path: Path) -> None:
+    file = tmp_path / "curves.csv"
+    file.write_text("curve_id,epoch,accuracy\na,1,50\na,2,60\n")
+    where = ["--commons", str(tmp_path / "c")]
+    result = runner.invoke(app, ["csv", str(file), "--run-id", "r", "--json", *where])
+    assert json.loads(result.stdout) == {"networks": {"r": 1}}
+    (tmp_path / "empty").mkdir()
+    result = runner.invoke(app, ["icpp23", str(tmp_path / "empty"), *where])
+    assert isinstance(result.exception, BadInput)
