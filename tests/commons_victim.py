@@ -1,7 +1,8 @@
 """A process that writes runs and is killed by its parent at any instant.
 
-For every line on standard input (``commons run networks``) a forked child goes on with that run and says on
-standard output what it has been told is safe. Forking spares the imports of Arrow, 50 times over.
+For every line on standard input (``commons run networks``) a forked child goes on with that run, or compacts
+if the run is ``-``, and says on standard output what it has been told is safe. Forking spares
+the imports of Arrow, many times over.
 """
 
 from __future__ import annotations
@@ -16,11 +17,18 @@ from commons_data import EDGES, LAYERS, header, journal_records, network_row
 from a4nn_core.commons import Journal, RunWriter, prediction_rows, read_journal
 from a4nn_core.commons import rows as _rows  # noqa: F401
 from a4nn_core.commons import writer as _writer  # noqa: F401
+from a4nn_core.commons.compact import compact
 
 
 def say(*words: object) -> None:
     """One line in one write, so that a kill cannot tear it."""
     os.write(1, (" ".join(map(str, words)) + "\n").encode())
+
+
+def tidy(commons: Path) -> None:
+    """Compact, as another process beside the writer would."""
+    done = compact(commons)
+    say("compacted", done.networks)
 
 
 def work(commons: Path, run: str, networks: int) -> None:
@@ -61,7 +69,10 @@ def main() -> None:
         if child == 0:
             status = 1
             try:
-                work(Path(commons), run, int(networks))
+                if run == "-":
+                    tidy(Path(commons))
+                else:
+                    work(Path(commons), run, int(networks))
                 status = 0
             finally:
                 os._exit(status)
