@@ -99,7 +99,7 @@ def epoch_row(run: str, network: int, record: Mapping[str, Any]) -> Row:
 def prediction_rows(journal: Sequence[Mapping[str, Any]]) -> list[Row]:
     """Rows for ``predictions`` (without run and network): one for each fit in journal records."""
     rows = []
-    for record in journal:
+    for record in by_epoch(journal):
         verdict = record.get("verdict")
         said = verdict if isinstance(verdict, Mapping) else {}
         rows += [

@@ -34,6 +34,7 @@ from a4nn_core.commons.lock import RunLock
 from a4nn_core.commons.rows import (
     Row,
     arrow,
+    by_epoch,
     epoch_row,
     network_row,
     python_rows,
@@ -184,7 +185,8 @@ class RunWriter:
 
         Args:
             row: of ``networks``; columns left out are null, ``run`` is filled in.
-            epochs: journal records as ``read_journal`` gives them, or rows of ``epochs``.
+            epochs: journal records as ``read_journal`` gives them, or rows of ``epochs``; of an epoch that was
+                trained twice the later one counts.
             predictions: rows of ``predictions``, such as from ``prediction_rows``.
             layers, edges: rows of those tables. ``run`` and ``network`` are filled in everywhere.
 
@@ -195,7 +197,7 @@ class RunWriter:
         """
         run, number = self.folder.run_id, int(row["network"])
         data = {
-            "epochs": [epoch_row(run, number, r) for r in epochs],
+            "epochs": [epoch_row(run, number, r) for r in by_epoch(epochs)],
             **{
                 name: [table_row(TABLES[name], run, {**r, "network": number}) for r in rows]
                 for name, rows in (("predictions", predictions), ("layers", layers), ("edges", edges))
