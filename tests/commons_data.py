@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from a4nn_core.commons import Journal, RunWriter, prediction_rows, read_journal
+from a4nn_core.commons.rows import by_epoch
 
 HORIZON = 25
 
@@ -159,7 +160,7 @@ def train(writer: RunWriter, network: int, epochs: int) -> list[dict[str, Any]]:
 
 def record(writer: RunWriter, network: int, epochs: int) -> None:
     """Train and record one network."""
-    records = train(writer, network, epochs)
+    records = [dict(line) for line in by_epoch(train(writer, network, epochs))]
     writer.record(
         network_row(network, records),
         epochs=records,

@@ -185,8 +185,8 @@ class RunWriter:
 
         Args:
             row: of ``networks``; columns left out are null, ``run`` is filled in.
-            epochs: journal records as ``read_journal`` gives them, or rows of ``epochs``; of an epoch that was
-                trained twice the later one counts.
+            epochs: journal records as ``read_journal`` gives them, or rows of ``epochs``; of an epoch trained
+                twice the later one counts.
             predictions: rows of ``predictions``, such as from ``prediction_rows``.
             layers, edges: rows of those tables. ``run`` and ``network`` are filled in everywhere.
 
