@@ -33,7 +33,7 @@ from a4nn_core.commons.rows import Row, python_rows
 from a4nn_core.commons.schema import TABLES, Table, front_table
 
 # A reader finds one network by the statistics of row groups and decodes the group it is in.
-ROW_GROUP = 50_000
+ROW_GROUP = 25_000
 SORTED = {**TABLES, "front": front_table()}
 
 
