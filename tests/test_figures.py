@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from commons_data import HORIZON, curve, fail, header, made_up_run, record, train
 
-from a4nn_core.archaeology.figures import front_figure
+from a4nn_core.archaeology.figures import cost_floor, front_figure
 from a4nn_core.archaeology.picture import picture
 from a4nn_core.commons import Commons, RunWriter
 from a4nn_core.errors import BadInput
@@ -108,6 +108,13 @@ def test_a_run_still_going(folder: Path) -> None:
     assert "34 of 50 epochs (32 % saved)" in shown.summary
     assert "running" in shown.summary
     assert [c.network for c in shown.foretold] == [1, 2]  # network 3 has no prediction after one epoch
+
+
+def test_a_network_that_costs_nothing_leaves_the_others_room() -> None:
+    usual = [100.0 + i for i in range(40)]
+    assert cost_floor(usual) == 0.0
+    assert cost_floor([0.016, *usual]) == pytest.approx(50.5)
+    assert cost_floor([7.0]) == 0.0
 
 
 def test_names_are_escaped(tmp_path: Path) -> None:

@@ -131,17 +131,19 @@ def _draw_front(axes: Axes, shown: Picture, colours: Colormap, norm: Normalize) 
         axes.set(xticks=[], yticks=[])
         return
     front = sorted(shown.front, key=lambda n: int(n["flops"]))
+    floor = cost_floor([n["flops"] / 1e6 for n in shown.points])
+    ring = 190 if len(shown.points) <= 40 else 120
     if front:
-        x = [n["flops"] / 1e6 for n in front]
+        x = [max(n["flops"] / 1e6, floor) for n in front]
         y = [n["best_accuracy_percent"] for n in front]
         if is_staircase(front):
             axes.step(x, y, where="post", color=_FRONT, linewidth=2.2, zorder=2)
-        axes.scatter(x, y, s=190, facecolors="none", edgecolors=_FRONT, linewidths=2.2, zorder=4)
+        axes.scatter(x, y, s=ring, facecolors="none", edgecolors=_FRONT, linewidths=2.0, zorder=4)
     for status, marker in (("completed", "o"), ("stopped", "D")):
         mine = [n for n in shown.points if n["status"] == status]
         if mine:
             axes.scatter(
-                [n["flops"] / 1e6 for n in mine],
+                [max(n["flops"] / 1e6, floor) for n in mine],
                 [n["best_accuracy_percent"] for n in mine],
                 c=[n["generation"] or 0 for n in mine],
                 cmap=colours,
@@ -152,7 +154,14 @@ def _draw_front(axes: Axes, shown: Picture, colours: Colormap, norm: Normalize) 
                 linewidths=0.7,
                 zorder=3,
             )
-    costs = [n["flops"] / 1e6 for n in shown.points]
+    for n in shown.points:
+        if n["flops"] / 1e6 < floor:
+            text = f"\u25c2 costs {n['flops'] / 1e6:.2g}"
+            place = (floor, n["best_accuracy_percent"])
+            axes.annotate(
+                text, place, xytext=(14, -4), textcoords="offset points", fontsize=10.5, color="#555b66"
+            )
+    costs = [max(n["flops"] / 1e6, floor) for n in shown.points]
     if max(costs) > 8 * min(costs):
         axes.set_xscale("log")
         few = max(costs) < 100 * min(costs)
@@ -198,6 +207,16 @@ def _legend(axes: Axes, entries: list[Line2D]) -> None:
         columnspacing=1.6,
         handletextpad=0.5,
     )
+
+
+def cost_floor(costs: list[float]) -> float:
+    """Where the cost axis begins: a few networks far below all others are drawn there, with their cost.
+
+    A genome without any connection costs ten thousand times less than the rest, and would leave them no room.
+    """
+    ordered = sorted(costs)
+    usual = ordered[len(ordered) // 20]
+    return usual / 2 if ordered[0] < usual / 10 else 0.0
 
 
 def is_staircase(front: list[dict[str, Any]]) -> bool:
