@@ -1,0 +1,66 @@
+"""Finished data onto an object store: a local server that speaks S3 (``pip install 'moto[server]'``)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from commons_data import made_up_run
+from pyarrow import fs
+
+from a4nn_core.commons import Commons
+from a4nn_core.commons.transfer import export_tables
+from a4nn_core.errors import BadInput
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Address of an S3 server with the bucket ``bucket``."""
+    command = os.environ.get("A4NN_MOTO_SERVER") or shutil.which("moto_server")
+    if not command:
+        pytest.skip(
+            "needs moto_server (pip install 'moto[server]'), on the path or named by A4NN_MOTO_SERVER"
+        )
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with subprocess.Popen(
+        [command, "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        address = f"127.0.0.1:{port}"
+        for _ in range(100):
+            try:
+                request = urllib.request.Request(f"http://{address}/bucket", method="PUT")
+                urllib.request.urlopen(request, timeout=5).close()
+                break
+            except OSError:
+                time.sleep(0.2)
+        yield address
+        process.terminate()
+
+
+@pytest.mark.integration
+def test_export_to_s3(server: str, tmp_path: Path) -> None:
+    made_up_run(tmp_path / "c", networks=8)
+    query = f"?endpoint_override=http://{server}&region=us-east-1"
+    counts = export_tables(tmp_path / "c", f"s3://bucket/some/where{query}")
+    store, path = fs.FileSystem.from_uri(f"s3://bucket/some/where{query}")
+    for name in ("networks", "epochs", "front", "lineage"):
+        found = pq.read_table(f"{path}/{name}.parquet", filesystem=store)
+        assert found.num_rows == counts[name] > 0
+    expected = [e["validation_accuracy_percent"] for e in Commons(tmp_path / "c").epochs("made-up")]
+    table = pq.read_table(f"{path}/epochs.parquet", filesystem=store)
+    assert table["validation_accuracy_percent"].to_pylist() == expected
+    with pytest.raises(BadInput, match=r"cannot export to s3://absent/x: "):
+        export_tables(tmp_path / "c", f"s3://absent/x{query}")
