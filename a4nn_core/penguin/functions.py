@@ -1,0 +1,248 @@
+"""Parametric functions of learning curves, each declared once: expression, parameters, bounds, where to look.
+
+The functions are those of the published engine (TauferLab/A4NN_workflow, ``penguin/function_index.py``; the
+names it gives them are kept as aliases) and two more of its slides, ``pow4`` and ``linear``. The published
+engine bounds the default function only; the bounds of the others are this project's: wide enough for a metric
+in percent, and closed where the function would leave the reals. Most of the family goes back to Domhan,
+Springenberg and Hutter, "Speeding up Automatic Hyperparameter Optimization of Deep Neural Networks by
+Extrapolation of Learning Curves", IJCAI 2015, table 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from math import exp, inf, nan
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from a4nn_core.errors import BadInput
+
+try:
+    from a4nn_core.penguin import _lm
+except ImportError as error:
+    raise ImportError(
+        "the compiled fitter a4nn_core.penguin._lm is not built: "
+        "run `pip install .` in the repository, or `make install`"
+    ) from error
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a function.
+
+    Attributes:
+        name: as the expression has it.
+        lower, upper: bounds; infinite where open.
+        starts: where a search of it begins. Parameters that enter linearly are solved for and need none.
+        origin: if finite, the search runs over ``log(value - origin)``.
+    """
+
+    name: str
+    lower: float = -inf
+    upper: float = inf
+    starts: tuple[float, ...] = ()
+    origin: float = nan
+
+
+@dataclass(frozen=True)
+class ParametricFunction:
+    """A curve with unknown parameters.
+
+    Attributes:
+        name: how it is chosen.
+        expression: in the language of ``cpp/parse.hpp``: parameters, ``x`` (or ``n``), numbers, ``+ - * /
+            **``, ``exp``, ``log``, ``sqrt``, ``tanh``.
+        parameters: in the order of fitted values.
+        aliases: names it is published under.
+        first: what the first epoch counts as: 0, or 1 where the function or its slope has no value at 0.
+    """
+
+    name: str
+    expression: str
+    parameters: tuple[Parameter, ...]
+    aliases: tuple[str, ...] = ()
+    first: int = 0
+
+    @cached_property
+    def compiled(self) -> _lm.Function:
+        """The function in the extension.
+
+        Raises:
+            BadInput: the expression cannot be read (the position is named), or bounds leave nothing between.
+        """
+        try:
+            return _lm.Function(
+                self.expression,
+                [p.name for p in self.parameters],
+                [p.lower for p in self.parameters],
+                [p.upper for p in self.parameters],
+                [p.origin for p in self.parameters],
+                [list(p.starts) for p in self.parameters],
+            )
+        except ValueError as error:
+            raise BadInput(f"function {self.name!r}: {error}") from None
+
+    def evaluate(self, parameters: Mapping[str, float], x: ArrayLike) -> NDArray[np.float64]:
+        """Values at points x, shape (points,); NaN or infinite where the function has none.
+
+        Args:
+            parameters: values by name.
+            x: points, shape (points,).
+
+        Raises:
+            BadInput: a parameter is missing.
+        """
+        missing = [p.name for p in self.parameters if p.name not in parameters]
+        if missing:
+            raise BadInput(f"function {self.name!r} lacks a value of {', '.join(missing)}")
+        return self.compiled.evaluate([parameters[p.name] for p in self.parameters], np.atleast_1d(x))
+
+
+def _around(low: float, high: float, count: int, origin: float = 0.0) -> tuple[float, ...]:
+    """Starts from origin + low to origin + high, evenly on a logarithmic scale."""
+    step = (high / low) ** (1 / (count - 1))
+    return tuple(origin + low * step**i for i in range(count))
+
+
+def _rate(name: str, count: int) -> Parameter:
+    """The rate of an exponential: from a time constant of a thousand epochs to one of a tenth."""
+    return Parameter(name, 0.0, 20.0, _around(1e-3, 10.0, count), 0.0)
+
+
+def _shape(name: str) -> Parameter:
+    """The power that a Weibull, Janoschek or Morgan-Mercer-Flodin curve takes of the epoch."""
+    return Parameter(name, 0.01, 10.0, _around(0.1, 6.0, 6), 0.0)
+
+
+_BASES = tuple(1 + exp(k) for k in (-6.5, -5.5, -4.5, -3.5, -2.75, -2.0, -1.25, -0.5, 0.25, 1.0, 2.0, 4.0))
+_EXPONENTS = (-5.0, -3.0, -2.0, -1.4, -1.0, -0.7, -0.45, -0.25, -0.1, 0.1, 0.25, 0.45, 0.7, 1.0, 1.5, 2.5)
+
+_GROWTH = (-5.0, -2.0, -1.0, -0.5, -0.25, -0.12, -0.06, -0.03, -0.01, 0.01, 0.03, 0.1, 0.3, 1.0)
+
+_DECLARED = (
+    ParametricFunction(
+        "default",
+        "a - b**(c - x)",
+        (Parameter("a", 0.5, 200.0), Parameter("b", 1.0, inf, _BASES, 1.0), Parameter("c", 0.0, inf)),
+        ("accDefaultFn",),
+    ),
+    ParametricFunction(
+        "pow2", "a * x**b", (Parameter("a"), Parameter("b", -10.0, 10.0, _EXPONENTS)), ("accPow2",), first=1
+    ),
+    ParametricFunction(
+        "pow3",
+        "a * x**b + c",
+        (Parameter("a"), Parameter("b", -10.0, 10.0, _EXPONENTS), Parameter("c")),
+        ("accPow3",),
+        first=1,
+    ),
+    ParametricFunction(
+        "pow4",
+        "c - (a * x + b)**(-d)",
+        (
+            Parameter("c"),
+            Parameter("a", 0.0, 1e6, _around(1e-3, 10.0, 6), 0.0),
+            Parameter("b", 1e-6, 1e6, _around(1e-3, 10.0, 6), 0.0),
+            Parameter("d", 0.01, 20.0, _around(0.1, 6.0, 5), 0.0),
+        ),
+    ),
+    ParametricFunction("log2", "a * log(x) + b", (Parameter("a"), Parameter("b")), ("accLog2",), first=1),
+    ParametricFunction("linear", "a * x + b", (Parameter("a"), Parameter("b"))),
+    ParametricFunction(
+        "exp2",
+        "a * exp(b * x)",
+        (
+            Parameter("a"),
+            Parameter("b", -10.0, 10.0, _GROWTH),
+        ),
+        ("accExp2",),
+    ),
+    ParametricFunction(
+        "exp3",
+        "a * exp(b * x) + c",
+        (
+            Parameter("a"),
+            Parameter(
+                "b",
+                -10.0,
+                10.0,
+                _GROWTH,
+            ),
+            Parameter("c"),
+        ),
+        ("accExp3",),
+    ),
+    ParametricFunction(
+        "exp4",
+        "c - exp(b - a * x**d)",
+        (Parameter("c"), _rate("a", 8), _shape("d"), Parameter("b", -50.0, 50.0)),
+        ("accExp4",),
+        first=1,
+    ),
+    ParametricFunction(
+        "expp3",
+        "c - exp((x - b)**a)",
+        (
+            Parameter("c"),
+            Parameter("a", -5.0, 1.0, (-3.0, -1.5, -0.7, -0.3, -0.1, 0.1, 0.3, 0.6)),
+            Parameter("b", -100.0, -1e-3, (-50.0, -10.0, -3.0, -1.0, -0.3, -0.1, -0.02)),
+        ),
+        ("accExpp3",),
+    ),
+    ParametricFunction(
+        "expd3", "c - (c - a) * exp(-b * x)", (Parameter("c"), Parameter("a"), _rate("b", 14)), ("accExpd3",)
+    ),
+    ParametricFunction(
+        "vap3",
+        "exp(a + b / x + c * log(x))",
+        (
+            Parameter("a", -50.0, 50.0),
+            Parameter("b", -50.0, 50.0, (-10.0, -3.0, -1.0, -0.3, 0.0, 0.3, 1.0, 3.0)),
+            Parameter("c", -10.0, 10.0, (-2.0, -0.7, -0.3, -0.1, 0.0, 0.1, 0.3, 0.7, 2.0)),
+        ),
+        ("accVap3",),
+        first=1,
+    ),
+    ParametricFunction(
+        "mmf4",
+        "(a * b + c * x**d) / (b + x**d)",
+        (Parameter("a"), Parameter("b", 1e-6, 1e6, _around(1e-2, 1e3, 8), 0.0), Parameter("c"), _shape("d")),
+        ("accMmf4",),
+        first=1,
+    ),
+    ParametricFunction(
+        "wbl4",
+        "a - b * exp(-c * x**d)",
+        (Parameter("a"), Parameter("b"), _rate("c", 8), _shape("d")),
+        ("accWbl4",),
+        first=1,
+    ),
+    # published as b - a / log(x), which has no value at 1: here the first epoch is its 2
+    ParametricFunction(
+        "ilog2", "b - a / log(x + 1)", (Parameter("a"), Parameter("b")), ("accIlog2",), first=1
+    ),
+    ParametricFunction(
+        "loss",
+        "a + b**(c - x)",
+        (Parameter("a"), Parameter("b", 1.0, inf, _BASES, 1.0), Parameter("c", -50.0, inf)),
+        ("lossDefaultFn",),
+    ),
+)
+
+FUNCTIONS: Mapping[str, ParametricFunction] = {f.name: f for f in _DECLARED}
+_BY_ANY_NAME = {name: f for f in _DECLARED for name in (f.name, *f.aliases)}
+
+
+def function(name: str) -> ParametricFunction:
+    """The function of that name or published alias.
+
+    Raises:
+        BadInput: there is none; the message lists those that exist.
+    """
+    found = _BY_ANY_NAME.get(name)
+    if found is None:
+        raise BadInput(f"there is no parametric function named {name!r}; known: {', '.join(FUNCTIONS)}")
+    return found

@@ -1,0 +1,475 @@
+// Bounded least squares of a parametric function: linear parameters eliminated (variable projection), the others
+// searched from a grid of starts, by a bracketed search if there is one and by Levenberg-Marquardt if there are more.
+//
+// Sources: Golub and Pereyra 1973 (variable projection); Kaufman 1975 (the Jacobian used here, which leaves out a
+// term that vanishes with the residual; the gradient is exact); Levenberg 1944, Marquardt 1963.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <limits>
+#include <span>
+#include <vector>
+
+#include "function.hpp"
+#include "linear.hpp"
+#include "machine.hpp"
+#include "status.hpp"
+
+namespace a4nn {
+
+enum class Loss { squares, huber, soft_l1 };
+
+struct FitOptions {
+    Loss loss = Loss::squares;
+    double scale = 1.0;           // residual at which a robust loss starts to bend, in the unit of y
+    int max_evaluations = 2000;
+};
+
+struct FitResult {
+    Status status = Status::undefined;
+    double parameters[max_parameters] = {};
+    double rms = std::numeric_limits<double>::quiet_NaN();
+    int evaluations = 0;
+};
+
+class Fitter {
+  public:
+    // weights: empty, or one a point, not negative.
+    FitResult fit(const Function& function, std::span<const double> x, std::span<const double> y,
+                  std::span<const double> weights = {}, const FitOptions& options = {}) {
+        FitResult result;
+        function_ = &function;
+        options_ = options;
+        evaluations_ = 0;
+        m_ = static_cast<int>(function.separated().linear.size());
+        q_ = static_cast<int>(function.separated().nonlinear.size());
+        for (std::size_t i = 0; i < x.size(); ++i)
+            if (!std::isfinite(x[i]) || !std::isfinite(y[i])) {
+                result.status = Status::not_finite;
+                return result;
+            }
+        if (x.empty() || x.size() < function.names().size()) {
+            result.status = Status::too_few_points;
+            return result;
+        }
+        if (!machine_.prepare(function.reduced(), x)) return result;
+        load(y, weights);
+        best_.cost = infinity;
+        search();
+        if (best_.cost == infinity) {
+            result.evaluations = evaluations_;
+            return result;
+        }
+        if (options.loss != Loss::squares) reweight(y, weights);
+        finish(result, x.size());
+        return result;
+    }
+
+  private:
+    static constexpr double infinity = std::numeric_limits<double>::infinity();
+    struct Point {
+        double cost = infinity;  // half the squared norm of the weighted residuals
+        double u[max_parameters] = {};
+    };
+
+    const Range& range(int k) const {
+        return function_->ranges()[static_cast<std::size_t>(function_->separated().nonlinear[static_cast<std::size_t>(k)])];
+    }
+
+    void load(std::span<const double> y, std::span<const double> weights) {
+        n_ = machine_.points();
+        y_.assign(n_, 0.0);
+        weight_.assign(n_, 0.0);
+        std::copy(y.begin(), y.end(), y_.begin());
+        for (std::size_t i = 0; i < y.size(); ++i) weight_[i] = weights.empty() ? 1.0 : std::sqrt(weights[i]);
+        columns_.resize(static_cast<std::size_t>(m_) * n_);
+        target_.resize(n_);
+        jacobian_.resize(static_cast<std::size_t>(q_) * n_);
+        linear_.resize(m_, n_);
+        for (int k = 0; k < q_; ++k) {
+            low_[k] = range(k).search_lower();
+            high_[k] = range(k).search_upper();
+        }
+        // the sum of squares about which a cost counts as nothing
+        floor_ = 1e-24 * (1.0 + dot(y_.data(), y_.data(), n_));
+    }
+
+    bool exhausted() const { return evaluations_ >= options_.max_evaluations; }
+
+    // The cost at u with the best linear coefficients; with derivatives also gradient and Kaufman's Jacobian.
+    double evaluate(const double* u, bool derivatives) {
+        ++evaluations_;
+        double theta[max_parameters];
+        for (int k = 0; k < q_; ++k) theta[k] = range(k).from_search(u[k]);
+        machine_.evaluate(theta, derivatives);
+        const Program& program = function_->reduced();
+        const auto& linear = function_->separated().linear;
+        weigh_target(program.root(0));
+        for (int j = 0; j < m_; ++j) {
+            weigh(program.root(static_cast<std::size_t>(j) + 1), columns_.data() + static_cast<std::size_t>(j) * n_);
+            const Range& bounds = function_->ranges()[static_cast<std::size_t>(linear[static_cast<std::size_t>(j)].parameter)];
+            lower_[j] = bounds.lower;
+            upper_[j] = bounds.upper;
+            if (linear[static_cast<std::size_t>(j)].rate >= 0) {
+                const double rate = machine_.number(program.root(static_cast<std::size_t>(m_ + j) + 1));
+                lower_[j] = std::exp(rate == 0 ? 0.0 : rate * (rate > 0 ? bounds.lower : bounds.upper));
+                upper_[j] = std::exp(rate == 0 ? 0.0 : rate * (rate > 0 ? bounds.upper : bounds.lower));
+            }
+        }
+        double square;
+        if (m_ > 0) square = linear_.solve(columns_.data(), target_.data(), lower_, upper_);
+        else square = dot(target_.data(), target_.data(), n_);
+        if (!std::isfinite(square)) return infinity;
+        const double cost = 0.5 * square;
+        if (cost < best_.cost) {
+            best_.cost = cost;
+            std::copy_n(u, q_, best_.u);
+        }
+        if (derivatives) differentiate(theta);
+        return cost;
+    }
+
+    void weigh(int step, double* out) const {
+        if (machine_.is_vector(step)) {
+            const double* values = machine_.values(step);
+            for (std::size_t i = 0; i < n_; ++i) out[i] = weight_[i] * values[i];
+        } else {
+            const double value = machine_.number(step);
+            for (std::size_t i = 0; i < n_; ++i) out[i] = weight_[i] * value;
+        }
+    }
+
+    void weigh_target(int offset) {
+        if (offset < 0) {
+            for (std::size_t i = 0; i < n_; ++i) target_[i] = weight_[i] * y_[i];
+            return;
+        }
+        weigh(offset, target_.data());
+        for (std::size_t i = 0; i < n_; ++i) target_[i] = weight_[i] * y_[i] - target_[i];
+    }
+
+    // out += factor * weight * d step / d theta_k
+    void add_derivative(int step, int k, double factor, double* out) const {
+        if (step < 0 || !machine_.depends(step, k)) return;
+        if (machine_.is_vector(step)) {
+            const double* d = machine_.derivatives(step, k);
+            for (std::size_t i = 0; i < n_; ++i) out[i] += factor * weight_[i] * d[i];
+        } else {
+            const double d = factor * machine_.number_derivative(step, k);
+            for (std::size_t i = 0; i < n_; ++i) out[i] += d * weight_[i];
+        }
+    }
+
+    const double* residual() const { return m_ > 0 ? linear_.residual() : target_.data(); }
+
+    void differentiate(const double* theta) {
+        const Program& program = function_->reduced();
+        const auto& linear = function_->separated().linear;
+        for (int k = 0; k < q_; ++k) {
+            double* v = jacobian_.data() + static_cast<std::size_t>(k) * n_;
+            std::fill_n(v, n_, 0.0);
+            add_derivative(program.root(0), k, 1.0, v);
+            for (int j = 0; j < m_; ++j) {
+                const double c = linear_.coefficient[j];
+                add_derivative(program.root(static_cast<std::size_t>(j) + 1), k, c, v);
+                const int rate = program.root(static_cast<std::size_t>(m_ + j) + 1);
+                if (linear_.free[j] || rate < 0 || !machine_.depends(rate, k)) continue;
+                // a coefficient held by a bound that moves with theta: P = exp(rate * bound)
+                const Range& bounds = function_->ranges()[static_cast<std::size_t>(linear[static_cast<std::size_t>(j)].parameter)];
+                const double bound = (c == lower_[j]) == (machine_.number(rate) > 0) ? bounds.lower : bounds.upper;
+                if (!std::isfinite(bound)) continue;
+                const double slope = c * bound * machine_.number_derivative(rate, k);
+                subtract(v, -slope, columns_.data() + static_cast<std::size_t>(j) * n_, n_);
+            }
+            const double scale = range(k).slope(theta[k]);
+            for (std::size_t i = 0; i < n_; ++i) v[i] *= -scale;
+            gradient_[k] = dot(v, residual(), n_);
+            if (m_ > 0) linear_.project_out(v);
+        }
+    }
+
+    void search() {
+        if (q_ == 0) {
+            evaluate(best_.u, false);
+            limit_reached_ = false;
+        } else if (q_ == 1) {
+            search_line();
+        } else {
+            search_space();
+        }
+        limit_reached_ = limit_reached_ || exhausted();
+    }
+
+    // One searched parameter: every local minimum that the grid shows, best first, is bracketed and refined.
+    void search_line() {
+        grid_.clear();
+        if (std::isfinite(low_[0])) grid_.push_back(low_[0]);
+        for (double start : range(0).starts) {
+            const double u = range(0).to_search(start);
+            if (u > low_[0] && u < high_[0]) grid_.push_back(u);
+        }
+        if (std::isfinite(high_[0])) grid_.push_back(high_[0]);
+        const std::size_t count = grid_.size();
+        costs_.resize(count);
+        for (std::size_t i = 0; i < count; ++i) costs_[i] = exhausted() ? infinity : evaluate(&grid_[i], false);
+        order_.clear();
+        for (std::size_t i = 0; i < count; ++i)
+            if (costs_[i] < infinity && (i == 0 || costs_[i] <= costs_[i - 1]) && (i + 1 == count || costs_[i] < costs_[i + 1]))
+                order_.push_back(i);
+        std::sort(order_.begin(), order_.end(), [&](std::size_t a, std::size_t b) { return costs_[a] < costs_[b]; });
+        if (order_.size() > 3) order_.resize(3);
+        limit_reached_ = false;
+        for (std::size_t i : order_)
+            refine_line(grid_[i > 0 ? i - 1 : i], grid_[i], grid_[i + 1 < count ? i + 1 : i]);
+    }
+
+    // The minimum between left and right, from a point between them that is below both. Secant steps on the exact
+    // derivative, kept inside the bracket.
+    void refine_line(double left, double u, double right) {
+        double last_u = u, last_slope = 0, width = right - left;
+        for (int step = 0; step < 40; ++step) {
+            if (exhausted()) {
+                limit_reached_ = true;
+                return;
+            }
+            const double cost = evaluate(&u, true);
+            const double slope = gradient_[0];
+            if (cost == infinity || !std::isfinite(slope)) {  // no value here: go back towards the known side
+                u = 0.5 * (u + (u > last_u ? left : right));
+                if (right - left < 1e-9 * (1 + std::abs(u))) return;
+                continue;
+            }
+            if (slope > 0) right = u;
+            else left = u;
+            double curvature = step == 0 ? 0 : (slope - last_slope) / (u - last_u);
+            if (!(curvature > 0)) curvature = dot(jacobian_.data(), jacobian_.data(), n_);
+            double next = u - slope / curvature;
+            if (!(next > left && next < right)) next = 0.5 * (left + right);
+            // what the step can still gain, against what is there
+            if (std::abs(slope * (next - u)) <= 1e-9 * cost + floor_ || right - left <= 1e-9 * (width + std::abs(u))) return;
+            last_u = u;
+            last_slope = slope;
+            u = next;
+        }
+    }
+
+    // Several searched parameters: the grid of all starts, then Levenberg-Marquardt from the best that lie apart.
+    void search_space() {
+        std::size_t total = 1;
+        for (int k = 0; k < q_; ++k) total *= range(k).starts.size();
+        candidates_.clear();
+        for (std::size_t i = 0; i < total && !exhausted(); ++i) {
+            Candidate candidate;
+            std::size_t rest = i;
+            for (int k = 0; k < q_; ++k) {
+                const auto& starts = range(k).starts;
+                candidate.at[k] = static_cast<int>(rest % starts.size());
+                candidate.u[k] = range(k).to_search(starts[rest % starts.size()]);
+                rest /= starts.size();
+            }
+            candidate.cost = evaluate(candidate.u, false);
+            if (candidate.cost < infinity) candidates_.push_back(candidate);
+        }
+        std::sort(candidates_.begin(), candidates_.end(), [](const Candidate& a, const Candidate& b) { return a.cost < b.cost; });
+        limit_reached_ = false;
+        std::size_t tried[max_starts];
+        int count = 0;
+        for (std::size_t i = 0; i < candidates_.size() && count < max_starts; ++i) {
+            bool apart = true;
+            for (int t = 0; t < count; ++t) {
+                int distance = 0;
+                for (int k = 0; k < q_; ++k)
+                    distance = std::max(distance, std::abs(candidates_[i].at[k] - candidates_[tried[t]].at[k]));
+                apart = apart && distance > 1;
+            }
+            if (!apart) continue;
+            tried[count++] = i;
+            levenberg_marquardt(candidates_[i].u, max_steps);
+        }
+    }
+
+    static constexpr int max_starts = 3, max_steps = 60;
+    struct Candidate {
+        double cost = infinity;
+        double u[max_parameters] = {};
+        int at[max_parameters] = {};
+    };
+
+    void levenberg_marquardt(const double* start, int steps) {
+        double u[max_parameters], next[max_parameters], hessian[max_parameters][max_parameters], slope[max_parameters];
+        for (int k = 0; k < q_; ++k) u[k] = std::clamp(start[k], low_[k], high_[k]);
+        double cost = evaluate(u, true);
+        if (cost == infinity) return;
+        double lambda = 1e-3;
+        bool fresh = true;
+        int small = 0;
+        for (int step = 0; step < steps; ++step) {
+            if (exhausted()) {
+                limit_reached_ = true;
+                return;
+            }
+            if (fresh) {
+                for (int k = 0; k < q_; ++k) {
+                    slope[k] = gradient_[k];
+                    for (int l = 0; l <= k; ++l)
+                        hessian[k][l] = hessian[l][k] = dot(jacobian_.data() + static_cast<std::size_t>(k) * n_,
+                                                            jacobian_.data() + static_cast<std::size_t>(l) * n_, n_);
+                }
+            }
+            double gain = 0;
+            if (!damped_step(hessian, slope, lambda, u, next, gain)) return;
+            if (gain <= 1e-10 * cost + floor_) return;
+            const double tried = evaluate(next, true);
+            if (tried < cost) {
+                small = cost - tried <= 1e-7 * cost ? small + 1 : 0;
+                const double ratio = (cost - tried) / gain;
+                std::copy_n(next, q_, u);
+                cost = tried;
+                lambda = ratio > 0.75 ? lambda * 0.1 : ratio < 0.25 ? lambda * 3 : lambda * 0.4;
+                lambda = std::max(lambda, 1e-12);
+                fresh = true;
+                if (small >= 2) return;
+            } else {
+                lambda = std::max(lambda, 1e-4) * 8;
+                fresh = false;
+                if (lambda > 1e12) return;
+            }
+        }
+        limit_reached_ = true;
+    }
+
+    // Solve (H + lambda diag H) step = -slope over the parameters that are not pressed against a bound.
+    bool damped_step(const double (*hessian)[max_parameters], const double* slope, double lambda, const double* u,
+                     double* next, double& gain) const {
+        int open[max_parameters], count = 0;
+        double trace = 0;
+        for (int k = 0; k < q_; ++k) trace = std::max(trace, hessian[k][k]);
+        for (int k = 0; k < q_; ++k) {
+            next[k] = u[k];
+            if ((u[k] <= low_[k] && slope[k] > 0) || (u[k] >= high_[k] && slope[k] < 0)) continue;
+            open[count++] = k;
+        }
+        if (count == 0 || !(trace > 0)) return false;
+        double l[max_parameters][max_parameters], b[max_parameters];
+        for (int i = 0; i < count; ++i) {
+            b[i] = -slope[open[i]];
+            for (int j = 0; j <= i; ++j) {
+                double sum = hessian[open[i]][open[j]];
+                if (i == j) sum += lambda * (hessian[open[i]][open[i]] + 1e-6 * trace) + 1e-14 * trace;
+                for (int k = 0; k < j; ++k) sum -= l[i][k] * l[j][k];
+                if (i == j) {
+                    if (!(sum > 0)) return false;
+                    l[i][i] = std::sqrt(sum);
+                } else {
+                    l[i][j] = sum / l[j][j];
+                }
+            }
+            for (int k = 0; k < i; ++k) b[i] -= l[i][k] * b[k];
+            b[i] /= l[i][i];
+        }
+        double moved[max_parameters];
+        for (int i = count - 1; i >= 0; --i) {
+            double sum = b[i];
+            for (int k = i + 1; k < count; ++k) sum -= l[k][i] * moved[k];
+            moved[i] = sum / l[i][i];
+        }
+        for (int i = 0; i < count; ++i) {
+            const int k = open[i];
+            next[k] = std::clamp(u[k] + moved[i], low_[k], high_[k]);
+        }
+        // the gain that the quadratic model foresees for the step as clamped
+        gain = 0;
+        for (int k = 0; k < q_; ++k) {
+            double row = 0;
+            for (int j = 0; j < q_; ++j) row += hessian[k][j] * (next[j] - u[j]);
+            gain -= (next[k] - u[k]) * (slope[k] + 0.5 * row);
+        }
+        return true;
+    }
+
+    // Robust losses by iteratively reweighted least squares from the least squares fit: the weight of a residual r is
+    // rho'(r^2 / s^2), as scipy.optimize.least_squares defines rho.
+    void reweight(std::span<const double> y, std::span<const double> weights) {
+        std::vector<double> base(y.size());
+        for (std::size_t i = 0; i < y.size(); ++i) base[i] = weights.empty() ? 1.0 : weights[i];
+        double last = infinity;
+        for (int round = 0; round < 100; ++round) {
+            const Point here = best_;
+            evaluate(here.u, false);
+            double loss = 0;
+            std::vector<double> residuals(y.size());
+            for (std::size_t i = 0; i < y.size(); ++i) {
+                const double r = weight_[i] > 0 ? residual()[i] / weight_[i] : 0.0;
+                const double z = base[i] * r * r / (options_.scale * options_.scale);
+                const double root = std::sqrt(1 + z);
+                loss += options_.loss == Loss::huber ? (z <= 1 ? z : 2 * std::sqrt(z) - 1) : 2 * (root - 1);
+                const double slope = options_.loss == Loss::huber ? (z <= 1 ? 1 : 1 / std::sqrt(z)) : 1 / root;
+                residuals[i] = slope;
+            }
+            if (std::abs(last - loss) <= 1e-9 * (loss + 1e-12) || exhausted()) return;
+            last = loss;
+            for (std::size_t i = 0; i < y.size(); ++i) weight_[i] = std::sqrt(base[i] * residuals[i]);
+            best_.cost = infinity;
+            if (q_ == 0) evaluate(here.u, false);
+            else levenberg_marquardt(here.u, 10);
+            if (best_.cost == infinity) {
+                best_ = here;
+                return;
+            }
+        }
+        limit_reached_ = true;
+    }
+
+    void finish(FitResult& result, std::size_t points) {
+        const Point best = best_;
+        evaluate(best.u, false);
+        const auto& separated = function_->separated();
+        bool held = false;
+        for (int k = 0; k < q_; ++k) {
+            const double p = range(k).from_search(best.u[k]);
+            result.parameters[separated.nonlinear[static_cast<std::size_t>(k)]] = p;
+            const double near = 1e-6 * (1 + std::abs(best.u[k]));
+            held = held || best.u[k] <= low_[k] + near || best.u[k] >= high_[k] - near;
+        }
+        for (int j = 0; j < m_; ++j) {
+            const Linear& linear = separated.linear[static_cast<std::size_t>(j)];
+            const Range& bounds = function_->ranges()[static_cast<std::size_t>(linear.parameter)];
+            double p = linear_.coefficient[j];
+            if (linear.rate >= 0) {
+                const double rate = machine_.number(function_->reduced().root(static_cast<std::size_t>(m_ + j) + 1));
+                p = rate == 0 ? 0.0 : std::log(std::max(p, std::numeric_limits<double>::min())) / rate;
+                p = std::clamp(p, bounds.lower, bounds.upper);
+            }
+            result.parameters[linear.parameter] = p;
+            held = held || !linear_.free[j];
+        }
+        double square = 0, total = 0;
+        for (std::size_t i = 0; i < points; ++i)
+            if (weight_[i] > 0) {
+                const double r = residual()[i] / weight_[i];
+                square += r * r;
+                total += 1;
+            }
+        result.rms = std::sqrt(square / std::max(total, 1.0));
+        result.evaluations = evaluations_;
+        result.status = limit_reached_ ? Status::evaluation_limit : held ? Status::at_bound : Status::converged;
+    }
+
+    const Function* function_ = nullptr;
+    FitOptions options_;
+    Machine machine_;
+    LinearSolver linear_;
+    int m_ = 0, q_ = 0, evaluations_ = 0;
+    bool limit_reached_ = false;
+    std::size_t n_ = 0;
+    double low_[max_parameters] = {}, high_[max_parameters] = {}, lower_[max_parameters] = {}, upper_[max_parameters] = {};
+    double gradient_[max_parameters] = {}, floor_ = 0;
+    std::vector<double> y_, weight_, target_, columns_, jacobian_, grid_, costs_;
+    std::vector<std::size_t> order_;
+    std::vector<Candidate> candidates_;
+    Point best_;
+};
+
+}  // namespace a4nn

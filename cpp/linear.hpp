@@ -1,0 +1,220 @@
+// Least squares of a few columns with bounds on the coefficients, and the projection that variable projection needs.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <limits>
+#include <vector>
+
+#include "graph.hpp"
+
+namespace a4nn {
+
+inline double dot(const double* a, const double* b, std::size_t n) {
+    double lanes[8] = {};  // eight running sums, so that the compiler may use vector registers
+    for (std::size_t i = 0; i < n; i += 8)
+        for (std::size_t l = 0; l < 8; ++l) lanes[l] += a[i + l] * b[i + l];
+    return ((lanes[0] + lanes[4]) + (lanes[1] + lanes[5])) + ((lanes[2] + lanes[6]) + (lanes[3] + lanes[7]));
+}
+
+inline void subtract(double* a, double factor, const double* b, std::size_t n) {
+    for (std::size_t i = 0; i < n; ++i) a[i] -= factor * b[i];
+}
+
+class LinearSolver {
+  public:
+    double coefficient[max_parameters];
+    bool free[max_parameters];  // not held by a bound
+
+    void resize(int columns, std::size_t points) {
+        m_ = columns;
+        n_ = points;
+        basis_.resize(static_cast<std::size_t>(m_) * n_);
+        residual_.resize(n_);
+    }
+
+    // Minimise |target - sum c_j column_j| with lower <= c <= upper. Returns the squared norm of what is left.
+    // columns: m arrays of n values, one after the other; n a multiple of 8.
+    double solve(const double* columns, const double* target, const double* lower, const double* upper) {
+        std::fill_n(free, m_, true);
+        factor(columns, target);
+        back_substitute();
+        bool inside = true;
+        for (int j = 0; j < m_; ++j) inside = inside && coefficient[j] >= lower[j] && coefficient[j] <= upper[j];
+        if (!inside) {
+            // NaN among the columns also comes here and leaves as NaN
+            if (std::isnan(z_[m_ - 1])) return std::numeric_limits<double>::quiet_NaN();
+            bound(lower, upper);
+            std::copy_n(target, n_, residual_.data());
+            for (int j = 0; j < m_; ++j)
+                if (!free[j]) subtract(residual_.data(), coefficient[j], columns + static_cast<std::size_t>(j) * n_, n_);
+            factor(columns, residual_.data());
+            double held[max_parameters];
+            std::copy_n(coefficient, m_, held);
+            back_substitute();
+            for (int j = 0; j < m_; ++j)
+                coefficient[j] = free[j] ? std::clamp(coefficient[j], lower[j], upper[j]) : held[j];
+        }
+        return dot(residual_.data(), residual_.data(), n_);
+    }
+
+    const double* residual() const { return residual_.data(); }
+
+    // Take away from v what the free columns can say of it.
+    void project_out(double* v) const {
+        for (int j = 0; j < m_; ++j)
+            if (free[j] && !dead_[j]) {
+                const double* q = basis_.data() + static_cast<std::size_t>(j) * n_;
+                subtract(v, dot(q, v, n_), q, n_);
+            }
+    }
+
+  private:
+    // Modified Gram-Schmidt of the free columns; leaves the residual of the target.
+    void factor(const double* columns, const double* target) {
+        if (target != residual_.data()) std::copy_n(target, n_, residual_.data());
+        for (int j = 0; j < m_; ++j) {
+            if (!free[j]) continue;
+            double* q = basis_.data() + static_cast<std::size_t>(j) * n_;
+            std::copy_n(columns + static_cast<std::size_t>(j) * n_, n_, q);
+            double whole = dot(q, q, n_), left = whole;
+            for (int i = 0; i < j; ++i) {
+                r_[i][j] = 0;
+                if (!free[i] || dead_[i]) continue;
+                const double* other = basis_.data() + static_cast<std::size_t>(i) * n_;
+                r_[i][j] = dot(other, q, n_);
+                subtract(q, r_[i][j], other, n_);
+            }
+            if (j > 0) left = dot(q, q, n_);
+            dead_[j] = left <= 1e-20 * whole || whole <= 0;  // no direction of its own
+            if (dead_[j]) {
+                z_[j] = 0;
+                r_[j][j] = 1;
+                continue;
+            }
+            r_[j][j] = std::sqrt(left);
+            const double scale = 1 / r_[j][j];
+            for (std::size_t i = 0; i < n_; ++i) q[i] *= scale;
+            z_[j] = dot(q, residual_.data(), n_);
+            subtract(residual_.data(), z_[j], q, n_);
+        }
+    }
+
+    void back_substitute() {
+        for (int j = m_ - 1; j >= 0; --j) {
+            if (!free[j]) continue;
+            double sum = z_[j];
+            if (!dead_[j])
+                for (int i = j + 1; i < m_; ++i)
+                    if (free[i]) sum -= r_[j][i] * coefficient[i];
+            coefficient[j] = sum / r_[j][j];
+        }
+    }
+
+    // The best coefficients within the bounds, for the factors at hand: every choice of held coefficients is tried
+    // when there are at most three, else one coefficient after the other is moved until none gains.
+    void bound(const double* lower, const double* upper) {
+        double gram[max_parameters][max_parameters], right[max_parameters];
+        for (int i = 0; i < m_; ++i) {
+            right[i] = 0;
+            for (int k = 0; k <= i; ++k)
+                if (!dead_[k] && !(k == i && dead_[i])) right[i] += (k == i ? r_[i][i] : r_[k][i]) * z_[k];
+            for (int j = 0; j < m_; ++j) {
+                gram[i][j] = 0;
+                for (int k = 0; k <= std::min(i, j); ++k)
+                    if (!dead_[k]) gram[i][j] += r_[k][i] * r_[k][j];
+            }
+        }
+        double best_cost = std::numeric_limits<double>::infinity(), best[max_parameters] = {};
+        bool best_free[max_parameters] = {};
+        const auto cost = [&](const double* c) {
+            double sum = 0;
+            for (int i = 0; i < m_; ++i) {
+                double row = 0;
+                for (int j = 0; j < m_; ++j) row += gram[i][j] * c[j];
+                sum += c[i] * (row - 2 * right[i]);
+            }
+            return sum;
+        };
+        const auto keep = [&](const double* c) {
+            const double now = cost(c);
+            if (!(now < best_cost)) return;
+            best_cost = now;
+            std::copy_n(c, m_, best);
+            for (int j = 0; j < m_; ++j) best_free[j] = c[j] > lower[j] && c[j] < upper[j];
+        };
+        if (m_ <= 3) {
+            const int choices = m_ == 1 ? 3 : m_ == 2 ? 9 : 27;
+            for (int choice = 0; choice < choices; ++choice) {
+                int rest = choice, open[3], count = 0;
+                double c[max_parameters] = {};
+                bool possible = true;
+                for (int j = 0; j < m_; ++j, rest /= 3) {
+                    if (rest % 3 == 0) open[count++] = j;
+                    else c[j] = rest % 3 == 1 ? lower[j] : upper[j];
+                    possible = possible && std::isfinite(c[j]);
+                }
+                if (!possible || !solve_open(gram, right, open, count, c)) continue;
+                for (int k = 0; k < count; ++k) c[open[k]] = std::clamp(c[open[k]], lower[open[k]], upper[open[k]]);
+                keep(c);
+            }
+        } else {
+            double c[max_parameters];
+            for (int j = 0; j < m_; ++j) c[j] = std::clamp(coefficient[j], lower[j], upper[j]);
+            for (int sweep = 0; sweep < 200; ++sweep) {
+                double moved = 0;
+                for (int j = 0; j < m_; ++j) {
+                    if (gram[j][j] <= 0) continue;
+                    double slope = right[j];
+                    for (int i = 0; i < m_; ++i) slope -= gram[j][i] * c[i];
+                    const double next = std::clamp(c[j] + slope / gram[j][j], lower[j], upper[j]);
+                    moved = std::max(moved, std::abs(next - c[j]) * std::sqrt(gram[j][j]));
+                    c[j] = next;
+                }
+                if (moved < 1e-9) break;
+            }
+            keep(c);
+        }
+        if (best_cost == std::numeric_limits<double>::infinity())
+            for (int j = 0; j < m_; ++j) best[j] = std::clamp(0.0, lower[j], upper[j]);
+        std::copy_n(best, m_, coefficient);
+        std::copy_n(best_free, m_, free);
+    }
+
+    // Cholesky on the open coefficients, the others held.
+    bool solve_open(const double (*gram)[max_parameters], const double* right, const int* open, int count, double* c) const {
+        double l[3][3], b[3];
+        for (int i = 0; i < count; ++i) {
+            b[i] = right[open[i]];
+            for (int j = 0; j < m_; ++j)
+                if (std::find(open, open + count, j) == open + count) b[i] -= gram[open[i]][j] * c[j];
+            for (int j = 0; j <= i; ++j) {
+                double sum = gram[open[i]][open[j]];
+                for (int k = 0; k < j; ++k) sum -= l[i][k] * l[j][k];
+                if (i == j) {
+                    if (!(sum > 1e-14 * gram[open[i]][open[i]])) return false;
+                    l[i][i] = std::sqrt(sum);
+                } else {
+                    l[i][j] = sum / l[j][j];
+                }
+            }
+            for (int k = 0; k < i; ++k) b[i] -= l[i][k] * b[k];
+            b[i] /= l[i][i];
+        }
+        for (int i = count - 1; i >= 0; --i) {
+            double sum = b[i];
+            for (int k = i + 1; k < count; ++k) sum -= l[k][i] * c[open[k]];
+            c[open[i]] = sum / l[i][i];
+        }
+        return true;
+    }
+
+    int m_ = 0;
+    std::size_t n_ = 0;
+    std::vector<double> basis_, residual_;
+    double r_[max_parameters][max_parameters] = {}, z_[max_parameters] = {};
+    bool dead_[max_parameters] = {};
+};
+
+}  // namespace a4nn
