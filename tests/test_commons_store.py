@@ -24,11 +24,10 @@ from a4nn_core.errors import BadInput
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Address of an S3 server with the bucket ``bucket``."""
-    command = os.environ.get("A4NN_MOTO_SERVER") or shutil.which("moto_server")
-    if not command:
-        pytest.skip(
-            "needs moto_server (pip install 'moto[server]'), on the path or named by A4NN_MOTO_SERVER"
-        )
+    # not any that is on the path: old ones fail to complete an upload in parts
+    command = Path(os.environ.get("A4NN_MOTO_SERVER") or Path(sys.executable).with_name("moto_server"))
+    if not command.is_file():
+        pytest.skip("needs moto_server 5.2 or newer, in this environment or named by A4NN_MOTO_SERVER")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
