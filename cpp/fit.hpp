@@ -276,7 +276,7 @@ class Fitter {
         limit_reached_ = false;
         std::size_t tried[max_starts];
         int count = 0;
-        for (std::size_t i = 0; i < candidates_.size() && count < max_starts; ++i) {
+        for (std::size_t i = 0; i < candidates_.size() && count < max_starts && !exhausted(); ++i) {
             bool apart = true;
             for (int t = 0; t < count; ++t) {
                 int distance = 0;
@@ -288,9 +288,15 @@ class Fitter {
             tried[count++] = i;
             levenberg_marquardt(candidates_[i].u, max_steps);
         }
+        // a long curved valley: only the best of the starts is worth following to its end
+        if (limit_reached_ && !exhausted() && best_.cost < infinity) {
+            limit_reached_ = false;
+            const Point best = best_;
+            levenberg_marquardt(best.u, 10 * max_steps);
+        }
     }
 
-    static constexpr int max_starts = 3, max_steps = 60;
+    static constexpr int max_starts = 3, max_steps = 40;
     struct Candidate {
         double cost = infinity;
         double u[max_parameters] = {};
@@ -319,8 +325,16 @@ class Fitter {
                 }
             }
             double gain = 0;
-            if (!damped_step(hessian, slope, lambda, u, next, gain)) return;
-            if (gain <= 1e-10 * cost + floor_) return;
+            bool bent = false;
+            if (!damped_step(hessian, slope, lambda, u, next, gain, bent)) return;
+            if (gain <= 1e-10 * cost + floor_) {
+                // either nothing is left to gain, or the bounds bent the step so far that it gains nothing
+                if (!bent) return;
+                lambda = std::max(lambda, 1e-3) * 8;
+                fresh = false;
+                if (lambda > 1e12) return;
+                continue;
+            }
             const double tried = evaluate(next, true);
             if (tried < cost) {
                 small = cost - tried <= 1e-7 * cost ? small + 1 : 0;
@@ -342,7 +356,7 @@ class Fitter {
 
     // Solve (H + lambda diag H) step = -slope over the parameters that are not pressed against a bound.
     bool damped_step(const double (*hessian)[max_parameters], const double* slope, double lambda, const double* u,
-                     double* next, double& gain) const {
+                     double* next, double& gain, bool& bent) const {
         int open[max_parameters], count = 0;
         double trace = 0;
         for (int k = 0; k < q_; ++k) trace = std::max(trace, hessian[k][k]);
@@ -378,6 +392,7 @@ class Fitter {
         for (int i = 0; i < count; ++i) {
             const int k = open[i];
             next[k] = std::clamp(u[k] + moved[i], low_[k], high_[k]);
+            bent = bent || next[k] != u[k] + moved[i];
         }
         // the gain that the quadratic model foresees for the step as clamped
         gain = 0;

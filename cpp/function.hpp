@@ -21,19 +21,22 @@ struct Range {
     std::vector<double> starts;
 
     bool logarithmic() const { return !std::isnan(origin); }
-    double to_search(double p) const { return logarithmic() ? std::log(p - origin) : p; }
+    bool mirrored() const { return logarithmic() && upper <= origin; }  // below its origin: log(o - p)
+    double to_search(double p) const { return logarithmic() ? std::log(std::abs(p - origin)) : p; }
     double from_search(double u) const {
-        return std::clamp(logarithmic() ? origin + std::exp(u) : u, lower, upper);
+        return std::clamp(!logarithmic() ? u : mirrored() ? origin - std::exp(u) : origin + std::exp(u), lower, upper);
     }
     // dp/du
     double slope(double p) const { return logarithmic() ? p - origin : 1.0; }
-    double search_lower() const {
-        if (!logarithmic()) return lower;
-        return lower > origin ? to_search(lower) : to_search(starts.front()) - std::log(1e3);
-    }
-    double search_upper() const {
-        if (!logarithmic() || std::isinf(upper)) return logarithmic() ? to_search(starts.back()) + std::log(1e3) : upper;
-        return to_search(upper);
+    double search_lower() const { return logarithmic() ? end(mirrored() ? upper : lower, least_start(), -1) : lower; }
+    double search_upper() const { return logarithmic() ? end(mirrored() ? lower : upper, greatest_start(), +1) : upper; }
+
+  private:
+    double least_start() const { return mirrored() ? starts.back() : starts.front(); }
+    double greatest_start() const { return mirrored() ? starts.front() : starts.back(); }
+    // where a bound lies in the search; a bound at the origin or at infinity is a factor of a thousand from the starts
+    double end(double bound, double start, int side) const {
+        return std::isfinite(bound) && bound != origin ? to_search(bound) : to_search(start) + side * std::log(1e3);
     }
 };
 
@@ -70,7 +73,7 @@ class Function {
         if (!(range.lower < range.upper))
             throw std::invalid_argument("the bounds of " + names_[p] + " leave nothing between them");
         std::erase_if(range.starts, [&](double s) {
-            return !(s >= range.lower && s <= range.upper) || (range.logarithmic() && !(s > range.origin));
+            return !(s >= range.lower && s <= range.upper) || (range.logarithmic() && (range.mirrored() ? !(s < range.origin) : !(s > range.origin)));
         });
         std::sort(range.starts.begin(), range.starts.end());
         if (!range.starts.empty()) return;

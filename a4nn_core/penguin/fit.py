@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from a4nn_core.errors import BadInput
-from a4nn_core.penguin.functions import ParametricFunction, _lm
+from a4nn_core.penguin import _lm
+from a4nn_core.penguin.functions import ParametricFunction
 
 Loss = Literal["squares", "huber", "soft_l1"]
 
@@ -65,7 +66,7 @@ def fit(
     """
     try:
         number, values, rms, evaluations, microseconds = _lm.fit(
-            function.compiled,
+            function.fitted,
             np.asarray(x, dtype=np.float64),
             np.asarray(y, dtype=np.float64),
             np.empty(0) if weights is None else np.asarray(weights, dtype=np.float64),
@@ -76,6 +77,8 @@ def fit(
     except (ValueError, TypeError) as error:
         raise BadInput(f"function {function.name!r} cannot be fitted: {error}") from None
     word, sentence = _lm.STATUSES[number]
+    if values and function.rewritten is not None:
+        values = list(function.rewritten.restore(values))
     names = [p.name for p in function.parameters]
     parameters = dict(zip(names, values, strict=True)) if values else {}
     return Fit(word, sentence, parameters, rms, evaluations, microseconds)

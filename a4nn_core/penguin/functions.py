@@ -10,7 +10,7 @@ Extrapolation of Learning Curves", IJCAI 2015, table 1.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import exp, inf, nan
@@ -19,14 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from a4nn_core.errors import BadInput
-
-try:
-    from a4nn_core.penguin import _lm
-except ImportError as error:
-    raise ImportError(
-        "the compiled fitter a4nn_core.penguin._lm is not built: "
-        "run `pip install .` in the repository, or `make install`"
-    ) from error
+from a4nn_core.penguin import _lm
 
 
 @dataclass(frozen=True)
@@ -37,7 +30,7 @@ class Parameter:
         name: as the expression has it.
         lower, upper: bounds; infinite where open.
         starts: where a search of it begins. Parameters that enter linearly are solved for and need none.
-        origin: if finite, the search runs over ``log(value - origin)``.
+        origin: if finite, the search runs over the logarithm of the distance from it; a bound lies beside it.
     """
 
     name: str
@@ -45,6 +38,20 @@ class Parameter:
     upper: float = inf
     starts: tuple[float, ...] = ()
     origin: float = nan
+
+
+@dataclass(frozen=True)
+class Rewritten:
+    """The same curves written so that more parameters are linear; the fit is made in this form.
+
+    Attributes:
+        expression, parameters: as of a parametric function.
+        restore: the declared parameters from the values fitted here, in their orders.
+    """
+
+    expression: str
+    parameters: tuple[Parameter, ...]
+    restore: Callable[[Sequence[float]], Sequence[float]]
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,7 @@ class ParametricFunction:
             **``, ``exp``, ``log``, ``sqrt``, ``tanh``.
         parameters: in the order of fitted values.
         aliases: names it is published under.
+        rewritten: the form that is fitted, None where it is the expression itself.
         first: what the first epoch counts as: 0, or 1 where the function or its slope has no value at 0.
     """
 
@@ -65,6 +73,7 @@ class ParametricFunction:
     parameters: tuple[Parameter, ...]
     aliases: tuple[str, ...] = ()
     first: int = 0
+    rewritten: Rewritten | None = None
 
     @cached_property
     def compiled(self) -> _lm.Function:
@@ -73,17 +82,14 @@ class ParametricFunction:
         Raises:
             BadInput: the expression cannot be read (the position is named), or bounds leave nothing between.
         """
-        try:
-            return _lm.Function(
-                self.expression,
-                [p.name for p in self.parameters],
-                [p.lower for p in self.parameters],
-                [p.upper for p in self.parameters],
-                [p.origin for p in self.parameters],
-                [list(p.starts) for p in self.parameters],
-            )
-        except ValueError as error:
-            raise BadInput(f"function {self.name!r}: {error}") from None
+        return _compile(self.name, self.expression, self.parameters)
+
+    @cached_property
+    def fitted(self) -> _lm.Function:
+        """What the extension fits: the rewritten form where there is one. Raises as ``compiled``."""
+        if self.rewritten is None:
+            return self.compiled
+        return _compile(self.name, self.rewritten.expression, self.rewritten.parameters)
 
     def evaluate(self, parameters: Mapping[str, float], x: ArrayLike) -> NDArray[np.float64]:
         """Values at points x, shape (points,); NaN or infinite where the function has none.
@@ -99,6 +105,20 @@ class ParametricFunction:
         if missing:
             raise BadInput(f"function {self.name!r} lacks a value of {', '.join(missing)}")
         return self.compiled.evaluate([parameters[p.name] for p in self.parameters], np.atleast_1d(x))
+
+
+def _compile(name: str, expression: str, parameters: tuple[Parameter, ...]) -> _lm.Function:
+    try:
+        return _lm.Function(
+            expression,
+            [p.name for p in parameters],
+            [p.lower for p in parameters],
+            [p.upper for p in parameters],
+            [p.origin for p in parameters],
+            [list(p.starts) for p in parameters],
+        )
+    except ValueError as error:
+        raise BadInput(f"function {name!r}: {error}") from None
 
 
 def _around(low: float, high: float, count: int, origin: float = 0.0) -> tuple[float, ...]:
@@ -144,9 +164,20 @@ _DECLARED = (
         "c - (a * x + b)**(-d)",
         (
             Parameter("c"),
-            Parameter("a", 0.0, 1e6, _around(1e-3, 10.0, 6), 0.0),
-            Parameter("b", 1e-6, 1e6, _around(1e-3, 10.0, 6), 0.0),
-            Parameter("d", 0.01, 20.0, _around(0.1, 6.0, 5), 0.0),
+            Parameter("a", 0.0),
+            Parameter("b", 0.0),
+            Parameter("d", 0.05, 50.0),
+        ),
+        # (a x + b)^-d = p (1 + r x)^-d with p = b^-d and r = a / b
+        rewritten=Rewritten(
+            "c - p * (1 + r * x)**(-d)",
+            (
+                Parameter("c"),
+                Parameter("p", 1e-6, 1e9),
+                Parameter("r", 0.0, 1e6, _around(1e-3, 30.0, 8), 0.0),
+                Parameter("d", 0.05, 50.0, _around(0.1, 30.0, 7), 0.0),
+            ),
+            lambda v: (v[0], v[2] * v[1] ** (-1 / v[3]), v[1] ** (-1 / v[3]), v[3]),
         ),
     ),
     ParametricFunction("log2", "a * log(x) + b", (Parameter("a"), Parameter("b")), ("accLog2",), first=1),
@@ -188,7 +219,7 @@ _DECLARED = (
         (
             Parameter("c"),
             Parameter("a", -5.0, 1.0, (-3.0, -1.5, -0.7, -0.3, -0.1, 0.1, 0.3, 0.6)),
-            Parameter("b", -100.0, -1e-3, (-50.0, -10.0, -3.0, -1.0, -0.3, -0.1, -0.02)),
+            Parameter("b", -100.0, -1e-6, (-50.0, -10.0, -3.0, -1.0, -0.3, -0.1, -0.02, -0.001), 0.0),
         ),
         ("accExpp3",),
     ),

@@ -23,6 +23,7 @@ _SENTENCES = {
     "converged": "SciPy's curve_fit ended within its evaluations.",
     "evaluation_limit": "SciPy's curve_fit used up its evaluations; as published there is no prediction.",
     "too_few_points": "There are fewer points than parameters; nothing was fitted.",
+    "undefined": "The function has no finite value at SciPy's starting point; nothing was fitted.",
     "not_finite": "A value of the curve is NaN or infinite; nothing was fitted.",
 }
 
@@ -51,9 +52,13 @@ def fit_scipy(function: ParametricFunction, x: ArrayLike, y: ArrayLike) -> Fit:
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
-            values, _, info, _, _ = curve_fit(model, xs, ys, bounds=bounds, method="trf", full_output=True)
-    except (RuntimeError, ValueError):
+            values, _, info, _, _ = curve_fit(
+                model, xs, ys, p0=_start(function), bounds=bounds, method="trf", full_output=True
+            )
+    except RuntimeError:
         return _nothing("evaluation_limit", 1e6 * (time.perf_counter() - start))
+    except ValueError:  # no finite residual at the start
+        return _nothing("undefined", 1e6 * (time.perf_counter() - start))
     microseconds = 1e6 * (time.perf_counter() - start)
     residual = model(xs, *values) - ys
     names = [p.name for p in function.parameters]
@@ -92,6 +97,17 @@ def _nothing(status: str, microseconds: float) -> Fit:
 def _published_default(x: NDArray[np.float64], a: float, b: float, c: float) -> NDArray[np.float64]:
     # written as published: the last bits of the value steer SciPy's path
     out: NDArray[np.float64] = a - b ** (c - x)
+    return out
+
+
+def _start(function: ParametricFunction) -> list[float]:
+    """Where ``curve_fit`` starts when it is given bounds and no start."""
+    out = []
+    for p in function.parameters:
+        if np.isfinite(p.lower):
+            out.append(0.5 * (p.lower + p.upper) if np.isfinite(p.upper) else p.lower + 1.0)
+        else:
+            out.append(p.upper - 1.0 if np.isfinite(p.upper) else 1.0)
     return out
 
 

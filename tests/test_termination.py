@@ -1,0 +1,168 @@
+"""The rules of early termination."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from statistics import median
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from a4nn_core.errors import BadInput
+from a4nn_core.termination.base import RULES, Context
+
+CONTEXT = Context(horizon=25)
+RISING = [40.0, 60.0, 70.0, 75.0, 77.5, 78.8, 79.3, 79.7, 79.8, 79.9]
+
+
+def test_the_defaults_are_the_published_settings() -> None:
+    rule = RULES.make("penguin", "[termination]")
+    assert rule.model_dump() == {
+        "name": "penguin",
+        "function": "default",
+        "window": 3,
+        "tolerance": 0.5,
+        "minimum": 4,
+        "bounds": (0.0, 100.0),
+        "solver": "lm",
+    }
+
+
+def test_a_published_alias_is_the_function() -> None:
+    assert (
+        RULES.make({"name": "penguin", "function": "accDefaultFn"}, "t").model_dump()["function"] == "default"
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings_", "said"),
+    [
+        ({"function": "nope"}, "no parametric function named 'nope'.*known: default"),
+        ({"window": 0}, "window = 0"),
+        ({"tolerance": -1.0}, "tolerance = -1"),
+        ({"bounds": [100, 0]}, "nothing between"),
+        ({"solver": "magic"}, "solver"),
+        ({"windows": 3}, "no key 'windows'.*window"),
+    ],
+)
+def test_bad_settings_are_named(settings_: dict[str, object], said: str) -> None:
+    with pytest.raises(BadInput, match=said):
+        RULES.make({"name": "penguin", **settings_}, "[termination]")
+
+
+def test_a_settled_curve_stops_with_its_evidence() -> None:
+    rule = RULES.make("penguin", "[termination]")
+    verdict = rule.judge(RISING, CONTEXT)
+    assert (verdict.action, verdict.reason) == ("stop", "converged")
+    predictions = verdict.evidence["predictions"]
+    assert len(predictions) == 3
+    assert verdict.evidence["median"] == median(predictions)
+    assert verdict.predicted == predictions[-1]
+    assert verdict.predicted == pytest.approx(80, abs=0.5)
+    (record,) = verdict.fits
+    assert record.function == "default"
+    assert record.expression == "a - b**(c - x)"
+    assert record.predicted == verdict.predicted
+    a, b, c = (record.parameters[k] for k in "abc")
+    assert a - b ** (c - 25) == pytest.approx(verdict.predicted)
+    assert record.status == "converged"
+    assert record.residual is not None
+    assert record.residual < 1
+    assert record.microseconds > 0
+
+
+def test_the_first_prediction_comes_after_four_epochs_and_the_first_stop_after_six() -> None:
+    rule = RULES.make({"name": "penguin", "tolerance": 50.0}, "[termination]")
+    for epochs in range(len(RISING)):
+        verdict = rule.judge(RISING[:epochs], CONTEXT)
+        assert (verdict.predicted is not None) == (epochs >= 4)
+        assert bool(verdict.fits) == (epochs >= 4)
+        assert (verdict.action == "stop") == (epochs >= 6)
+
+
+def test_a_curve_that_is_still_moving_goes_on() -> None:
+    rule = RULES.make("penguin", "[termination]")
+    verdict = rule.judge([20.0, 30.0, 35.0, 50.0, 52.0, 70.0], CONTEXT)
+    assert verdict.action == "continue"
+    assert verdict.reason == ""
+
+
+def test_predictions_beyond_the_bounds_never_agree() -> None:
+    rule = RULES.make({"name": "penguin", "bounds": (0.0, 79.0)}, "[termination]")
+    verdict = rule.judge(RISING, CONTEXT)
+    assert verdict.action == "continue"
+    assert verdict.predicted is not None
+
+
+def test_a_late_collapse_takes_the_agreement_away() -> None:
+    rule = RULES.make("penguin", "[termination]")
+    assert rule.judge(RISING, CONTEXT).action == "stop"
+    assert rule.judge([*RISING, 20.0], CONTEXT).action == "continue"
+
+
+@pytest.mark.parametrize("solver", ["lm", "scipy"])
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_a_value_that_is_not_finite_is_no_prediction(solver: str, bad: float) -> None:
+    rule = RULES.make({"name": "penguin", "solver": solver}, "[termination]")
+    verdict = rule.judge([40.0, bad, 70.0, 75.0, 77.5, 78.8], CONTEXT)
+    assert verdict.action == "continue"
+    assert verdict.predicted is None
+    assert verdict.fits[0].status == "not_finite"
+    assert verdict.evidence == {"predictions": [None, None, None], "median": None}
+
+
+@pytest.mark.parametrize("curve", [[50.0] * 8, [0.0] * 8, [100.0] * 8, [90.0 - 5 * i for i in range(10)]])
+def test_flat_and_falling_curves_have_a_verdict(curve: list[float]) -> None:
+    verdict = RULES.make("penguin", "[termination]").judge(curve, CONTEXT)
+    assert verdict.predicted is None or math.isfinite(verdict.predicted)
+    if len(set(curve)) == 1 and curve[0] == 50:
+        assert verdict.action == "stop"
+        assert verdict.predicted == pytest.approx(50, abs=0.5)
+
+
+@given(
+    curve=st.lists(st.floats(0, 100) | st.just(math.nan), max_size=25),
+    function=st.sampled_from(["default", "pow3", "wbl4"]),
+)
+@settings(max_examples=100, deadline=None)
+def test_a_verdict_depends_on_the_curve_alone(curve: list[float], function: str) -> None:
+    rule = RULES.make({"name": "penguin", "function": function}, "[termination]")
+    first = rule.judge(curve, CONTEXT)
+    rule.judge(RISING, CONTEXT)
+    again = rule.judge(curve, CONTEXT)
+    assert (first.action, first.predicted, first.evidence) == (again.action, again.predicted, again.evidence)
+    window = first.evidence["predictions"]
+    assert len(window) == min(3, len(curve))
+    agree = (
+        len(window) == 3
+        and all(p is not None and 0 <= p <= 100 for p in window)
+        and all(abs(p - median(window)) <= 0.5 for p in window)
+    )
+    assert (first.action == "stop") == agree
+
+
+def test_the_window_of_an_epoch_is_made_of_the_predictions_of_each_epoch() -> None:
+    rule = RULES.make("penguin", "[termination]")
+    each = [rule.judge(RISING[:k], CONTEXT).predicted for k in range(1, len(RISING) + 1)]
+    assert rule.judge(RISING, CONTEXT).evidence["predictions"] == each[-3:]
+
+
+def test_numpy_curves_are_curves() -> None:
+    rule = RULES.make("penguin", "[termination]")
+    assert rule.judge(np.array(RISING), CONTEXT).evidence == rule.judge(RISING, CONTEXT).evidence  # type: ignore[arg-type]
+
+
+def test_never_never_stops() -> None:
+    assert RULES.make("none", "[termination]").judge(RISING * 3, CONTEXT).action == "continue"
+
+
+def test_rules_do_not_import_torch() -> None:
+    code = (
+        "import sys; import a4nn_core.termination.penguin, a4nn_core.penguin.reference\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
