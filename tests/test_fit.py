@@ -352,6 +352,6 @@ def test_an_unbuilt_extension_says_how_to_build_it() -> None:
         "try:\n    import a4nn_core.penguin.fit\n"
         "except ImportError as error:\n    print(error)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
     assert "pip install ." in done.stdout
     assert "make install" in done.stdout

@@ -165,4 +165,4 @@ def test_rules_do_not_import_torch() -> None:
         "import sys; import a4nn_core.termination.penguin, a4nn_core.penguin.reference\n"
         "sys.exit('torch' in sys.modules)"
     )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-P", "-c", code], check=False).returncode == 0

@@ -1,0 +1,148 @@
+"""The package as others get it: wheel, source distribution and editable install, each built and used here."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+FIT = """
+import a4nn_core.penguin._lm as lm, pathlib, sys
+from a4nn_core.penguin.fit import fit
+from a4nn_core.penguin.functions import function
+from a4nn_core.termination.base import RULES, Context
+done = fit(function("default"), range(8), [50, 60, 66, 71, 75, 77, 79.5, 80])
+assert done.status == "converged" and abs(done.parameters["a"] - 83.58) < 0.01, done
+assert RULES.make("penguin", "test").judge([50, 60, 66, 71], Context(25)).predicted is not None
+import a4nn_core
+print(pathlib.Path(lm.__file__).resolve())
+print(pathlib.Path(a4nn_core.__file__).resolve())
+"""
+
+
+def call(*command: object, cwd: Path, **environment: str) -> str:
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        env={
+            **os.environ,
+            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+            "CMAKE_BUILD_PARALLEL_LEVEL": "2",
+            **environment,
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the source distribution of this tree and the wheel that was built from it."""
+    out = tmp_path_factory.mktemp("dist")
+    call(sys.executable, "-m", "build", "--no-isolation", "--outdir", out, ROOT, cwd=out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def unpacked(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("source")
+    with tarfile.open(next(built.glob("*.tar.gz"))) as archive:
+        archive.extractall(folder, filter="data")
+    return next(folder.iterdir())
+
+
+def used_from(folder: Path, tmp_path: Path) -> list[str]:
+    """Import and fit in a process that has only this folder and the dependencies; where things came from."""
+    dependencies = sysconfig.get_path("purelib")
+    code = f"import sys; sys.path[:0] = [{str(folder)!r}]; sys.path.append({dependencies!r})\n{FIT}"
+    return call(sys.executable, "-S", "-P", "-c", code, cwd=tmp_path).split("\n")
+
+
+def test_the_wheel_installs_and_fits(built: Path, tmp_path: Path) -> None:
+    wheel = next(built.glob("*.whl"))
+    target = tmp_path / "target"
+    call(sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", target, wheel, cwd=tmp_path)
+    extension, package, *_ = used_from(target, tmp_path)
+    assert Path(extension).is_relative_to(target.resolve())
+    assert Path(package).is_relative_to(target.resolve())
+
+
+def test_everything_that_is_needed_is_in_the_wheel(built: Path) -> None:
+    with zipfile.ZipFile(next(built.glob("*.whl"))) as wheel:
+        names = set(wheel.namelist())
+        metadata = wheel.read(next(n for n in names if n.endswith("METADATA"))).decode()
+        entries = wheel.read(next(n for n in names if n.endswith("entry_points.txt"))).decode()
+    kept = [
+        p.relative_to(ROOT).as_posix()
+        for package in ("a4nn_core", "flows")
+        for p in (ROOT / package).rglob("*")
+        if p.is_file() and "__pycache__" not in p.parts and p.suffix not in (".so", ".pyc")
+    ]
+    assert len(kept) > 30
+    assert set(kept) <= names
+    assert {"a4nn_core/py.typed", "a4nn_core/presets/quick.toml", "a4nn_core/penguin/_lm.pyi"} <= names
+    assert any(n.startswith("a4nn_core/penguin/_lm.") and n.endswith((".so", ".pyd")) for n in names)
+    assert not [n for n in names if n.startswith(("tests/", "cpp/", "benchmarks/"))]
+    assert "License-Expression: Apache-2.0" in metadata
+    assert "a4nn = a4nn_core.cli:main" in entries
+
+
+def test_the_source_distribution_installs_and_fits(built: Path, unpacked: Path, tmp_path: Path) -> None:
+    assert (unpacked / "cpp" / "fit.hpp").is_file()
+    assert (unpacked / "tests" / "test_package.py").is_file()
+    target = tmp_path / "target"
+    source = next(built.glob("*.tar.gz"))
+    call(
+        *(sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation"),
+        *("--target", target, source),
+        cwd=tmp_path,
+    )
+    extension, package, *_ = used_from(target, tmp_path)
+    assert Path(extension).is_relative_to(target.resolve())
+    assert Path(package).is_relative_to(target.resolve())
+
+
+def test_an_editable_install_shows_edits(unpacked: Path, tmp_path: Path) -> None:
+    venv = tmp_path / "venv"
+    call(sys.executable, "-m", "venv", venv, cwd=tmp_path)
+    python = venv / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    purelib = Path(
+        call(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=tmp_path).strip()
+    )
+    # the dependencies of this environment, found after the venv's own and without their .pth files
+    (purelib / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    call(
+        *(python, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "-e", unpacked),
+        cwd=tmp_path,
+        PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    )
+    extension, package, *_ = call(python, "-P", "-c", FIT, cwd=tmp_path).split("\n")
+    assert Path(extension).is_relative_to(venv.resolve())
+    assert Path(package).is_relative_to(unpacked.resolve())
+    with (unpacked / "a4nn_core" / "errors.py").open("a") as file:
+        file.write("\nEDITED = True\n")
+    assert call(python, "-P", "-c", "import a4nn_core.errors as e; print(e.EDITED)", cwd=tmp_path) == "True\n"
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"]])
+def test_help_imports_nothing_heavy(words: list[str], tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom a4nn_core.cli import main\n"
+        f"sys.argv = ['a4nn', *{words!r}]\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
+        "heavy = {'torch', 'prefect', 'duckdb', 'pyarrow', 'pandas', 'scipy', 'matplotlib'}\n"
+        "heavy &= set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    out = call(sys.executable, "-c", code, cwd=tmp_path)
+    assert "a4nn" in out.lower() or "usage" in out.lower()
