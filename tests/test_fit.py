@@ -16,6 +16,7 @@ from scipy.optimize import approx_fprime, least_squares
 
 from a4nn_core.errors import BadInput
 from a4nn_core.penguin import _lm
+from a4nn_core.penguin.batch import fit_many
 from a4nn_core.penguin.fit import fit
 from a4nn_core.penguin.functions import FUNCTIONS, Parameter, ParametricFunction, function
 
@@ -355,3 +356,51 @@ def test_an_unbuilt_extension_says_how_to_build_it() -> None:
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
     assert "pip install ." in done.stdout
     assert "make install" in done.stdout
+
+
+def test_an_expression_is_a_function() -> None:
+    f = function("top - gap * exp(-rate * x)")
+    assert [p.name for p in f.parameters] == ["top", "gap", "rate"]
+    assert f.first == 0
+    assert set(f.compiled.linear) == {"top", "gap"}
+    x = points(f, 12)
+    truth = {"top": 90.0, "gap": 40.0, "rate": 0.25}
+    assert fit(f, x, f.evaluate(truth, x)).parameters == pytest.approx(truth, rel=1e-4)
+    assert function("a * log(n) + b").first == 1
+    assert function("a + b * tanh(c * n)").first == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("a - b**", "position 8"), ("a + b", "no x and no n"), ("2 * x", "no parameters"), ("a + f(x)", "'f'")],
+)
+def test_an_expression_that_is_no_function_is_refused(text: str, said: str) -> None:
+    with pytest.raises(BadInput, match=said):
+        function(text)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_many_fits_are_each_the_single_fit(threads: int) -> None:
+    rng = np.random.default_rng(0)
+    functions = list(FUNCTIONS.values())
+    curves = [np.sort(rng.uniform(20, 95, size)) for size in (3, 4, 5, 9, 14, 25)]
+    curves += [np.array([50.0, math.nan, 60, 61]), np.array([])]
+    table = fit_many(functions, curves, threads=threads)
+    for row, curve in enumerate(curves):
+        for column, f in enumerate(functions):
+            many, single = table.fit(row, column), fit(f, points(f, len(curve)), curve)
+            assert (many.status, many.parameters, many.evaluations) == (
+                single.status,
+                single.parameters,
+                single.evaluations,
+            )
+            assert many.residual_rms == pytest.approx(single.residual_rms, nan_ok=True, abs=0)
+
+
+def test_no_curves_and_bad_settings_of_many_fits() -> None:
+    assert fit_many([function("default")], []).status.shape == (0, 1)
+    assert fit_many([], [np.arange(5.0)]).status.shape == (1, 0)
+    with pytest.raises(BadInput, match="curve 1 has 2 dimensions"):
+        fit_many([function("default")], [np.arange(5.0), np.ones((2, 2))])
+    with pytest.raises(BadInput, match="threads = 0"):
+        fit_many([function("default")], [np.arange(5.0)], threads=0)

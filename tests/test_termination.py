@@ -166,3 +166,12 @@ def test_rules_do_not_import_torch() -> None:
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-P", "-c", code], check=False).returncode == 0
+
+
+def test_an_expression_can_be_the_function() -> None:
+    rule = RULES.make({"name": "penguin", "function": "top - gap * exp(-rate * x)"}, "[termination]")
+    verdict = rule.judge(RISING, CONTEXT)
+    assert verdict.predicted == pytest.approx(80, abs=0.5)
+    assert verdict.fits[0].expression == "top - gap * exp(-rate * x)"
+    with pytest.raises(BadInput, match="position 9"):
+        RULES.make({"name": "penguin", "function": "a - b * )"}, "[termination]")

@@ -42,3 +42,15 @@ def fit(
     max_evaluations: int = 2000,
 ) -> tuple[int, list[float], float, int, float]:
     """(status, parameters, root mean square residual, evaluations, microseconds)."""
+
+def fit_many(
+    functions: Sequence[Function],
+    first: Sequence[float],
+    values: ArrayLike,
+    lengths: Sequence[int],
+    loss: str = "squares",
+    scale: float = 1.0,
+    max_evaluations: int = 2000,
+    threads: int = 1,
+) -> tuple[NDArray[np.int8], NDArray[np.float64], NDArray[np.float64], NDArray[np.int32]]:
+    """(status, parameters, root mean square residual, evaluations), of shape (curves, functions, ...)."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import exp, inf, nan
 
 import numpy as np
@@ -268,12 +268,36 @@ _BY_ANY_NAME = {name: f for f in _DECLARED for name in (f.name, *f.aliases)}
 
 
 def function(name: str) -> ParametricFunction:
-    """The function of that name or published alias.
+    """The function of that name or published alias, or a custom one from its expression.
+
+    Args:
+        name: such as ``pow3``, ``accPow3`` or ``a - b * exp(-c * sqrt(x))``. The parameters of an expression
+            are the names in it, in order of appearance, without bounds; its epochs count from 0, or from 1
+            where it has no value or slope at 0.
 
     Raises:
-        BadInput: there is none; the message lists those that exist.
+        BadInput: there is none (the message lists those that exist), or the expression cannot be read (the
+            position is named) or does not depend on x.
     """
     found = _BY_ANY_NAME.get(name)
-    if found is None:
+    if found is not None:
+        return found
+    if name.isidentifier():
         raise BadInput(f"there is no parametric function named {name!r}; known: {', '.join(FUNCTIONS)}")
-    return found
+    return _custom(name)
+
+
+@lru_cache(maxsize=256)
+def _custom(expression: str) -> ParametricFunction:
+    read = _compile(expression, expression, ())
+    if not read.uses_variable:
+        raise BadInput(f"function {expression!r} does not depend on the epoch: it has no x and no n")
+    if not read.parameters:
+        raise BadInput(f"function {expression!r} has no parameters to fit")
+    # unequal values, so that differences of parameters do not vanish
+    values = [1.5 + 0.25 * i for i in range(len(read.parameters))]
+    at_zero = np.append(read.evaluate(values, [0.0]), read.jacobian(values, [0.0]))
+    first = 0 if np.isfinite(at_zero).all() else 1
+    return ParametricFunction(
+        expression, expression, tuple(Parameter(p) for p in read.parameters), first=first
+    )
