@@ -114,6 +114,7 @@ class Fitter {
             upper_[j] = bounds.upper;
             if (linear[static_cast<std::size_t>(j)].rate >= 0) {
                 const double rate = machine_.number(program.root(static_cast<std::size_t>(m_ + j) + 1));
+                if (!std::isfinite(rate)) return infinity;  // the logarithm of a base that has none
                 lower_[j] = std::exp(rate == 0 ? 0.0 : rate * (rate > 0 ? bounds.lower : bounds.upper));
                 upper_[j] = std::exp(rate == 0 ? 0.0 : rate * (rate > 0 ? bounds.upper : bounds.lower));
             }

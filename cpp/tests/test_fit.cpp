@@ -1,0 +1,193 @@
+// Unit tests and a fuzz of the header-only core; tools/test_cpp.sh builds them with sanitizers and runs them.
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <random>
+#include <string>
+
+#include "../fit.hpp"
+
+namespace {
+
+int failures = 0;
+
+void check(bool holds, const char* what, int line) {
+    if (holds) return;
+    std::fprintf(stderr, "test_fit.cpp:%d: %s\n", line, what);
+    ++failures;
+}
+#define CHECK(condition) check((condition), #condition, __LINE__)
+
+bool near(double a, double b, double relative) { return std::abs(a - b) <= relative * (1 + std::abs(b)); }
+
+a4nn::Function published_default() {
+    std::vector<a4nn::Range> ranges(3);
+    ranges[0].lower = 0.5;
+    ranges[0].upper = 200;
+    ranges[1].lower = ranges[1].origin = 1;
+    for (double k = -6.5; k < 4.5; k += 1) ranges[1].starts.push_back(1 + std::exp(k));
+    ranges[2].lower = 0;
+    return a4nn::Function("a - b**(c - x)", {"a", "b", "c"}, ranges);
+}
+
+std::vector<double> epochs(std::size_t count, double first = 0) {
+    std::vector<double> x(count);
+    for (std::size_t i = 0; i < count; ++i) x[i] = first + static_cast<double>(i);
+    return x;
+}
+
+void exponentials_are_exact() {
+    for (double x = -700; x < 700; x += 0.37) CHECK(near(a4nn::exp_one(x) / std::exp(x), 1, 1e-15));
+    CHECK(a4nn::exp_one(-1e9) == 0);
+    CHECK(std::isinf(a4nn::exp_one(1e9)));
+    CHECK(std::isnan(a4nn::exp_one(std::nan(""))));
+    CHECK(a4nn::integer_power(2, 10) == 1024);
+    CHECK(a4nn::integer_power(2, -2) == 0.25);
+    CHECK(a4nn::integer_power(3, 0) == 1);
+}
+
+void expressions_are_read() {
+    const auto at = [](const char* text, double x) {
+        const a4nn::Function f(text, {}, {});
+        a4nn::Machine machine;
+        const std::vector<double> points{x};
+        machine.prepare(f.whole(), points);
+        const double parameters[a4nn::max_parameters] = {2, 3, 5};
+        machine.evaluate(parameters, false);
+        const int root = f.whole().root(0);
+        return machine.is_vector(root) ? machine.values(root)[0] : machine.number(root);
+    };
+    CHECK(at("a + b * x", 7) == 2 + 3 * 7);
+    CHECK(at("-x**2", 3) == -9);                  // power binds tighter than the sign
+    CHECK(near(at("2**3**2", 0), 512, 1e-12));    // and to the right
+    CHECK(at("a - b - c", 0) == 2 - 3 - 5);
+    CHECK(at("12 / a / b", 0) == 2);
+    CHECK(near(at("exp(log(a * x))", 4), 8, 1e-12));
+    CHECK(near(at("sqrt(x) + tanh(0 * a)", 9), 3, 1e-12));
+    CHECK(at("1.5e1 + .5", 0) == 15.5);
+    for (const char* wrong : {"", "a +", "(a", "a)", "a b", "sin(a)", "exp", "1..2", "a ** ", "@"}) {
+        bool refused = false;
+        try {
+            a4nn::Function(wrong, {}, {});
+        } catch (const std::invalid_argument&) {
+            refused = true;
+        }
+        CHECK(refused);
+    }
+}
+
+void linear_parameters_are_found() {
+    const auto linear = [](const char* text) {
+        const a4nn::Function f(text, {}, {});
+        std::string found;
+        for (const auto& l : f.separated().linear) found += f.names()[static_cast<std::size_t>(l.parameter)];
+        return found;
+    };
+    CHECK(linear("a - b**(c - x)") == "ac");
+    CHECK(linear("a * exp(-b * x) + c") == "ac");
+    CHECK(linear("(a * b + c * x**d) / (b + x**d)") == "ac");
+    CHECK(linear("a * b * x") .size() == 1);
+    CHECK(linear("exp(a * x)").empty());
+}
+
+void the_default_recovers_its_parameters() {
+    const a4nn::Function f = published_default();
+    a4nn::Fitter fitter;
+    for (double a : {60.0, 97.0})
+        for (double b : {1.05, 1.4, 3.0})
+            for (double c : {3.0, 12.0}) {
+                const auto x = epochs(15);
+                std::vector<double> y(15);
+                for (std::size_t i = 0; i < 15; ++i) y[i] = a - std::pow(b, c - x[i]);
+                const auto result = fitter.fit(f, x, y);
+                CHECK(result.status == a4nn::Status::converged);
+                CHECK(near(result.parameters[0], a, 1e-3));
+                CHECK(near(result.parameters[1], b, 1e-3));
+                CHECK(near(result.parameters[2], c, 1e-2));
+            }
+}
+
+void every_outcome_has_a_word() {
+    const a4nn::Function f = published_default();
+    a4nn::Fitter fitter;
+    const auto x = epochs(6);
+    CHECK(fitter.fit(f, {}, {}).status == a4nn::Status::too_few_points);
+    CHECK(fitter.fit(f, std::span(x).first(2), std::span(x).first(2)).status == a4nn::Status::too_few_points);
+    const std::vector<double> bad{1, 2, std::nan(""), 4, 5, 6}, flat(6, 50.0), rising{1, 20, 40, 50, 55, 57};
+    CHECK(fitter.fit(f, x, bad).status == a4nn::Status::not_finite);
+    CHECK(a4nn::has_parameters(fitter.fit(f, x, flat).status));
+    CHECK(fitter.fit(a4nn::Function("a * log(x) + b", {}, {}), x, rising).status == a4nn::Status::undefined);
+    a4nn::FitOptions options;
+    options.max_evaluations = 3;
+    const auto stopped = fitter.fit(f, x, rising, {}, options);
+    CHECK(stopped.status == a4nn::Status::evaluation_limit);
+    CHECK(stopped.evaluations <= 4);
+    for (std::size_t i = 0; i < a4nn::status_texts.size(); ++i)
+        CHECK(static_cast<std::size_t>(a4nn::status_texts[i].status) == i);
+}
+
+void coefficients_stay_in_their_bounds() {
+    a4nn::LinearSolver solver;
+    solver.resize(2, 8);
+    const std::vector<double> columns{1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 2, 3, 4, 5, 6, 7}, target{0, 2, 4, 6, 8, 10, 12, 14};
+    const double lower[]{-10, -10}, upper[]{10, 1.5};
+    solver.solve(columns.data(), target.data(), lower, upper);
+    CHECK(solver.coefficient[1] == 1.5);  // 2 without the bound
+    CHECK(near(solver.coefficient[0], 1.75, 1e-12));
+    CHECK(!solver.free[1] && solver.free[0]);
+}
+
+// Random curves and expressions: nothing crashes, every result is in bounds and no worse than it says.
+void fuzz(unsigned seed, int rounds) {
+    std::mt19937 random(seed);
+    const auto below = [&](int n) { return static_cast<int>(random() % static_cast<unsigned>(n)); };
+    const char* pieces[] = {"a", "b", "c", "x", "n", "1", "2.5", "0", "-", "+", "*", "/", "**", "^", "(", ")", "exp(", "log(",
+                            "sqrt(", "tanh(", " ", "1e5", "d"};
+    const std::function<std::string(int)> grow = [&](int depth) -> std::string {
+        const char* leaves[] = {"a", "b", "c", "x", "2", "0.5"};
+        if (depth == 0) return leaves[below(6)];
+        const char* calls[] = {"exp", "log", "sqrt", "tanh"};
+        const char* signs[] = {" + ", " - ", " * ", " / ", " ** "};
+        if (below(3) == 0) return std::string(calls[below(4)]) + "(" + grow(depth - 1) + ")";
+        return "(" + grow(depth - 1) + signs[below(5)] + grow(depth - 1) + ")";
+    };
+    a4nn::Fitter fitter;
+    for (int round = 0; round < rounds; ++round) {
+        std::string text;
+        if (round % 2) text = grow(1 + below(4));
+        else
+            for (int i = below(12); i >= 0; --i) text += pieces[below(23)];
+        const std::size_t count = static_cast<std::size_t>(below(20));
+        const auto x = epochs(count, below(2));
+        std::vector<double> y(count), weights;
+        for (double& v : y) v = below(40) ? std::ldexp(below(2000) - 500, below(20) ? -4 : 60) : std::nan("");
+        if (below(3) == 0)
+            for (std::size_t i = 0; i < count; ++i) weights.push_back(below(3));
+        try {
+            const a4nn::Function f(text, {}, {});
+            a4nn::FitOptions options;
+            options.loss = static_cast<a4nn::Loss>(below(3));
+            options.max_evaluations = 1 + below(300);
+            const auto result = fitter.fit(f, x, y, weights, options);
+            if (!a4nn::has_parameters(result.status)) continue;
+            CHECK(!std::isnan(result.rms));
+            CHECK(result.evaluations <= options.max_evaluations + 2);
+            for (std::size_t p = 0; p < f.names().size(); ++p) CHECK(!std::isnan(result.parameters[p]));
+        } catch (const std::invalid_argument&) {
+        }
+    }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    exponentials_are_exact();
+    expressions_are_read();
+    linear_parameters_are_found();
+    the_default_recovers_its_parameters();
+    every_outcome_has_a_word();
+    coefficients_stay_in_their_bounds();
+    fuzz(argc > 1 ? static_cast<unsigned>(std::atoi(argv[1])) : 1, argc > 2 ? std::atoi(argv[2]) : 3000);
+    if (failures) std::fprintf(stderr, "%d failures\n", failures);
+    return failures != 0;
+}

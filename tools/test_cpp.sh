@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# The C++ core's own tests and fuzz under AddressSanitizer and UndefinedBehaviorSanitizer.
+# Usage: tools/test_cpp.sh [SEED [ROUNDS]]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+"${CXX:-g++}" -std=c++20 -O1 -g -Wall -Wextra -Werror -fno-math-errno -ffp-contract=off \
+    -fsanitize=address,undefined -fno-sanitize-recover=all cpp/tests/test_fit.cpp -o "$out/test_fit"
+"$out/test_fit" "$@"
