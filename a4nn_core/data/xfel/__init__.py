@@ -1,0 +1,1 @@
+"""Simulated X-ray free-electron laser diffraction patterns of single proteins."""
