@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "function.hpp"
+#include "grid.hpp"
 #include "linear.hpp"
 #include "machine.hpp"
 #include "status.hpp"
@@ -55,6 +56,8 @@ class Fitter {
             return result;
         }
         if (!machine_.prepare(function.reduced(), x)) return result;
+        x_ = x;
+        weighted_ = !weights.empty();
         load(y, weights);
         best_.cost = infinity;
         search();
@@ -205,16 +208,14 @@ class Fitter {
 
     // One searched parameter: every local minimum that the grid shows, best first, is bracketed and refined.
     void search_line() {
-        grid_.clear();
-        if (std::isfinite(low_[0])) grid_.push_back(low_[0]);
-        for (double start : range(0).starts) {
-            const double u = range(0).to_search(start);
-            if (u > low_[0] && u < high_[0]) grid_.push_back(u);
+        if (weighted_ || m_ > GridPoint::max_columns) {
+            starts_of_line();
+            costs_.resize(grid_.size());
+            for (std::size_t i = 0; i < grid_.size(); ++i) costs_[i] = exhausted() ? infinity : evaluate(&grid_[i], false);
+        } else {
+            costs_from_cache();
         }
-        if (std::isfinite(high_[0])) grid_.push_back(high_[0]);
         const std::size_t count = grid_.size();
-        costs_.resize(count);
-        for (std::size_t i = 0; i < count; ++i) costs_[i] = exhausted() ? infinity : evaluate(&grid_[i], false);
         order_.clear();
         for (std::size_t i = 0; i < count; ++i)
             if (costs_[i] < infinity && (i == 0 || costs_[i] <= costs_[i - 1]) && (i + 1 == count || costs_[i] < costs_[i + 1]))
@@ -222,8 +223,81 @@ class Fitter {
         std::sort(order_.begin(), order_.end(), [&](std::size_t a, std::size_t b) { return costs_[a] < costs_[b]; });
         if (order_.size() > 3) order_.resize(3);
         limit_reached_ = false;
-        for (std::size_t i : order_)
-            refine_line(grid_[i > 0 ? i - 1 : i], grid_[i], grid_[i + 1 < count ? i + 1 : i]);
+        if (exhausted() && !order_.empty()) evaluate(&grid_[order_[0]], false);
+        for (std::size_t i : order_) {
+            const bool end = i == 0 || i + 1 == count || costs_[i - 1] == infinity || costs_[i + 1] == infinity;
+            refine_line(grid_[i > 0 ? i - 1 : i], end ? grid_[i] : lowest_of_parabola(i), grid_[i + 1 < count ? i + 1 : i]);
+        }
+    }
+
+    void starts_of_line() {
+        grid_.clear();
+        if (std::isfinite(low_[0])) grid_.push_back(low_[0]);
+        for (double start : range(0).starts) {
+            const double u = range(0).to_search(start);
+            if (u > low_[0] && u < high_[0]) grid_.push_back(u);
+        }
+        if (std::isfinite(high_[0])) grid_.push_back(high_[0]);
+        std::sort(grid_.begin(), grid_.end());
+    }
+
+    void costs_from_cache() {
+        bool fresh = false;
+        auto& grid = cache_.at(function_->id(), x_, fresh);
+        if (fresh) {
+            starts_of_line();
+            for (double u : grid_) grid.points.push_back(factored(u));
+        }
+        grid_.resize(grid.points.size());
+        costs_.resize(grid.points.size());
+        const double y_square = dot(y_.data(), y_.data(), n_);
+        for (std::size_t i = 0; i < grid_.size(); ++i) {
+            grid_[i] = grid.points[i].u;
+            costs_[i] = infinity;
+            if (exhausted()) continue;
+            costs_[i] = grid.points[i].cost(y_.data(), y_square, n_, m_, target_.data());
+            ++evaluations_;
+        }
+    }
+
+    // The least squares problem at u, ready for any curve on these points.
+    GridPoint factored(double u) {
+        GridPoint point;
+        point.u = u;
+        // whether there is a value must not depend on the curve at hand, nor does the work belong to it
+        const Point best = best_;
+        std::vector<double> nothing(n_, 0.0);
+        y_.swap(nothing);
+        point.defined = evaluate(&u, false) < infinity;
+        y_.swap(nothing);
+        --evaluations_;
+        best_ = best;
+        if (!point.defined) return point;
+        const int offset = function_->reduced().root(0);
+        if (offset >= 0) {
+            point.offset.resize(n_);
+            weigh(offset, point.offset.data());
+        }
+        linear_.solve_free(columns_.data(), target_.data());
+        point.basis.assign(linear_.basis(), linear_.basis() + static_cast<std::size_t>(m_) * n_);
+        for (int j = 0; j < m_; ++j) {
+            point.lower[static_cast<std::size_t>(j)] = lower_[j];
+            point.upper[static_cast<std::size_t>(j)] = upper_[j];
+            if (linear_.dead(j)) std::fill_n(point.basis.begin() + static_cast<std::ptrdiff_t>(j) * static_cast<std::ptrdiff_t>(n_), n_, 0.0);
+        }
+        point.r00 = m_ > 0 ? linear_.triangle(0, 0) : 1;
+        point.r01 = m_ > 1 ? linear_.triangle(0, 1) : 0;
+        point.r11 = m_ > 1 ? linear_.triangle(1, 1) : 1;
+        return point;
+    }
+
+    // The lowest point of the parabola through a start and its neighbours, if it lies well between them.
+    double lowest_of_parabola(std::size_t i) const {
+        const double a = grid_[i] - grid_[i - 1], b = grid_[i + 1] - grid_[i];
+        const double left = (costs_[i - 1] - costs_[i]) / a, right = (costs_[i + 1] - costs_[i]) / b;
+        if (!(left + right > 0)) return grid_[i];
+        const double moved = grid_[i] + 0.5 * (left * b - right * a) / (left + right);
+        return std::clamp(moved, grid_[i] - 0.9 * a, grid_[i] + 0.9 * b);
     }
 
     // The minimum between left and right, from a point between them that is below both. Secant steps on the exact
@@ -412,6 +486,10 @@ class Fitter {
         for (std::size_t i = 0; i < y.size(); ++i) base[i] = weights.empty() ? 1.0 : weights[i];
         double last = infinity;
         for (int round = 0; round < 100; ++round) {
+            if (exhausted()) {
+                limit_reached_ = true;
+                return;
+            }
             const Point here = best_;
             evaluate(here.u, false);
             double loss = 0;
@@ -480,6 +558,9 @@ class Fitter {
     int m_ = 0, q_ = 0, evaluations_ = 0;
     bool limit_reached_ = false;
     std::size_t n_ = 0;
+    std::span<const double> x_;
+    bool weighted_ = false;
+    GridCache cache_;
     double low_[max_parameters] = {}, high_[max_parameters] = {}, lower_[max_parameters] = {}, upper_[max_parameters] = {};
     double gradient_[max_parameters] = {}, floor_ = 0;
     std::vector<double> y_, weight_, target_, columns_, jacobian_, grid_, costs_;

@@ -1,7 +1,10 @@
 // A parametric function ready to be fitted: its expression, what is linear in it, bounds and where to look.
 #pragma once
 
+#include <algorithm>
+#include <atomic>
 #include <cmath>
+#include <cstdint>
 #include <limits>
 #include <stdexcept>
 #include <string>
@@ -59,6 +62,7 @@ class Function {
         for (std::size_t p = 0; p < names_.size(); ++p) complete(p);
     }
 
+    std::uint64_t id() const { return id_; }  // no two declarations share one; never 0
     const std::vector<std::string>& names() const { return names_; }
     const std::vector<Range>& ranges() const { return ranges_; }
     const Separated& separated() const { return separated_; }
@@ -103,6 +107,12 @@ class Function {
         range.starts.erase(std::unique(range.starts.begin(), range.starts.end()), range.starts.end());
     }
 
+    static std::uint64_t next_id() {
+        static std::atomic<std::uint64_t> count{0};
+        return ++count;
+    }
+
+    std::uint64_t id_ = next_id();
     std::vector<std::string> names_;
     std::vector<Range> ranges_;
     bool uses_variable_ = false;

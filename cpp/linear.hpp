@@ -59,6 +59,18 @@ class LinearSolver {
         return dot(residual_.data(), residual_.data(), n_);
     }
 
+    // The same without bounds.
+    void solve_free(const double* columns, const double* target) {
+        std::fill_n(free, m_, true);
+        factor(columns, target);
+        back_substitute();
+    }
+
+    // The orthonormal basis of the last solve, and its triangle; a column without a direction of its own is dead.
+    const double* basis() const { return basis_.data(); }
+    double triangle(int i, int j) const { return r_[i][j]; }
+    bool dead(int j) const { return dead_[j]; }
+
     const double* residual() const { return residual_.data(); }
 
     // Take away from v what the free columns can say of it.

@@ -178,7 +178,7 @@ def test_unusual_curves_have_an_outcome(name: str, curve: str) -> None:
     done = fit(f, x, y)
     assert done.parameters
     assert math.isfinite(done.residual_rms)
-    assert done.evaluations <= 2000 + 200
+    assert done.evaluations <= 2000 + 2
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
@@ -206,7 +206,7 @@ def test_the_cap_on_evaluations_holds() -> None:
         f = function(name)
         x = points(f, 10)
         done = fit(f, x, f.evaluate(TYPICAL[name], x) + np.sin(7 * x), max_evaluations=5)
-        assert done.evaluations <= 6
+        assert done.evaluations <= 5 + 2  # the best start, and the residual of what is returned
         if len(f.fitted.linear) < len(f.parameters):
             assert done.status == "evaluation_limit"
 
@@ -300,7 +300,7 @@ def test_any_curve_in_percent_has_an_outcome_at_least_as_good_as_a_flat_line(
     again = fit(f, x, y)
     assert (done.status, done.parameters) == (again.status, again.parameters)
     assert done.parameters
-    assert done.evaluations <= 2000 + 200
+    assert done.evaluations <= 2000 + 2
     for p in f.parameters:
         assert p.lower <= done.parameters[p.name] <= p.upper
     if name in ("pow3", "log2", "linear", "exp3", "wbl4", "ilog2"):  # a flat line is one of theirs

@@ -1,0 +1,85 @@
+// The grid of starts of a function with one searched parameter, factored once for a set of points: what a curve
+// costs at every start is then a few dot products. Curves of one run share their epochs, so the factors are kept.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <vector>
+
+#include "linear.hpp"
+
+namespace a4nn {
+
+// The least squares problem at one start: at most two linear columns as an orthonormal basis and its triangle.
+struct GridPoint {
+    static constexpr int max_columns = 2;
+    double u = 0;
+    bool defined = false;
+    double r00 = 0, r01 = 0, r11 = 0;
+    std::array<double, max_columns> lower{}, upper{};
+    std::vector<double> offset;  // empty if there is none
+    std::vector<double> basis;   // columns one after the other
+
+    // Half the squared norm of what is left of y with the best coefficients within their bounds.
+    double cost(const double* y, double y_square, std::size_t n, int columns, double* work) const {
+        if (!defined) return std::numeric_limits<double>::infinity();
+        if (!offset.empty()) {
+            for (std::size_t i = 0; i < n; ++i) work[i] = y[i] - offset[i];
+            y = work;
+            y_square = dot(y, y, n);
+        }
+        if (columns == 0) return 0.5 * y_square;
+        const double z0 = dot(basis.data(), y, n);
+        if (columns == 1) {
+            const double left = z0 - r00 * std::clamp(z0 / r00, lower[0], upper[0]);
+            return 0.5 * std::max(y_square - z0 * z0 + left * left, 0.0);
+        }
+        const double z1 = dot(basis.data() + n, y, n);
+        const double c1 = z1 / r11, c0 = (z0 - r01 * c1) / r00;
+        const bool inside0 = c0 >= lower[0] && c0 <= upper[0], inside1 = c1 >= lower[1] && c1 <= upper[1];
+        double more = inside0 && inside1 ? 0.0 : std::numeric_limits<double>::infinity();
+        // the optimum lies on a bound that the free one violates
+        if (!inside0) {
+            const double rest = z0 - r00 * (c0 < lower[0] ? lower[0] : upper[0]);
+            const double c = std::clamp((r01 * rest + r11 * z1) / (r01 * r01 + r11 * r11), lower[1], upper[1]);
+            more = (rest - r01 * c) * (rest - r01 * c) + (z1 - r11 * c) * (z1 - r11 * c);
+        }
+        if (!inside1) {
+            const double held = c1 < lower[1] ? lower[1] : upper[1];
+            const double c = std::clamp((z0 - r01 * held) / r00, lower[0], upper[0]);
+            const double left0 = z0 - r01 * held - r00 * c, left1 = z1 - r11 * held;
+            more = std::min(more, left0 * left0 + left1 * left1);
+        }
+        return 0.5 * std::max(y_square - z0 * z0 - z1 * z1 + more, 0.0);
+    }
+};
+
+// Grids by function and points, a new one in the place of an old one.
+class GridCache {
+  public:
+    struct Grid {
+        std::uint64_t function = 0;
+        std::vector<double> x;
+        std::vector<GridPoint> points;
+    };
+
+    // The place of this grid; `fresh` says that its points are still to be made.
+    Grid& at(std::uint64_t function, std::span<const double> x, bool& fresh) {
+        Grid& grid = grids_[(function * 37 + x.size()) % grids_.size()];
+        fresh = grid.function != function || !std::ranges::equal(grid.x, x);
+        if (fresh) {
+            grid.function = function;
+            grid.x.assign(x.begin(), x.end());
+            grid.points.clear();
+        }
+        return grid;
+    }
+
+  private:
+    std::array<Grid, 128> grids_;
+};
+
+}  // namespace a4nn
