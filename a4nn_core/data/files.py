@@ -1,0 +1,183 @@
+"""A user's own images: a folder with a folder a class, or one .npz file."""
+
+from __future__ import annotations
+
+import zipfile
+from collections import Counter
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from a4nn_core.data.base import (
+    DataSource,
+    ImageData,
+    InputTransform,
+    Split,
+    TransformName,
+    check_classes,
+    split_parts,
+)
+from a4nn_core.errors import BadInput
+
+ENDINGS = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".pgm", ".ppm")
+PARTS = ("train", "validation", "test")
+
+
+class _Own(DataSource):
+    path: str = Field(min_length=1)
+    """where the images are"""
+    validation: float = Field(default=0.15, gt=0, lt=0.5)
+    """share of the images for validation, where the parts are not given"""
+    test: float = Field(default=0.15, gt=0, lt=0.5)
+    """share of the images for the test, where the parts are not given"""
+    seed: int = Field(default=0, ge=0)
+    """of the split"""
+    transform: TransformName = "standardise"
+    """what networks see of the stored numbers; log1p-standardise suits photon counts"""
+
+    def _split(self, images: NDArray[Any], labels: NDArray[np.int64], classes: tuple[str, ...]) -> ImageData:
+        return split_parts(
+            self.name,
+            images,
+            labels,
+            classes,
+            validation=self.validation,
+            test=self.test,
+            seed=self.seed,
+            transform=self.transform,
+        )
+
+
+class ImageFolder(_Own):
+    """A folder that holds a folder of images for each class; or such folders in ``train``, ``validation`` and
+    ``test``. Images of any bit depth that Pillow reads, all of one size and kind."""
+
+    name: Literal["folder"] = "folder"
+
+    def load(self) -> ImageData:
+        root = Path(self.path)
+        if not root.is_dir():
+            raise BadInput(
+                f"data folder {root} does not exist" if not root.exists() else f"{root} is no folder"
+            )
+        if all((root / part).is_dir() for part in PARTS):
+            return self._given(root)
+        classes, files = _class_folders(root)
+        images, labels = _read_images(root, files)
+        return self._split(images, labels, classes)
+
+    def _given(self, root: Path) -> ImageData:
+        classes, _ = _class_folders(root / "train")
+        files: list[tuple[Path, int]] = []
+        sizes = []
+        for part in PARTS:
+            found, of_part = _class_folders(root / part)
+            if found != classes:
+                raise BadInput(
+                    f"data folder {root / part} has the classes {', '.join(found)}, "
+                    f"but {root / 'train'} has {', '.join(classes)}"
+                )
+            files += of_part
+            sizes.append(len(of_part))
+        images, labels = _read_images(root, files)  # together, so that all parts agree in size and kind
+        ends = np.cumsum(sizes)
+        parts = {
+            part: Split(images[end - size : end], labels[end - size : end])
+            for part, size, end in zip(PARTS, sizes, ends, strict=True)
+        }
+        transform = InputTransform.fit(self.transform, parts["train"].images)
+        return ImageData(name=self.name, classes=classes, transform=transform, **parts)
+
+
+def _class_folders(root: Path) -> tuple[tuple[str, ...], list[tuple[Path, int]]]:
+    """Class names in order, and (file, label) of every image."""
+    folders = sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    if not folders:
+        raise BadInput(f"data folder {root} is empty: it needs a folder of images for each class")
+    files: list[tuple[Path, int]] = []
+    for label, folder in enumerate(folders):
+        images = sorted(
+            file
+            for file in folder.rglob("*")
+            if file.suffix.lower() in ENDINGS and not file.name.startswith(".")
+        )
+        if not images:
+            raise BadInput(f"data folder {folder} holds no image ({', '.join(ENDINGS)})")
+        files += [(file, label) for file in images]
+    classes = tuple(folder.name for folder in folders)
+    check_classes(str(root), np.array([label for _, label in files]), classes)
+    return classes, files
+
+
+def _read_images(root: Path, files: list[tuple[Path, int]]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """All images, shape (count, channels, height, width); every unreadable or odd one is named together."""
+    from PIL import Image
+
+    loaded: list[NDArray[Any]] = []
+    unreadable: list[str] = []
+    kinds: Counter[str] = Counter()
+    example: dict[str, Path] = {}
+    for file, _ in files:
+        try:
+            with Image.open(file) as image:
+                # palettes and bilevel images become what they look like; all else keeps its numbers
+                shown = image.convert("RGB") if image.mode in ("P", "CMYK", "YCbCr") else image
+                shown = shown.convert("L") if shown.mode in ("1", "LA") else shown
+                shown = shown.convert("RGB") if shown.mode == "RGBA" else shown
+                array = np.asarray(shown)
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            unreadable.append(f"{file} ({type(error).__name__})")
+            continue
+        array = array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
+        kind = f"{array.shape[2]} x {array.shape[1]} {'colour' if len(array) == 3 else 'grey'} {array.dtype}"
+        kinds[kind] += 1
+        example.setdefault(kind, file)
+        loaded.append(array)
+    trouble = []
+    if unreadable:
+        more = f" and {len(unreadable) - 5} more" if len(unreadable) > 5 else ""
+        trouble.append(
+            f"cannot read {len(unreadable)} of {len(files)} images: {', '.join(unreadable[:5])}{more}"
+        )
+    if len(kinds) > 1:
+        counts = ", ".join(f"{n} of {kind} (such as {example[kind]})" for kind, n in kinds.most_common(5))
+        trouble.append(f"images must all be alike, but there are {counts}")
+    if trouble:
+        raise BadInput(f"data folder {root}: {'; '.join(trouble)}")
+    return np.stack(loaded), np.array([label for _, label in files], dtype=np.int64)
+
+
+class NpzFile(_Own):
+    """One NumPy .npz file with arrays ``x`` (count, height, width) or (count, channels, height, width), and
+    ``y`` (count,): class numbers or names."""
+
+    name: Literal["npz"] = "npz"
+
+    def load(self) -> ImageData:
+        try:
+            with np.load(self.path, allow_pickle=False) as file:
+                missing = [key for key in ("x", "y") if key not in file.files]
+                if missing:
+                    held = ", ".join(file.files) or "nothing"
+                    raise BadInput(f"{self.path} has no array {missing[0]!r}; it holds {held}")
+                x, y = file["x"], file["y"]
+        except FileNotFoundError:
+            raise BadInput(f"data file {self.path} does not exist") from None
+        except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+            raise BadInput(f"data file {self.path} is not a readable .npz: {error}") from None
+        if x.ndim == 3:
+            x = x[:, None]
+        if x.ndim != 4 or x.dtype.kind not in "uif":
+            raise BadInput(
+                f"{self.path}: x has shape {x.shape} and type {x.dtype}; numbers of shape (count, height, "
+                "width) or (count, channels, height, width) are needed"
+            )
+        if y.shape != (len(x),):
+            raise BadInput(f"{self.path}: x holds {len(x)} images, but y has shape {y.shape}")
+        if x.dtype.kind == "f" and not np.isfinite(x).all():
+            raise BadInput(f"{self.path}: x holds {int((~np.isfinite(x)).sum())} values that are not finite")
+        names, labels = np.unique(y, return_inverse=True)
+        return self._split(x, labels.astype(np.int64), tuple(str(name) for name in names))
