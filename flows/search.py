@@ -115,7 +115,7 @@ class _Artifacts:
         done = 100.0 * sum(map(len, self.ended_in.values())) / self.networks
         if self.progress is None:
             key = _key("progress", str(flow_run.get_name()))
-            self.progress = create_progress_artifact(done, key=key, description="networks whose life has ended")
+            self.progress = create_progress_artifact(done, key=key, description="networks that have ended")
         else:
             update_progress_artifact(self.progress, done)
 

@@ -139,7 +139,7 @@ def test_no_npz(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="does not exist"):
         load(name="npz", path=str(tmp_path / "none.npz"))
     (tmp_path / "text.npz").write_text("hello")
-    with pytest.raises(BadInput, match="is not a readable .npz"):
+    with pytest.raises(BadInput, match=r"is not a readable \.npz"):
         load(name="npz", path=str(tmp_path / "text.npz"))
 
 

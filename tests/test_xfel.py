@@ -96,7 +96,7 @@ def test_the_ewald_sphere() -> None:
     # facts of the published geometry: the edge, 63 pixels, is at 19 Angstrom
     assert 1 / length[63, 126] == pytest.approx(19, abs=0.2)
     # every q lies on the sphere of radius 1/wavelength that passes the origin
-    assert np.allclose(np.linalg.norm(q + [0, 0, 1], axis=-1), 1)
+    assert np.allclose(np.linalg.norm(q + np.array([0, 0, 1]), axis=-1), 1)
     for size in (32, 64):
         edge = np.linalg.norm(Detector(size).q, axis=-1)[:, size // 2].max()
         assert edge == pytest.approx(length[63, 126], rel=0.03)

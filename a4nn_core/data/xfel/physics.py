@@ -2,8 +2,8 @@
 
 Expected photons of a pixel: ``fluence * r_e^2 * P * solid angle * |F(q)|^2``, with the structure factor
 ``F(q) = sum_j f_j(|q|) exp(2 pi i q . r_j)`` of the isolated molecule (Als-Nielsen and McMorrow, Elements of
-Modern X-ray Physics, chapters 1 and 4). |F|^2 is computed exactly on a cubic grid and read off it by trilinear
-interpolation: a pattern is a curved slice, the Ewald sphere, through it.
+Modern X-ray Physics, chapters 1 and 4). |F|^2 is computed exactly on a cubic grid and read off it by
+trilinear interpolation: a pattern is a curved slice, the Ewald sphere, through it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ FORM_FACTORS = {
 
 
 def form_factor(element: str, q: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Electrons that an atom scatters like, at |q| in 1/Angstrom (``q / 2`` is the tables' sin(theta)/lambda).
+    """Electrons that an atom scatters like, at |q| in 1/Angstrom; ``q / 2`` is sin(theta)/lambda of the tables.
 
     Raises:
         BadInput: the element is not in the table.
