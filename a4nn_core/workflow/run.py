@@ -76,20 +76,22 @@ def execute(
     # the folder is opened with the data already checked, so that bad input leaves nothing behind
     data = experiment.data.load()
     _check_space(experiment, data)
-    with RunWriter.open(commons, run_id, header(experiment, data, device, slots)) as writer:
-        with closing(make_executor(slots, experiment.training.threads)) as executor:
-            search = Search(experiment, writer, executor, data.shape, len(data.classes), device, watcher)
-            writer.events.append("resumed" if writer.resumed else "started", process=os.getpid())
-            started = time.monotonic()
-            status = "failed"
-            try:
-                search.run()
-                status = "completed"
-            except (KeyboardInterrupt, BadInput):
-                status = "interrupted"
-                raise
-            finally:
-                _finish(writer, status, time.monotonic() - started)
+    with (
+        RunWriter.open(commons, run_id, header(experiment, data, device, slots)) as writer,
+        closing(make_executor(slots, experiment.training.threads)) as executor,
+    ):
+        search = Search(experiment, writer, executor, data.shape, len(data.classes), device, watcher)
+        writer.events.append("resumed" if writer.resumed else "started", process=os.getpid())
+        started = time.monotonic()
+        status = "failed"
+        try:
+            search.run()
+            status = "completed"
+        except (KeyboardInterrupt, BadInput):
+            status = "interrupted"
+            raise
+        finally:
+            _finish(writer, status, time.monotonic() - started)
 
 
 def _finish(writer: RunWriter, status: str, seconds: float) -> None:

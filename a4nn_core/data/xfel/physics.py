@@ -42,7 +42,7 @@ FORM_FACTORS = {
 
 
 def form_factor(element: str, q: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Electrons that an atom scatters like, at |q| in 1/Angstrom; ``q / 2`` is sin(theta)/lambda of the tables.
+    """Electrons that an atom scatters like, at |q| in 1/Angstrom (``q / 2`` is sin(theta)/lambda).
 
     Raises:
         BadInput: the element is not in the table.
