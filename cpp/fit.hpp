@@ -246,13 +246,13 @@ class Fitter {
         auto& grid = cache_.at(function_->id(), x_, fresh);
         if (fresh) {
             starts_of_line();
-            for (double u : grid_) grid.points.push_back(factored(u));
+            for (double u : grid_) grid.points.push_back(factored(&u));
         }
         grid_.resize(grid.points.size());
         costs_.resize(grid.points.size());
         const double y_square = dot(y_.data(), y_.data(), n_);
         for (std::size_t i = 0; i < grid_.size(); ++i) {
-            grid_[i] = grid.points[i].u;
+            grid_[i] = grid.points[i].u[0];
             costs_[i] = infinity;
             if (exhausted()) continue;
             costs_[i] = grid.points[i].cost(y_.data(), y_square, n_, m_, target_.data());
@@ -261,14 +261,14 @@ class Fitter {
     }
 
     // The least squares problem at u, ready for any curve on these points.
-    GridPoint factored(double u) {
+    GridPoint factored(const double* u) {
         GridPoint point;
-        point.u = u;
+        std::copy_n(u, q_, point.u.begin());
         // whether there is a value must not depend on the curve at hand, nor does the work belong to it
         const Point best = best_;
         std::vector<double> nothing(n_, 0.0);
         y_.swap(nothing);
-        point.defined = evaluate(&u, false) < infinity;
+        point.defined = evaluate(u, false) < infinity;
         y_.swap(nothing);
         --evaluations_;
         best_ = best;
@@ -334,8 +334,12 @@ class Fitter {
     void search_space() {
         std::size_t total = 1;
         for (int k = 0; k < q_; ++k) total *= range(k).starts.size();
+        GridCache::Grid* grid = nullptr;
+        bool fresh = false;
+        if (!weighted_ && m_ <= GridPoint::max_columns && total <= largest_kept_grid) grid = &cache_.at(function_->id(), x_, fresh);
+        const double y_square = dot(y_.data(), y_.data(), n_);
         candidates_.clear();
-        for (std::size_t i = 0; i < total && !exhausted(); ++i) {
+        for (std::size_t i = 0; i < total && (fresh || !exhausted()); ++i) {
             Candidate candidate;
             std::size_t rest = i;
             for (int k = 0; k < q_; ++k) {
@@ -344,11 +348,19 @@ class Fitter {
                 candidate.u[k] = range(k).to_search(starts[rest % starts.size()]);
                 rest /= starts.size();
             }
-            candidate.cost = evaluate(candidate.u, false);
+            if (fresh) grid->points.push_back(factored(candidate.u));
+            if (exhausted()) continue;  // the grid is kept whole all the same
+            if (grid) {
+                candidate.cost = grid->points[i].cost(y_.data(), y_square, n_, m_, target_.data());
+                ++evaluations_;
+            } else {
+                candidate.cost = evaluate(candidate.u, false);
+            }
             if (candidate.cost < infinity) candidates_.push_back(candidate);
         }
         std::sort(candidates_.begin(), candidates_.end(), [](const Candidate& a, const Candidate& b) { return a.cost < b.cost; });
         limit_reached_ = false;
+        if (exhausted() && !candidates_.empty()) evaluate(candidates_[0].u, false);
         std::size_t tried[max_starts];
         int count = 0;
         for (std::size_t i = 0; i < candidates_.size() && count < max_starts && !exhausted(); ++i) {
@@ -372,6 +384,7 @@ class Fitter {
     }
 
     static constexpr int max_starts = 3, max_steps = 40;
+    static constexpr std::size_t largest_kept_grid = 128;
     struct Candidate {
         double cost = infinity;
         double u[max_parameters] = {};

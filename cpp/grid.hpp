@@ -1,4 +1,4 @@
-// The grid of starts of a function with one searched parameter, factored once for a set of points: what a curve
+// The grid of starts of a function, factored once for a set of points: what a curve
 // costs at every start is then a few dot products. Curves of one run share their epochs, so the factors are kept.
 #pragma once
 
@@ -16,7 +16,7 @@ namespace a4nn {
 // The least squares problem at one start: at most two linear columns as an orthonormal basis and its triangle.
 struct GridPoint {
     static constexpr int max_columns = 2;
-    double u = 0;
+    std::array<double, max_parameters> u{};
     bool defined = false;
     double r00 = 0, r01 = 0, r11 = 0;
     std::array<double, max_columns> lower{}, upper{};
