@@ -74,8 +74,7 @@ def scipy_curve_fit(f: ParametricFunction, curves: list[Curve]) -> Result:
 
 
 def scipy_multi_start(f: ParametricFunction, curves: list[Curve], starts: int = 8) -> Result:
-    """Bounded least_squares with the exact Jacobian from several starts, the first beside our result: the best
-    that SciPy reaches."""
+    """Bounded least_squares with the exact Jacobian from several starts, the first beside our result."""
     low = np.array([p.lower for p in f.parameters])
     high = np.array([p.upper for p in f.parameters])
     rng = np.random.default_rng(0)

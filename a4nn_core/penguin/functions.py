@@ -134,7 +134,12 @@ def _rate(name: str, count: int) -> Parameter:
 
 def _shape(name: str) -> Parameter:
     """The power that a Weibull, Janoschek or Morgan-Mercer-Flodin curve takes of the epoch."""
-    return Parameter(name, 0.01, 10.0, _around(0.1, 6.0, 6), 0.0)
+    return Parameter(name, 0.01, 10.0, _around(0.1, 8.0, 7), 0.0)
+
+
+def _scale(name: str) -> Parameter:
+    """The factor of a power of the epoch: with a power of 8 a late step has a very small one."""
+    return Parameter(name, 0.0, 20.0, _around(1e-6, 10.0, 13), 0.0)
 
 
 _BASES = tuple(1 + exp(k) for k in (-6.5, -5.5, -4.5, -3.5, -2.75, -2.0, -1.25, -0.5, 0.25, 1.0, 2.0, 4.0))
@@ -209,7 +214,7 @@ _DECLARED = (
     ParametricFunction(
         "exp4",
         "c - exp(b - a * x**d)",
-        (Parameter("c"), _rate("a", 8), _shape("d"), Parameter("b", -50.0, 50.0)),
+        (Parameter("c"), _scale("a"), _shape("d"), Parameter("b", -50.0, 50.0)),
         ("accExp4",),
         first=1,
     ),
@@ -240,14 +245,19 @@ _DECLARED = (
     ParametricFunction(
         "mmf4",
         "(a * b + c * x**d) / (b + x**d)",
-        (Parameter("a"), Parameter("b", 1e-6, 1e6, _around(1e-2, 1e3, 8), 0.0), Parameter("c"), _shape("d")),
+        (
+            Parameter("a"),
+            Parameter("b", 1e-6, 1e10, _around(1e-2, 1e7, 13), 0.0),
+            Parameter("c"),
+            _shape("d"),
+        ),
         ("accMmf4",),
         first=1,
     ),
     ParametricFunction(
         "wbl4",
         "a - b * exp(-c * x**d)",
-        (Parameter("a"), Parameter("b"), _rate("c", 8), _shape("d")),
+        (Parameter("a"), Parameter("b"), _scale("c"), _shape("d")),
         ("accWbl4",),
         first=1,
     ),
