@@ -208,7 +208,7 @@ class Fitter {
 
     // One searched parameter: every local minimum that the grid shows, best first, is bracketed and refined.
     void search_line() {
-        if (weighted_ || m_ > GridPoint::max_columns) {
+        if (weighted_ || m_ > GridPoint::max_columns || n_ > GridCache::longest) {
             starts_of_line();
             costs_.resize(grid_.size());
             for (std::size_t i = 0; i < grid_.size(); ++i) costs_[i] = exhausted() ? infinity : evaluate(&grid_[i], false);
@@ -336,7 +336,8 @@ class Fitter {
         for (int k = 0; k < q_; ++k) total *= range(k).starts.size();
         GridCache::Grid* grid = nullptr;
         bool fresh = false;
-        if (!weighted_ && m_ <= GridPoint::max_columns && total <= largest_kept_grid) grid = &cache_.at(function_->id(), x_, fresh);
+        if (!weighted_ && m_ <= GridPoint::max_columns && n_ <= GridCache::longest && total <= largest_kept_grid)
+            grid = &cache_.at(function_->id(), x_, fresh);
         const double y_square = dot(y_.data(), y_.data(), n_);
         candidates_.clear();
         for (std::size_t i = 0; i < total && (fresh || !exhausted()); ++i) {

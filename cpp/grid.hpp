@@ -60,6 +60,8 @@ struct GridPoint {
 // Grids by function and points, a new one in the place of an old one.
 class GridCache {
   public:
+    static constexpr std::size_t longest = 64;  // longer curves are not kept: memory
+
     struct Grid {
         std::uint64_t function = 0;
         std::vector<double> x;
@@ -68,7 +70,7 @@ class GridCache {
 
     // The place of this grid; `fresh` says that its points are still to be made.
     Grid& at(std::uint64_t function, std::span<const double> x, bool& fresh) {
-        Grid& grid = grids_[(function * 37 + x.size()) % grids_.size()];
+        Grid& grid = grids_[(function * 32 + x.size()) % grids_.size()];
         fresh = grid.function != function || !std::ranges::equal(grid.x, x);
         if (fresh) {
             grid.function = function;
@@ -79,7 +81,7 @@ class GridCache {
     }
 
   private:
-    std::array<Grid, 128> grids_;
+    std::vector<Grid> grids_ = std::vector<Grid>(512);  // sixteen functions, curves of up to 32 epochs: no two meet
 };
 
 }  // namespace a4nn
