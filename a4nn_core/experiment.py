@@ -83,11 +83,10 @@ class Experiment(BaseModel):
 def presets() -> dict[str, str]:
     """Names of the ready experiments, with their descriptions."""
     folder = files("a4nn_core") / "presets"
-    found = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".toml"))
-    return {
-        name.removesuffix(".toml"): tomllib.loads((folder / name).read_text())["description"]
-        for name in found
+    texts = {
+        e.name.removesuffix(".toml"): e.read_text() for e in folder.iterdir() if e.name.endswith(".toml")
     }
+    return {name: tomllib.loads(text)["description"] for name, text in sorted(texts.items())}
 
 
 def load_experiment(source: str, changes: Sequence[str] = ()) -> Experiment:

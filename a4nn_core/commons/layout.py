@@ -34,6 +34,7 @@ _OURS = {"runs", "archive", "readers.lock"}
 # what the user can mend: no space, no permission, no such place
 _USER_ERRNOS = {
     errno.ENOSPC,
+    errno.ENOENT,
     errno.EDQUOT,
     errno.EROFS,
     errno.EACCES,
