@@ -1,41 +1,38 @@
-"""The data set ``xfel``: diffraction patterns of two conformations of a protein, simulated and cached."""
+"""The data set ``xfel``: diffraction patterns of a protein's conformations, simulated and cached."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-import zipfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
-from a4nn_core.data.base import (
-    DataSource,
-    ImageData,
-    InputTransform,
-    Split,
-    TransformName,
-    cache_folder,
-)
-from a4nn_core.data.xfel.physics import FLUENCES, Detector, IntensityGrid, rotations
-from a4nn_core.data.xfel.structures import Structure, adenylate_kinase
+from a4nn_core.data.base import DataSource, ImageData, InputTransform, Split, TransformName
+from a4nn_core.data.cache import cached_file, read_arrays, write_arrays
+from a4nn_core.data.progress import tell
+from a4nn_core.data.xfel.detector import FLUENCES, REFERENCE_PITCH, Detector
+from a4nn_core.data.xfel.orientations import Orientations
+from a4nn_core.data.xfel.simulator import Simulator, smallest_unsigned
+from a4nn_core.data.xfel.structure_files import load_structure
+from a4nn_core.data.xfel.structures import SHIPPED, Structure
 from a4nn_core.errors import BadInput
 
 # part of the cache's key: another recipe must not find the images of this one
-RECIPE = 1
-# random numbers are drawn for a block of patterns, so that no bit depends on how many are made at a time
+RECIPE = 2
+# orientations at a time
 BLOCK = 64
-OVERSAMPLING = 6.0
-PARTS = ("train", "validation", "test")
+# the order of the parts in the sequence of orientations: more training images change nothing else
+PARTS = ("test", "validation", "train")
+
+LEAST_FLUENCE, GREATEST_FLUENCE = 1e6, 1e20
 
 
 class Xfel(DataSource):
-    """Photon counts of adenylate kinase, open and closed, in random orientations."""
+    """Photon counts of conformations of a protein in random orientations."""
 
     name: Literal["xfel"] = "xfel"
     size: int = Field(default=127, ge=8, le=1024)
@@ -48,33 +45,56 @@ class Xfel(DataSource):
     """validation images"""
     test: int = Field(default=1000, ge=2)
     """test images"""
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**63)
     """of orientations and photons"""
+    structures: tuple[str, ...] = tuple(SHIPPED)
+    """one a class: adk-open, adk-closed, PDB or mmCIF files, or ids of the Protein Data Bank; ``:A`` after
+    one chooses a chain, ``name=`` before it names the class"""
+    b_factors: bool = False
+    """blur atoms by the B factors of their files"""
+    geodesic: int = Field(default=0, ge=0, le=500)
+    """frequency n of a geodesic grid of 10 n^2 + 2 directions, each used once (63 is the published one); 0
+    draws orientations uniformly"""
+    wavelength: float = Field(default=1.0, gt=0.1, lt=20)
+    """in Angstrom"""
+    pitch: float = Field(default=REFERENCE_PITCH, gt=1e-5, lt=1e-2)
+    """1/Angstrom a pixel at 127 pixels"""
     transform: TransformName = "log1p-standardise"
     """what networks see of the counts; none gives the raw counts, as published"""
 
     @field_validator("beam")
     @classmethod
     def _known_beam(cls, beam: str | float) -> str | float:
-        if isinstance(beam, str) and beam not in FLUENCES:
-            raise ValueError(f"there is no beam {beam!r}; known: {', '.join(FLUENCES)}, or a number")
-        if isinstance(beam, float | int) and not 0 < beam < 1e25:
-            raise ValueError("a fluence must be positive")
+        fluence_of(beam)
         return beam
+
+    @field_validator("structures")
+    @classmethod
+    def _several(cls, structures: tuple[str, ...]) -> tuple[str, ...]:
+        if len(structures) < 2:
+            raise ValueError("there is a single conformation; two or more are needed")
+        return structures
 
     @property
     def fluence(self) -> float:
         """Photons per square micrometre and pulse."""
-        return FLUENCES[self.beam] if isinstance(self.beam, str) else float(self.beam)
+        return fluence_of(self.beam)
 
     def load(self) -> ImageData:
-        structures = adenylate_kinase()
-        counts = {part: getattr(self, part) for part in PARTS}
-        path = cache_folder() / "xfel" / f"{self._key(structures)}.npz"
-        arrays = _read(path, counts, self.size)
-        if arrays is None:
-            arrays = simulate(structures, Detector(self.size), self.fluence, counts, self.seed)
-            _write(path, arrays)
+        structures = load_conformations(self.structures, b_factors=self.b_factors)
+        counts = {part: int(getattr(self, part)) for part in PARTS}
+        simulator = Simulator(
+            structures,
+            Detector(self.size, self.wavelength, self.pitch),
+            Orientations(self.seed, self.geodesic),
+        )
+        path = cached_file("xfel", self._key(structures))
+        arrays = read_arrays(path, PARTS)
+        if arrays is None or any(
+            arrays[part].shape != (counts[part], 1, self.size, self.size) for part in PARTS
+        ):
+            arrays = simulate(simulator, self.fluence, counts)
+            write_arrays(path, arrays)
         splits = {part: Split(arrays[part], _labels(counts[part], len(structures))) for part in PARTS}
         return ImageData(
             name=self.name,
@@ -84,84 +104,91 @@ class Xfel(DataSource):
         )
 
     def _key(self, structures: Sequence[Structure]) -> str:
-        settings = self.model_dump(exclude={"transform", "beam"}) | {"fluence": self.fluence}
-        digest = hashlib.sha256(json.dumps([RECIPE, settings], sort_keys=True).encode())
-        for structure in structures:
-            digest.update(structure.elements.tobytes() + structure.xyz.tobytes())
-        return digest.hexdigest()[:32]
+        settings = self.model_dump(exclude={"transform", "beam", "structures"}) | {
+            "fluence": self.fluence,
+            "atoms": [structure.checksum for structure in structures],
+        }
+        return hashlib.sha256(json.dumps([RECIPE, settings], sort_keys=True).encode()).hexdigest()[:32]
 
 
-def simulate(
-    structures: Sequence[Structure],
-    detector: Detector,
-    fluence: float,
-    counts: dict[str, int],
-    seed: int,
-) -> dict[str, NDArray[Any]]:
-    """Photon counts.
+def fluence_of(beam: str | float) -> float:
+    """Photons per square micrometre and pulse of a beam given by name or number.
+
+    Raises:
+        ValueError: unknown name, or a number out of range.
+    """
+    if isinstance(beam, str):
+        if beam not in FLUENCES:
+            raise ValueError(f"there is no beam {beam!r}; known: {', '.join(FLUENCES)}, or a number")
+        return FLUENCES[beam]
+    if not LEAST_FLUENCE <= beam <= GREATEST_FLUENCE:
+        raise ValueError(
+            f"a fluence must be between {LEAST_FLUENCE:g} and {GREATEST_FLUENCE:g} photons per square "
+            "micrometre"
+        )
+    return float(beam)
+
+
+def load_conformations(sources: Sequence[str], *, b_factors: bool = False) -> list[Structure]:
+    """Two or more structures to tell apart.
+
+    Raises:
+        BadInput: one cannot be loaded, there is one only, or two have the same name or the same atoms.
+    """
+    structures = [load_structure(source, b_factors=b_factors) for source in sources]
+    if len(structures) < 2:
+        raise BadInput(
+            f"there is a single conformation, {', '.join(sources) or 'none'}; two or more are needed"
+        )
+    for index, structure in enumerate(structures):
+        for other, source in zip(structures[:index], sources, strict=False):
+            if structure.name == other.name:
+                raise BadInput(
+                    f"structures {source!r} and {sources[index]!r} are both named {structure.name!r}; "
+                    "put name= before one"
+                )
+            if structure.checksum == other.checksum:
+                raise BadInput(f"structures {source!r} and {sources[index]!r} have the same atoms")
+    return structures
+
+
+def simulate(simulator: Simulator, fluence: float, counts: dict[str, int]) -> dict[str, NDArray[Any]]:
+    """Photon counts of parts whose orientations follow one another, so that no two parts share one.
 
     Args:
-        structures: one a class; pattern i shows structure i modulo their number.
-        detector: see Detector.
+        simulator: of C structures.
         fluence: photons per square micrometre and pulse.
-        counts: patterns a part. Every pattern of every part has an orientation of its own.
-        seed: the same seed gives the same bits.
+        counts: patterns a part; pattern i of a part shows structure i modulo C, and C patterns in a row have
+            one orientation, as in the published images.
 
     Returns:
         a part: shape (count, 1, size, size), the smallest unsigned integers that hold all counts.
-    """
-    import torch
 
-    q = detector.q
-    q_max = float(np.linalg.norm(q, axis=-1).max())
-    grids = [IntensityGrid.of(structure, q_max, OVERSAMPLING) for structure in structures]
-    pixels = torch.from_numpy(q).to(torch.float32)
-    expected_factor = torch.from_numpy(detector.factor * fluence / 1e8).to(torch.float32)  # 1e8 A^2 a um^2
-    made: dict[str, NDArray[Any]] = {}
-    for number, (part, count) in enumerate(counts.items()):
-        images = np.empty((count, 1, detector.size, detector.size), dtype=np.uint32)
-        for start in range(0, count, BLOCK):
-            rng = np.random.default_rng([seed, number, start // BLOCK])
-            turns = torch.from_numpy(rotations(rng, BLOCK)).to(torch.float32)
-            expected = torch.empty((BLOCK, detector.size, detector.size))
-            for label, grid in enumerate(grids):
-                mine = torch.arange((label - start) % len(grids), BLOCK, len(grids))
-                expected[mine] = grid.slices(pixels, turns[mine]) * expected_factor
-            photons = rng.poisson(expected.double().numpy())
-            size = min(BLOCK, count - start)
-            images[start : start + size, 0] = photons[:size]
-        made[part] = images
-    greatest = max(int(images.max(initial=0)) for images in made.values())
-    kind = next(kind for kind in (np.uint8, np.uint16, np.uint32) if greatest <= np.iinfo(kind).max)
-    return {part: images.astype(kind) for part, images in made.items()}
+    Raises:
+        BadInput: more orientations than there are.
+    """
+    classes, size = len(simulator.structures), simulator.detector.size
+    needed = {part: -(-count // classes) for part, count in counts.items()}
+    total = sum(needed.values())
+    simulator.orientations.check(total)
+    blocks: dict[str, list[NDArray[Any]]] = {}
+    greatest, begin = 0, 0
+    for part, orientations in needed.items():
+        blocks[part] = []
+        for start in range(begin, begin + orientations, BLOCK):
+            stop = min(start + BLOCK, begin + orientations)
+            block = simulator.patterns(start, stop, [fluence]).reshape(-1, 1, size, size)
+            most = int(block.max())
+            blocks[part].append(block.astype(smallest_unsigned(most)))  # four bytes a pixel would add up
+            greatest = max(greatest, most)
+            tell("simulating diffraction patterns", stop * classes, total * classes)
+        begin += orientations
+    kind = smallest_unsigned(greatest)
+    return {
+        part: np.concatenate([block.astype(kind, copy=False) for block in blocks[part]])[:count]
+        for part, count in counts.items()
+    }
 
 
 def _labels(count: int, classes: int) -> NDArray[np.int64]:
     return np.arange(count, dtype=np.int64) % classes
-
-
-def _read(path: Path, counts: dict[str, int], size: int) -> dict[str, NDArray[Any]] | None:
-    """Cached images, None if there are none or the file is damaged."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {part: file[part] for part in PARTS}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None
-    fits = all(arrays[part].shape == (counts[part], 1, size, size) for part in PARTS)
-    return arrays if fits else None
-
-
-def _write(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.npz")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise BadInput(
-            f"the cache {path.parent} cannot be written: {error.strerror}; A4NN_CACHE names another folder"
-        ) from None

@@ -1,0 +1,51 @@
+"""Arrays that are costly to make, kept on disk between runs."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from a4nn_core.data.base import cache_folder
+from a4nn_core.errors import BadInput
+
+
+def cached_file(kind: str, key: str) -> Path:
+    """Where the arrays of a key are kept; there need be none."""
+    return cache_folder() / kind / f"{key}.npz"
+
+
+def read_arrays(path: Path, names: Iterable[str]) -> dict[str, NDArray[Any]] | None:
+    """The arrays of a file; None if it is not there, damaged (its checksums tell) or lacks one."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in names}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+
+
+def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write all or nothing.
+
+    Raises:
+        BadInput: the folder cannot be written.
+    """
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.npz")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            np.savez(file, **arrays)  # type: ignore[arg-type]
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        if path.parent.is_dir():
+            temporary.unlink(missing_ok=True)
+        raise BadInput(
+            f"the cache {path.parent} cannot be written: {error.strerror}; A4NN_CACHE names another folder"
+        ) from None
