@@ -26,7 +26,7 @@ SMALL = [
     *("--set", "space.channels=4"),
     *("--set", "termination=none"),
 ]
-A4NN = [sys.executable, "-c", "from a4nn_core.cli import main; main()"]
+A4NN = [sys.executable, "-P", "-c", "from a4nn_core.cli import main; main()"]
 
 
 def a4nn(*words: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

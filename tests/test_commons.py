@@ -140,7 +140,7 @@ class TestJournal:
             "import sys; from a4nn_core.commons import Journal, RunFolder; "
             "print([m for m in ('torch', 'duckdb', 'pyarrow', 'pandas') if m in sys.modules])"
         )
-        out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        out = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
         assert out.stdout.strip() == "[]"
 
 
@@ -380,7 +380,7 @@ class TestOneProcessARun:
         )
         env = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
         with subprocess.Popen(
-            [sys.executable, "-c", code, commons], stdout=subprocess.PIPE, text=True, env=env
+            [sys.executable, "-P", "-c", code, commons], stdout=subprocess.PIPE, text=True, env=env
         ) as other:
             assert other.stdout is not None
             assert other.stdout.readline() == "open\n"

@@ -212,5 +212,7 @@ def test_the_relation_outlives_the_commons(folder: Path) -> None:
         "r = Commons(Path(sys.argv[1])).sql('select count(*) from epochs'); gc.collect()\n"
         "print(r.fetchall()[0][0])"
     )
-    out = subprocess.run([sys.executable, "-c", code, folder], capture_output=True, text=True, check=True)
+    out = subprocess.run(
+        [sys.executable, "-P", "-c", code, folder], capture_output=True, text=True, check=True
+    )
     assert int(out.stdout) == len(Commons(folder).epochs("made-up"))

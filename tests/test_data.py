@@ -57,7 +57,7 @@ def test_fingerprints() -> None:
     first = load(name="digits").fingerprint
     assert load(name="digits", seed=1).fingerprint != first
     code = "from a4nn_core.data.packaged import Digits; print(Digits().load().fingerprint)"
-    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    other = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
     assert other.stdout.strip() == first
 
 

@@ -75,7 +75,7 @@ def test_the_same_search_with_a_task_run_a_segment(server: dict[str, str], tmp_p
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["networks"] == 6
-    local = a4nn(*words[3:], "--commons", tmp_path / "local")
+    local = a4nn(*words[4:], "--commons", tmp_path / "local")
     assert local.returncode == 0, local.stderr
     assert rows(tmp_path / "prefect", "flow") == rows(tmp_path / "local", "flow")
 
@@ -106,7 +106,7 @@ summary = search(load_experiment("digits", {SMALL[2::2]!r}), {str(tmp_path)!r}, 
 assert summary["networks"] == 6, summary
 """
     done = subprocess.run(
-        [sys.executable, "-c", code], env=server, capture_output=True, text=True, timeout=300
+        [sys.executable, "-P", "-c", code], env=server, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr
     assert "own" in {run["name"] for run in ask(server, "flow_runs")}

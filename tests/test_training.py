@@ -163,6 +163,20 @@ def test_a_worker_ends_with_its_parent() -> None:
     assert worker.process.wait(timeout=60) == 0
 
 
+@pytest.mark.integration
+def test_a_worker_takes_the_installed_package_wherever_it_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A source tree in the current folder has no compiled fitter: it must not shadow what is installed."""
+    (tmp_path / "a4nn_core").mkdir()
+    (tmp_path / "a4nn_core/__init__.py").write_text("raise ImportError('the wrong package')")
+    monkeypatch.chdir(tmp_path)
+    worker = Worker(threads=1)
+    assert worker.process.stdin
+    worker.process.stdin.close()
+    assert worker.process.wait(timeout=60) == 0, list(worker.last_words)
+
+
 def test_no_two_processes_train_one_network(data: DeviceData, tmp_path: Path) -> None:
     """Two that try take turns: the second goes on where the first ended."""
     results: list[SegmentResult] = []

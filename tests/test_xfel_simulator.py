@@ -146,7 +146,7 @@ def test_another_process_makes_the_same_images(tmp_path: Path) -> None:
     script = f"from a4nn_core.data.xfel.source import Xfel; print(Xfel(**{SMALL!r}).load().fingerprint)"
     environment = os.environ | {"A4NN_CACHE": str(tmp_path / "another"), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
+        [sys.executable, "-P", "-c", script], env=environment, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == Xfel(**SMALL).load().fingerprint
 

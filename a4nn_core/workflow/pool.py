@@ -29,12 +29,13 @@ class Worker:
     """One process (``python -m a4nn_core.training.worker``) and the pipes to it."""
 
     def __init__(self, threads: int, environment: dict[str, str] | None = None) -> None:
+        # -P: the installed package, whatever lies in the current folder
         # the threads of numerical libraries are fixed when they are loaded, so before the process starts
         fixed = {
             name: str(threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
         }
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "a4nn_core.training.worker"],
+            [sys.executable, "-P", "-m", "a4nn_core.training.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
