@@ -1,0 +1,139 @@
+"""The error law: the distance to the best possible value shrinks as a power of time.
+
+With e(k) the distance, in percent of the metric's range, between the best value of k epochs and the best
+value that the metric can take, the law foresees for the last epoch n
+
+    log e(n) = log e(k) - g L,    L = log(n / k),    log g = b0 + b1 log e(k) + b2 log L.
+
+Curves trained with an annealed learning rate rise in their last epochs by more than any function fitted to
+their first ones says; how much more depends mostly on how far they still are from the best possible value. As
+b1 is negative, the law keeps the order of networks compared after the same epoch: its rank correlation with
+the truth is that of the best value so far.
+
+The coefficients in ``LAW`` and ``BAND`` are fitted by ``benchmarks/prediction.py`` to public learning curves,
+each source counting the same. That script also judges the law on sources left out of the fit;
+``docs/benchmarks.md`` has its tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+FLOOR = 0.01
+"""Percent of the range added to every error, so that a perfect value has a logarithm."""
+
+FEWEST_PEERS = 8
+"""Finished networks of a run that are needed to learn from them."""
+
+
+@dataclass(frozen=True)
+class ErrorLaw:
+    """The coefficients b0, b1, b2 of the law."""
+
+    level: float
+    slope: float
+    time: float
+
+    def foresee(self, error: ArrayLike, ahead: ArrayLike) -> NDArray[np.float64]:
+        """The logarithm of the error at the last epoch.
+
+        Args:
+            error: log e(k), any shape.
+            ahead: L = log(n / k), above 0, a shape that goes with it.
+        """
+        e, length = np.asarray(error, dtype=np.float64), np.asarray(ahead, dtype=np.float64)
+        exponent = self.level + self.slope * e + self.time * np.log(length)
+        rate = np.minimum(np.exp(np.clip(exponent, -6.0, 2.0)), 4.0)
+        return np.asarray(e - rate * length)
+
+
+@dataclass(frozen=True)
+class Band:
+    """Quantiles (5 and 95 %) of what the law misses by in log e: each is c0 + c1 L + c2 L / (1 + e(k)).
+
+    The last term says that small errors scatter more, on the logarithmic scale, than large ones.
+    """
+
+    low: tuple[float, float, float]
+    high: tuple[float, float, float]
+
+    def of(self, error: float, ahead: float) -> tuple[float, float]:
+        """What to add to the logarithm of the foreseen error for the ends of the interval."""
+        small = ahead / (1 + float(np.exp(error)))
+        low, high = (c[0] + c[1] * ahead + c[2] * small for c in (self.low, self.high))
+        return min(low, 0.0), max(high, 0.0)
+
+
+def log_error(values: ArrayLike, scale: tuple[float, float]) -> NDArray[np.float64]:
+    """log e of values of the metric.
+
+    Args:
+        values: any shape.
+        scale: the worst and the best value that the metric can take; the best may be the smaller one.
+    """
+    worst, ideal = scale
+    share = (ideal - np.asarray(values, dtype=np.float64)) / (ideal - worst)
+    return np.asarray(np.log(np.maximum(100.0 * share, 0.0) + FLOOR))
+
+
+def value_of(error: ArrayLike, scale: tuple[float, float]) -> NDArray[np.float64]:
+    """The inverse of ``log_error``, continued below the floor so that unequal values never become equal."""
+    worst, ideal = scale
+    raised = np.exp(np.asarray(error, dtype=np.float64))
+    percent = np.where(raised > 2 * FLOOR, raised - FLOOR, raised**2 / (4 * FLOOR))
+    return np.asarray(ideal - np.minimum(percent / 100.0, 1.0) * (ideal - worst))
+
+
+@dataclass(frozen=True)
+class Peers:
+    """What the finished networks of a run say: log e(n) = offset + slope log e(k), and their scatter.
+
+    Attributes:
+        slope, offset: by least squares about the medians, the slope between 0 and 1. A slope of 0 foresees
+            the median of their final values, a slope of 1 the median ratio of their errors.
+        low, high: 5 and 95 % quantiles of what they miss the line by, widened for their small number.
+        count: of networks.
+    """
+
+    slope: float
+    offset: float
+    low: float
+    high: float
+    count: int
+
+
+def learn_from(finished: Sequence[Sequence[float]], epochs: int, scale: tuple[float, float]) -> Peers | None:
+    """The line of the finished networks of a run; None if fewer than ``FEWEST_PEERS`` can be used.
+
+    Args:
+        finished: their whole curves. Those with values that are not finite are left out.
+        epochs: that the network to be judged has been trained.
+        scale: as of ``log_error``.
+    """
+    usable = [np.asarray(c, dtype=np.float64) for c in finished if len(c) > epochs]
+    usable = [c for c in usable if np.isfinite(c).all()]
+    if len(usable) < FEWEST_PEERS:
+        return None
+    best = np.max if scale[1] > scale[0] else np.min
+    then = log_error([best(c[:epochs]) for c in usable], scale)
+    final = log_error([c[-1] for c in usable], scale)
+    dx, dy = then - np.median(then), final - np.median(final)
+    spread = float(np.sum(dx * dx))
+    slope = float(np.clip(np.sum(dx * dy) / spread, 0.0, 1.0)) if spread > 1e-12 else 0.0
+    rest = final - slope * then
+    offset = float(np.median(rest))
+    # the quantile of a value to come from few seen: the share grows by 1 + 1 / count (split conformal)
+    count = len(usable)
+    share = min(0.95 * (1 + 1 / count), 1.0)
+    low, high = (float(q) for q in np.quantile(rest - offset, [1 - share, share]))
+    widen = 1 + 2 / count
+    return Peers(slope, offset, min(low, 0.0) * widen, max(high, 0.0) * widen, count)
+
+
+# printed by `python benchmarks/prediction.py --data FOLDER --fit`
+LAW = ErrorLaw(1.577, -1.029, 0.836)
+BAND = Band((-0.054, -0.874, 1.704), (-0.007, 0.033, 6.393))
