@@ -64,10 +64,10 @@ class Tpds22Engine(PredictionEngine):
     and at most 100. If they never agree the prediction is the last measured value.
 
     Attributes:
-        minimum: half epochs before the first prediction.
+        minimum: half epochs before the first prediction; as published, two points are fitted already.
     """
 
-    minimum: int = 4
+    minimum: int = 2
     start: tuple[float, float, float] = (10.0, 1.001, 100.0)
     saturated: float = 199.99
 
