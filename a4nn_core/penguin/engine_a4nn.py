@@ -86,6 +86,9 @@ class A4nnEngine(PredictionEngine):
             ends, name = BAND.of(error, ahead), "error-law"
             evidence = {"best": best}
         middle, one, other = (float(value_of(at + d, scale)) for d in (0.0, *ends))
+        if peers is None:  # a perfect value stays perfect, which the floor of the logarithm forgets
+            better = max if scale[1] > scale[0] else min
+            middle, one = better(middle, best), better(one, best)
         return Prediction(middle, min(one, other), max(one, other), name, "predicted", evidence)
 
     def _functions(

@@ -1,0 +1,142 @@
+"""``a4nn predict`` as a user runs it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from a4nn_core.cli.predict import predict
+from a4nn_core.errors import BadInput
+from a4nn_core.penguin.curves import read_curves
+
+app = typer.Typer()
+app.command()(predict)
+
+RISING = "curve_id,epoch,accuracy\n" + "".join(f"a,{e},{90 - 40 * 0.7**e}\n" for e in range(1, 11))
+
+
+@pytest.fixture
+def curves(tmp_path: Path) -> Path:
+    path = tmp_path / "curves.csv"
+    path.write_text(RISING + "b,2,40\nb,1,30\n")
+    return path
+
+
+def run(*arguments: object) -> str:
+    done = CliRunner().invoke(app, [str(a) for a in arguments])
+    if done.exception and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+@pytest.mark.parametrize("engine", ["a4nn", "icpp23", "tpds22"])
+def test_json_is_as_documented(curves: Path, engine: str) -> None:
+    document = json.loads(run(curves, "--engine", engine, "--horizon", 25, "--json"))
+    assert [c["curve_id"] for c in document["curves"]] == ["a", "b"]
+    a, b = document["curves"]
+    assert {"curve_id", "predicted", "low", "high", "function", "converged_at", "history"} <= a.keys()
+    assert [h["epoch"] for h in a["history"]] == list(range(1, 11))
+    assert {h.keys() == {"epoch", "predicted", "converged"} for h in a["history"]} == {True}
+    converged = [h["epoch"] for h in a["history"] if h["converged"]]
+    assert a["converged_at"] == (converged[0] if converged else None)
+    if engine == "icpp23":
+        assert a["predicted"] == pytest.approx(90, abs=0.1)
+        assert a["converged_at"] == 6  # a noiseless exponential: the first three predictions agree
+        assert b["predicted"] is None
+        assert a["low"] is None
+    if engine == "a4nn":
+        assert a["low"] < a["predicted"] < a["high"]
+        assert b["predicted"] > 40
+
+
+def test_an_expression_is_fitted(curves: Path) -> None:
+    document = json.loads(run(curves, "--function", "u - v * exp(-w * x)", "--horizon", 40, "--json"))
+    assert document["curves"][0]["predicted"] == pytest.approx(90, abs=0.01)
+    assert document["curves"][0]["function"] == "u - v * exp(-w * x)"
+
+
+def test_the_horizon_is_the_longest_curve_unless_given(curves: Path) -> None:
+    document = json.loads(run(curves, "--json"))
+    assert document["curves"][0]["status"] == "measured"
+    assert document["curves"][1]["status"] == "predicted"
+
+
+def test_the_table_shows_every_curve(curves: Path) -> None:
+    lines = run(curves, "--horizon", 25).splitlines()
+    assert [line.split()[0] for line in lines] == ["curve", "a", "b"]
+
+
+@pytest.mark.parametrize("ending", ["png", "svg", "html"])
+def test_pictures(curves: Path, tmp_path: Path, ending: str) -> None:
+    picture = tmp_path / f"picture.{ending}"
+    run(curves, "--horizon", 25, "--plot", picture)
+    content = picture.read_bytes()
+    assert content.startswith({"png": b"\x89PNG", "svg": b"<?xml", "html": b"<!doctype html"}[ending])
+    assert len(content) > 5000
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["curves.csv", picture.name]
+    if ending == "html":
+        assert b"foreseen for epoch 25" in content
+
+
+def test_a_file_without_ids_is_one_curve(tmp_path: Path) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text("epoch,val_accuracy\n2,60\n1,50\n3,\n")
+    (name, values), *rest = read_curves(path).items()
+    assert (name, rest, values[:2]) == ("mine", [], [50.0, 60.0])
+    assert values[2] != values[2]
+    document = json.loads(run(path, "--horizon", 25, "--json"))
+    assert document["curves"][0]["predicted"] is None
+    assert document["curves"][0]["history"][1]["predicted"] is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "needs the columns epoch and accuracy"),
+        ("curve_id,epoch\na,1\n", "it has: curve_id, epoch"),
+        ("curve_id,epoch,accuracy\n", "has no curve"),
+        ("curve_id,epoch,accuracy\na,1,50\na,1,51\n", "line 3: epoch 1 of curve 'a' stands twice"),
+        ("curve_id,epoch,accuracy\na,1,50\na,3,51\n", "epoch 2 of curve 'a' is missing"),
+        ("curve_id,epoch,accuracy\na,0,50\n", "line 2: epoch '0' is not a whole number from 1 on"),
+        ("curve_id,epoch,accuracy\na,1.5,50\n", "epoch '1.5'"),
+        ("curve_id,epoch,accuracy\na,1,fifty\n", "line 2: accuracy 'fifty' is not a number"),
+        ("curve_id,epoch,accuracy\na,1,130\n", "line 2: accuracy 130 is not in percent (0 to 100)"),
+        ("curve_id,epoch,accuracy\n,1,13\n", "line 2 has no curve_id"),
+    ],
+)
+def test_bad_files_are_one_sentence(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "bad.csv"
+    path.write_text(text)
+    with pytest.raises(BadInput) as caught:
+        run(path)
+    assert words in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--engine", "icpp99"], "no prediction engine named 'icpp99'"),
+        (["--function", "a - b**"], "at position 8"),
+        (["--function", "a - sin(x)"], "unknown function 'sin'"),
+        (["--horizon", "0"], "--horizon 0 is below 1"),
+        (["--plot", "picture.gif"], "must end in .png, .svg or .html"),
+        (["--plot", "/no/such/folder/x.png"], "--plot /no/such/folder/x.png cannot be written"),
+        (["--engine", "icpp23", "--schedule", "constant"], "--schedule is for the engine a4nn"),
+        (["--schedule", "warm"], "schedule = 'warm'"),
+    ],
+)
+def test_bad_options_are_one_sentence(curves: Path, options: list[str], words: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        run(curves, *options)
+    assert words in str(caught.value)
+
+
+def test_a_missing_file_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="cannot be read as CSV"):
+        run(tmp_path / "none.csv")
