@@ -73,7 +73,7 @@ def test_a4nn_is_closer_than_best_so_far_and_ranks_as_well(reference_data: Path)
 
 @pytest.mark.golden
 def test_finished_networks_of_the_run_sharpen_the_prediction(reference_data: Path) -> None:
-    """Each network of the published runs is judged by those of earlier generations (of ten): closer than their
+    """Networks of the published runs, judged by those of earlier generations (of ten): closer than their
     median final value at every beam, and about nine in ten final values inside the interval."""
     engine = make_engine("a4nn")
     for beam in ("1e14", "1e15", "1e16"):
