@@ -101,7 +101,13 @@ def test_a_stopped_run_goes_on_and_ends_the_same(
     """Stop the process at two instants; the same command ends with the same rows, checkpoints included."""
     words = ["run", *SMALL, "--run-id", "r", "--commons", str(tmp_path)]
     for epochs in (2, 9):
-        process = subprocess.Popen([*A4NN, *words], stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            [*A4NN, *words],
+            stderr=subprocess.PIPE,
+            text=True,
+            # a test run in the background of a shell hands on that Ctrl-C is ignored
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )
         wait_for_epochs(tmp_path / "runs/r/journals", epochs, process)
         workers = children(process.pid)
         assert workers

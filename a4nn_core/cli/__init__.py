@@ -20,6 +20,8 @@ def main() -> None:
 
     # a service manager's polite stop is handled like Ctrl-C: close cleanly, say how to resume
     signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # in the background of a shell it is ignored
+        signal.signal(signal.SIGINT, _interrupt)
     try:
         app()  # usage errors and Ctrl-C end here, with exit codes 2 and 130
     except BadInput as error:
@@ -28,8 +30,19 @@ def main() -> None:
         _end(str(error), 1)
 
 
+_interrupted = False
+
+
 def _interrupt(*_: Any) -> NoReturn:
+    global _interrupted
+    _interrupted = True
     raise KeyboardInterrupt
+
+
+def check_interrupt() -> None:
+    """Raise KeyboardInterrupt if one came and was lost: one that falls into a destructor is ignored."""
+    if _interrupted:
+        raise KeyboardInterrupt
 
 
 def _end(message: str, code: int) -> NoReturn:

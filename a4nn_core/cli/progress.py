@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
+from a4nn_core.cli import check_interrupt
 from a4nn_core.commons import read_journal
 from a4nn_core.experiment import Experiment
 from a4nn_core.workflow.rows import Row
@@ -49,6 +50,7 @@ class Progress:
 
     def looked(self, search: Search) -> None:
         """Bring the bars up to date."""
+        check_interrupt()
         budget = self.experiment.training.epochs
         rows = search.rows.values()
         running = sum(len(read_journal(search.writer.folder.journal(n))) for n in search.training)
