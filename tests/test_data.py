@@ -82,15 +82,34 @@ def test_folder_with_given_parts(tmp_path: Path) -> None:
 def test_folder_names_all_its_troubles_together(tmp_path: Path) -> None:
     write_images(tmp_path)
     (tmp_path / "cat/broken.png").write_bytes(b"no image")
+    (tmp_path / "emu").mkdir()
     Image.fromarray(np.zeros((9, 9), np.uint8)).save(tmp_path / "dog/odd.png")
     with pytest.raises(BadInput) as caught:
         load(name="folder", path=str(tmp_path))
     said = str(caught.value)
-    assert "cannot read 1 of 22 images" in said
+    assert "emu holds no image" in said
+    assert "1 of 22 images cannot be read" in said
     assert "cat/broken.png" in said
     assert "20 of 5 x 6 grey uint8" in said
     assert "1 of 9 x 9 grey uint8 (such as" in said
     assert "dog/odd.png" in said
+
+
+def test_given_parts_must_be_complete_and_have_the_same_classes(tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        write_images(tmp_path / part, 2)
+    with pytest.raises(BadInput, match="has a folder train, but none named validation"):
+        load(name="folder", path=str(tmp_path))
+    write_images(tmp_path / "validation", 2, classes=("cat", "fox"))
+    with pytest.raises(BadInput, match=r"validation has the classes cat, fox, but .*train has cat, dog"):
+        load(name="folder", path=str(tmp_path))
+
+
+def test_images_with_values_that_are_not_finite(tmp_path: Path) -> None:
+    write_images(tmp_path, mode="F")
+    Image.fromarray(np.full((6, 5), np.nan, np.float32)).save(tmp_path / "cat/nan.tif")
+    with pytest.raises(BadInput, match=r"1 of 21 images hold values that are not finite: .*cat/nan\.tif"):
+        load(name="folder", path=str(tmp_path))
 
 
 def test_bad_folders(tmp_path: Path) -> None:
@@ -125,6 +144,8 @@ def test_npz(tmp_path: Path) -> None:
         ({"x": np.zeros(4), "y": np.zeros(4)}, r"x has shape \(4,\)"),
         ({"x": np.zeros((40, 2, 2)), "y": np.zeros(40)}, "one class only"),
         ({"x": np.full((4, 2, 2), np.nan), "y": np.arange(4)}, "16 values that are not finite"),
+        ({"x": np.zeros((4, 0, 2)), "y": np.arange(4)}, r"x has shape \(4, 1, 0, 2\)"),
+        ({"x": np.zeros((4, 2, 2)), "y": np.arange(4) / 2}, "y is of type float64"),
         ({"x": np.array([[[None]]] * 4), "y": np.arange(4)}, "is not a readable .npz"),
     ],
 )
@@ -133,6 +154,26 @@ def test_bad_npz(tmp_path: Path, arrays: dict[str, Any], words: str) -> None:
     np.savez(file, **arrays, allow_pickle=True)
     with pytest.raises(BadInput, match=words):
         load(name="npz", path=str(file))
+
+
+def test_names_of_classes_as_bytes(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", x=np.zeros((20, 2, 2)), y=np.array([b"on", b"off"] * 10))
+    assert load(name="npz", path=str(tmp_path / "a.npz")).classes == ("off", "on")
+
+
+def test_damaged_npz(tmp_path: Path) -> None:
+    file = tmp_path / "a.npz"
+    np.savez_compressed(file, x=RNG.random((20, 30, 3)), y=np.arange(20) % 2)
+    whole = bytearray(file.read_bytes())
+    for place in range(100, len(whole) // 2, 499):
+        damaged = whole.copy()
+        damaged[place] ^= 0xFF
+        file.write_bytes(damaged)
+        with pytest.raises(BadInput, match=r"a\.npz"):
+            load(name="npz", path=str(file))
+    np.save(tmp_path / "b.npy", np.zeros(3))
+    with pytest.raises(BadInput, match="holds one bare array"):
+        load(name="npz", path=str(tmp_path / "b.npy"))
 
 
 def test_no_npz(tmp_path: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,7 +19,6 @@ from a4nn_core.data.base import (
     InputTransform,
     Split,
     TransformName,
-    check_classes,
     split_parts,
 )
 from a4nn_core.errors import BadInput
@@ -63,41 +64,55 @@ class ImageFolder(_Own):
             raise BadInput(
                 f"data folder {root} does not exist" if not root.exists() else f"{root} is no folder"
             )
-        if all((root / part).is_dir() for part in PARTS):
+        if (root / PARTS[0]).is_dir():
             return self._given(root)
-        classes, files = _class_folders(root)
-        images, labels = _read_images(root, files)
+        classes, files, troubles = _class_folders(root)
+        images, labels = _read_images(root, files, troubles)
         return self._split(images, labels, classes)
 
     def _given(self, root: Path) -> ImageData:
-        classes, _ = _class_folders(root / "train")
+        missing = [part for part in PARTS if not (root / part).is_dir()]
+        if missing:
+            raise BadInput(
+                f"data folder {root} has a folder {PARTS[0]}, but none named {' or '.join(missing)}: "
+                f"give all three parts, or one folder for each class and no {PARTS[0]}"
+            )
         files: list[tuple[Path, int]] = []
-        sizes = []
+        sizes, named = [], []
+        troubles: list[str] = []
         for part in PARTS:
-            found, of_part = _class_folders(root / part)
-            if found != classes:
-                raise BadInput(
-                    f"data folder {root / part} has the classes {', '.join(found)}, "
-                    f"but {root / 'train'} has {', '.join(classes)}"
+            classes, of_part, of_part_troubles = _class_folders(root / part)
+            named.append(classes)
+            troubles += of_part_troubles
+            if classes != named[0]:
+                troubles.append(
+                    f"{root / part} has the classes {_listed(classes)}, "
+                    f"but {root / PARTS[0]} has {_listed(named[0])}"
                 )
             files += of_part
             sizes.append(len(of_part))
-        images, labels = _read_images(root, files)  # together, so that all parts agree in size and kind
+        # together, so that all parts agree in size and kind
+        images, labels = _read_images(root, files, troubles)
         ends = np.cumsum(sizes)
         parts = {
             part: Split(images[end - size : end], labels[end - size : end])
             for part, size, end in zip(PARTS, sizes, ends, strict=True)
         }
         transform = InputTransform.fit(self.transform, parts["train"].images)
-        return ImageData(name=self.name, classes=classes, transform=transform, **parts)
+        return ImageData(name=self.name, classes=named[0], transform=transform, **parts)
 
 
-def _class_folders(root: Path) -> tuple[tuple[str, ...], list[tuple[Path, int]]]:
-    """Class names in order, and (file, label) of every image."""
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names) or "none"
+
+
+def _class_folders(root: Path) -> tuple[tuple[str, ...], list[tuple[Path, int]], list[str]]:
+    """Class names in order, (file, label) of every image, and what is wrong with the folders."""
     folders = sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     if not folders:
-        raise BadInput(f"data folder {root} is empty: it needs a folder of images for each class")
+        return (), [], [f"{root} is empty: it needs a folder of images for each class"]
     files: list[tuple[Path, int]] = []
+    troubles = []
     for label, folder in enumerate(folders):
         images = sorted(
             file
@@ -105,19 +120,34 @@ def _class_folders(root: Path) -> tuple[tuple[str, ...], list[tuple[Path, int]]]
             if file.suffix.lower() in ENDINGS and not file.name.startswith(".")
         )
         if not images:
-            raise BadInput(f"data folder {folder} holds no image ({', '.join(ENDINGS)})")
+            troubles.append(f"{folder} holds no image ({', '.join(ENDINGS)})")
         files += [(file, label) for file in images]
-    classes = tuple(folder.name for folder in folders)
-    check_classes(str(root), np.array([label for _, label in files]), classes)
-    return classes, files
+    if len(folders) == 1:
+        troubles.append(f"{root} has one class only ({folders[0].name}); two are needed")
+    return tuple(folder.name for folder in folders), files, troubles
 
 
-def _read_images(root: Path, files: list[tuple[Path, int]]) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """All images, shape (count, channels, height, width); every unreadable or odd one is named together."""
+def _read_images(
+    root: Path, files: list[tuple[Path, int]], troubles: list[str]
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """All images and their labels.
+
+    Args:
+        root: of the data set.
+        files: (file, label) of each image.
+        troubles: what is wrong already; told together with what is wrong with the images.
+
+    Returns:
+        shapes (count, channels, height, width) and (count,).
+
+    Raises:
+        BadInput: there are troubles, or unreadable images, or images of several sizes or kinds.
+    """
     from PIL import Image
 
     loaded: list[NDArray[Any]] = []
-    unreadable: list[str] = []
+    unreadable: list[Path] = []
+    endless: list[Path] = []
     kinds: Counter[str] = Counter()
     example: dict[str, Path] = {}
     for file, _ in files:
@@ -128,25 +158,26 @@ def _read_images(root: Path, files: list[tuple[Path, int]]) -> tuple[NDArray[Any
                 shown = shown.convert("L") if shown.mode in ("1", "LA") else shown
                 shown = shown.convert("RGB") if shown.mode == "RGBA" else shown
                 array = np.asarray(shown)
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            unreadable.append(f"{file} ({type(error).__name__})")
+        except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError):
+            unreadable.append(file)
             continue
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            endless.append(file)
         array = array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
         kind = f"{array.shape[2]} x {array.shape[1]} {'colour' if len(array) == 3 else 'grey'} {array.dtype}"
         kinds[kind] += 1
         example.setdefault(kind, file)
         loaded.append(array)
-    trouble = []
-    if unreadable:
-        more = f" and {len(unreadable) - 5} more" if len(unreadable) > 5 else ""
-        trouble.append(
-            f"cannot read {len(unreadable)} of {len(files)} images: {', '.join(unreadable[:5])}{more}"
-        )
+    for what, which in (("cannot be read", unreadable), ("hold values that are not finite", endless)):
+        if which:
+            more = f" and {len(which) - 5} more" if len(which) > 5 else ""
+            first = ", ".join(map(str, which[:5]))
+            troubles.append(f"{len(which)} of {len(files)} images {what}: {first}{more}")
     if len(kinds) > 1:
         counts = ", ".join(f"{n} of {kind} (such as {example[kind]})" for kind, n in kinds.most_common(5))
-        trouble.append(f"images must all be alike, but there are {counts}")
-    if trouble:
-        raise BadInput(f"data folder {root}: {'; '.join(trouble)}")
+        troubles.append(f"images must all be alike, but there are {counts}")
+    if troubles:
+        raise BadInput(f"data folder {root}: {'; '.join(troubles)}")
     return np.stack(loaded), np.array([label for _, label in files], dtype=np.int64)
 
 
@@ -158,7 +189,10 @@ class NpzFile(_Own):
 
     def load(self) -> ImageData:
         try:
-            with np.load(self.path, allow_pickle=False) as file:
+            file = np.load(self.path, allow_pickle=False)
+            if not isinstance(file, np.lib.npyio.NpzFile):
+                raise BadInput(f"data file {self.path} holds one bare array; an .npz with x and y is needed")
+            with file:
                 missing = [key for key in ("x", "y") if key not in file.files]
                 if missing:
                     held = ", ".join(file.files) or "nothing"
@@ -166,18 +200,24 @@ class NpzFile(_Own):
                 x, y = file["x"], file["y"]
         except FileNotFoundError:
             raise BadInput(f"data file {self.path} does not exist") from None
-        except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise BadInput(f"data file {self.path} is not a readable .npz: {error}") from None
         if x.ndim == 3:
             x = x[:, None]
-        if x.ndim != 4 or x.dtype.kind not in "uif":
+        if x.ndim != 4 or x.dtype.kind not in "uif" or 0 in x.shape[1:]:
             raise BadInput(
                 f"{self.path}: x has shape {x.shape} and type {x.dtype}; numbers of shape (count, height, "
                 "width) or (count, channels, height, width) are needed"
             )
         if y.shape != (len(x),):
             raise BadInput(f"{self.path}: x holds {len(x)} images, but y has shape {y.shape}")
+        if y.dtype.kind == "f" and (y == np.floor(y)).all() and np.isfinite(y).all():
+            y = y.astype(np.int64)
+        if y.dtype.kind not in "biuUS":
+            raise BadInput(f"{self.path}: y is of type {y.dtype}; class numbers or names are needed")
         if x.dtype.kind == "f" and not np.isfinite(x).all():
             raise BadInput(f"{self.path}: x holds {int((~np.isfinite(x)).sum())} values that are not finite")
+        if y.dtype.kind == "S":
+            y = np.char.decode(y, "utf-8", "replace")
         names, labels = np.unique(y, return_inverse=True)
         return self._split(x, labels.astype(np.int64), tuple(str(name) for name in names))
