@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -77,6 +77,11 @@ def read_journal(path: Path) -> list[dict[str, Any]]:
         Damaged: a line other than the last is not a JSON object; the message names the file and the line.
     """
     return _read(path)[0]
+
+
+def best_epoch(journal: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The record with the best validation accuracy of a journal that has one; the first of equals."""
+    return max(journal, key=lambda line: (line["validation_accuracy_percent"], -line["epoch"]))
 
 
 class Journal:

@@ -6,7 +6,6 @@ import hashlib
 from abc import abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -178,15 +177,6 @@ def check_classes(name: str, labels: NDArray[np.int64], classes: tuple[str, ...]
     for label, title in enumerate(classes):
         if not np.any(labels == label):
             raise BadInput(f"data set {name}: class {title!r} has no image")
-
-
-def cache_folder() -> Path:
-    """Where data sets keep what is costly to make: ``A4NN_CACHE``, else ``a4nn`` in the user's cache."""
-    import os
-
-    if "A4NN_CACHE" in os.environ:
-        return Path(os.environ["A4NN_CACHE"])
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "a4nn"
 
 
 DATA_SOURCES: Registry[DataSource] = Registry(

@@ -11,8 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from a4nn_core.data.base import cache_folder
 from a4nn_core.errors import BadInput
+
+
+def cache_folder() -> Path:
+    """Where data sets keep what is costly to make: ``A4NN_CACHE``, else ``a4nn`` in the user's cache."""
+    if "A4NN_CACHE" in os.environ:
+        return Path(os.environ["A4NN_CACHE"])
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "a4nn"
 
 
 def cached_file(kind: str, key: str) -> Path:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from a4nn_core.commons.layout import write_whole
 from a4nn_core.errors import A4NNError
 
 
@@ -36,7 +36,7 @@ def save_checkpoint(
         SHA-256 of the file, hexadecimal.
 
     Raises:
-        OSError: the file cannot be written; what was there before is untouched.
+        BadInput: the file cannot be written; what was there before is untouched.
     """
     tensors: dict[str, Tensor] = {f"model.{name}": value for name, value in model.state_dict().items()}
     state = optimizer.state_dict()
@@ -60,16 +60,7 @@ def save_checkpoint(
         {name: value.detach().cpu().contiguous() for name, value in tensors.items()},
         metadata={"a4nn": json.dumps(header)},
     )
-    temporary = path.with_suffix(".tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
+    write_whole(path, data)
     return hashlib.sha256(data).hexdigest()
 
 

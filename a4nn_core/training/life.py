@@ -20,6 +20,7 @@ from torch.optim import SGD
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from a4nn_core.commons import Journal, RunFolder, read_journal
+from a4nn_core.commons.journal import best_epoch
 from a4nn_core.errors import A4NNError
 from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.spaces.build import Network
@@ -51,9 +52,9 @@ def train_segment(segment: Segment, data: DeviceData, device: torch.device) -> S
         try:
             status = _epochs(segment, settings, data, device, folder)
         except Diverged as error:
-            return _failed(segment, str(error))
+            return segment.failed(str(error))
         except torch.OutOfMemoryError as error:
-            return _failed(segment, f"out of memory on {segment.device}: {str(error).splitlines()[0]}")
+            return segment.failed(f"out of memory on {segment.device}: {str(error).splitlines()[0]}")
         test = None
         if status != "paused":
             test = _test_accuracy(segment, data, device, folder)
@@ -178,11 +179,6 @@ def evaluate(model: nn.Module, data: DeviceData, part: DeviceSplit) -> tuple[flo
     return float(total_loss) / len(part), 100 * int(correct) / len(part)
 
 
-def best_epoch(journal: list[dict[str, Any]]) -> dict[str, Any]:
-    """The journal line with the best validation accuracy; the first of equals."""
-    return max(journal, key=lambda line: (line["validation_accuracy_percent"], -line["epoch"]))
-
-
 def _test_accuracy(segment: Segment, data: DeviceData, device: torch.device, folder: RunFolder) -> float:
     """Accuracy in percent of the best checkpoint on the part that selection never sees."""
     best = best_epoch(read_journal(folder.journal(segment.network)))
@@ -205,10 +201,6 @@ def _judgement(verdict: Verdict) -> Mapping[str, Any]:
     plain = asdict(verdict)
     fits = plain.pop("fits")
     return {"verdict": plain, "fits": list(fits)}
-
-
-def _failed(segment: Segment, error: str) -> SegmentResult:
-    return SegmentResult(segment.network, segment.number, "failed", error, device=segment.device)
 
 
 def _peak_memory(device: torch.device) -> int:

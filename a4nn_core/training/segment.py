@@ -40,6 +40,12 @@ class Segment:
     front_version: int = 0
     front_points: list[dict[str, float]] = field(default_factory=list)
 
+    def failed(self, error: str, fatal: bool = False) -> SegmentResult:
+        """The result of this segment if it failed; see SegmentResult."""
+        return SegmentResult(
+            self.network, self.number, "failed", error=error, fatal=fatal, device=self.device
+        )
+
     def to_json(self) -> str:
         """One line."""
         return json.dumps(asdict(self))

@@ -14,7 +14,7 @@ import threading
 from typing import TextIO
 
 from a4nn_core.errors import A4NNError, BadInput
-from a4nn_core.training.segment import Segment, SegmentResult
+from a4nn_core.training.segment import Segment
 
 
 def main() -> None:
@@ -53,18 +53,12 @@ def serve(requests: queue.Queue[str], answers: TextIO) -> None:
                 loaded[key] = DeviceData(DATA_SOURCES.make(segment.data, "[data]").load(), device)
             result = train_segment(segment, loaded[key], device)
         except (BadInput, OSError) as error:
-            result = _failed(segment, str(error), fatal=True)
+            result = segment.failed(str(error), fatal=True)
         except (A4NNError, RuntimeError) as error:
             # an outcome of this network; anything else is a defect and ends the worker with its traceback
-            result = _failed(segment, f"{type(error).__name__}: {str(error).splitlines()[0]}")
+            result = segment.failed(f"{type(error).__name__}: {str(error).splitlines()[0]}")
         answers.write(result.to_json() + "\n")
         answers.flush()
-
-
-def _failed(segment: Segment, error: str, fatal: bool = False) -> SegmentResult:
-    return SegmentResult(
-        segment.network, segment.number, "failed", error=error, fatal=fatal, device=segment.device
-    )
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ import queue
 import subprocess
 import sys
 import threading
-from dataclasses import replace
 from typing import IO
 
 from a4nn_core.training.segment import Segment, SegmentResult
@@ -115,10 +114,9 @@ class WorkerPool:
                     return result
         finally:
             self._idle.put(worker)
-        failed = SegmentResult(segment.network, segment.number, "failed", device=segment.device)
         if self._closed:
-            return replace(failed, error="the run was closed", fatal=True)
-        return replace(failed, error=f"{deaths[-1]} ({len(deaths)} times)")
+            return segment.failed("the run was closed", fatal=True)
+        return segment.failed(f"{deaths[-1]} ({len(deaths)} times)")
 
     def close(self) -> None:
         """End all workers."""

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from a4nn_core.commons.journal import best_epoch
 from a4nn_core.search.base import Candidate
 from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.training.segment import SegmentResult
@@ -49,7 +50,7 @@ def network_row(
     }
     if not journal:
         return row
-    best = max(journal, key=lambda line: (line["validation_accuracy_percent"], -line["epoch"]))
+    best = best_epoch(journal)
     last = journal[-1]
     verdict = last["verdict"]
     interval = verdict["interval"] or (None, None)

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from a4nn_core.commons import RunWriter, prediction_rows, read_journal
+from a4nn_core.commons.front import nondominated
 from a4nn_core.errors import BadInput, RunFailed
 from a4nn_core.experiment import Experiment
 from a4nn_core.search.base import Candidate, Outcome
@@ -227,12 +228,11 @@ class Search:
             for number, fitness in sorted(self.told.items())
             if fitness is not None and self.candidates[number].generation < generation
         ]
-        signs = {metric: 1 if way == "minimise" else -1 for metric, way in objectives.items()}
-
-        def beats(a: dict[str, float], b: dict[str, float]) -> bool:
-            return a != b and all(signs[m] * a[m] <= signs[m] * b[m] for m in signs)
-
-        return generation, [p for p in known if not any(beats(other, p) for other in known)]
+        if not known:
+            return generation, []
+        signs = [1.0 if way == "minimise" else -1.0 for way in objectives.values()]
+        keep = nondominated(np.array([list(point.values()) for point in known]) * signs)
+        return generation, [point for point, kept in zip(known, keep, strict=True) if kept]
 
     def _ended(self, result: SegmentResult) -> None:
         number = result.network

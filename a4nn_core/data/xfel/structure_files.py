@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from a4nn_core.data.base import cache_folder
+from a4nn_core.data.cache import cache_folder
 from a4nn_core.data.xfel.form_factors import FORM_FACTORS
 from a4nn_core.data.xfel.structures import SHIPPED, Structure, shipped
 from a4nn_core.errors import BadInput
