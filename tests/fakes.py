@@ -12,7 +12,7 @@ from a4nn_core.experiment import Experiment
 from a4nn_core.search import Candidate
 from a4nn_core.termination.base import RULES, Context
 from a4nn_core.training.segment import Segment, SegmentResult
-from a4nn_core.workflow.search import Search
+from a4nn_core.workflow.search import Search, Watcher
 
 Outcome = Callable[[Segment], SegmentResult | None]
 
@@ -118,7 +118,9 @@ def experiment(**changes: Any) -> Experiment:
     return Experiment.from_mapping(tables)
 
 
-def search(what: Experiment, commons: Path, executor: Any, run_id: str = "r") -> Search:
+def search(
+    what: Experiment, commons: Path, executor: Any, run_id: str = "r", watcher: Watcher | None = None
+) -> Search:
     """Run a search with an executor; gives it, finished. The writer is closed, also after an error."""
     header = {
         "name": what.name,
@@ -132,7 +134,7 @@ def search(what: Experiment, commons: Path, executor: Any, run_id: str = "r") ->
         "device": "cpu",
     }
     with RunWriter.open(commons, run_id, header) as writer:
-        one = Search(what, writer, executor, (1, 8, 8), 2, "cpu")
+        one = Search(what, writer, executor, (1, 8, 8), 2, "cpu", watcher)
         one.run()
         writer.finish("completed", seconds=1.0)
     return one

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from fakes import FakeExecutor, asked, experiment, search
 
+from a4nn_core.cli.progress import Progress
 from a4nn_core.commons import Commons, read_events
 from a4nn_core.commons.rows import without_timing
 from a4nn_core.commons.schema import TABLES
@@ -146,6 +147,21 @@ def test_a_failed_network_is_an_outcome(tmp_path: Path) -> None:
     front = summarise(Commons(tmp_path), "r").front
     assert front
     assert all(member["network"] % 3 for member in front)
+
+
+def test_progress_shows_failed_networks_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A network that fails before its first epoch has no accuracy at all."""
+
+    def fail_some(segment: Segment) -> SegmentResult | None:
+        if segment.network in (0, 5):
+            return SegmentResult(segment.network, segment.number, "failed", error="out of memory")
+        return None
+
+    with Progress(experiment()) as progress:
+        search(experiment(), tmp_path, FakeExecutor(fail_some), watcher=progress)
+    said = capsys.readouterr().err
+    assert said.count("failed: out of memory") == 2
+    assert said.count("trained to the end") == 10
 
 
 def test_many_failures_in_a_row_end_the_run(tmp_path: Path) -> None:

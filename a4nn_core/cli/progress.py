@@ -34,6 +34,7 @@ class Progress:
         networks = experiment.search.networks
         self.networks = self.bars.add_task("networks", total=networks, note="")
         self.epochs = self.bars.add_task("epochs", total=networks * experiment.training.epochs, note="")
+        self.data = self.bars.add_task("data", total=None, note="", visible=False)
         self.started = time.monotonic()
         self.at_start: int | None = None
 
@@ -48,6 +49,10 @@ class Progress:
     ) -> None:
         self.bars.stop()
 
+    def loading(self, what: str, done: int, total: int) -> None:
+        """Show how far a data set is that takes long to make."""
+        self.bars.update(self.data, completed=done, total=total, note=what, visible=done < total)
+
     def looked(self, search: Search) -> None:
         """Bring the bars up to date."""
         check_interrupt()
@@ -56,7 +61,7 @@ class Progress:
         running = sum(len(read_journal(search.writer.folder.journal(n))) for n in search.training)
         trained = sum(row["epochs_trained"] for row in rows)
         saved = sum(budget - row["epochs_trained"] for row in rows if row["status"] != "failed")
-        best = max((row["best_accuracy_percent"] or 0.0 for row in rows), default=0.0)
+        best = max((row.get("best_accuracy_percent") or 0.0 for row in rows), default=0.0)
         accuracy = f"best {best:.2f} %  " if rows else ""
         generation = search.strategy.generation
         self.bars.update(

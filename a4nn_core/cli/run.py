@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,6 +29,7 @@ def run(
 ) -> None:
     """Run one search; the same id resumes it."""
     from a4nn_core.cli.progress import Progress
+    from a4nn_core.data.progress import listening
     from a4nn_core.experiment import load_experiment
     from a4nn_core.workflow.run import new_run_id, runner
 
@@ -35,14 +37,14 @@ def run(
     name = run_id or new_run_id(experiment)
     execute = runner(executor)
     say(f"run {name}: {experiment.description or experiment.name}")
-    resume = f"a4nn run {source} --run-id {name} --commons {commons}" + "".join(
-        f" --set {change}" for change in changes or ()
-    )
+    again = ["a4nn", "run", source, "--run-id", name, "--commons", str(commons), "--executor", executor]
+    for change in changes or ():
+        again += ["--set", change]
     try:
-        with Progress(experiment) as progress:
+        with Progress(experiment) as progress, listening(progress.loading):
             execute(experiment, commons, name, progress)
     except KeyboardInterrupt:
-        say(f"interrupted; nothing is lost. To go on: {resume}")
+        say(f"interrupted; nothing is lost. To go on: {shlex.join(again)}")
         raise
     show(commons, name, as_json, draw=True)
 
