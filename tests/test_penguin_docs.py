@@ -1,0 +1,50 @@
+"""docs/penguin.md says what the code does."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+from pathlib import Path
+
+import numpy as np
+
+from a4nn_core.penguin import _lm
+from a4nn_core.penguin.functions import FUNCTIONS
+
+PAGE = (Path(__file__).resolve().parents[1] / "docs" / "penguin.md").read_text(encoding="utf-8")
+
+
+def test_the_table_lists_every_function_as_declared() -> None:
+    rows = [
+        [cell.strip() for cell in line.strip("|\n").split("|")]
+        for line in PAGE.splitlines()
+        if line.startswith("| `")
+    ]
+    assert [row[0].strip("`") for row in rows] == list(FUNCTIONS)
+    for name, expression, aliases, bounds, _, first in rows:
+        f = FUNCTIONS[name.strip("`")]
+        assert expression.strip("`") == f.expression
+        assert tuple(re.findall(r"`(\w+)`", aliases)) == f.aliases
+        assert int(first) == f.first
+        told = dict(re.findall(r"(\w+) in (\[[^]]*\])", bounds))
+        for p in f.parameters:
+            if np.isfinite(p.lower) or np.isfinite(p.upper):
+                low, high = (float(v.replace("∞", "inf")) for v in told.pop(p.name).strip("[]").split(","))
+                assert (low, high) == (p.lower, p.upper)
+        assert not told
+
+
+def test_every_status_is_explained() -> None:
+    for word, _ in _lm.STATUSES:
+        assert f"`{word}`" in PAGE
+
+
+def test_the_example_runs() -> None:
+    code = PAGE.split("```python\n")[1].split("```")[0]
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        exec(code, {})
+    value, low, high = (float(v) for v in said.getvalue().split())
+    assert 67 < value < 100
+    assert low < value < high
