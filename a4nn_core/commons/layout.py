@@ -1,4 +1,4 @@
-"""Where everything lies in a commons, and how a file is put there whole or not at all.
+"""Where everything lies in a commons.
 
 ::
 
@@ -15,36 +15,23 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from a4nn_core.errors import BadInput
+from a4nn_core.files import make_folder as make_folder
+from a4nn_core.files import remove_unfinished as remove_unfinished
+from a4nn_core.files import sync_folder as sync_folder
+from a4nn_core.files import user_errors as user_errors
+from a4nn_core.files import whole_file as whole_file
+from a4nn_core.files import write_whole as write_whole
 
 LAYOUT_VERSION = 1
 
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_TEMPORARY = ".unfinished"
 _OURS = {"runs", "archive", "readers.lock"}
-# what the user can mend: no space, no permission, no such place
-_USER_ERRNOS = {
-    errno.ENOSPC,
-    errno.ENOENT,
-    errno.EDQUOT,
-    errno.EROFS,
-    errno.EACCES,
-    errno.EPERM,
-    errno.ENOTDIR,
-    errno.EEXIST,
-    errno.ENAMETOOLONG,
-    errno.EFBIG,
-    errno.EISDIR,
-}
 
 
 class Damaged(BadInput):
@@ -114,80 +101,6 @@ class RunFolder:
     def fragment(self, table: str, network: int) -> Path:
         """The final records of one network in one table."""
         return self.table(table) / f"{network:04d}.parquet"
-
-
-@contextmanager
-def user_errors(what: str, path: Path) -> Iterator[None]:
-    """Turn what a user can mend (full disk, no permission) into one sentence; let other errors through.
-
-    Args:
-        what: what was being done, such as ``write``.
-        path: the file or folder.
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _USER_ERRNOS:
-            raise BadInput(f"cannot {what} {path}: {error.strerror or error}") from error
-        raise
-
-
-def sync_folder(folder: Path) -> None:
-    """Make names created or renamed in a folder survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def make_folder(folder: Path) -> None:
-    """Create a folder and its parents if missing.
-
-    Raises:
-        BadInput: it cannot be created.
-    """
-    with user_errors("create the folder", folder):
-        folder.mkdir(parents=True, exist_ok=True)
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """Gives a temporary path to write; on success the file takes its real name, on error it is removed.
-
-    The file is synced before it is renamed and the folder after, so a reader, or the next process after a
-    crash, finds the old file, or the new one, never a part of one.
-
-    Raises:
-        BadInput: the disk is full or the folder cannot be written.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}{_TEMPORARY}")
-    with user_errors("write", path):
-        try:
-            yield temporary
-            handle = os.open(temporary, os.O_RDONLY)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
-            temporary.replace(path)
-            sync_folder(path.parent)
-        except BaseException:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
-            raise
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole or not at all."""
-    with whole_file(path) as temporary:
-        temporary.write_bytes(data)
-
-
-def remove_unfinished(folder: Path) -> None:
-    """Remove what a killed process left half-written; only for the holder of the run's lock."""
-    for left in folder.rglob(f".*{_TEMPORARY}"):
-        left.unlink(missing_ok=True)
 
 
 def read_json(path: Path) -> dict[str, Any]:

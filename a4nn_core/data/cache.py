@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a4nn_core.errors import BadInput
+from a4nn_core.files import make_folder, whole_file
 
 
 def cache_folder() -> Path:
@@ -41,17 +42,9 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     Raises:
         BadInput: the folder cannot be written.
     """
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.npz")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
+        make_folder(path.parent)
+        with whole_file(path) as temporary, temporary.open("wb") as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        if path.parent.is_dir():
-            temporary.unlink(missing_ok=True)
-        raise BadInput(
-            f"the cache {path.parent} cannot be written: {error.strerror}; A4NN_CACHE names another folder"
-        ) from None
+    except BadInput as error:
+        raise BadInput(f"{error}; A4NN_CACHE names another folder for the cache") from None

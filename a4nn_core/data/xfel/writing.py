@@ -1,0 +1,278 @@
+"""Simulated patterns on disk: the published layout of TIFF files, or one compact .npz file a beam.
+
+Patterns are made and written a block at a time, so memory stays bounded whatever the number of images. What
+was interrupted goes on where it was: what is there whole is not made again, and no bit differs.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import zipfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from a4nn_core.data.progress import tell
+from a4nn_core.data.xfel.layout import ANGLES, MANIFEST, SETS, TEST_SHARE, beam_name, image_path
+from a4nn_core.data.xfel.simulator import Counts, Simulator, smallest_unsigned
+from a4nn_core.errors import BadInput
+from a4nn_core.files import make_folder, user_errors, whole_file, write_whole
+
+VERSION = 1
+BLOCK = 64
+"""orientations at a time"""
+_BLOCKS = ".blocks"
+
+
+@dataclass(frozen=True)
+class Writing:
+    """What to write where.
+
+    Attributes:
+        simulator: makes the patterns.
+        out: the folder; it must be empty, or hold an unfinished or finished data set of the same settings.
+        fluences: photons per square micrometre and pulse, one a beam.
+        orientations: how many; each is seen by every structure and every beam.
+        protein: first part of the file names.
+        form: tiff for the published layout, npz for one compact file a beam.
+        test_share: of the orientations, for the test set.
+    """
+
+    simulator: Simulator
+    out: Path
+    fluences: tuple[float, ...]
+    orientations: int
+    protein: str = "protein"
+    form: Literal["tiff", "npz"] = "tiff"
+    test_share: float = TEST_SHARE
+
+    def run(self) -> int:
+        """Write all that is not there yet.
+
+        Returns:
+            how many patterns were made, which is 0 where all were there.
+
+        Raises:
+            BadInput: the folder holds something else or cannot be written, or there are too few orientations.
+        """
+        self.simulator.orientations.check(self.orientations)
+        self._claim()
+        with user_errors("write into", self.out):
+            return self._tiffs() if self.form == "tiff" else self._archives()
+
+    @property
+    def images(self) -> int:
+        """Of all structures and beams."""
+        return self.orientations * len(self.simulator.structures) * len(self.fluences)
+
+    @property
+    def tests(self) -> int:
+        """Orientations of the test set; they come first."""
+        return int(self.test_share * self.orientations)
+
+    def subset(self, number: int) -> str:
+        """The set that an orientation, counted from 0, belongs to."""
+        return SETS[1] if number < self.tests else SETS[0]
+
+    def settings(self) -> dict[str, Any]:
+        """All that the bits depend on, as JSON."""
+        detector, orientations = self.simulator.detector, self.simulator.orientations
+        return {
+            "version": VERSION,
+            "form": self.form,
+            "protein": self.protein,
+            "structures": {s.name: s.checksum for s in self.simulator.structures},
+            "beams": [beam_name(fluence) for fluence in self.fluences],
+            "orientations": self.orientations,
+            "test_share": self.test_share,
+            "size": detector.size,
+            "wavelength": detector.wavelength,
+            "pitch": detector.reference_pitch,
+            "stop": detector.reference_stop,
+            "polarisation": detector.polarisation,
+            "oversampling": self.simulator.oversampling,
+            "seed": orientations.seed,
+            "geodesic": orientations.geodesic,
+        }
+
+    def _claim(self) -> None:
+        """Mark the folder as holding this data set, or see that it does."""
+        settings = self.settings()
+        manifest = self.out / MANIFEST
+        if manifest.exists():
+            try:
+                there = json.loads(manifest.read_text())
+            except ValueError:
+                raise BadInput(f"{manifest} is not readable; choose another output folder") from None
+            if there != settings:
+                known = there if isinstance(there, dict) else {}
+                differ = [key for key in settings if known.get(key) != settings[key]]
+                raise BadInput(
+                    f"output folder {self.out} already holds another data set: it differs in "
+                    f"{', '.join(differ) or 'its kind'}"
+                )
+            return
+        if self.out.exists() and (not self.out.is_dir() or any(self.out.iterdir())):
+            raise BadInput(f"output folder {self.out} is not empty and holds no data set of this kind")
+        make_folder(self.out)
+        write_whole(manifest, json.dumps(settings, indent=2).encode() + b"\n")
+
+    def _blocks(self) -> Iterator[tuple[int, int]]:
+        """First and last + 1 orientation of each block, told as they are done."""
+        patterns = len(self.simulator.structures) * len(self.fluences)
+        for start in range(0, self.orientations, BLOCK):
+            stop = min(start + BLOCK, self.orientations)
+            yield start, stop
+            tell("writing diffraction patterns", stop * patterns, self.images)
+
+    # ---- the published layout
+
+    def _tiffs(self) -> int:
+        names = [structure.name for structure in self.simulator.structures]
+        size = self.simulator.detector.size
+        whole = len(_tiff(np.zeros((size, size), np.uint32)))  # uncompressed: all files are of one length
+        for fluence in self.fluences:
+            for subset in SETS:
+                (self.out / beam_name(fluence) / "images" / subset).mkdir(parents=True, exist_ok=True)
+        made = 0
+        with ThreadPoolExecutor(4) as pool:  # writing waits for the disk
+            for start, stop in self._blocks():
+                files = {
+                    (number, label, beam): self.out
+                    / image_path(beam_name(fluence), self.subset(number), self.protein, name, number + 1)
+                    for number in range(start, stop)
+                    for label, name in enumerate(names)
+                    for beam, fluence in enumerate(self.fluences)
+                }
+                missing = {key: path for key, path in files.items() if not _has_length(path, whole)}
+                if not missing:
+                    continue
+                counts = self.simulator.patterns(start, stop, self.fluences)
+                images = (counts[number - start, label, beam] for number, label, beam in missing)
+                list(pool.map(_save, missing.values(), images))
+                made += len(missing)
+        for fluence in self.fluences:
+            write_whole(self.out / beam_name(fluence) / ANGLES, self._angles_list(names).encode())
+        return made
+
+    def _angles_list(self, names: list[str]) -> str:
+        lines = ["id conformation phi theta psi"]
+        for number, angles in enumerate(self.simulator.orientations.angles(0, self.orientations), 1):
+            text = " ".join(f"{angle:.6f}" for angle in angles)
+            lines += [f"{number} {name} {text}" for name in names]
+        return "\n".join(lines) + "\n"
+
+    # ---- compact files
+
+    def _archives(self) -> int:
+        """One compressed file a beam, packed from files of a block each once all are there."""
+        wanted = {
+            name: fluence
+            for fluence in self.fluences
+            if not (self.out / f"{(name := beam_name(fluence))}.npz").exists()
+        }
+        if not wanted:
+            return 0
+        size, made = self.simulator.detector.size, 0
+        blocks: list[Path] = []
+        for start, stop in self._blocks():
+            blocks.append(self.out / _BLOCKS / f"{start:06d}.npz")
+            if blocks[-1].exists():
+                continue
+            counts = self.simulator.patterns(start, stop, list(wanted.values()))
+            images = {beam: counts[:, :, place].reshape(-1, size, size) for place, beam in enumerate(wanted)}
+            make_folder(blocks[-1].parent)
+            with whole_file(blocks[-1]) as temporary, temporary.open("wb") as file:
+                np.savez(
+                    file,
+                    **{
+                        beam: array.astype(smallest_unsigned(int(array.max())))
+                        for beam, array in images.items()
+                    },
+                )
+            made += counts.size // size**2
+        for beam in wanted:
+            self._pack(beam, blocks)
+        for block in blocks:
+            block.unlink()
+        (self.out / _BLOCKS).rmdir()
+        return made
+
+    def _pack(self, beam: str, blocks: list[Path]) -> None:
+        """Images x with their conformation y, id, set and angles, the same bytes whenever it is written."""
+        names = [structure.name for structure in self.simulator.structures]
+        size, numbers = self.simulator.detector.size, np.arange(self.orientations)
+        arrays: dict[str, NDArray[Any]] = {
+            "y": np.tile(names, self.orientations),
+            "id": np.repeat(numbers + 1, len(names)).astype(np.int32),
+            "set": np.repeat([self.subset(int(number)) for number in numbers], len(names)),
+            "angles": np.repeat(self.simulator.orientations.angles(0, self.orientations), len(names), axis=0),
+        }
+        kind = np.dtype(np.uint8)
+        for block in blocks:
+            kind = max(kind, _block(block, beam).dtype)
+        with (
+            whole_file(self.out / f"{beam}.npz") as temporary,
+            zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+        ):
+            for name, array in arrays.items():
+                with archive.open(_member(name), "w") as member:
+                    np.lib.format.write_array(member, array, allow_pickle=False)
+            with archive.open(_member("x"), "w", force_zip64=True) as member:
+                shape = (len(arrays["y"]), size, size)
+                header = {"descr": kind.str, "fortran_order": False, "shape": shape}
+                np.lib.format.write_array_header_1_0(member, header)
+                for number, block in enumerate(blocks, 1):
+                    member.write(_block(block, beam).astype(kind).tobytes())
+                    tell(f"packing {beam}.npz", number, len(blocks))
+
+
+def _member(name: str) -> zipfile.ZipInfo:
+    """Without the time, so that the same images are the same file."""
+    member = zipfile.ZipInfo(f"{name}.npy")
+    member.compress_type = zipfile.ZIP_DEFLATED
+    return member
+
+
+def _block(path: Path, beam: str) -> NDArray[Any]:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            block: NDArray[Any] = arrays[beam]
+            return block
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        raise BadInput(f"{path} is damaged; delete it, and the same command makes it again") from None
+
+
+def _tiff(counts: Counts) -> bytes:
+    """Photon counts as a TIFF of 32-bit floats."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(counts.astype(np.float32)).save(buffer, format="TIFF")
+    return buffer.getvalue()
+
+
+def _save(path: Path, counts: Counts) -> None:
+    """Write an image. Not synced, as that takes longer than all else: a power cut can leave a file of another
+    length, which is then made again."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_bytes(_tiff(counts))
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _has_length(path: Path, length: int) -> bool:
+    try:
+        return path.stat().st_size == length
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,101 @@
+"""How a file is put on disk whole or not at all, and whose trouble it is when it cannot be."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from a4nn_core.errors import BadInput
+
+_TEMPORARY = ".unfinished"
+# what the user can mend: no space, no permission, no such place
+_USER_ERRNOS = {
+    errno.ENOSPC,
+    errno.ENOENT,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENOTDIR,
+    errno.EEXIST,
+    errno.ENAMETOOLONG,
+    errno.EFBIG,
+    errno.EISDIR,
+}
+
+
+@contextmanager
+def user_errors(what: str, path: Path) -> Iterator[None]:
+    """Turn what a user can mend (full disk, no permission) into one sentence; let other errors through.
+
+    Args:
+        what: what was being done, such as ``write``.
+        path: the file or folder.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _USER_ERRNOS:
+            raise BadInput(f"cannot {what} {path}: {error.strerror or error}") from error
+        raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Make names created or renamed in a folder survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def make_folder(folder: Path) -> None:
+    """Create a folder and its parents if missing.
+
+    Raises:
+        BadInput: it cannot be created.
+    """
+    with user_errors("create the folder", folder):
+        folder.mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Gives a temporary path to write; on success the file takes its real name, on error it is removed.
+
+    The file is synced before it is renamed and the folder after, so a reader, or the next process after a
+    crash, finds the old file, or the new one, never a part of one.
+
+    Raises:
+        BadInput: the disk is full or the folder cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{_TEMPORARY}")
+    with user_errors("write", path):
+        try:
+            yield temporary
+            handle = os.open(temporary, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+            temporary.replace(path)
+            sync_folder(path.parent)
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file so that it is there whole or not at all."""
+    with whole_file(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what a killed process left half-written; only for the holder of the run's lock."""
+    for left in folder.rglob(f".*{_TEMPORARY}"):
+        left.unlink(missing_ok=True)
