@@ -3,17 +3,52 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.progress import Progress as Bars
 
 from a4nn_core.cli import check_interrupt
 from a4nn_core.commons import read_journal
+from a4nn_core.data.progress import listening
 from a4nn_core.experiment import Experiment
 from a4nn_core.workflow.rows import Row
 from a4nn_core.workflow.search import Search
+
+
+@contextmanager
+def data_progress() -> Iterator[None]:
+    """Within, long work on data shows a bar on standard error, if that is a terminal."""
+    console = Console(stderr=True)
+    with Bars(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    ) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def show(what: str, done: int, total: int) -> None:
+            check_interrupt()
+            if what not in tasks:
+                tasks[what] = bars.add_task(what)
+            bars.update(tasks[what], completed=done, total=total)
+
+        with listening(show):
+            yield
 
 
 class Progress:

@@ -188,5 +188,6 @@ DATA_SOURCES: Registry[DataSource] = Registry(
         "folder": "a4nn_core.data.files:ImageFolder",
         "npz": "a4nn_core.data.files:NpzFile",
         "xfel": "a4nn_core.data.xfel.source:Xfel",
+        "xfel-files": "a4nn_core.data.xfel.reading:XfelFiles",
     },
 )

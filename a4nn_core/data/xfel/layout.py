@@ -18,6 +18,7 @@ ANGLES = "angles_list.txt"
 # of the 39,692 published orientations 7,938 are the test set
 TEST_SHARE = 0.2
 
+PROTEIN = re.compile(r"[A-Za-z0-9.-]+")
 _NAME = re.compile(r"(?P<protein>[^_]+)_(?P<conformation>.+)_ptm(?P<id>\d+)\.tiff?", re.IGNORECASE)
 
 

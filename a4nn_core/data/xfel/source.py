@@ -80,14 +80,23 @@ class Xfel(DataSource):
         """Photons per square micrometre and pulse."""
         return fluence_of(self.beam)
 
-    def load(self) -> ImageData:
-        structures = load_conformations(self.structures, b_factors=self.b_factors)
-        counts = {part: int(getattr(self, part)) for part in PARTS}
-        simulator = Simulator(
-            structures,
+    def simulator(self, device: str = "cpu") -> Simulator:
+        """Of these conformations, detector and orientations.
+
+        Raises:
+            BadInput: see load_conformations.
+        """
+        return Simulator(
+            load_conformations(self.structures, b_factors=self.b_factors),
             Detector(self.size, self.wavelength, self.pitch),
             Orientations(self.seed, self.geodesic),
+            device=device,
         )
+
+    def load(self) -> ImageData:
+        simulator = self.simulator()
+        structures = simulator.structures
+        counts = {part: int(getattr(self, part)) for part in PARTS}
         path = cached_file("xfel", self._key(structures))
         arrays = read_arrays(path, PARTS)
         if arrays is None or any(

@@ -14,6 +14,7 @@ from a4nn_core.data.cache import cache_folder
 from a4nn_core.data.xfel.form_factors import FORM_FACTORS
 from a4nn_core.data.xfel.structures import SHIPPED, Structure, shipped
 from a4nn_core.errors import BadInput
+from a4nn_core.files import make_folder, write_whole
 
 if TYPE_CHECKING:
     import gemmi
@@ -188,17 +189,7 @@ def _download(entry: str) -> Path:
             f"PDB entry {entry} cannot be downloaded from {address} ({reason}); "
             "give the path of a file instead"
         ) from None
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for target, data in ((path, content), (sums, hashlib.sha256(content).hexdigest().encode())):
-            temporary = target.with_name(f".{target.name}.{os.getpid()}")
-            with temporary.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(target)
-    except OSError as error:
-        raise BadInput(
-            f"the cache {folder} cannot be written: {error.strerror}; A4NN_CACHE names another folder"
-        ) from None
+    make_folder(folder)
+    write_whole(path, content)
+    write_whole(sums, hashlib.sha256(content).hexdigest().encode())
     return path

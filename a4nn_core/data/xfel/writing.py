@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a4nn_core.data.progress import tell
-from a4nn_core.data.xfel.layout import ANGLES, MANIFEST, SETS, TEST_SHARE, beam_name, image_path
+from a4nn_core.data.xfel.layout import ANGLES, MANIFEST, PROTEIN, SETS, TEST_SHARE, beam_name, image_path
 from a4nn_core.data.xfel.simulator import Counts, Simulator, smallest_unsigned
 from a4nn_core.errors import BadInput
 from a4nn_core.files import make_folder, user_errors, whole_file, write_whole
@@ -62,6 +62,10 @@ class Writing:
         Raises:
             BadInput: the folder holds something else or cannot be written, or there are too few orientations.
         """
+        if not PROTEIN.fullmatch(self.protein):
+            raise BadInput(
+                f"protein {self.protein!r} must be letters, digits, dots and hyphens: it names files"
+            )
         self.simulator.orientations.check(self.orientations)
         self._claim()
         with user_errors("write into", self.out):
@@ -188,15 +192,12 @@ class Writing:
                 continue
             counts = self.simulator.patterns(start, stop, list(wanted.values()))
             images = {beam: counts[:, :, place].reshape(-1, size, size) for place, beam in enumerate(wanted)}
+            small = {
+                beam: array.astype(smallest_unsigned(int(array.max()))) for beam, array in images.items()
+            }
             make_folder(blocks[-1].parent)
             with whole_file(blocks[-1]) as temporary, temporary.open("wb") as file:
-                np.savez(
-                    file,
-                    **{
-                        beam: array.astype(smallest_unsigned(int(array.max())))
-                        for beam, array in images.items()
-                    },
-                )
+                np.savez(file, **small)  # type: ignore[arg-type]
             made += counts.size // size**2
         for beam in wanted:
             self._pack(beam, blocks)
