@@ -2,9 +2,10 @@
 
     A4NN_REFERENCE_DATA=... python benchmarks/xfel_samples.py --picture samples.png
 
-Finds the orientation that makes the lit and dark pixels of all three samples likeliest, prints lit pixels beside
-the simulator's own spread, and draws the samples, a simulated exposure of each, and radial profiles. The samples
-are 8-bit JPEGs that tell lit from dark pixels, not how many photons a pixel caught.
+Finds the orientation that makes the lit and dark pixels of all three samples likeliest, prints lit pixels
+beside the simulator's own spread, and draws a simulated exposure for each beam and radial profiles; with
+--samples the samples, too. These are 8-bit JPEGs that tell lit from dark pixels, not how many photons a pixel
+caught.
 """
 
 from __future__ import annotations
@@ -62,28 +63,30 @@ def orientation(simulator: Simulator, lit: np.ndarray, tries: int) -> tuple[np.n
     return best[0], float(scores.max())
 
 
-def draw(simulator: Simulator, lit: np.ndarray, angles: np.ndarray, path: Path) -> None:
-    """Samples above, simulated exposures below, profiles at the right."""
+def draw(simulator: Simulator, lit: np.ndarray, angles: np.ndarray, path: Path, with_samples: bool) -> None:
+    """Simulated exposures, with the samples above where wanted; profiles at the right."""
     from matplotlib.figure import Figure
 
     rng = np.random.default_rng(1)
-    figure = Figure(figsize=(11, 4.4), layout="constrained", dpi=130)
-    axes = figure.subplot_mosaic(
-        [["s0", "s1", "s2", "p", "p"], ["m0", "m1", "m2", "p", "p"]], gridspec_kw={"width_ratios": [1] * 5}
-    )
+    rows = ("published", "simulated") if with_samples else ("simulated",)
+    figure = Figure(figsize=(11, 2.2 * len(rows) + 0.8 * (3 - len(rows))), layout="constrained", dpi=130)
+    axes = figure.subplot_mosaic([[f"{row}{i}" for i in range(3)] + ["p", "p"] for row in rows])
     expected = simulator.expected(0, angles[None], SQUARE_ANGSTROMS)[0]
     for place, (beam, scale, colour) in enumerate(
         zip(BEAMS, SCALES, ("#4477aa", "#ccbb44", "#ee6677"), strict=True)
     ):
         exposed = rng.poisson(expected * scale) > 0
-        for row, image, title in (("s", lit[place], "published"), ("m", exposed, "simulated")):
+        for row in rows:
+            image = lit[place] if row == "published" else exposed
             axes[f"{row}{place}"].imshow(image, cmap="gray", interpolation="none")
-            axes[f"{row}{place}"].set_title(f"{beam}, {title}: {image.sum():,} lit", fontsize=8)
+            axes[f"{row}{place}"].set_title(f"{beam}, {row}: {image.sum():,} lit", fontsize=8)
             axes[f"{row}{place}"].set_axis_off()
         q, wanted = radial_profile(1 - np.exp(-expected * scale), simulator)
         q, found = radial_profile(lit[place].astype(float), simulator)
         axes["p"].plot(q, wanted, color=colour, label=f"{beam}, simulator")
-        axes["p"].plot(q, np.where(found > 0, found, np.nan), ".", color=colour, markersize=4, label="sample")
+        axes["p"].plot(
+            q, np.where(found > 0, found, np.nan), ".", color=colour, markersize=4, label=f"{beam}, sample"
+        )
     axes["p"].set(yscale="log", xlabel="q = 1/d, 1/Å", ylabel="share of lit pixels in a ring")
     axes["p"].legend(frameon=False, fontsize=7)
     axes["p"].spines[["top", "right"]].set_visible(False)
@@ -99,6 +102,7 @@ def main() -> None:
     parser.add_argument("--pitch", type=float, nargs="+", default=[Detector().reference_pitch])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--picture", type=Path)
+    parser.add_argument("--samples", action="store_true", help="draw the samples, too")
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
     root = Path(os.environ["A4NN_REFERENCE_DATA"])
@@ -114,7 +118,7 @@ def main() -> None:
             mean, spread = chance.sum(), np.sqrt((chance * (1 - chance)).sum())
             print(f"{beam}: {sample.sum()} lit in the sample, {mean:.0f} +- {spread:.0f} simulated")
     if chosen.picture:
-        draw(simulator, lit, angles, chosen.picture)
+        draw(simulator, lit, angles, chosen.picture, chosen.samples)
 
 
 if __name__ == "__main__":
