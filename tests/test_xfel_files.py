@@ -306,6 +306,7 @@ def test_the_command(tmp_path: Path) -> None:
         "made": 20,
     }
     assert len(list(out.rglob("*.tiff"))) == 20
+    assert "writing diffraction patterns: 20 of 20" in result.stderr
     again = CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert json.loads(again.stdout)["made"] == 0
 

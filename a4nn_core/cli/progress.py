@@ -28,9 +28,9 @@ from a4nn_core.workflow.search import Search
 
 @contextmanager
 def data_progress() -> Iterator[None]:
-    """Within, long work on data shows a bar on standard error, if that is a terminal."""
-    console = Console(stderr=True)
-    with Bars(
+    """Within, long work on data shows a bar on standard error, or a line a tenth if that is no terminal."""
+    console = Console(stderr=True, highlight=False)
+    bars = Bars(
         TextColumn("{task.description}"),
         BarColumn(bar_width=30),
         MofNCompleteColumn(),
@@ -38,17 +38,22 @@ def data_progress() -> Iterator[None]:
         TimeRemainingColumn(),
         console=console,
         disable=not console.is_terminal,
-    ) as bars:
-        tasks: dict[str, TaskID] = {}
+    )
+    tasks: dict[str, TaskID] = {}
+    tenths: dict[str, int] = {}
 
-        def show(what: str, done: int, total: int) -> None:
-            check_interrupt()
-            if what not in tasks:
-                tasks[what] = bars.add_task(what)
-            bars.update(tasks[what], completed=done, total=total)
+    def show(what: str, done: int, total: int) -> None:
+        check_interrupt()
+        if what not in tasks:
+            tasks[what] = bars.add_task(what)
+        bars.update(tasks[what], completed=done, total=total)
+        tenth = 10 * done // total
+        if not console.is_terminal and tenth > tenths.get(what, 0):
+            tenths[what] = tenth
+            console.print(f"{what}: {done:,} of {total:,}", soft_wrap=True)
 
-        with listening(show):
-            yield
+    with bars, listening(show):
+        yield
 
 
 class Progress:
