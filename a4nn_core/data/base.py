@@ -58,8 +58,9 @@ class InputTransform:
         for channel in range(channels):
             # one channel in blocks, so that integers never all stand in memory as floats
             count, total, square = 0, 0.0, 0.0
-            for start in range(0, len(images), 4096):
-                block = images[start : start + 4096, channel].astype(np.float64)
+            at_once = max(1, min(4096, 2**24 // max(1, images[0, 0].size)))
+            for start in range(0, len(images), at_once):
+                block = images[start : start + at_once, channel].astype(np.float64)
                 block = np.log1p(block) if log1p else block
                 count += block.size
                 total += float(block.sum())

@@ -73,7 +73,11 @@ class XfelFiles(DataSource):
         count = min(max(1, round(self.validation * len(of_tests))), len(of_tests) - 1)
         validates = patterns.tests & np.isin(patterns.ids, chosen[:count])
         masks = {"train": ~patterns.tests, "validation": validates, "test": patterns.tests & ~validates}
-        parts = {name: Split(patterns.images[mask], patterns.labels[mask]) for name, mask in masks.items()}
+        order = np.lexsort((patterns.labels, patterns.ids))
+        parts = {}
+        for name, mask in masks.items():
+            members = order[mask[order]]  # the images are copied once only
+            parts[name] = Split(patterns.images[members], patterns.labels[members])
         return ImageData(
             name=self.name,
             classes=patterns.classes,
@@ -84,7 +88,7 @@ class XfelFiles(DataSource):
 
 @dataclass(frozen=True)
 class Patterns:
-    """Patterns of one beam, in the order of set, id and conformation.
+    """Patterns of one beam, in any order.
 
     Attributes:
         images: shape (count, 1, size, size); the smallest unsigned integers that hold all counts, or float32
@@ -277,11 +281,4 @@ def _from_archive(path: Path, imbalance: float) -> Patterns:
     names = tuple(str(name) for name in classes)
     troubles.balance(names, labels, tests, imbalance)
     troubles.end(path)
-    order = np.lexsort((labels, ids, tests))
-    return Patterns(
-        x[order][:, None],
-        labels[order].astype(np.int64),
-        ids[order].astype(np.int64),
-        tests[order],
-        names,
-    )
+    return Patterns(x[:, None], labels.astype(np.int64), ids.astype(np.int64), tests, names)
