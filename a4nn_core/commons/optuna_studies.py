@@ -46,8 +46,8 @@ def import_optuna(
         study: name; all studies of the storage if None.
         run: id of the run; from the study's name if None.
         values: what the reported values are, which Optuna does not record: accuracy in ``percent`` or as a
-            ``fraction``, or ``loss``; ``auto`` takes loss if the study minimises, else accuracy, as a fraction
-            if no value is above 1.
+            ``fraction``, or ``loss``; ``auto`` takes loss if the study minimises, else accuracy, as a
+            fraction if no value is above 1.
 
     Returns:
         networks imported, by run id.
