@@ -1,7 +1,7 @@
 """Our histories in Syne Tune's layout, read and replayed by Syne Tune itself.
 
-Its reader needs little of what the package asks for: ``pip install --no-deps syne-tune`` and the packages that
-the extra ``test`` names are enough.
+Its reader needs little of what the package asks for: ``pip install --no-deps syne-tune`` and the packages
+that the extra ``test`` names are enough.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def test_syne_tune_reads_it(commons: Path, tmp_path: Path) -> None:
     assert list(boxes) == ["one", "two"]
     box = boxes["one"]
     curve = [
-        100 - e["validation_accuracy_percent"] for e in Commons(commons).epochs("one") if e["network"] == 4
+        100 - e["validation_accuracy_percent"] for e in Commons(commons).epochs("one") if e["network"] == 19
     ]
     found = [
         box.objective_function(
