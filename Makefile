@@ -44,6 +44,8 @@ $(STAMPS)/package: $(STAMPS)/dependencies $(SOURCES)
 $(STAMPS)/test: $(STAMPS)/dependencies
 	$(BIN)/python tools/requirements.py test > $(VENV)/requirements-test.txt
 	$(BIN)/python -m pip install --quiet --progress-bar off -r $(VENV)/requirements-test.txt
+	@# its reader of stored histories is what is tested, which needs none of xgboost, NCCL and the rest
+	$(BIN)/python -m pip install --quiet --progress-bar off --no-deps "syne-tune>=0.16"
 	@touch $@
 
 $(STAMPS)/lint: $(STAMPS)/dependencies

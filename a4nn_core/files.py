@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -87,6 +88,27 @@ def whole_file(path: Path) -> Iterator[Path]:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
             raise
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """Gives a temporary folder to fill; on success it takes its real name, on error it is removed.
+
+    Raises:
+        BadInput: there is something of that name, the disk is full or the place cannot be written.
+    """
+    if folder.exists():
+        raise BadInput(f"cannot write {folder}: it exists already")
+    make_folder(folder.parent)
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}{_TEMPORARY}")
+    try:
+        with user_errors("write", folder):
+            temporary.mkdir()
+            yield temporary
+            temporary.rename(folder)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -1,8 +1,8 @@
 """A process that writes runs and is killed by its parent at any instant.
 
-For every line on standard input (``commons run networks``) a forked child goes on with that run, or compacts
-if the run is ``-``, and says on standard output what it has been told is safe. Forking spares
-the imports of Arrow, many times over.
+For every line on standard input (``commons run networks``) a forked child goes on with that run; compacts if
+the run is ``-``; goes on with a search, by the real loop and a made-up trainer, if it begins with ``search``.
+It says on standard output what it has been told is safe. Forking spares the imports of Arrow.
 """
 
 from __future__ import annotations
@@ -10,14 +10,17 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet  # noqa: F401
 from commons_data import EDGES, LAYERS, header, journal_records, network_row
+from fakes import FakeExecutor, experiment, search
 
 from a4nn_core.commons import Journal, RunWriter, prediction_rows, read_journal
 from a4nn_core.commons import rows as _rows  # noqa: F401
 from a4nn_core.commons import writer as _writer  # noqa: F401
 from a4nn_core.commons.compact import compact
+from a4nn_core.search import nsga_net as _nsga_net  # noqa: F401
 
 
 def say(*words: object) -> None:
@@ -60,6 +63,34 @@ def work(commons: Path, run: str, networks: int) -> None:
         say("finished")
 
 
+class Saying:
+    """Says which networks' final records are written."""
+
+    def looked(self, search: Any) -> None:
+        """Nothing to say."""
+
+    def ended(self, row: dict[str, Any]) -> None:
+        """Final records are written."""
+        say("network", row["network"])
+
+
+def go_on_searching(commons: Path, run: str, networks: int) -> None:
+    """The search loop, in this process; every epoch is said once its journal line is acknowledged."""
+    append = Journal.append
+
+    def saying(self: Journal, record: dict[str, Any]) -> None:
+        append(self, record)
+        if "epoch" in record:
+            say("epoch", int(self.path.stem), record["epoch"])
+        else:
+            say("event", record["number"])
+
+    Journal.append = saying  # type: ignore[method-assign, assignment]
+    what = experiment(search={"networks": networks}, training={"keep_checkpoints": "front"})
+    search(what, commons, FakeExecutor(one_at_a_time=True), run, Saying())
+    say("finished")
+
+
 def main() -> None:
     """Serve orders until standard input ends."""
     say("ready")
@@ -71,6 +102,8 @@ def main() -> None:
             try:
                 if run == "-":
                     tidy(Path(commons))
+                elif run.startswith("search"):
+                    go_on_searching(Path(commons), run, int(networks))
                 else:
                     work(Path(commons), run, int(networks))
                 status = 0

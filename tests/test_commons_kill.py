@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,6 +18,8 @@ import pytest
 
 from a4nn_core.commons import Commons, RunFolder, read_events
 from a4nn_core.commons.check import check as check_commons
+from a4nn_core.commons.rows import python_rows, without_timing
+from a4nn_core.commons.schema import TABLES
 
 HERE = Path(__file__).parent
 
@@ -104,20 +108,73 @@ def test_kill_at_random_instants(tmp_path: Path) -> None:
         assert not list(RunFolder(commons, run).path.rglob("*.unfinished"))
 
 
-def check(commons: Path, run: str, acknowledged: set[str]) -> None:
-    """What a reader finds right after a kill."""
+@pytest.mark.integration
+def test_kill_the_search_loop_at_random_instants(tmp_path: Path) -> None:
+    """The real loop, with compactions between: the run ends as one that was never killed."""
+    rng = random.Random(20231127)
+    victim = Victim()
+    said, status = victim.work(tmp_path / "whole", "search", 24, kill_after=None)
+    assert status == 0, said
+    commons = tmp_path / "killed"
+    kills = rounds = 0
+    acknowledged: set[str] = set()
+    while kills < 30:
+        said, status = victim.work(commons, "search", 24, kill_after=rng.uniform(0.0, 0.25))
+        assert status in (0, -signal.SIGKILL), said
+        acknowledged.update(said)
+        kills += status != 0
+        rounds += 1
+        assert rounds < 200
+        if (commons / "runs" / "search" / "run.json").exists():
+            check(commons, "search", acknowledged, epochs=lambda _: 4)
+            if rounds % 5 == 0:
+                assert victim.work(commons, "-", 0, kill_after=rng.uniform(0.0, 0.05))[1] in (
+                    0,
+                    -signal.SIGKILL,
+                )
+        if status == 0:  # begin anew, so that all stages are hit
+            same(commons, tmp_path / "whole")
+            shutil.rmtree(commons)
+            acknowledged = set()
+    assert victim.work(commons, "search", 24, kill_after=None)[1] == 0
+    same(commons, tmp_path / "whole")
+    assert check_commons(commons, checkpoints=False).problems == []
+    victim.process.stdin.close()  # type: ignore[union-attr]
+    victim.process.wait(10)
+
+
+def same(one: Path, other: Path) -> None:
+    """Two commons with the same run, times aside."""
+    for name in ("networks", "epochs", "layers", "edges"):
+        tables = [
+            without_timing(
+                TABLES[name], python_rows(Commons(c).sql(f"from {name} order by all").to_arrow_table())
+            )
+            for c in (one, other)
+        ]
+        assert tables[0] == tables[1], name
+
+
+def check(
+    commons: Path,
+    run: str,
+    acknowledged: set[str],
+    epochs: Callable[[int], int] = lambda network: 3 + network % 4,
+) -> None:
+    """What a reader finds right after a kill; ``epochs`` gives how many a finished network has."""
     found = Commons(commons)
     networks = Counter(n["network"] for n in found.networks(run))
-    epochs = Counter((e["network"], e["epoch"]) for e in found.epochs(run))
-    assert not [k for k, times in (networks | epochs).items() if times > 1]
+    trained = Counter((e["network"], e["epoch"]) for e in found.epochs(run))
+    assert not [k for k, times in (networks | trained).items() if times > 1]
     events = {e["number"] for e in read_events(RunFolder(commons, run).events)}
     for word in acknowledged:
         match word.split():
             case ["epoch", network, epoch]:
-                assert (int(network), int(epoch)) in epochs
+                assert (int(network), int(epoch)) in trained
             case ["network", network]:
                 assert int(network) in networks
             case ["event", number]:
                 assert int(number) in events
+    equal = {n["network"] for n in found.networks(run) if n["equal_to"] is not None}
     for network in networks:  # a final record brings all its epochs
-        assert sum(n == network for n, _ in epochs) == 3 + network % 4
+        assert sum(n == network for n, _ in trained) == (0 if network in equal else epochs(network))

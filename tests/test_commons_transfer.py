@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import duckdb
@@ -222,6 +224,32 @@ class TestExport:
             assert comments == [("time of the epoch [s]",)]
         with pytest.raises(BadInput, match="exists already"):
             export_duckdb(commons, file)
+
+    def test_duckdb_file_in_the_plain_command_line(self, commons: Path, tmp_path: Path) -> None:
+        """The command line is of another release than the library that wrote the file, as users' are."""
+        command = Path(sys.executable).with_name("duckdb")
+        if not command.is_file():
+            pytest.skip("needs the DuckDB command line: pip install duckdb-cli")
+        file = tmp_path / "all.duckdb"
+        counts = export_duckdb(commons, file)
+        for name, expected in counts.items():
+            query = f"select count(*) as n from {name}"
+            done = subprocess.run(
+                [command, "-readonly", "-json", file, "-c", query],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert done.returncode == 0, done.stderr
+            assert json.loads(done.stdout) == [{"n": expected}]
+        query = "select network, fitness['mflops'] as mflops from front where run = 'a' order by network"
+        done = subprocess.run(
+            [command, "-readonly", "-json", file, "-c", query], capture_output=True, text=True, check=True
+        )
+        front = sorted(Commons(commons).front("a"), key=lambda n: n["network"])
+        assert [(r["network"], float(r["mflops"])) for r in json.loads(done.stdout)] == [
+            (n["network"], n["fitness"]["mflops"]) for n in front
+        ]
 
     def test_secrets_are_not_repeated(self) -> None:
         uri = "s3://key:secret@bucket/path?endpoint_override=x"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -79,6 +80,13 @@ def merge(
         say(f"{run} is there already")
 
 
+class Format(StrEnum):
+    """What an export is."""
+
+    tables = "tables"
+    syne_tune = "syne-tune"
+
+
 @app.command()
 def export(
     out: Annotated[
@@ -90,13 +98,21 @@ def export(
         ),
     ],
     runs: RunsArgument = None,
+    format: Annotated[
+        Format,
+        typer.Option("--format", help="All tables, or a folder as in Syne Tune's blackbox repository."),
+    ] = Format.tables,
     commons: CommonsOption = DEFAULT_COMMONS,
     json_: JsonOption = False,
 ) -> None:
-    """Write all tables for people who have no a4nn: Parquet, or one DuckDB file."""
+    """Write all tables for people who have no a4nn: Parquet, or one DuckDB file; or curves for Syne Tune."""
     from a4nn_core.commons.transfer import export_duckdb, export_tables, without_secrets
 
-    if "://" not in out and out.endswith((".duckdb", ".db")):
+    if format is Format.syne_tune:
+        from a4nn_core.commons.blackbox import export_blackbox
+
+        counts = export_blackbox(commons, Path(out), runs)
+    elif "://" not in out and out.endswith((".duckdb", ".db")):
         counts = export_duckdb(commons, Path(out), runs)
     else:
         counts = export_tables(commons, out, runs)

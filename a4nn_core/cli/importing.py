@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +17,15 @@ app = typer.Typer(
 RunOption = Annotated[
     str | None, typer.Option("--run-id", help="Id of the run; from the file's name if not given.")
 ]
+
+
+class Values(StrEnum):
+    """What the values of an Optuna study are."""
+
+    auto = "auto"
+    percent = "percent"
+    fraction = "fraction"
+    loss = "loss"
 
 
 @app.command()
@@ -50,6 +60,29 @@ def csv_(
 
     name, count = import_csv(file, commons, run)
     _tell({name: count}, json_)
+
+
+@app.command()
+def optuna(
+    storage: Annotated[
+        str, typer.Argument(help="Database URL, such as sqlite:///studies.db, or a journal file.")
+    ],
+    study: Annotated[str | None, typer.Option(help="Name of the study; all if not given.")] = None,
+    values: Annotated[
+        Values,
+        typer.Option(
+            help="What the reported values are: accuracy in percent, accuracy as a fraction, or loss. "
+            "auto: loss if the study minimises, else accuracy, told from the greatest value."
+        ),
+    ] = Values.auto,
+    run: RunOption = None,
+    commons: CommonsOption = DEFAULT_COMMONS,
+    json_: JsonOption = False,
+) -> None:
+    """Optuna studies, one run a study: trials become networks, reported values epochs."""
+    from a4nn_core.commons.optuna_studies import import_optuna
+
+    _tell(import_optuna(storage, commons, study, run, values), json_)
 
 
 def macro_127(genome: Any) -> tuple[dict[str, Any], list[dict[str, Any]], list[dict[str, Any]]]:

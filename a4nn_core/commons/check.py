@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from a4nn_core.commons.archive import SORTED, Archive, ReaderLock, fingerprint
-from a4nn_core.commons.events import read_events
+from a4nn_core.commons.events import CHECKPOINTS_REMOVED, read_events
 from a4nn_core.commons.fragments import (
     CHECKSUM,
     file_checksum,
@@ -184,9 +184,11 @@ def _network_problems(folder: RunFolder, number: int, found: Checked) -> Iterato
 def _check_checkpoints(commons: Path, found: Checked) -> None:
     columns = [("checkpoint", "checkpoint_sha256"), ("best_checkpoint", "best_checkpoint_sha256")]
     seen: set[str] = set()
+    removed: dict[str, set[int]] = {}
     for part in Snapshot(commons).parts(TABLES["networks"]):
         try:
-            rows = part.to_table(columns=[c for pair in columns for c in pair]).to_pylist()
+            names = ["run", "network", "equal_to", *(c for pair in columns for c in pair)]
+            rows = part.to_table(columns=names).to_pylist()
         except (OSError, pa.ArrowException):
             continue  # said above, by name
         for row in rows:
@@ -196,8 +198,20 @@ def _check_checkpoints(commons: Path, found: Checked) -> None:
                 seen.add(row[name])
                 found.files += 1
                 path = commons / row[name]
-                if not path.is_file():
-                    found.problems.append(f"{path} is missing")
+                if path.is_file():
+                    if file_checksum(path) != row[digest]:
+                        found.problems.append(f"{path} is damaged: its SHA-256 is not the recorded one")
                     continue
-                if file_checksum(path) != row[digest]:
-                    found.problems.append(f"{path} is damaged: its SHA-256 is not the recorded one")
+                if row["run"] not in removed:
+                    removed[row["run"]] = _removed(RunFolder(commons, row["run"]))
+                owner = row["network"] if row["equal_to"] is None else row["equal_to"]
+                if owner not in removed[row["run"]]:
+                    found.problems.append(f"{path} is missing")
+
+
+def _removed(folder: RunFolder) -> set[int]:
+    """Networks that lost their checkpoints on purpose."""
+    try:
+        return {e["network"] for e in read_events(folder.events) if e.get("kind") == CHECKPOINTS_REMOVED}
+    except Damaged:
+        return set()  # said above

@@ -13,6 +13,9 @@ from typing import Any
 from a4nn_core.commons.journal import Journal, plain, read_journal
 from a4nn_core.commons.layout import Damaged
 
+# kind of the event that a network has lost its checkpoints on purpose; its row still names them
+CHECKPOINTS_REMOVED = "checkpoints_removed"
+
 
 def now() -> str:
     """This moment, UTC, ISO 8601 with microseconds."""

@@ -26,6 +26,7 @@ from a4nn_core.files import remove_unfinished as remove_unfinished
 from a4nn_core.files import sync_folder as sync_folder
 from a4nn_core.files import user_errors as user_errors
 from a4nn_core.files import whole_file as whole_file
+from a4nn_core.files import whole_folder as whole_folder
 from a4nn_core.files import write_whole as write_whole
 
 LAYOUT_VERSION = 1

@@ -147,9 +147,14 @@ _NETWORKS = Table(
         Column("front_version", "int", "", "version of the Pareto front it was judged against"),
         Column("device", "text", "", "device it was trained on", timing=True),
         Column("seconds", "number", "s", "time of training, all epochs", timing=True),
-        Column("checkpoint", "text", "", "last checkpoint, relative to the commons"),
+        Column(
+            "checkpoint",
+            "text",
+            "",
+            "last checkpoint, relative to the commons (see event checkpoints_removed)",
+        ),
         Column("checkpoint_sha256", "text", "", "its SHA-256"),
-        Column("best_checkpoint", "text", "", "checkpoint of the best epoch, relative to the commons"),
+        Column("best_checkpoint", "text", "", "checkpoint of the best epoch, if it was kept"),
         Column("best_checkpoint_sha256", "text", "", "its SHA-256"),
         Column("error", "text", "", "what went wrong, for a failed network"),
         Column("seed", "count", "", "seed of the network's weights and batches"),
@@ -215,7 +220,9 @@ _EVENTS = Table(
         _RUN,
         Column("number", "int", "", "from 1, without gaps"),
         Column("time", "time", "UTC", "when it happened", timing=True),
-        Column("kind", "text", "", "asked, submitted, started, paused, revived, stopped, failed, told, ..."),
+        Column(
+            "kind", "text", "", "asked, submitted, started, stopped, failed, told, checkpoints_removed, ..."
+        ),
         Column("network", "int", "", "network it happened to"),
         Column("generation", "int", "", "generation it belongs to"),
         Column("data", "json", "", "the rest of the event"),

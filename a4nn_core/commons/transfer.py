@@ -23,6 +23,7 @@ from a4nn_core.commons.layout import (
     read_json,
     user_errors,
     whole_file,
+    whole_folder,
     write_json,
 )
 from a4nn_core.commons.lock import holder
@@ -30,6 +31,8 @@ from a4nn_core.commons.schema import LINEAGE, NETWORK_TABLES, TABLES, Table, fro
 from a4nn_core.commons.snapshot import RunSnapshot, Snapshot, run_names
 from a4nn_core.errors import BadInput
 
+# so that the command line of any DuckDB since 1.0 opens the file, not only the newest
+_STORAGE: dict[str, str | bool | int | float | list[str]] = {"storage_compatibility_version": "v1.0.0"}
 _LINEAGE_SQL = "select run, network, unnest(parents) as parent, operator, generation from networks"
 
 
@@ -185,20 +188,8 @@ def export_tables(commons: Path, out: str, runs: Sequence[str] | None = None) ->
 
     names = chosen_runs(commons, runs)
     if "://" not in out:
-        folder = Path(out)
-        if folder.exists():
-            raise BadInput(f"cannot export to {folder}: it exists already")
-        make_folder(folder.parent)
-        temporary = folder.with_name(f".{folder.name}.{os.getpid()}.unfinished")
-        try:
-            with user_errors("write", folder):
-                temporary.mkdir()
-                counts = _write_tables(commons, names, fs.LocalFileSystem(), str(temporary))
-                temporary.rename(folder)
-        except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise
-        return counts
+        with whole_folder(Path(out)) as folder:
+            return _write_tables(commons, names, fs.LocalFileSystem(), str(folder))
     try:
         store, path = fs.FileSystem.from_uri(out)
         return _write_tables(commons, names, store, path.rstrip("/"))
@@ -268,7 +259,7 @@ def export_duckdb(commons: Path, out: Path, runs: Sequence[str] | None = None) -
 
     Args:
         commons: to read.
-        out: a file that does not exist yet; it opens in the plain DuckDB command line.
+        out: a file that does not exist yet; it opens in the plain DuckDB command line, 1.0 or newer.
         runs: ids; all if None.
 
     Returns:
@@ -284,7 +275,7 @@ def export_duckdb(commons: Path, out: Path, runs: Sequence[str] | None = None) -
         raise BadInput(f"cannot export to {out}: it exists already")
     make_folder(out.parent)
     counts = {}
-    with whole_file(out) as temporary, duckdb.connect(str(temporary)) as database:
+    with whole_file(out) as temporary, duckdb.connect(str(temporary), config=_STORAGE) as database:
         for name, table in TABLES.items():
             reader = pa.RecordBatchReader.from_batches(
                 table.schema, (b.cast(table.schema) for b in batches(commons, table, names))

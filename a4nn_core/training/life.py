@@ -188,7 +188,8 @@ def _test_accuracy(segment: Segment, data: DeviceData, device: torch.device, fol
 
 
 def _keep(checkpoints: Path, journal: list[dict[str, Any]], settings: Training) -> None:
-    """Delete the checkpoints that the policy does not keep. The best one is needed until the life ends."""
+    """Delete the checkpoints that nobody will ask for. The best one is needed until the network is recorded;
+    what goes then is the loop's business (workflow/checkpoints.py)."""
     if settings.keep_checkpoints == "all":
         return
     keep = {journal[-1]["checkpoint"], best_epoch(journal)["checkpoint"]}

@@ -38,8 +38,9 @@ class Training(BaseModel):
     """networks trained at the same time, None for as many as the machine has cores for or GPUs"""
     deterministic: bool = True
     """choose deterministic algorithms where torch has them"""
-    keep_checkpoints: Literal["last", "best", "all"] = "best"
-    """which checkpoints stay after a network's end: the last, the last and the best, or every epoch"""
+    keep_checkpoints: Literal["last", "best", "all", "front"] = "best"
+    """which checkpoints stay after a network's end: the last; the last and the best; every epoch's; or, with
+    front, the last and the best of networks on the Pareto front only, from the end of each generation on"""
     failures_in_a_row: int = Field(default=5, ge=1)
     """after how many failed networks one after another the run ends"""
 

@@ -31,7 +31,7 @@ def network_row(
     Args:
         candidate: as the strategy asked for it.
         architecture: that its genome stands for.
-        journal: its epochs.
+        journal: its epochs, naming the checkpoints that stay.
         result: of its last segment.
         epochs_budget: epochs it could have had.
         seed: its training was seeded with.
@@ -66,9 +66,10 @@ def network_row(
         "termination_evidence": verdict["evidence"] or None,
         "checkpoint": f"{checkpoints}/{last['checkpoint']}",
         "checkpoint_sha256": last["checkpoint_sha256"],
-        "best_checkpoint": f"{checkpoints}/{best['checkpoint']}",
-        "best_checkpoint_sha256": best["checkpoint_sha256"],
     }
+    if best["checkpoint"] is not None:
+        row["best_checkpoint"] = f"{checkpoints}/{best['checkpoint']}"
+        row["best_checkpoint_sha256"] = best["checkpoint_sha256"]
     if result.status != "failed":
         row["test_accuracy_percent"] = result.test_accuracy_percent
         row["fitness_source"] = "measured"

@@ -76,12 +76,16 @@ def execute(
     # the folder is opened with the data already checked, so that bad input leaves nothing behind
     data = experiment.data.load()
     _check_space(experiment, data)
+    made_with = header(experiment, data, device, slots)
     with (
-        RunWriter.open(commons, run_id, header(experiment, data, device, slots)) as writer,
+        RunWriter.open(commons, run_id, made_with) as writer,
         closing(make_executor(slots, experiment.training.threads)) as executor,
     ):
         search = Search(experiment, writer, executor, data.shape, len(data.classes), device, watcher)
-        writer.events.append("resumed" if writer.resumed else "started", process=os.getpid())
+        # a run can go on elsewhere, and the row of runs says only where it began
+        place = {key: made_with[key] for key in ("code_version", "environment", "threads", "device")}
+        kind = "resumed" if writer.resumed else "started"
+        writer.events.append(kind, process=os.getpid(), host=platform.node(), **place)
         started = time.monotonic()
         status = "failed"
         try:

@@ -20,6 +20,7 @@ from a4nn_core.experiment import Experiment
 from a4nn_core.search.base import Candidate, Outcome
 from a4nn_core.spaces.architecture import Architecture, Shape
 from a4nn_core.training.segment import Segment, SegmentResult
+from a4nn_core.workflow.checkpoints import Keeper, kept_epochs
 from a4nn_core.workflow.executor import Executor
 from a4nn_core.workflow.rows import Row, equal_row, graph_rows, network_row
 
@@ -76,6 +77,8 @@ class Search:
         self._first: dict[str, int] = {}
         self._batches = 0
         self._failures = 0
+        policy = experiment.training.keep_checkpoints
+        self._keeper = Keeper(writer, policy, experiment.search.objectives)
 
     def run(self) -> None:
         """Search to the end.
@@ -85,6 +88,8 @@ class Search:
             RunFailed: too many networks failed one after another.
         """
         self._replay()
+        self._keeper.resume(self.rows)
+        generation = self.strategy.generation
         while not self.strategy.finished:
             self._ask()
             for candidate in list(self.candidates.values()):
@@ -92,8 +97,12 @@ class Search:
             if not self.strategy.finished:
                 for result in self.executor.completed(POLL_SECONDS if self.training else 0.0):
                     self._ended(result)
+            if self.strategy.generation != generation:
+                generation = self.strategy.generation
+                self._keeper.generation(self.rows)
             if self.watcher:
                 self.watcher.looked(self)
+        self._keeper.generation(self.rows)
 
     # the strategy's side
 
@@ -253,17 +262,19 @@ class Search:
             self._submit(candidate)  # it only came to the end of a segment
             return
         folder = self.writer.folder
+        epochs = kept_epochs(journal, self.experiment.training.keep_checkpoints)
         row = network_row(
             candidate,
             self.architectures[number],
-            journal,
+            epochs,
             result,
             epochs_budget=self.experiment.training.epochs,
             seed=segment.seed,
             front_version=segment.front_version,
             checkpoints=str(folder.checkpoints(number).relative_to(folder.commons)),
         )
-        self._record(row, journal)
+        self._record(row, epochs)
+        self._keeper.ended(row)
         self._failures = self._failures + 1 if result.status == "failed" else 0
         if self._failures >= self.experiment.training.failures_in_a_row:
             raise RunFailed(
