@@ -121,6 +121,7 @@ def learn(data: ImageData, epochs: int, seed: int) -> tuple[list[float], float]:
 def draw(results: dict[str, Any], path: Path) -> None:
     """Learning curves: a panel a protein and size, a line a beam."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     panels = sorted({key.rsplit(" ", 1)[0] for key in results})
     figure = Figure(figsize=(3.2 * len(panels), 3.2), layout="constrained", dpi=150)
@@ -134,9 +135,12 @@ def draw(results: dict[str, Any], path: Path) -> None:
             axis.axhline(result["neighbours"], color=colour, linewidth=0.8, linestyle=":")
         axis.set_title(panel, fontsize=10)
         axis.set_xlabel("epoch")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylabel("validation accuracy, %")
-    axes[-1].legend(frameon=False, fontsize=8, title="dotted: PCA and kNN", title_fontsize=8)
+    axes[0].legend(
+        loc="lower right", frameon=False, fontsize=8, title="dotted: PCA and kNN", title_fontsize=8
+    )
     figure.savefig(path)
 
 
