@@ -118,8 +118,8 @@ class Fitter {
             if (linear[static_cast<std::size_t>(j)].rate >= 0) {
                 const double rate = machine_.number(program.root(static_cast<std::size_t>(m_ + j) + 1));
                 if (!std::isfinite(rate)) return infinity;  // the logarithm of a base that has none
-                lower_[j] = std::exp(rate == 0 ? 0.0 : rate * (rate > 0 ? bounds.lower : bounds.upper));
-                upper_[j] = std::exp(rate == 0 ? 0.0 : rate * (rate > 0 ? bounds.upper : bounds.lower));
+                lower_[j] = exp_one(rate == 0 ? 0.0 : rate * (rate > 0 ? bounds.lower : bounds.upper));
+                upper_[j] = exp_one(rate == 0 ? 0.0 : rate * (rate > 0 ? bounds.upper : bounds.lower));
             }
         }
         double square;
@@ -330,51 +330,35 @@ class Fitter {
         }
     }
 
-    // Several searched parameters: the grid of all starts, then Levenberg-Marquardt from the best that lie apart.
+    // Several searched parameters: the grid of all starts, then Levenberg-Marquardt from its lowest local minima.
     void search_space() {
-        std::size_t total = 1;
-        for (int k = 0; k < q_; ++k) total *= range(k).starts.size();
-        GridCache::Grid* grid = nullptr;
-        bool fresh = false;
-        if (!weighted_ && m_ <= GridPoint::max_columns && n_ <= GridCache::longest && total <= largest_kept_grid)
-            grid = &cache_.at(function_->id(), x_, fresh);
-        const double y_square = dot(y_.data(), y_.data(), n_);
-        candidates_.clear();
-        for (std::size_t i = 0; i < total && (fresh || !exhausted()); ++i) {
-            Candidate candidate;
-            std::size_t rest = i;
-            for (int k = 0; k < q_; ++k) {
-                const auto& starts = range(k).starts;
-                candidate.at[k] = static_cast<int>(rest % starts.size());
-                candidate.u[k] = range(k).to_search(starts[rest % starts.size()]);
-                rest /= starts.size();
-            }
-            if (fresh) grid->points.push_back(factored(candidate.u));
-            if (exhausted()) continue;  // the grid is kept whole all the same
-            if (grid) {
-                candidate.cost = grid->points[i].cost(y_.data(), y_square, n_, m_, target_.data());
-                ++evaluations_;
-            } else {
-                candidate.cost = evaluate(candidate.u, false);
-            }
-            if (candidate.cost < infinity) candidates_.push_back(candidate);
+        std::size_t total = 1, stride[max_parameters];
+        for (int k = 0; k < q_; ++k) {
+            stride[k] = total;
+            total *= range(k).starts.size();
         }
-        std::sort(candidates_.begin(), candidates_.end(), [](const Candidate& a, const Candidate& b) { return a.cost < b.cost; });
-        limit_reached_ = false;
-        if (exhausted() && !candidates_.empty()) evaluate(candidates_[0].u, false);
-        std::size_t tried[max_starts];
-        int count = 0;
-        for (std::size_t i = 0; i < candidates_.size() && count < max_starts && !exhausted(); ++i) {
-            bool apart = true;
-            for (int t = 0; t < count; ++t) {
-                int distance = 0;
-                for (int k = 0; k < q_; ++k)
-                    distance = std::max(distance, std::abs(candidates_[i].at[k] - candidates_[tried[t]].at[k]));
-                apart = apart && distance > 1;
+        costs_from_grid(total);
+        order_.clear();
+        for (std::size_t i = 0; i < total; ++i) {
+            if (!(costs_[i] < infinity)) continue;
+            bool lowest = true;
+            for (int k = 0; k < q_ && lowest; ++k) {
+                const std::size_t count = range(k).starts.size(), at = i / stride[k] % count;
+                lowest = (at == 0 || costs_[i] <= costs_[i - stride[k]]) && (at + 1 == count || costs_[i] < costs_[i + stride[k]]);
             }
-            if (!apart) continue;
-            tried[count++] = i;
-            levenberg_marquardt(candidates_[i].u, max_steps);
+            if (lowest) order_.push_back(i);
+        }
+        std::sort(order_.begin(), order_.end(), [&](std::size_t a, std::size_t b) { return costs_[a] < costs_[b]; });
+        if (order_.size() > max_starts) order_.resize(max_starts);
+        limit_reached_ = false;
+        double u[max_parameters];
+        if (exhausted() && !order_.empty()) evaluate(start(order_[0], u), false);
+        bool known = false;
+        for (std::size_t i : order_) {
+            if (exhausted()) break;
+            const Point best = best_;
+            levenberg_marquardt(start(i, u), max_steps, known ? &best : nullptr);
+            known = best_.cost < infinity;
         }
         // a long curved valley: only the best of the starts is worth following to its end
         if (limit_reached_ && !exhausted() && best_.cost < infinity) {
@@ -384,15 +368,47 @@ class Fitter {
         }
     }
 
-    static constexpr int max_starts = 3, max_steps = 40;
-    static constexpr std::size_t largest_kept_grid = 128;
-    struct Candidate {
-        double cost = infinity;
-        double u[max_parameters] = {};
-        int at[max_parameters] = {};
-    };
+    // The i-th point of the grid of all starts.
+    const double* start(std::size_t i, double* u) const {
+        for (int k = 0; k < q_; ++k) {
+            const auto& starts = range(k).starts;
+            u[k] = range(k).to_search(starts[i % starts.size()]);
+            i /= starts.size();
+        }
+        return u;
+    }
 
-    void levenberg_marquardt(const double* start, int steps) {
+    void costs_from_grid(std::size_t total) {
+        costs_.assign(total, infinity);
+        double u[max_parameters];
+        if (weighted_ || m_ > GridPoint::max_columns || n_ > GridCache::longest || total > largest_kept_grid) {
+            for (std::size_t i = 0; i < total && !exhausted(); ++i) costs_[i] = evaluate(start(i, u), false);
+            return;
+        }
+        bool fresh = false;
+        auto& grid = cache_.at(function_->id(), x_, fresh);
+        if (fresh)
+            for (std::size_t i = 0; i < total; ++i) grid.points.push_back(factored(start(i, u)));
+        const double y_square = dot(y_.data(), y_.data(), n_);
+        for (std::size_t i = 0; i < total && !exhausted(); ++i) {
+            costs_[i] = grid.points[i].cost(y_.data(), y_square, n_, m_, target_.data());
+            ++evaluations_;
+        }
+    }
+
+    static constexpr int max_starts = 3, max_steps = 40;
+    static constexpr std::size_t largest_kept_grid = 256;
+
+    // Whether two points lie in one valley for certain: within a twentieth (of the parameter, where it is searched on
+    // a logarithmic scale).
+    bool beside(const double* a, const double* b) const {
+        for (int k = 0; k < q_; ++k)
+            if (!(std::abs(a[k] - b[k]) < 0.05)) return false;
+        return true;
+    }
+
+    // known: a minimum that need not be found again.
+    void levenberg_marquardt(const double* start, int steps, const Point* known = nullptr) {
         double u[max_parameters], next[max_parameters], hessian[max_parameters][max_parameters], slope[max_parameters];
         for (int k = 0; k < q_; ++k) u[k] = std::clamp(start[k], low_[k], high_[k]);
         double cost = evaluate(u, true);
@@ -416,7 +432,7 @@ class Fitter {
             double gain = 0;
             bool bent = false;
             if (!damped_step(hessian, slope, lambda, u, next, gain, bent)) return;
-            if (gain <= 1e-10 * cost + floor_) {
+            if (gain <= 1e-8 * cost + floor_) {
                 // either nothing is left to gain, or the bounds bent the step so far that it gains nothing
                 if (!bent) return;
                 lambda = std::max(lambda, 1e-3) * 8;
@@ -426,14 +442,14 @@ class Fitter {
             }
             const double tried = evaluate(next, true);
             if (tried < cost) {
-                small = cost - tried <= 1e-7 * cost ? small + 1 : 0;
+                small = cost - tried <= 1e-6 * cost ? small + 1 : 0;
                 const double ratio = (cost - tried) / gain;
                 std::copy_n(next, q_, u);
                 cost = tried;
                 lambda = ratio > 0.75 ? lambda * 0.1 : ratio < 0.25 ? lambda * 3 : lambda * 0.4;
                 lambda = std::max(lambda, 1e-12);
                 fresh = true;
-                if (small >= 2) return;
+                if (small >= 2 || (known && cost >= known->cost && beside(u, known->u))) return;
             } else {
                 lambda = std::max(lambda, 1e-4) * 8;
                 fresh = false;
@@ -547,7 +563,7 @@ class Fitter {
             double p = linear_.coefficient[j];
             if (linear.rate >= 0) {
                 const double rate = machine_.number(function_->reduced().root(static_cast<std::size_t>(m_ + j) + 1));
-                p = rate == 0 ? 0.0 : std::log(std::max(p, std::numeric_limits<double>::min())) / rate;
+                p = rate == 0 ? 0.0 : log_one(std::max(p, std::numeric_limits<double>::min())) / rate;
                 p = std::clamp(p, bounds.lower, bounds.upper);
             }
             result.parameters[linear.parameter] = p;
@@ -579,7 +595,6 @@ class Fitter {
     double gradient_[max_parameters] = {}, floor_ = 0;
     std::vector<double> y_, weight_, target_, columns_, jacobian_, grid_, costs_;
     std::vector<std::size_t> order_;
-    std::vector<Candidate> candidates_;
     Point best_;
 };
 

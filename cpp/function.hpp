@@ -25,9 +25,9 @@ struct Range {
 
     bool logarithmic() const { return !std::isnan(origin); }
     bool mirrored() const { return logarithmic() && upper <= origin; }  // below its origin: log(o - p)
-    double to_search(double p) const { return logarithmic() ? std::log(std::abs(p - origin)) : p; }
+    double to_search(double p) const { return logarithmic() ? log_one(std::abs(p - origin)) : p; }
     double from_search(double u) const {
-        return std::clamp(!logarithmic() ? u : mirrored() ? origin - std::exp(u) : origin + std::exp(u), lower, upper);
+        return std::clamp(!logarithmic() ? u : mirrored() ? origin - exp_one(u) : origin + exp_one(u), lower, upper);
     }
     // dp/du
     double slope(double p) const { return logarithmic() ? p - origin : 1.0; }

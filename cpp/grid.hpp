@@ -38,22 +38,8 @@ struct GridPoint {
             return 0.5 * std::max(y_square - z0 * z0 + left * left, 0.0);
         }
         const double z1 = dot(basis.data() + n, y, n);
-        const double c1 = z1 / r11, c0 = (z0 - r01 * c1) / r00;
-        const bool inside0 = c0 >= lower[0] && c0 <= upper[0], inside1 = c1 >= lower[1] && c1 <= upper[1];
-        double more = inside0 && inside1 ? 0.0 : std::numeric_limits<double>::infinity();
-        // the optimum lies on a bound that the free one violates
-        if (!inside0) {
-            const double rest = z0 - r00 * (c0 < lower[0] ? lower[0] : upper[0]);
-            const double c = std::clamp((r01 * rest + r11 * z1) / (r01 * r01 + r11 * r11), lower[1], upper[1]);
-            more = (rest - r01 * c) * (rest - r01 * c) + (z1 - r11 * c) * (z1 - r11 * c);
-        }
-        if (!inside1) {
-            const double held = c1 < lower[1] ? lower[1] : upper[1];
-            const double c = std::clamp((z0 - r01 * held) / r00, lower[0], upper[0]);
-            const double left0 = z0 - r01 * held - r00 * c, left1 = z1 - r11 * held;
-            more = std::min(more, left0 * left0 + left1 * left1);
-        }
-        return 0.5 * std::max(y_square - z0 * z0 - z1 * z1 + more, 0.0);
+        const BoundedPair pair(r00, r01, r11, z0, z1, lower.data(), upper.data());
+        return 0.5 * std::max(y_square - z0 * z0 - z1 * z1 + pair.more, 0.0);
     }
 };
 

@@ -36,11 +36,17 @@ std::vector<double> epochs(std::size_t count, double first = 0) {
     return x;
 }
 
-void exponentials_are_exact() {
+void exponentials_and_logarithms_are_exact() {
     for (double x = -700; x < 700; x += 0.37) CHECK(near(a4nn::exp_one(x) / std::exp(x), 1, 1e-15));
     CHECK(a4nn::exp_one(-1e9) == 0);
     CHECK(std::isinf(a4nn::exp_one(1e9)));
     CHECK(std::isnan(a4nn::exp_one(std::nan(""))));
+    for (double x = -745; x < 709.7; x += 0.31) CHECK(near(a4nn::log_one(std::exp(x)), std::log(std::exp(x)), 2e-16));
+    for (double x = -1e-3; x < 1e-3; x += 1.7e-6) CHECK(std::abs(a4nn::log_one(1 + x) - std::log(1 + x)) <= 2e-16 * std::abs(x));
+    CHECK(a4nn::log_one(1) == 0);
+    CHECK(a4nn::log_one(0) == -INFINITY);
+    CHECK(a4nn::log_one(INFINITY) == INFINITY);
+    CHECK(std::isnan(a4nn::log_one(-1)) && std::isnan(a4nn::log_one(-INFINITY)) && std::isnan(a4nn::log_one(std::nan(""))));
     CHECK(a4nn::integer_power(2, 10) == 1024);
     CHECK(a4nn::integer_power(2, -2) == 0.25);
     CHECK(a4nn::integer_power(3, 0) == 1);
@@ -197,7 +203,7 @@ void fuzz(unsigned seed, int rounds) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    exponentials_are_exact();
+    exponentials_and_logarithms_are_exact();
     expressions_are_read();
     linear_parameters_are_found();
     the_default_recovers_its_parameters();
