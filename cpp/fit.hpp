@@ -440,6 +440,8 @@ class Fitter {
                 if (lambda > 1e12) return;
                 continue;
             }
+            // a minimum worse than the known one is not worth its last steps
+            if (known && cost - 10 * gain > known->cost) return;
             const double tried = evaluate(next, true);
             if (tried < cost) {
                 small = cost - tried <= 1e-6 * cost ? small + 1 : 0;

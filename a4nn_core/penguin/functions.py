@@ -134,12 +134,12 @@ def _rate(name: str, count: int) -> Parameter:
 
 def _shape(name: str) -> Parameter:
     """The power that a Weibull, Janoschek or Morgan-Mercer-Flodin curve takes of the epoch."""
-    return Parameter(name, 0.01, 10.0, _around(0.1, 8.0, 7), 0.0)
+    return Parameter(name, 0.01, 10.0, _around(0.1, 8.0, 7))
 
 
 def _scale(name: str) -> Parameter:
-    """The factor of a power of the epoch: with a power of 8 a late step has a very small one."""
-    return Parameter(name, 0.0, 20.0, _around(1e-6, 10.0, 13), 0.0)
+    """The factor of a power of the epoch: with a power of 10 a step at epoch 15 has one of 1e-12."""
+    return Parameter(name, 0.0, 20.0, _around(1e-12, 10.0, 18), 0.0)
 
 
 _BASES = tuple(1 + exp(k) for k in (-6.5, -5.5, -4.5, -3.5, -2.75, -2.0, -1.25, -0.5, 0.25, 1.0, 2.0, 4.0))
@@ -223,8 +223,14 @@ _DECLARED = (
         "c - exp((x - b)**a)",
         (
             Parameter("c"),
-            Parameter("a", -5.0, 1.0, (-3.0, -1.5, -0.7, -0.3, -0.1, 0.1, 0.3, 0.6)),
-            Parameter("b", -100.0, -1e-6, (-50.0, -10.0, -3.0, -1.0, -0.3, -0.1, -0.02, -0.001), 0.0),
+            # a = 0 is a flat line: from there a nearly constant curve is found
+            Parameter(
+                "a",
+                -5.0,
+                1.0,
+                (-4.5, -3.0, -2.0, -1.2, -0.6, -0.25, 0.0, 0.15, 0.3, 0.45, 0.6, 0.75, 0.9),
+            ),
+            Parameter("b", -100.0, -1e-6, tuple(-b for b in _around(1e-4, 70.0, 10)), 0.0),
         ),
         ("accExpp3",),
     ),
@@ -247,7 +253,7 @@ _DECLARED = (
         "(a * b + c * x**d) / (b + x**d)",
         (
             Parameter("a"),
-            Parameter("b", 1e-6, 1e10, _around(1e-2, 1e7, 13), 0.0),
+            Parameter("b", 1e-6, 1e10, _around(1e-2, 5e9, 16), 0.0),
             Parameter("c"),
             _shape("d"),
         ),
