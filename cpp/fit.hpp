@@ -89,19 +89,36 @@ class Fitter {
         for (std::size_t i = 0; i < y.size(); ++i) weight_[i] = weights.empty() ? 1.0 : std::sqrt(weights[i]);
         columns_.resize(static_cast<std::size_t>(m_) * n_);
         target_.resize(n_);
+        work_.resize(n_);
         jacobian_.resize(static_cast<std::size_t>(q_) * n_);
         linear_.resize(m_, n_);
         for (int k = 0; k < q_; ++k) {
             low_[k] = range(k).search_lower();
             high_[k] = range(k).search_upper();
         }
+        weigh_fixed();
         // the sum of squares about which a cost counts as nothing
         floor_ = 1e-24 * (1.0 + dot(y_.data(), y_.data(), n_));
     }
 
+    // What no searched parameter changes, once for all evaluations.
+    void weigh_fixed() {
+        const Program& program = function_->reduced();
+        fixed_target_ = !machine_.depends_at_all(program.root(0));
+        if (fixed_target_) weigh_target(program.root(0));
+        for (int j = 0; j < m_; ++j) {
+            const int step = program.root(static_cast<std::size_t>(j) + 1);
+            fixed_[j] = !machine_.depends_at_all(step);
+            if (fixed_[j]) weigh(step, column(j));
+        }
+    }
+
+    double* column(int j) { return columns_.data() + static_cast<std::size_t>(j) * n_; }
+    double* jacobian(int k) { return jacobian_.data() + static_cast<std::size_t>(k) * n_; }
+
     bool exhausted() const { return evaluations_ >= options_.max_evaluations; }
 
-    // The cost at u with the best linear coefficients; with derivatives also gradient and Kaufman's Jacobian.
+    // The cost at u with the best linear coefficients; with derivatives also its gradient.
     double evaluate(const double* u, bool derivatives) {
         ++evaluations_;
         double theta[max_parameters];
@@ -109,9 +126,9 @@ class Fitter {
         machine_.evaluate(theta, derivatives);
         const Program& program = function_->reduced();
         const auto& linear = function_->separated().linear;
-        weigh_target(program.root(0));
+        if (!fixed_target_) weigh_target(program.root(0));
         for (int j = 0; j < m_; ++j) {
-            weigh(program.root(static_cast<std::size_t>(j) + 1), columns_.data() + static_cast<std::size_t>(j) * n_);
+            if (!fixed_[j]) weigh(program.root(static_cast<std::size_t>(j) + 1), column(j));
             const Range& bounds = function_->ranges()[static_cast<std::size_t>(linear[static_cast<std::size_t>(j)].parameter)];
             lower_[j] = bounds.lower;
             upper_[j] = bounds.upper;
@@ -172,7 +189,7 @@ class Fitter {
         const Program& program = function_->reduced();
         const auto& linear = function_->separated().linear;
         for (int k = 0; k < q_; ++k) {
-            double* v = jacobian_.data() + static_cast<std::size_t>(k) * n_;
+            double* v = jacobian(k);
             std::fill_n(v, n_, 0.0);
             add_derivative(program.root(0), k, 1.0, v);
             for (int j = 0; j < m_; ++j) {
@@ -185,12 +202,19 @@ class Fitter {
                 const double bound = (c == lower_[j]) == (machine_.number(rate) > 0) ? bounds.lower : bounds.upper;
                 if (!std::isfinite(bound)) continue;
                 const double slope = c * bound * machine_.number_derivative(rate, k);
-                subtract(v, -slope, columns_.data() + static_cast<std::size_t>(j) * n_, n_);
+                subtract(v, -slope, column(j), n_);
             }
             const double scale = range(k).slope(theta[k]);
             for (std::size_t i = 0; i < n_; ++i) v[i] *= -scale;
             gradient_[k] = dot(v, residual(), n_);
-            if (m_ > 0) linear_.project_out(v);
+        }
+    }
+
+    // Kaufman's Jacobian at the point differentiated last, times its transpose.
+    void approximate_hessian(double (*hessian)[max_parameters]) {
+        for (int k = 0; k < q_; ++k) {
+            if (m_ > 0) linear_.project_out(jacobian(k));
+            for (int l = 0; l <= k; ++l) hessian[k][l] = hessian[l][k] = dot(jacobian(k), jacobian(l), n_);
         }
     }
 
@@ -255,7 +279,7 @@ class Fitter {
             grid_[i] = grid.points[i].u[0];
             costs_[i] = infinity;
             if (exhausted()) continue;
-            costs_[i] = grid.points[i].cost(y_.data(), y_square, n_, m_, target_.data());
+            costs_[i] = grid.points[i].cost(y_.data(), y_square, n_, m_, work_.data());
             ++evaluations_;
         }
     }
@@ -264,12 +288,15 @@ class Fitter {
     GridPoint factored(const double* u) {
         GridPoint point;
         std::copy_n(u, q_, point.u.begin());
-        // whether there is a value must not depend on the curve at hand, nor does the work belong to it
+        // whether there is a value must not depend on the curve at hand, nor does the work belong to it: a target so
+        // great that nothing beside it is lost in rounding
         const Point best = best_;
-        std::vector<double> nothing(n_, 0.0);
-        y_.swap(nothing);
+        std::vector<double> great(n_, 1e30);
+        y_.swap(great);
+        weigh_fixed();
         point.defined = evaluate(u, false) < infinity;
-        y_.swap(nothing);
+        y_.swap(great);
+        weigh_fixed();
         --evaluations_;
         best_ = best;
         if (!point.defined) return point;
@@ -304,6 +331,7 @@ class Fitter {
     // derivative, kept inside the bracket.
     void refine_line(double left, double u, double right) {
         double last_u = u, last_slope = 0, width = right - left;
+        const double known = best_.cost;
         for (int step = 0; step < 40; ++step) {
             if (exhausted()) {
                 limit_reached_ = true;
@@ -319,11 +347,24 @@ class Fitter {
             if (slope > 0) right = u;
             else left = u;
             double curvature = step == 0 ? 0 : (slope - last_slope) / (u - last_u);
-            if (!(curvature > 0)) curvature = dot(jacobian_.data(), jacobian_.data(), n_);
+            if (!(curvature > 0)) {
+                double hessian[max_parameters][max_parameters];
+                approximate_hessian(hessian);
+                curvature = hessian[0][0];
+            }
             double next = u - slope / curvature;
-            if (!(next > left && next < right)) next = 0.5 * (left + right);
+            const bool inside = next > left && next < right;
+            if (!inside) next = 0.5 * (left + right);
             // what the step can still gain, against what is there
-            if (std::abs(slope * (next - u)) <= 1e-9 * cost + floor_ || right - left <= 1e-9 * (width + std::abs(u))) return;
+            const double gain = std::abs(slope * (next - u));
+            if (right - left <= 1e-9 * (width + std::abs(u))) return;
+            if (gain <= 1e-6 * cost + floor_) {
+                // so near the minimum the last step needs no check
+                if (inside && best_.u[0] == u) best_.u[0] = next;
+                return;
+            }
+            // nor is another minimum worth it that would lie above the best even if the curve fell on like its tangent
+            if (cost - std::abs(slope) * (right - left) > known) return;
             last_u = u;
             last_slope = slope;
             u = next;
@@ -391,7 +432,7 @@ class Fitter {
             for (std::size_t i = 0; i < total; ++i) grid.points.push_back(factored(start(i, u)));
         const double y_square = dot(y_.data(), y_.data(), n_);
         for (std::size_t i = 0; i < total && !exhausted(); ++i) {
-            costs_[i] = grid.points[i].cost(y_.data(), y_square, n_, m_, target_.data());
+            costs_[i] = grid.points[i].cost(y_.data(), y_square, n_, m_, work_.data());
             ++evaluations_;
         }
     }
@@ -422,12 +463,8 @@ class Fitter {
                 return;
             }
             if (fresh) {
-                for (int k = 0; k < q_; ++k) {
-                    slope[k] = gradient_[k];
-                    for (int l = 0; l <= k; ++l)
-                        hessian[k][l] = hessian[l][k] = dot(jacobian_.data() + static_cast<std::size_t>(k) * n_,
-                                                            jacobian_.data() + static_cast<std::size_t>(l) * n_, n_);
-                }
+                std::copy_n(gradient_, q_, slope);
+                approximate_hessian(hessian);
             }
             double gain = 0;
             bool bent = false;
@@ -537,6 +574,7 @@ class Fitter {
             if (std::abs(last - loss) <= 1e-9 * (loss + 1e-12) || exhausted()) return;
             last = loss;
             for (std::size_t i = 0; i < y.size(); ++i) weight_[i] = std::sqrt(base[i] * residuals[i]);
+            weigh_fixed();
             best_.cost = infinity;
             if (q_ == 0) evaluate(here.u, false);
             else levenberg_marquardt(here.u, 10);
@@ -588,14 +626,14 @@ class Fitter {
     Machine machine_;
     LinearSolver linear_;
     int m_ = 0, q_ = 0, evaluations_ = 0;
-    bool limit_reached_ = false;
+    bool limit_reached_ = false, fixed_target_ = false, fixed_[max_parameters] = {};
     std::size_t n_ = 0;
     std::span<const double> x_;
     bool weighted_ = false;
     GridCache cache_;
     double low_[max_parameters] = {}, high_[max_parameters] = {}, lower_[max_parameters] = {}, upper_[max_parameters] = {};
     double gradient_[max_parameters] = {}, floor_ = 0;
-    std::vector<double> y_, weight_, target_, columns_, jacobian_, grid_, costs_;
+    std::vector<double> y_, weight_, target_, work_, columns_, jacobian_, grid_, costs_;
     std::vector<std::size_t> order_;
     Point best_;
 };

@@ -93,8 +93,9 @@ class Machine {
             if (step.op == Op::variable) {
                 double* out = vector(s, 0);
                 for (std::size_t i = 0; i < points_; ++i) out[i] = x[i < x.size() ? i : x.size() - 1];
-            } else if (step.vector && !step.depends) {
+            } else if (!step.depends) {
                 value(s, step);
+                if (!step.vector) continue;
                 for (std::size_t i = 0; i < points_; ++i) finite = finite && std::isfinite(vector(s, 0)[i]);
             }
         }
@@ -106,10 +107,7 @@ class Machine {
         const auto& steps = program_->steps();
         for (std::size_t s = 0; s < steps.size(); ++s) {
             const auto& step = steps[s];
-            if (!step.depends) {
-                if (!step.vector && step.op != Op::constant) value(s, step);
-                continue;
-            }
+            if (!step.depends) continue;
             if (step.op == Op::parameter) {
                 scalar(s, 0) = parameters[step.a];
                 for (std::size_t k = 1; k < arrays_; ++k) scalar(s, k) = k == static_cast<std::size_t>(step.a) + 1;
@@ -127,6 +125,7 @@ class Machine {
     bool depends(int step, int k) const {
         return program_->steps()[static_cast<std::size_t>(step)].depends >> k & 1u;
     }
+    bool depends_at_all(int step) const { return step >= 0 && program_->steps()[static_cast<std::size_t>(step)].depends; }
     double number(int step) const { return scalars_[static_cast<std::size_t>(step) * arrays_]; }
     double number_derivative(int step, int k) const {
         return scalars_[static_cast<std::size_t>(step) * arrays_ + static_cast<std::size_t>(k) + 1];
