@@ -232,7 +232,7 @@ class Fitter {
 
     // One searched parameter: every local minimum that the grid shows, best first, is bracketed and refined.
     void search_line() {
-        if (weighted_ || m_ > GridPoint::max_columns || n_ > GridCache::longest) {
+        if (!keeps_grid(range(0).starts.size() + 2)) {
             starts_of_line();
             costs_.resize(grid_.size());
             for (std::size_t i = 0; i < grid_.size(); ++i) costs_[i] = exhausted() ? infinity : evaluate(&grid_[i], false);
@@ -284,6 +284,18 @@ class Fitter {
         }
     }
 
+    // Whether a linear parameter has a bound.
+    bool bounded() const {
+        return std::ranges::any_of(function_->separated().linear, [&](const Linear& linear) {
+            const Range& bounds = function_->ranges()[static_cast<std::size_t>(linear.parameter)];
+            return linear.rate >= 0 || std::isfinite(bounds.lower) || std::isfinite(bounds.upper);
+        });
+    }
+
+    bool keeps_grid(std::size_t count) const {
+        return !weighted_ && (m_ <= GridPoint::max_bounded || !bounded()) && count * static_cast<std::size_t>(m_ + 1) * n_ <= GridCache::largest;
+    }
+
     // The least squares problem at u, ready for any curve on these points.
     GridPoint factored(const double* u) {
         GridPoint point;
@@ -307,11 +319,12 @@ class Fitter {
         }
         linear_.solve_free(columns_.data(), target_.data());
         point.basis.assign(linear_.basis(), linear_.basis() + static_cast<std::size_t>(m_) * n_);
-        for (int j = 0; j < m_; ++j) {
-            point.lower[static_cast<std::size_t>(j)] = lower_[j];
-            point.upper[static_cast<std::size_t>(j)] = upper_[j];
+        point.bounded = bounded();
+        for (int j = 0; j < m_; ++j)
             if (linear_.dead(j)) std::fill_n(point.basis.begin() + static_cast<std::ptrdiff_t>(j) * static_cast<std::ptrdiff_t>(n_), n_, 0.0);
-        }
+        if (!point.bounded) return point;
+        std::copy_n(lower_, m_, point.lower.begin());
+        std::copy_n(upper_, m_, point.upper.begin());
         point.r00 = m_ > 0 ? linear_.triangle(0, 0) : 1;
         point.r01 = m_ > 1 ? linear_.triangle(0, 1) : 0;
         point.r11 = m_ > 1 ? linear_.triangle(1, 1) : 1;
@@ -422,7 +435,7 @@ class Fitter {
     void costs_from_grid(std::size_t total) {
         costs_.assign(total, infinity);
         double u[max_parameters];
-        if (weighted_ || m_ > GridPoint::max_columns || n_ > GridCache::longest || total > largest_kept_grid) {
+        if (!keeps_grid(total)) {
             for (std::size_t i = 0; i < total && !exhausted(); ++i) costs_[i] = evaluate(start(i, u), false);
             return;
         }
@@ -438,7 +451,6 @@ class Fitter {
     }
 
     static constexpr int max_starts = 3, max_steps = 40;
-    static constexpr std::size_t largest_kept_grid = 256;
 
     // Whether two points lie in one valley for certain: within a twentieth (of the parameter, where it is searched on
     // a logarithmic scale).

@@ -21,6 +21,8 @@ from numpy.typing import ArrayLike, NDArray
 from a4nn_core.errors import BadInput
 from a4nn_core.penguin import _lm
 
+PYTHON = "python: "  # how the text of a function begins that a Python callable gives
+
 
 @dataclass(frozen=True)
 class Parameter:
@@ -66,6 +68,7 @@ class ParametricFunction:
         aliases: names it is published under.
         rewritten: the form that is fitted, None where it is the expression itself.
         first: what the first epoch counts as: 0, or 1 where the function or its slope has no value at 0.
+        python: what gives the values where no expression can (``a4nn_core.penguin.callables``).
     """
 
     name: str
@@ -74,14 +77,21 @@ class ParametricFunction:
     aliases: tuple[str, ...] = ()
     first: int = 0
     rewritten: Rewritten | None = None
+    python: Callable[..., object] | None = None
 
     @cached_property
     def compiled(self) -> _lm.Function:
         """The function in the extension.
 
         Raises:
-            BadInput: the expression cannot be read (the position is named), or bounds leave nothing between.
+            BadInput: the expression cannot be read (the position is named), bounds leave nothing between, or
+                the function is a Python callable.
         """
+        if self.python is not None:
+            raise BadInput(
+                f"function {self.name!r} is a Python callable, which the compiled fitter cannot run: "
+                "fit(...) fits it with SciPy, one curve at a time; for many fits write it as an expression"
+            )
         return _compile(self.name, self.expression, self.parameters)
 
     @cached_property
@@ -99,12 +109,24 @@ class ParametricFunction:
             x: points, shape (points,).
 
         Raises:
-            BadInput: a parameter is missing.
+            BadInput: a parameter is missing, or a Python callable does not give one value a point.
         """
         missing = [p.name for p in self.parameters if p.name not in parameters]
         if missing:
             raise BadInput(f"function {self.name!r} lacks a value of {', '.join(missing)}")
-        return self.compiled.evaluate([parameters[p.name] for p in self.parameters], np.atleast_1d(x))
+        points = np.atleast_1d(np.asarray(x, dtype=np.float64))
+        values = [parameters[p.name] for p in self.parameters]
+        if self.python is None:
+            return self.compiled.evaluate(values, points)
+        try:
+            given = np.asarray(self.python(points, *values), dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise BadInput(f"function {self.name!r} cannot be evaluated: {error}") from error
+        if given.shape != points.shape:
+            raise BadInput(
+                f"function {self.name!r} gave values of shape {given.shape} for {points.shape} points"
+            )
+        return given
 
 
 def _compile(name: str, expression: str, parameters: tuple[Parameter, ...]) -> _lm.Function:
@@ -298,6 +320,10 @@ def function(name: str) -> ParametricFunction:
     found = _BY_ANY_NAME.get(name)
     if found is not None:
         return found
+    if name.startswith(PYTHON):
+        raise BadInput(
+            f"{name!r} names a Python callable, which cannot be made from its text; give the callable"
+        )
     if name.isidentifier():
         raise BadInput(f"there is no parametric function named {name!r}; known: {', '.join(FUNCTIONS)}")
     return _custom(name)

@@ -174,6 +174,48 @@ void earlier_fits_leave_no_trace() {
     for (int p = 0; p < 3; ++p) CHECK(a.parameters[p] == b.parameters[p]);
 }
 
+// The factored grid that is kept for a set of points gives what evaluating its points gives; weights of one forbid it.
+void kept_grids_change_nothing() {
+    std::vector<a4nn::Range> bounded(3);
+    bounded[0].upper = 60;
+    bounded[1].lower = -5;
+    const struct {
+        a4nn::Function function;
+        const char* text;
+    } cases[] = {{{"a + b*exp(-c*x)", {}, {}}, "two columns"},
+                 {{"a + b*exp(-c*x)", {"a", "b", "c"}, bounded}, "two columns with bounds"},
+                 {{"3*x + a + b*exp(-c*x)", {}, {}}, "an offset that is fixed"},
+                 {{"tanh(c*x) + a", {}, {}}, "an offset that is searched"},
+                 {{"a*exp(-b*x) + c*exp(-d*x) + e", {}, {}}, "three columns, two searched"},
+                 {{"a - b*exp(-c*x**d)", {}, {}}, "two searched"}};
+    const auto x = epochs(12, 1);
+    std::mt19937 random(3);
+    for (const auto& [function, text] : cases) {
+        a4nn::Fitter keeps, evaluates;
+        for (int round = 0; round < 20; ++round) {
+            std::vector<double> y(12), ones(12, 1.0);
+            for (std::size_t i = 0; i < 12; ++i) y[i] = 80 - 50 * std::exp(-0.3 * x[i]) + static_cast<double>(random() % 1000) / 500;
+            const auto kept = keeps.fit(function, x, y), plain = evaluates.fit(function, x, y, ones);
+            if (!near(kept.rms, plain.rms, 1e-4)) std::fprintf(stderr, "%s: %.9g against %.9g\n", text, kept.rms, plain.rms);
+            CHECK(near(kept.rms, plain.rms, 1e-4));
+            a4nn::FitOptions robust;
+            robust.loss = a4nn::Loss::huber;
+            const auto a = keeps.fit(function, x, y, {}, robust), b = evaluates.fit(function, x, y, ones, robust);
+            CHECK(near(a.rms, b.rms, 1e-2));
+        }
+    }
+}
+
+// exp(50) times a column that differs from one by 1e-17 would fit anything: by rounding.
+void rounding_is_no_fit() {
+    a4nn::LinearSolver solver;
+    solver.resize(2, 8);
+    std::vector<double> columns(16, 1.0), target{0, 20, 4, 60, 8, 10, 12, 14};
+    for (std::size_t i = 0; i < 8; ++i) columns[8 + i] = 1 - 1e-16 * static_cast<double>(i);
+    const double lower[]{-INFINITY, 5e21}, upper[]{INFINITY, 1e22};
+    CHECK(std::isinf(solver.solve(columns.data(), target.data(), lower, upper)));
+}
+
 void coefficients_stay_in_their_bounds() {
     a4nn::LinearSolver solver;
     solver.resize(2, 8);
@@ -237,6 +279,8 @@ int main(int argc, char** argv) {
     every_outcome_has_a_word();
     coefficients_stay_in_their_bounds();
     earlier_fits_leave_no_trace();
+    kept_grids_change_nothing();
+    rounding_is_no_fit();
     fuzz(argc > 1 ? static_cast<unsigned>(std::atoi(argv[1])) : 1, argc > 2 ? std::atoi(argv[2]) : 3000);
     if (failures) std::fprintf(stderr, "%d failures\n", failures);
     return failures != 0;
