@@ -344,7 +344,6 @@ class Fitter {
     // derivative, kept inside the bracket.
     void refine_line(double left, double u, double right) {
         double last_u = u, last_slope = 0, width = right - left;
-        const double known = best_.cost;
         for (int step = 0; step < 40; ++step) {
             if (exhausted()) {
                 limit_reached_ = true;
@@ -376,8 +375,6 @@ class Fitter {
                 if (inside && best_.u[0] == u) best_.u[0] = next;
                 return;
             }
-            // nor is another minimum worth it that would lie above the best even if the curve fell on like its tangent
-            if (cost - std::abs(slope) * (right - left) > known) return;
             last_u = u;
             last_slope = slope;
             u = next;
