@@ -46,7 +46,7 @@ UNBOUNDED = ("minpack", "gsl", "tinysolver")
 
 
 def prefixes() -> list[Curve]:
-    """Prefixes of 5, 10, 15 and 20 epochs of all reference curves: the published full runs, then other sources."""
+    """Prefixes of 5 to 20 epochs of all reference curves: the published full runs, then the other sources."""
     data = Path(os.environ["A4NN_REFERENCE_DATA"])
     curves = []
     for file in sorted((data / "icpp23" / "1gpu" / "no_early_termination").glob("*.csv")):
@@ -174,7 +174,7 @@ def compiled_peers(curves: list[Curve]) -> dict[tuple[str, str], Result]:
 
 
 def dense(p: Parameter, count: int) -> Parameter:
-    """The parameter with `count` starts over all of its bounds that its declared starts come near."""
+    """The parameter with `count` starts, over its declared starts and beyond them."""
     if not p.starts:
         return p
     ends = np.array([p.starts[0], p.starts[-1]])
@@ -183,8 +183,9 @@ def dense(p: Parameter, count: int) -> Parameter:
         low, high = np.sort(np.log(np.abs(ends - p.origin)))
         starts = p.origin + side * np.exp(np.linspace(low - 1, high + 0.5, count))
     else:
-        starts = np.linspace(*ends, count)
-    return replace(p, starts=tuple(np.sort(starts[(starts > p.lower) & (starts < p.upper)])))
+        bounds = np.clip([p.lower, p.upper], ends[0] - 40, ends[1] + 40)
+        starts = np.append(np.linspace(*ends, count - count // 2), np.linspace(*bounds, count // 2))
+    return replace(p, starts=tuple(np.unique(starts[(starts > p.lower) & (starts < p.upper)])))
 
 
 def many_starts(f: ParametricFunction) -> ParametricFunction:
@@ -233,17 +234,18 @@ def solvers(functions: list[ParametricFunction], curves: list[Curve]) -> None:
         means = {s: np.mean([t for t, _ in r]) for s, r in results.items() if s in (*UNBOUNDED, "a4nn")}
         if len(means) > 1:
             peer = min(UNBOUNDED, key=lambda s: means[s])
-            quicker.append((f.name, peer, means[peer] / means["a4nn"]))
-    print("\n| function | quickest compiled peer | its mean time / ours |\n|---|---|---:|")
-    for name, peer, ratio in quicker:
-        print(f"| {name} | {peer} | {ratio:.1f} |")
+            close = 100 * near(np.array([rms for _, rms in results[peer]]), best).mean()
+            quicker.append(f"| {f.name} | {peer} | {means[peer] / means['a4nn']:.1f} | {close:.1f} |")
+    print(
+        "\n| function | quickest compiled peer | its mean time / ours | its near best % |\n|---|---|---:|---:|"
+    )
+    print("\n".join(quicker))
 
 
 def robustness(functions: list[ParametricFunction], curves: list[Curve]) -> None:
     """All prefixes: ours beside the best of it and of its fit from a dense grid of starts."""
-    print(
-        "\n| function | fits | near best % | worst excess % | us mean | us 99 % |\n|---|---:|---:|---:|---:|---:|"
-    )
+    print("\n| function | fits | near best % | worst excess % | us mean | us 99 % |")
+    print("|---|---:|---:|---:|---:|---:|")
     for f in functions:
         time_, rms = np.array(ours(f, curves, 3)).T
         best = np.minimum(rms, [r for _, r in ours(many_starts(f), curves, 1)])
@@ -290,12 +292,11 @@ def main() -> None:
     curves = prefixes()
     some = curves[::every]
     load = os.getloadavg()[0]
-    print(
-        f"{len(some)} of {len(curves)} prefixes, one thread, {processor}, {os.cpu_count()} cores, load {load:.1f}\n"
-    )
+    machine = f"{processor}, {os.cpu_count()} cores, load {load:.1f}"
+    print(f"{len(some)} of {len(curves)} prefixes, one thread, {machine}\n")
     functions = [*FUNCTIONS.values(), *map(function, CUSTOM)]
     solvers(functions, some)
-    robustness(functions, curves)
+    robustness(list(FUNCTIONS.values()), curves)
     growth(curves)
     print(f"\nload at the end: {os.getloadavg()[0]:.1f}")
 
