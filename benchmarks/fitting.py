@@ -236,9 +236,8 @@ def solvers(functions: list[ParametricFunction], curves: list[Curve]) -> None:
             peer = min(UNBOUNDED, key=lambda s: means[s])
             close = 100 * near(np.array([rms for _, rms in results[peer]]), best).mean()
             quicker.append(f"| {f.name} | {peer} | {means[peer] / means['a4nn']:.1f} | {close:.1f} |")
-    print(
-        "\n| function | quickest compiled peer | its mean time / ours | its near best % |\n|---|---|---:|---:|"
-    )
+    print("\n| function | quickest compiled peer | its mean time / ours | its near best % |")
+    print("|---|---|---:|---:|")
     print("\n".join(quicker))
 
 
