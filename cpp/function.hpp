@@ -39,7 +39,7 @@ struct Range {
     double greatest_start() const { return mirrored() ? starts.front() : starts.back(); }
     // where a bound lies in the search; a bound at the origin or at infinity is a factor of a thousand from the starts
     double end(double bound, double start, int side) const {
-        return std::isfinite(bound) && bound != origin ? to_search(bound) : to_search(start) + side * std::log(1e3);
+        return std::isfinite(bound) && bound != origin ? to_search(bound) : to_search(start) + side * 6.907755278982137;
     }
 };
 

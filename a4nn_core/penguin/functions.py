@@ -144,9 +144,12 @@ def _compile(name: str, expression: str, parameters: tuple[Parameter, ...]) -> _
 
 
 def _around(low: float, high: float, count: int, origin: float = 0.0) -> tuple[float, ...]:
-    """Starts from origin + low to origin + high, evenly on a logarithmic scale."""
+    """Starts from origin + low to origin + high, evenly on a logarithmic scale.
+
+    Rounded, so that they do not depend on a mathematics library's last bit.
+    """
     step = (high / low) ** (1 / (count - 1))
-    return tuple(origin + low * step**i for i in range(count))
+    return tuple(float(f"{origin + low * step**i:.12g}") for i in range(count))
 
 
 def _rate(name: str, count: int) -> Parameter:
@@ -164,7 +167,10 @@ def _scale(name: str) -> Parameter:
     return Parameter(name, 0.0, 20.0, _around(1e-12, 10.0, 18), 0.0)
 
 
-_BASES = tuple(1 + exp(k) for k in (-6.5, -5.5, -4.5, -3.5, -2.75, -2.0, -1.25, -0.5, 0.25, 1.0, 2.0, 4.0))
+_BASES = tuple(
+    float(f"{1 + exp(k):.12g}")
+    for k in (-6.5, -5.5, -4.5, -3.5, -2.75, -2.0, -1.25, -0.5, 0.25, 1.0, 2.0, 4.0)
+)
 _EXPONENTS = (-5.0, -3.0, -2.0, -1.4, -1.0, -0.7, -0.45, -0.25, -0.1, 0.1, 0.25, 0.45, 0.7, 1.0, 1.5, 2.5)
 
 _GROWTH = (-5.0, -2.0, -1.0, -0.5, -0.25, -0.12, -0.06, -0.03, -0.01, 0.01, 0.03, 0.1, 0.3, 1.0)
