@@ -1,9 +1,9 @@
 """Fits of learning curves beside their peers, in one run on one thread.
 
 Needs the published curves (A4NN_REFERENCE_DATA). The compiled peers are built here if their headers are there
-(Debian: libcminpack-dev, libgsl-dev), the Python peers are SciPy and, if installed, lmfit.
+(Debian: libcminpack-dev, libgsl-dev, libceres-dev), the Python peers are SciPy and, if installed, lmfit.
 
-    python benchmarks/fitting.py [--every 5]
+    python benchmarks/fitting.py [--every 21]
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,29 +28,41 @@ from scipy.optimize import least_squares
 
 from a4nn_core.penguin.batch import fit_many
 from a4nn_core.penguin.fit import fit
-from a4nn_core.penguin.functions import FUNCTIONS, ParametricFunction, function
+from a4nn_core.penguin.functions import FUNCTIONS, Parameter, ParametricFunction, function
 from a4nn_core.penguin.reference import fit_scipy
 
 Curve = NDArray[np.float64]
 Result = list[tuple[float, float]]  # microseconds, root mean square residual
 
 
-def prefixes(every: int) -> list[Curve]:
-    """Prefixes of 5, 10, 15 and 20 epochs of the published full runs (icpp23, three beams)."""
-    folder = Path(os.environ["A4NN_REFERENCE_DATA"]) / "icpp23" / "1gpu" / "no_early_termination"
-    out = []
-    for file in sorted(folder.glob("*.csv")):
+LENGTHS = (5, 10, 15, 20)
+CUSTOM = (
+    "a - b*exp(-c*sqrt(x))",
+    "a + b/(1 + exp(c - d*x))",
+    "a*exp(-b*x) + c*exp(-d*x) + e",
+    "a - b/(1 + c*x)**d",
+)
+UNBOUNDED = ("minpack", "gsl", "tinysolver")
+
+
+def prefixes() -> list[Curve]:
+    """Prefixes of 5 to 20 epochs of all reference curves: the published full runs, then the other sources."""
+    data = Path(os.environ["A4NN_REFERENCE_DATA"])
+    curves = []
+    for file in sorted((data / "icpp23" / "1gpu" / "no_early_termination").glob("*.csv")):
         for _, rows in pd.read_csv(file).groupby("arch"):
-            values = rows.sort_values("epoch")["val_accs"].to_numpy()
-            out += [values[:k] for k in (5, 10, 15, 20)]
-    return out[::every]
+            curves.append(rows.sort_values("epoch")["val_accs"].to_numpy())
+    for _, rows in pd.read_csv(data / "curves" / "curves.csv.gz").groupby("curve_id", sort=False):
+        curves.append(rows.sort_values("epoch")["val_accuracy"].to_numpy(dtype=float))
+    cut = [curve[:k] for curve in curves for k in LENGTHS if len(curve) >= k]
+    return [prefix for prefix in cut if np.isfinite(prefix).all()]
 
 
-def ours(f: ParametricFunction, curves: list[Curve]) -> Result:
+def ours(f: ParametricFunction, curves: list[Curve], repeats: int = 5) -> Result:
     out = []
     for y in curves:
         x = np.arange(f.first, f.first + len(y), dtype=float)
-        best = min((fit(f, x, y) for _ in range(5)), key=lambda done: done.microseconds)
+        best = min((fit(f, x, y) for _ in range(repeats)), key=lambda done: done.microseconds)
         out.append((best.microseconds, best.residual_rms))
     return out
 
@@ -130,8 +143,11 @@ def compiled_peers(curves: list[Curve]) -> dict[tuple[str, str], Result]:
             [
                 "g++",
                 "-std=c++20",
-                "-O2",
+                "-O3",
+                "-march=native",
+                "-DNDEBUG",
                 "-I/usr/include/cminpack-1",
+                "-I/usr/include/eigen3",
                 source,
                 "-o",
                 program,
@@ -145,7 +161,8 @@ def compiled_peers(curves: list[Curve]) -> dict[tuple[str, str], Result]:
             check=False,
         )
         if built.returncode:
-            print(f"compiled peers left out: {built.stderr.splitlines()[0]}\n")
+            error = next(line for line in built.stderr.splitlines() if "error" in line)
+            print(f"compiled peers left out: {error}\n")
             return out
         data = Path(folder) / "curves.txt"
         data.write_text("".join(f"{len(y)} {' '.join(map(repr, y.tolist()))}\n" for y in curves))
@@ -156,29 +173,53 @@ def compiled_peers(curves: list[Curve]) -> dict[tuple[str, str], Result]:
     return out
 
 
+def dense(p: Parameter, count: int) -> Parameter:
+    """The parameter with `count` starts, over its declared starts and beyond them."""
+    if not p.starts:
+        return p
+    ends = np.array([p.starts[0], p.starts[-1]])
+    if np.isfinite(p.origin):
+        side = np.sign(ends[0] - p.origin)
+        low, high = np.sort(np.log(np.abs(ends - p.origin)))
+        starts = p.origin + side * np.exp(np.linspace(low - 1, high + 0.5, count))
+    else:
+        bounds = np.clip([p.lower, p.upper], ends[0] - 40, ends[1] + 40)
+        starts = np.append(np.linspace(*ends, count - count // 2), np.linspace(*bounds, count // 2))
+    return replace(p, starts=tuple(np.unique(starts[(starts > p.lower) & (starts < p.upper)])))
+
+
+def many_starts(f: ParametricFunction) -> ParametricFunction:
+    """The function with a hundred starts of one searched parameter, thirty of each of two."""
+
+    def with_starts(parameters: tuple[Parameter, ...]) -> tuple[Parameter, ...]:
+        searched = sum(bool(p.starts) for p in parameters)
+        return tuple(dense(p, 100 if searched == 1 else 30) for p in parameters)
+
+    if f.rewritten is None:
+        return replace(f, parameters=with_starts(f.parameters))
+    return replace(f, rewritten=replace(f.rewritten, parameters=with_starts(f.rewritten.parameters)))
+
+
+def near(rms: NDArray[np.float64], best: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether a fit is at most 1 % or 0.001 points above the best."""
+    return np.asarray(rms <= np.maximum(1.01 * best, best + 0.001))
+
+
 def row(name: str, solver: str, result: Result, best: NDArray[np.float64]) -> None:
     time_, rms = np.array(result).T
-    near = np.mean(rms <= np.maximum(1.01 * best, best + 0.001))
     print(
         f"| {name} | {solver} | {time_.mean():,.2f} | {np.median(time_):,.2f} "
-        f"| {np.percentile(time_, 99):,.2f} "
-        f"| {100 * near:.1f} |"
+        f"| {np.percentile(time_, 99):,.2f} | {100 * near(rms, best).mean():.1f} |"
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--every", type=int, default=10, help="take every n-th of the 1,200 prefixes")
-    curves = prefixes(parser.parse_args().every)
-    processor = platform.processor() or platform.machine()
-    if shutil.which("lscpu"):
-        lines = subprocess.run(["lscpu"], capture_output=True, text=True, check=True).stdout.splitlines()
-        processor = next((x.split(":")[1].strip() for x in lines if x.startswith("Model name")), processor)
-    print(f"{len(curves)} prefixes, one thread, {processor}\n")
+def solvers(functions: list[ParametricFunction], curves: list[Curve]) -> None:
+    """Every solver on the same curves, and how much quicker ours is than the quickest compiled peer."""
     peers = compiled_peers(curves)
+    quicker = []
     print("| function | solver | us mean | us median | us 99 % | near best % |")
     print("|---|---|---:|---:|---:|---:|")
-    for f in FUNCTIONS.values():
+    for f in functions:
         results: dict[str, Result] = {"a4nn": ours(f, curves)}
         results |= {peer: result for (name, peer), result in peers.items() if name == f.name}
         if f.name == "default":
@@ -187,24 +228,76 @@ def main() -> None:
                 results["lmfit"] = lmfit_default(f, curves)
         results["scipy least_squares, exact Jacobian, 8 starts"] = scipy_multi_start(f, curves)
         # peers without bounds may go where bounded ones must not: they set no mark
-        bounded = [r for s, r in results.items() if s not in ("minpack", "gsl")]
-        best = np.min([[rms for _, rms in r] for r in bounded], axis=0)
+        best = np.min([[rms for _, rms in r] for s, r in results.items() if s not in UNBOUNDED], axis=0)
         for solver, result in results.items():
             row(f.name, solver, result, best)
-    print("\n| points | default us | wbl4 us |\n|---:|---:|---:|")
-    for count in (5, 10, 20, 50, 100, 200):
-        y = 90 - 50 * np.exp(-0.2 * np.arange(count)) + np.random.default_rng(0).standard_normal(count)
-        cells = [np.mean([t for t, _ in ours(function(name), [y])]) for name in ("default", "wbl4")]
-        print(f"| {count} | {cells[0]:.2f} | {cells[1]:.2f} |")
+        means = {s: np.mean([t for t, _ in r]) for s, r in results.items() if s in (*UNBOUNDED, "a4nn")}
+        if len(means) > 1:
+            peer = min(UNBOUNDED, key=lambda s: means[s])
+            close = 100 * near(np.array([rms for _, rms in results[peer]]), best).mean()
+            quicker.append(f"| {f.name} | {peer} | {means[peer] / means['a4nn']:.1f} | {close:.1f} |")
+    print("\n| function | quickest compiled peer | its mean time / ours | its near best % |")
+    print("|---|---|---:|---:|")
+    print("\n".join(quicker))
+
+
+def robustness(functions: list[ParametricFunction], curves: list[Curve]) -> None:
+    """All prefixes: ours beside the best of it and of its fit from a dense grid of starts."""
+    print("\n| function | fits | near best % | worst excess % | us mean | us 99 % |")
+    print("|---|---:|---:|---:|---:|---:|")
+    for f in functions:
+        time_, rms = np.array(ours(f, curves, 3)).T
+        best = np.minimum(rms, [r for _, r in ours(many_starts(f), curves, 1)])
+        excess = 100 * np.max((rms - best)[~near(rms, best)] / best[~near(rms, best)], initial=0)
+        print(
+            f"| {f.name} | {len(curves)} | {100 * near(rms, best).mean():.2f} | {excess:.1f} "
+            f"| {time_.mean():.2f} | {np.percentile(time_, 99):.2f} |"
+        )
+
+
+def growth(curves: list[Curve]) -> None:
+    """How the cost grows with points, functions, curves and threads."""
+    names = ("default", "pow3", "wbl4", "expp3")
+    print(f"\n| points | {' us | '.join(names)} us |\n|---:|{'---:|' * len(names)}")
+    for count in (5, 10, 20, 50, 100, 200, 400):
+        noise = np.random.default_rng(0).standard_normal((8, count))
+        sample = [90 - 50 * np.exp(-0.2 * np.arange(count)) + n for n in noise]
+        cells = [np.mean([t for t, _ in ours(function(name), sample)]) for name in names]
+        print(f"| {count} | {' | '.join(f'{cell:.2f}' for cell in cells)} |")
     slides = [f for f in FUNCTIONS.values() if f.name not in ("default", "loss")]
     print("\n| curves | functions | threads | us a curve |\n|---:|---:|---:|---:|")
-    for functions, threads in (([function("default")], 1), (slides, 1), (slides, 2)):
-        times = []
-        for _ in range(3):
+    for functions, count, threads in (
+        ([function("default")], len(curves), 1),
+        (slides, 100, 1),
+        (slides, len(curves), 1),
+        (slides, len(curves), 2),
+    ):
+        chosen, times = curves[:: len(curves) // count][:count], []
+        for _ in range(5):
             begin = time.perf_counter()
-            fit_many(functions, curves * 10, threads=threads)
-            times.append(1e6 * (time.perf_counter() - begin) / (len(curves) * 10))
-        print(f"| {len(curves) * 10} | {len(functions)} | {threads} | {min(times):.2f} |")
+            fit_many(functions, chosen, threads=threads)
+            times.append(1e6 * (time.perf_counter() - begin) / count)
+        print(f"| {count} | {len(functions)} | {threads} | {min(times):.2f} |")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--every", type=int, default=21, help="give the slow peers every n-th prefix")
+    every = parser.parse_args().every
+    processor = platform.processor() or platform.machine()
+    if shutil.which("lscpu"):
+        lines = subprocess.run(["lscpu"], capture_output=True, text=True, check=True).stdout.splitlines()
+        processor = next((x.split(":")[1].strip() for x in lines if x.startswith("Model name")), processor)
+    curves = prefixes()
+    some = curves[::every]
+    load = os.getloadavg()[0]
+    machine = f"{processor}, {os.cpu_count()} cores, load {load:.1f}"
+    print(f"{len(some)} of {len(curves)} prefixes, one thread, {machine}\n")
+    functions = [*FUNCTIONS.values(), *map(function, CUSTOM)]
+    solvers(functions, some)
+    robustness(list(FUNCTIONS.values()), curves)
+    growth(curves)
+    print(f"\nload at the end: {os.getloadavg()[0]:.1f}")
 
 
 if __name__ == "__main__":

@@ -89,19 +89,36 @@ class Fitter {
         for (std::size_t i = 0; i < y.size(); ++i) weight_[i] = weights.empty() ? 1.0 : std::sqrt(weights[i]);
         columns_.resize(static_cast<std::size_t>(m_) * n_);
         target_.resize(n_);
+        work_.resize(n_);
         jacobian_.resize(static_cast<std::size_t>(q_) * n_);
         linear_.resize(m_, n_);
         for (int k = 0; k < q_; ++k) {
             low_[k] = range(k).search_lower();
             high_[k] = range(k).search_upper();
         }
+        weigh_fixed();
         // the sum of squares about which a cost counts as nothing
         floor_ = 1e-24 * (1.0 + dot(y_.data(), y_.data(), n_));
     }
 
+    // What no searched parameter changes, once for all evaluations.
+    void weigh_fixed() {
+        const Program& program = function_->reduced();
+        fixed_target_ = !machine_.depends_at_all(program.root(0));
+        if (fixed_target_) weigh_target(program.root(0));
+        for (int j = 0; j < m_; ++j) {
+            const int step = program.root(static_cast<std::size_t>(j) + 1);
+            fixed_[j] = !machine_.depends_at_all(step);
+            if (fixed_[j]) weigh(step, column(j));
+        }
+    }
+
+    double* column(int j) { return columns_.data() + static_cast<std::size_t>(j) * n_; }
+    double* jacobian(int k) { return jacobian_.data() + static_cast<std::size_t>(k) * n_; }
+
     bool exhausted() const { return evaluations_ >= options_.max_evaluations; }
 
-    // The cost at u with the best linear coefficients; with derivatives also gradient and Kaufman's Jacobian.
+    // The cost at u with the best linear coefficients; with derivatives also its gradient.
     double evaluate(const double* u, bool derivatives) {
         ++evaluations_;
         double theta[max_parameters];
@@ -109,17 +126,17 @@ class Fitter {
         machine_.evaluate(theta, derivatives);
         const Program& program = function_->reduced();
         const auto& linear = function_->separated().linear;
-        weigh_target(program.root(0));
+        if (!fixed_target_) weigh_target(program.root(0));
         for (int j = 0; j < m_; ++j) {
-            weigh(program.root(static_cast<std::size_t>(j) + 1), columns_.data() + static_cast<std::size_t>(j) * n_);
+            if (!fixed_[j]) weigh(program.root(static_cast<std::size_t>(j) + 1), column(j));
             const Range& bounds = function_->ranges()[static_cast<std::size_t>(linear[static_cast<std::size_t>(j)].parameter)];
             lower_[j] = bounds.lower;
             upper_[j] = bounds.upper;
             if (linear[static_cast<std::size_t>(j)].rate >= 0) {
                 const double rate = machine_.number(program.root(static_cast<std::size_t>(m_ + j) + 1));
                 if (!std::isfinite(rate)) return infinity;  // the logarithm of a base that has none
-                lower_[j] = std::exp(rate == 0 ? 0.0 : rate * (rate > 0 ? bounds.lower : bounds.upper));
-                upper_[j] = std::exp(rate == 0 ? 0.0 : rate * (rate > 0 ? bounds.upper : bounds.lower));
+                lower_[j] = exp_one(rate == 0 ? 0.0 : rate * (rate > 0 ? bounds.lower : bounds.upper));
+                upper_[j] = exp_one(rate == 0 ? 0.0 : rate * (rate > 0 ? bounds.upper : bounds.lower));
             }
         }
         double square;
@@ -172,7 +189,7 @@ class Fitter {
         const Program& program = function_->reduced();
         const auto& linear = function_->separated().linear;
         for (int k = 0; k < q_; ++k) {
-            double* v = jacobian_.data() + static_cast<std::size_t>(k) * n_;
+            double* v = jacobian(k);
             std::fill_n(v, n_, 0.0);
             add_derivative(program.root(0), k, 1.0, v);
             for (int j = 0; j < m_; ++j) {
@@ -185,12 +202,19 @@ class Fitter {
                 const double bound = (c == lower_[j]) == (machine_.number(rate) > 0) ? bounds.lower : bounds.upper;
                 if (!std::isfinite(bound)) continue;
                 const double slope = c * bound * machine_.number_derivative(rate, k);
-                subtract(v, -slope, columns_.data() + static_cast<std::size_t>(j) * n_, n_);
+                subtract(v, -slope, column(j), n_);
             }
             const double scale = range(k).slope(theta[k]);
             for (std::size_t i = 0; i < n_; ++i) v[i] *= -scale;
             gradient_[k] = dot(v, residual(), n_);
-            if (m_ > 0) linear_.project_out(v);
+        }
+    }
+
+    // Kaufman's Jacobian at the point differentiated last, times its transpose.
+    void approximate_hessian(double (*hessian)[max_parameters]) {
+        for (int k = 0; k < q_; ++k) {
+            if (m_ > 0) linear_.project_out(jacobian(k));
+            for (int l = 0; l <= k; ++l) hessian[k][l] = hessian[l][k] = dot(jacobian(k), jacobian(l), n_);
         }
     }
 
@@ -208,7 +232,7 @@ class Fitter {
 
     // One searched parameter: every local minimum that the grid shows, best first, is bracketed and refined.
     void search_line() {
-        if (weighted_ || m_ > GridPoint::max_columns || n_ > GridCache::longest) {
+        if (!keeps_grid(range(0).starts.size() + 2)) {
             starts_of_line();
             costs_.resize(grid_.size());
             for (std::size_t i = 0; i < grid_.size(); ++i) costs_[i] = exhausted() ? infinity : evaluate(&grid_[i], false);
@@ -255,21 +279,36 @@ class Fitter {
             grid_[i] = grid.points[i].u[0];
             costs_[i] = infinity;
             if (exhausted()) continue;
-            costs_[i] = grid.points[i].cost(y_.data(), y_square, n_, m_, target_.data());
+            costs_[i] = grid.points[i].cost(y_.data(), y_square, n_, m_, work_.data());
             ++evaluations_;
         }
+    }
+
+    // Whether a linear parameter has a bound.
+    bool bounded() const {
+        return std::ranges::any_of(function_->separated().linear, [&](const Linear& linear) {
+            const Range& bounds = function_->ranges()[static_cast<std::size_t>(linear.parameter)];
+            return linear.rate >= 0 || std::isfinite(bounds.lower) || std::isfinite(bounds.upper);
+        });
+    }
+
+    bool keeps_grid(std::size_t count) const {
+        return !weighted_ && (m_ <= GridPoint::max_bounded || !bounded()) && count * static_cast<std::size_t>(m_ + 1) * n_ <= GridCache::largest;
     }
 
     // The least squares problem at u, ready for any curve on these points.
     GridPoint factored(const double* u) {
         GridPoint point;
         std::copy_n(u, q_, point.u.begin());
-        // whether there is a value must not depend on the curve at hand, nor does the work belong to it
+        // whether there is a value must not depend on the curve at hand, nor does the work belong to it: a target so
+        // great that nothing beside it is lost in rounding
         const Point best = best_;
-        std::vector<double> nothing(n_, 0.0);
-        y_.swap(nothing);
+        std::vector<double> great(n_, 1e30);
+        y_.swap(great);
+        weigh_fixed();
         point.defined = evaluate(u, false) < infinity;
-        y_.swap(nothing);
+        y_.swap(great);
+        weigh_fixed();
         --evaluations_;
         best_ = best;
         if (!point.defined) return point;
@@ -280,11 +319,12 @@ class Fitter {
         }
         linear_.solve_free(columns_.data(), target_.data());
         point.basis.assign(linear_.basis(), linear_.basis() + static_cast<std::size_t>(m_) * n_);
-        for (int j = 0; j < m_; ++j) {
-            point.lower[static_cast<std::size_t>(j)] = lower_[j];
-            point.upper[static_cast<std::size_t>(j)] = upper_[j];
+        point.bounded = bounded();
+        for (int j = 0; j < m_; ++j)
             if (linear_.dead(j)) std::fill_n(point.basis.begin() + static_cast<std::ptrdiff_t>(j) * static_cast<std::ptrdiff_t>(n_), n_, 0.0);
-        }
+        if (!point.bounded) return point;
+        std::copy_n(lower_, m_, point.lower.begin());
+        std::copy_n(upper_, m_, point.upper.begin());
         point.r00 = m_ > 0 ? linear_.triangle(0, 0) : 1;
         point.r01 = m_ > 1 ? linear_.triangle(0, 1) : 0;
         point.r11 = m_ > 1 ? linear_.triangle(1, 1) : 1;
@@ -319,62 +359,57 @@ class Fitter {
             if (slope > 0) right = u;
             else left = u;
             double curvature = step == 0 ? 0 : (slope - last_slope) / (u - last_u);
-            if (!(curvature > 0)) curvature = dot(jacobian_.data(), jacobian_.data(), n_);
+            if (!(curvature > 0)) {
+                double hessian[max_parameters][max_parameters];
+                approximate_hessian(hessian);
+                curvature = hessian[0][0];
+            }
             double next = u - slope / curvature;
-            if (!(next > left && next < right)) next = 0.5 * (left + right);
+            const bool inside = next > left && next < right;
+            if (!inside) next = 0.5 * (left + right);
             // what the step can still gain, against what is there
-            if (std::abs(slope * (next - u)) <= 1e-9 * cost + floor_ || right - left <= 1e-9 * (width + std::abs(u))) return;
+            const double gain = std::abs(slope * (next - u));
+            if (right - left <= 1e-9 * (width + std::abs(u))) return;
+            if (gain <= 1e-6 * cost + floor_) {
+                // so near the minimum the last step needs no check
+                if (inside && best_.u[0] == u) best_.u[0] = next;
+                return;
+            }
             last_u = u;
             last_slope = slope;
             u = next;
         }
     }
 
-    // Several searched parameters: the grid of all starts, then Levenberg-Marquardt from the best that lie apart.
+    // Several searched parameters: the grid of all starts, then Levenberg-Marquardt from its lowest local minima.
     void search_space() {
-        std::size_t total = 1;
-        for (int k = 0; k < q_; ++k) total *= range(k).starts.size();
-        GridCache::Grid* grid = nullptr;
-        bool fresh = false;
-        if (!weighted_ && m_ <= GridPoint::max_columns && n_ <= GridCache::longest && total <= largest_kept_grid)
-            grid = &cache_.at(function_->id(), x_, fresh);
-        const double y_square = dot(y_.data(), y_.data(), n_);
-        candidates_.clear();
-        for (std::size_t i = 0; i < total && (fresh || !exhausted()); ++i) {
-            Candidate candidate;
-            std::size_t rest = i;
-            for (int k = 0; k < q_; ++k) {
-                const auto& starts = range(k).starts;
-                candidate.at[k] = static_cast<int>(rest % starts.size());
-                candidate.u[k] = range(k).to_search(starts[rest % starts.size()]);
-                rest /= starts.size();
-            }
-            if (fresh) grid->points.push_back(factored(candidate.u));
-            if (exhausted()) continue;  // the grid is kept whole all the same
-            if (grid) {
-                candidate.cost = grid->points[i].cost(y_.data(), y_square, n_, m_, target_.data());
-                ++evaluations_;
-            } else {
-                candidate.cost = evaluate(candidate.u, false);
-            }
-            if (candidate.cost < infinity) candidates_.push_back(candidate);
+        std::size_t total = 1, stride[max_parameters];
+        for (int k = 0; k < q_; ++k) {
+            stride[k] = total;
+            total *= range(k).starts.size();
         }
-        std::sort(candidates_.begin(), candidates_.end(), [](const Candidate& a, const Candidate& b) { return a.cost < b.cost; });
-        limit_reached_ = false;
-        if (exhausted() && !candidates_.empty()) evaluate(candidates_[0].u, false);
-        std::size_t tried[max_starts];
-        int count = 0;
-        for (std::size_t i = 0; i < candidates_.size() && count < max_starts && !exhausted(); ++i) {
-            bool apart = true;
-            for (int t = 0; t < count; ++t) {
-                int distance = 0;
-                for (int k = 0; k < q_; ++k)
-                    distance = std::max(distance, std::abs(candidates_[i].at[k] - candidates_[tried[t]].at[k]));
-                apart = apart && distance > 1;
+        costs_from_grid(total);
+        order_.clear();
+        for (std::size_t i = 0; i < total; ++i) {
+            if (!(costs_[i] < infinity)) continue;
+            bool lowest = true;
+            for (int k = 0; k < q_ && lowest; ++k) {
+                const std::size_t count = range(k).starts.size(), at = i / stride[k] % count;
+                lowest = (at == 0 || costs_[i] <= costs_[i - stride[k]]) && (at + 1 == count || costs_[i] < costs_[i + stride[k]]);
             }
-            if (!apart) continue;
-            tried[count++] = i;
-            levenberg_marquardt(candidates_[i].u, max_steps);
+            if (lowest) order_.push_back(i);
+        }
+        std::sort(order_.begin(), order_.end(), [&](std::size_t a, std::size_t b) { return costs_[a] < costs_[b]; });
+        if (order_.size() > max_starts) order_.resize(max_starts);
+        limit_reached_ = false;
+        double u[max_parameters];
+        if (exhausted() && !order_.empty()) evaluate(start(order_[0], u), false);
+        bool known = false;
+        for (std::size_t i : order_) {
+            if (exhausted()) break;
+            const Point best = best_;
+            levenberg_marquardt(start(i, u), max_steps, known ? &best : nullptr);
+            known = best_.cost < infinity;
         }
         // a long curved valley: only the best of the starts is worth following to its end
         if (limit_reached_ && !exhausted() && best_.cost < infinity) {
@@ -384,15 +419,46 @@ class Fitter {
         }
     }
 
-    static constexpr int max_starts = 3, max_steps = 40;
-    static constexpr std::size_t largest_kept_grid = 128;
-    struct Candidate {
-        double cost = infinity;
-        double u[max_parameters] = {};
-        int at[max_parameters] = {};
-    };
+    // The i-th point of the grid of all starts.
+    const double* start(std::size_t i, double* u) const {
+        for (int k = 0; k < q_; ++k) {
+            const auto& starts = range(k).starts;
+            u[k] = range(k).to_search(starts[i % starts.size()]);
+            i /= starts.size();
+        }
+        return u;
+    }
 
-    void levenberg_marquardt(const double* start, int steps) {
+    void costs_from_grid(std::size_t total) {
+        costs_.assign(total, infinity);
+        double u[max_parameters];
+        if (!keeps_grid(total)) {
+            for (std::size_t i = 0; i < total && !exhausted(); ++i) costs_[i] = evaluate(start(i, u), false);
+            return;
+        }
+        bool fresh = false;
+        auto& grid = cache_.at(function_->id(), x_, fresh);
+        if (fresh)
+            for (std::size_t i = 0; i < total; ++i) grid.points.push_back(factored(start(i, u)));
+        const double y_square = dot(y_.data(), y_.data(), n_);
+        for (std::size_t i = 0; i < total && !exhausted(); ++i) {
+            costs_[i] = grid.points[i].cost(y_.data(), y_square, n_, m_, work_.data());
+            ++evaluations_;
+        }
+    }
+
+    static constexpr int max_starts = 3, max_steps = 40;
+
+    // Whether two points lie in one valley for certain: within a twentieth (of the parameter, where it is searched on
+    // a logarithmic scale).
+    bool beside(const double* a, const double* b) const {
+        for (int k = 0; k < q_; ++k)
+            if (!(std::abs(a[k] - b[k]) < 0.05)) return false;
+        return true;
+    }
+
+    // known: a minimum that need not be found again.
+    void levenberg_marquardt(const double* start, int steps, const Point* known = nullptr) {
         double u[max_parameters], next[max_parameters], hessian[max_parameters][max_parameters], slope[max_parameters];
         for (int k = 0; k < q_; ++k) u[k] = std::clamp(start[k], low_[k], high_[k]);
         double cost = evaluate(u, true);
@@ -406,17 +472,13 @@ class Fitter {
                 return;
             }
             if (fresh) {
-                for (int k = 0; k < q_; ++k) {
-                    slope[k] = gradient_[k];
-                    for (int l = 0; l <= k; ++l)
-                        hessian[k][l] = hessian[l][k] = dot(jacobian_.data() + static_cast<std::size_t>(k) * n_,
-                                                            jacobian_.data() + static_cast<std::size_t>(l) * n_, n_);
-                }
+                std::copy_n(gradient_, q_, slope);
+                approximate_hessian(hessian);
             }
             double gain = 0;
             bool bent = false;
             if (!damped_step(hessian, slope, lambda, u, next, gain, bent)) return;
-            if (gain <= 1e-10 * cost + floor_) {
+            if (gain <= 1e-8 * cost + floor_) {
                 // either nothing is left to gain, or the bounds bent the step so far that it gains nothing
                 if (!bent) return;
                 lambda = std::max(lambda, 1e-3) * 8;
@@ -424,16 +486,18 @@ class Fitter {
                 if (lambda > 1e12) return;
                 continue;
             }
+            // a minimum worse than the known one is not worth its last steps
+            if (known && cost - 10 * gain > known->cost) return;
             const double tried = evaluate(next, true);
             if (tried < cost) {
-                small = cost - tried <= 1e-7 * cost ? small + 1 : 0;
+                small = cost - tried <= 1e-6 * cost ? small + 1 : 0;
                 const double ratio = (cost - tried) / gain;
                 std::copy_n(next, q_, u);
                 cost = tried;
                 lambda = ratio > 0.75 ? lambda * 0.1 : ratio < 0.25 ? lambda * 3 : lambda * 0.4;
                 lambda = std::max(lambda, 1e-12);
                 fresh = true;
-                if (small >= 2) return;
+                if (small >= 2 || (known && cost >= known->cost && beside(u, known->u))) return;
             } else {
                 lambda = std::max(lambda, 1e-4) * 8;
                 fresh = false;
@@ -519,6 +583,7 @@ class Fitter {
             if (std::abs(last - loss) <= 1e-9 * (loss + 1e-12) || exhausted()) return;
             last = loss;
             for (std::size_t i = 0; i < y.size(); ++i) weight_[i] = std::sqrt(base[i] * residuals[i]);
+            weigh_fixed();
             best_.cost = infinity;
             if (q_ == 0) evaluate(here.u, false);
             else levenberg_marquardt(here.u, 10);
@@ -547,7 +612,7 @@ class Fitter {
             double p = linear_.coefficient[j];
             if (linear.rate >= 0) {
                 const double rate = machine_.number(function_->reduced().root(static_cast<std::size_t>(m_ + j) + 1));
-                p = rate == 0 ? 0.0 : std::log(std::max(p, std::numeric_limits<double>::min())) / rate;
+                p = rate == 0 ? 0.0 : log_one(std::max(p, std::numeric_limits<double>::min())) / rate;
                 p = std::clamp(p, bounds.lower, bounds.upper);
             }
             result.parameters[linear.parameter] = p;
@@ -570,16 +635,15 @@ class Fitter {
     Machine machine_;
     LinearSolver linear_;
     int m_ = 0, q_ = 0, evaluations_ = 0;
-    bool limit_reached_ = false;
+    bool limit_reached_ = false, fixed_target_ = false, fixed_[max_parameters] = {};
     std::size_t n_ = 0;
     std::span<const double> x_;
     bool weighted_ = false;
     GridCache cache_;
     double low_[max_parameters] = {}, high_[max_parameters] = {}, lower_[max_parameters] = {}, upper_[max_parameters] = {};
     double gradient_[max_parameters] = {}, floor_ = 0;
-    std::vector<double> y_, weight_, target_, columns_, jacobian_, grid_, costs_;
+    std::vector<double> y_, weight_, target_, work_, columns_, jacobian_, grid_, costs_;
     std::vector<std::size_t> order_;
-    std::vector<Candidate> candidates_;
     Point best_;
 };
 

@@ -25,9 +25,9 @@ struct Range {
 
     bool logarithmic() const { return !std::isnan(origin); }
     bool mirrored() const { return logarithmic() && upper <= origin; }  // below its origin: log(o - p)
-    double to_search(double p) const { return logarithmic() ? std::log(std::abs(p - origin)) : p; }
+    double to_search(double p) const { return logarithmic() ? log_one(std::abs(p - origin)) : p; }
     double from_search(double u) const {
-        return std::clamp(!logarithmic() ? u : mirrored() ? origin - std::exp(u) : origin + std::exp(u), lower, upper);
+        return std::clamp(!logarithmic() ? u : mirrored() ? origin - exp_one(u) : origin + exp_one(u), lower, upper);
     }
     // dp/du
     double slope(double p) const { return logarithmic() ? p - origin : 1.0; }
@@ -39,7 +39,7 @@ struct Range {
     double greatest_start() const { return mirrored() ? starts.front() : starts.back(); }
     // where a bound lies in the search; a bound at the origin or at infinity is a factor of a thousand from the starts
     double end(double bound, double start, int side) const {
-        return std::isfinite(bound) && bound != origin ? to_search(bound) : to_search(start) + side * std::log(1e3);
+        return std::isfinite(bound) && bound != origin ? to_search(bound) : to_search(start) + side * 6.907755278982137;
     }
 };
 

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "vector_math.hpp"
+
 namespace a4nn {
 
 inline constexpr int max_parameters = 8;
@@ -69,9 +71,9 @@ class Graph {
         if ((*this)[a].op == Op::neg) return (*this)[a].a;
         return unary(Op::neg, a);
     }
-    int exp(int a) { return is_constant(a) ? constant(std::exp(value(a))) : unary(Op::exp, a); }
+    int exp(int a) { return is_constant(a) ? constant(exp_one(value(a))) : unary(Op::exp, a); }
     int log(int a) {
-        if (is_constant(a)) return constant(std::log(value(a)));
+        if (is_constant(a)) return constant(log_one(value(a)));
         if ((*this)[a].op == Op::exp) return (*this)[a].a;
         return unary(Op::log, a);
     }

@@ -13,13 +13,14 @@
 
 namespace a4nn {
 
-// The least squares problem at one start: at most two linear columns as an orthonormal basis and its triangle.
+// The least squares problem at one start: its linear columns as an orthonormal basis. Where they have bounds there are
+// at most two of them, and the triangle that goes with the basis.
 struct GridPoint {
-    static constexpr int max_columns = 2;
+    static constexpr int max_bounded = 2;
     std::array<double, max_parameters> u{};
-    bool defined = false;
+    bool defined = false, bounded = false;
     double r00 = 0, r01 = 0, r11 = 0;
-    std::array<double, max_columns> lower{}, upper{};
+    std::array<double, max_bounded> lower{}, upper{};
     std::vector<double> offset;  // empty if there is none
     std::vector<double> basis;   // columns one after the other
 
@@ -31,36 +32,25 @@ struct GridPoint {
             y = work;
             y_square = dot(y, y, n);
         }
-        if (columns == 0) return 0.5 * y_square;
-        const double z0 = dot(basis.data(), y, n);
-        if (columns == 1) {
-            const double left = z0 - r00 * std::clamp(z0 / r00, lower[0], upper[0]);
-            return 0.5 * std::max(y_square - z0 * z0 + left * left, 0.0);
+        double z[max_parameters], left = y_square;
+        for (int j = 0; j < columns; ++j) {
+            z[j] = dot(basis.data() + static_cast<std::size_t>(j) * n, y, n);
+            left -= z[j] * z[j];
         }
-        const double z1 = dot(basis.data() + n, y, n);
-        const double c1 = z1 / r11, c0 = (z0 - r01 * c1) / r00;
-        const bool inside0 = c0 >= lower[0] && c0 <= upper[0], inside1 = c1 >= lower[1] && c1 <= upper[1];
-        double more = inside0 && inside1 ? 0.0 : std::numeric_limits<double>::infinity();
-        // the optimum lies on a bound that the free one violates
-        if (!inside0) {
-            const double rest = z0 - r00 * (c0 < lower[0] ? lower[0] : upper[0]);
-            const double c = std::clamp((r01 * rest + r11 * z1) / (r01 * r01 + r11 * r11), lower[1], upper[1]);
-            more = (rest - r01 * c) * (rest - r01 * c) + (z1 - r11 * c) * (z1 - r11 * c);
+        if (bounded && columns == 1) {
+            const double more = z[0] - r00 * std::clamp(z[0] / r00, lower[0], upper[0]);
+            left += more * more;
+        } else if (bounded) {
+            left += BoundedPair(r00, r01, r11, z[0], z[1], lower.data(), upper.data()).more;
         }
-        if (!inside1) {
-            const double held = c1 < lower[1] ? lower[1] : upper[1];
-            const double c = std::clamp((z0 - r01 * held) / r00, lower[0], upper[0]);
-            const double left0 = z0 - r01 * held - r00 * c, left1 = z1 - r11 * held;
-            more = std::min(more, left0 * left0 + left1 * left1);
-        }
-        return 0.5 * std::max(y_square - z0 * z0 - z1 * z1 + more, 0.0);
+        return 0.5 * std::max(left, 0.0);
     }
 };
 
 // Grids by function and points, a new one in the place of an old one.
 class GridCache {
   public:
-    static constexpr std::size_t longest = 64;  // longer curves are not kept: memory
+    static constexpr std::size_t largest = 1 << 15;  // numbers in one grid; greater ones are not kept: memory
 
     struct Grid {
         std::uint64_t function = 0;

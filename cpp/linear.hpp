@@ -22,6 +22,36 @@ inline void subtract(double* a, double factor, const double* b, std::size_t n) {
     for (std::size_t i = 0; i < n; ++i) a[i] -= factor * b[i];
 }
 
+// The least of |r c - z|^2 over lower <= c <= upper for an upper triangle r of two rows.
+struct BoundedPair {
+    double c[2];
+    double more = 0;  // the least itself: what the bounds cost
+
+    BoundedPair(double r00, double r01, double r11, double z0, double z1, const double* lower, const double* upper) {
+        c[1] = z1 / r11;
+        c[0] = (z0 - r01 * c[1]) / r00;
+        const bool inside0 = c[0] >= lower[0] && c[0] <= upper[0], inside1 = c[1] >= lower[1] && c[1] <= upper[1];
+        if (inside0 && inside1) return;
+        // the optimum lies on a bound that the free one violates
+        const double free0 = c[0], free1 = c[1];
+        more = std::numeric_limits<double>::infinity();
+        const auto keep = [&](double c0, double c1) {
+            const double left0 = z0 - r00 * c0 - r01 * c1, left1 = z1 - r11 * c1;
+            const double square = left0 * left0 + left1 * left1;
+            if (!(square < more)) return;
+            more = square, c[0] = c0, c[1] = c1;
+        };
+        if (!inside0) {
+            const double held = free0 < lower[0] ? lower[0] : upper[0], rest = z0 - r00 * held;
+            keep(held, std::clamp((r01 * rest + r11 * z1) / (r01 * r01 + r11 * r11), lower[1], upper[1]));
+        }
+        if (!inside1) {
+            const double held = free1 < lower[1] ? lower[1] : upper[1];
+            keep(std::clamp((z0 - r01 * held) / r00, lower[0], upper[0]), held);
+        }
+    }
+};
+
 class LinearSolver {
   public:
     double coefficient[max_parameters];
@@ -34,7 +64,8 @@ class LinearSolver {
         residual_.resize(n_);
     }
 
-    // Minimise |target - sum c_j column_j| with lower <= c <= upper. Returns the squared norm of what is left.
+    // Minimise |target - sum c_j column_j| with lower <= c <= upper. Returns the squared norm of what is left; infinity
+    // where a bound demands so great a share of a column that what is left of the sum would be rounding.
     // columns: m arrays of n values, one after the other; n a multiple of 8.
     double solve(const double* columns, const double* target, const double* lower, const double* upper) {
         std::fill_n(free, m_, true);
@@ -46,6 +77,8 @@ class LinearSolver {
             // NaN among the columns also comes here and leaves as NaN
             if (std::isnan(z_[m_ - 1])) return std::numeric_limits<double>::quiet_NaN();
             bound(lower, upper);
+            for (int j = 0; j < m_; ++j)
+                if (!free[j] && square_of(j) > 1e20 * (1 + dot(target, target, n_))) return std::numeric_limits<double>::infinity();
             std::copy_n(target, n_, residual_.data());
             for (int j = 0; j < m_; ++j)
                 if (!free[j]) subtract(residual_.data(), coefficient[j], columns + static_cast<std::size_t>(j) * n_, n_);
@@ -83,35 +116,48 @@ class LinearSolver {
     }
 
   private:
-    // Modified Gram-Schmidt of the free columns; leaves the residual of the target.
+    // Modified Gram-Schmidt of the free columns; leaves the residual of the target. Products with one column do not
+    // wait for each other, and columns are brought to unit length last: at the lengths of learning curves it is
+    // waiting that takes the time.
     void factor(const double* columns, const double* target) {
         if (target != residual_.data()) std::copy_n(target, n_, residual_.data());
+        double whole[max_parameters];
         for (int j = 0; j < m_; ++j) {
             if (!free[j]) continue;
-            double* q = basis_.data() + static_cast<std::size_t>(j) * n_;
-            std::copy_n(columns + static_cast<std::size_t>(j) * n_, n_, q);
-            double whole = dot(q, q, n_), left = whole;
-            for (int i = 0; i < j; ++i) {
-                r_[i][j] = 0;
-                if (!free[i] || dead_[i]) continue;
-                const double* other = basis_.data() + static_cast<std::size_t>(i) * n_;
-                r_[i][j] = dot(other, q, n_);
-                subtract(q, r_[i][j], other, n_);
-            }
-            if (j > 0) left = dot(q, q, n_);
-            dead_[j] = left <= 1e-20 * whole || whole <= 0;  // no direction of its own
-            if (dead_[j]) {
-                z_[j] = 0;
-                r_[j][j] = 1;
-                continue;
-            }
-            r_[j][j] = std::sqrt(left);
-            const double scale = 1 / r_[j][j];
+            std::copy_n(columns + static_cast<std::size_t>(j) * n_, n_, column(j));
+            whole[j] = dot(column(j), column(j), n_);
+        }
+        for (int j = 0; j < m_; ++j) {
+            if (!free[j]) continue;
+            double* const q = column(j);
+            const double left = j == 0 ? whole[0] : dot(q, q, n_);
+            dead_[j] = left <= 1e-20 * whole[j] || whole[j] <= 0;  // no direction of its own
+            z_[j] = 0;
+            r_[j][j] = 1;
+            for (int k = j + 1; k < m_; ++k) r_[j][k] = 0;
+            if (dead_[j]) continue;
+            const double along = dot(q, residual_.data(), n_);
+            for (int k = j + 1; k < m_; ++k)
+                if (free[k]) r_[j][k] = dot(q, column(k), n_);
+            for (int k = j + 1; k < m_; ++k)
+                if (free[k]) subtract(column(k), r_[j][k] / left, q, n_);
+            subtract(residual_.data(), along / left, q, n_);
+            const double length = std::sqrt(left), scale = 1 / length;
+            r_[j][j] = length;
+            z_[j] = along * scale;
+            for (int k = j + 1; k < m_; ++k) r_[j][k] *= scale;
             for (std::size_t i = 0; i < n_; ++i) q[i] *= scale;
-            z_[j] = dot(q, residual_.data(), n_);
-            subtract(residual_.data(), z_[j], q, n_);
         }
     }
+
+    // The squared norm of a column with its coefficient.
+    double square_of(int j) const {
+        double sum = dead_[j] ? 0 : r_[j][j] * r_[j][j];
+        for (int i = 0; i < j; ++i) sum += r_[i][j] * r_[i][j];
+        return sum * coefficient[j] * coefficient[j];
+    }
+
+    double* column(int j) { return basis_.data() + static_cast<std::size_t>(j) * n_; }
 
     void back_substitute() {
         for (int j = m_ - 1; j >= 0; --j) {
@@ -127,6 +173,14 @@ class LinearSolver {
     // The best coefficients within the bounds, for the factors at hand: every choice of held coefficients is tried
     // when there are at most three, else one coefficient after the other is moved until none gains.
     void bound(const double* lower, const double* upper) {
+        if (m_ == 2 && !dead_[0] && !dead_[1]) {
+            const BoundedPair pair(r_[0][0], r_[0][1], r_[1][1], z_[0], z_[1], lower, upper);
+            for (int j = 0; j < 2; ++j) {
+                coefficient[j] = pair.c[j];
+                free[j] = pair.c[j] > lower[j] && pair.c[j] < upper[j];
+            }
+            return;
+        }
         double gram[max_parameters][max_parameters], right[max_parameters];
         for (int i = 0; i < m_; ++i) {
             right[i] = 0;

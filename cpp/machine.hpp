@@ -93,8 +93,9 @@ class Machine {
             if (step.op == Op::variable) {
                 double* out = vector(s, 0);
                 for (std::size_t i = 0; i < points_; ++i) out[i] = x[i < x.size() ? i : x.size() - 1];
-            } else if (step.vector && !step.depends) {
+            } else if (!step.depends) {
                 value(s, step);
+                if (!step.vector) continue;
                 for (std::size_t i = 0; i < points_; ++i) finite = finite && std::isfinite(vector(s, 0)[i]);
             }
         }
@@ -106,10 +107,7 @@ class Machine {
         const auto& steps = program_->steps();
         for (std::size_t s = 0; s < steps.size(); ++s) {
             const auto& step = steps[s];
-            if (!step.depends) {
-                if (!step.vector && step.op != Op::constant) value(s, step);
-                continue;
-            }
+            if (!step.depends) continue;
             if (step.op == Op::parameter) {
                 scalar(s, 0) = parameters[step.a];
                 for (std::size_t k = 1; k < arrays_; ++k) scalar(s, k) = k == static_cast<std::size_t>(step.a) + 1;
@@ -127,6 +125,7 @@ class Machine {
     bool depends(int step, int k) const {
         return program_->steps()[static_cast<std::size_t>(step)].depends >> k & 1u;
     }
+    bool depends_at_all(int step) const { return step >= 0 && program_->steps()[static_cast<std::size_t>(step)].depends; }
     double number(int step) const { return scalars_[static_cast<std::size_t>(step) * arrays_]; }
     double number_derivative(int step, int k) const {
         return scalars_[static_cast<std::size_t>(step) * arrays_ + static_cast<std::size_t>(k) + 1];
@@ -182,11 +181,14 @@ class Machine {
             case Op::div: return binary(s, step, [](double l, double r) { return l / r; });
             case Op::neg: return unary(s, 0, step, [va](std::size_t i) { return -va[i]; });
             case Op::sqrt: return unary(s, 0, step, [va](std::size_t i) { return std::sqrt(va[i]); });
-            case Op::log: return unary(s, 0, step, [va](std::size_t i) { return std::log(va[i]); });
             case Op::tanh: return unary(s, 0, step, [va](std::size_t i) { return std::tanh(va[i]); });
             case Op::exp:
-                if (step.vector) return exp_all(va, vector(s, 0), points_);
-                scalar(s, 0) = std::exp(*va);
+                if (step.vector) exp_all(va, vector(s, 0), points_);
+                else scalar(s, 0) = exp_one(*va);
+                return;
+            case Op::log:
+                if (step.vector) log_all(va, vector(s, 0), points_);
+                else scalar(s, 0) = log_one(*va);
                 return;
             case Op::power: {
                 const int exponent = step.b;
@@ -209,39 +211,56 @@ class Machine {
         return step.vector ? View{vector(s, 0), 1} : View{&scalar(s, 0), 0};
     }
 
+    // out = f(one value a point, the other's), whichever of them is a plain number: a loop each, so that each becomes
+    // vector instructions.
+    template <class F>
+    void join(std::size_t s, std::size_t k, const Program::Step& step, View a, View b, F f) {
+        double* const out = step.vector ? vector(s, k) : &scalar(s, k);
+        const std::size_t count = step.vector ? points_ : 1;
+        if (a.stride && b.stride)
+            for (std::size_t i = 0; i < count; ++i) out[i] = f(a.at[i], b.at[i]);
+        else if (a.stride)
+            for (std::size_t i = 0; i < count; ++i) out[i] = f(a.at[i], *b.at);
+        else
+            for (std::size_t i = 0; i < count; ++i) out[i] = f(*a.at, b[i]);
+    }
+
     void derivative(std::size_t s, const Program::Step& step, std::size_t k) {
         const bool da_there = step.a >= 0 && depends(step.a, static_cast<int>(k) - 1);
         const bool two = step.op == Op::add || step.op == Op::sub || step.op == Op::mul || step.op == Op::div;
         const bool db_there = two && depends(step.b, static_cast<int>(k) - 1);
-        const View a = view(step.a, 0), da = view(step.a, k);
-        const View out = own(s, step);
+        const View a = view(step.a, 0), da = view(step.a, k), out = own(s, step);
         if (two) {
             const View b = view(step.b, 0), db = view(step.b, k);
             switch (step.op) {
                 case Op::add:
-                    return unary(s, k, step, [&](std::size_t i) { return (da_there ? da[i] : 0) + (db_there ? db[i] : 0); });
+                    if (!db_there) return join(s, k, step, da, da, [](double l, double) { return l; });
+                    if (!da_there) return join(s, k, step, db, db, [](double r, double) { return r; });
+                    return join(s, k, step, da, db, [](double l, double r) { return l + r; });
                 case Op::sub:
-                    return unary(s, k, step, [&](std::size_t i) { return (da_there ? da[i] : 0) - (db_there ? db[i] : 0); });
+                    if (!db_there) return join(s, k, step, da, da, [](double l, double) { return l; });
+                    if (!da_there) return join(s, k, step, db, db, [](double r, double) { return -r; });
+                    return join(s, k, step, da, db, [](double l, double r) { return l - r; });
                 case Op::mul:
-                    if (!db_there) return unary(s, k, step, [&](std::size_t i) { return da[i] * b[i]; });
-                    if (!da_there) return unary(s, k, step, [&](std::size_t i) { return a[i] * db[i]; });
+                    if (!db_there) return join(s, k, step, da, b, [](double l, double r) { return l * r; });
+                    if (!da_there) return join(s, k, step, a, db, [](double l, double r) { return l * r; });
                     return unary(s, k, step, [&](std::size_t i) { return da[i] * b[i] + a[i] * db[i]; });
                 default:
-                    if (!db_there) return unary(s, k, step, [&](std::size_t i) { return da[i] / b[i]; });
+                    if (!db_there) return join(s, k, step, da, b, [](double l, double r) { return l / r; });
                     if (!da_there) return unary(s, k, step, [&](std::size_t i) { return -out[i] * db[i] / b[i]; });
                     return unary(s, k, step, [&](std::size_t i) { return (da[i] - out[i] * db[i]) / b[i]; });
             }
         }
         switch (step.op) {
-            case Op::neg: return unary(s, k, step, [&](std::size_t i) { return -da[i]; });
-            case Op::exp: return unary(s, k, step, [&](std::size_t i) { return out[i] * da[i]; });
-            case Op::log: return unary(s, k, step, [&](std::size_t i) { return da[i] / a[i]; });
-            case Op::sqrt: return unary(s, k, step, [&](std::size_t i) { return da[i] / (2 * out[i]); });
-            case Op::tanh: return unary(s, k, step, [&](std::size_t i) { return (1 - out[i] * out[i]) * da[i]; });
+            case Op::neg: return join(s, k, step, da, da, [](double d, double) { return -d; });
+            case Op::exp: return join(s, k, step, out, da, [](double v, double d) { return v * d; });
+            case Op::log: return join(s, k, step, da, a, [](double d, double v) { return d / v; });
+            case Op::sqrt: return join(s, k, step, da, out, [](double d, double v) { return d / (2 * v); });
+            case Op::tanh: return join(s, k, step, out, da, [](double v, double d) { return (1 - v * v) * d; });
             default: {
                 const int exponent = step.b;
-                return unary(s, k, step, [&](std::size_t i) {
-                    return exponent * integer_power(a[i], exponent - 1) * da[i];
+                return join(s, k, step, a, da, [exponent](double v, double d) {
+                    return exponent * integer_power(v, exponent - 1) * d;
                 });
             }
         }

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import io
 import re
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from a4nn_core.penguin import _lm
 from a4nn_core.penguin.functions import FUNCTIONS
@@ -40,11 +42,19 @@ def test_every_status_is_explained() -> None:
         assert f"`{word}`" in PAGE
 
 
-def test_the_example_runs() -> None:
-    code = PAGE.split("```python\n")[1].split("```")[0]
+def _printed_by_example(number: int) -> str:
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
-        exec(code, {})
-    value, low, high = (float(v) for v in said.getvalue().split())
+        exec(PAGE.split("```python\n")[number].split("```")[0], {})
+    return said.getvalue()
+
+
+def test_the_example_of_a_callable_runs() -> None:
+    fitted = ast.literal_eval(_printed_by_example(1))
+    assert fitted == pytest.approx({"start": 40.0, "slope": 6.0, "top": 71.0}, rel=0.01)
+
+
+def test_the_example_of_an_engine_runs() -> None:
+    value, low, high = (float(v) for v in _printed_by_example(2).split())
     assert 67 < value < 100
     assert low < value < high

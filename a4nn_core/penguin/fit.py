@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from math import nan
+from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from a4nn_core.errors import BadInput
 from a4nn_core.penguin import _lm
@@ -51,7 +52,8 @@ def fit(
     """Least squares within the function's bounds.
 
     Linear parameters are eliminated (variable projection, Golub and Pereyra 1973); the others are searched
-    from the function's starts by bounded Levenberg-Marquardt. The interpreter lock is released meanwhile.
+    from the function's starts by bounded Levenberg-Marquardt. The interpreter lock is released meanwhile. A
+    function that is a Python callable is fitted by SciPy (``a4nn_core.penguin.scipy_fit``).
 
     Args:
         function: what to fit.
@@ -64,6 +66,12 @@ def fit(
     Raises:
         BadInput: shapes that differ, or a setting out of range.
     """
+    if function.python is not None:
+        from a4nn_core.penguin.scipy_fit import fit_scipy_multistart
+
+        return fit_scipy_multistart(
+            function, x, y, weights=weights, loss=loss, scale=scale, max_evaluations=max_evaluations
+        )
     try:
         number, values, rms, evaluations, microseconds = _lm.fit(
             function.fitted,
@@ -82,3 +90,47 @@ def fit(
     names = [p.name for p in function.parameters]
     parameters = dict(zip(names, values, strict=True)) if values else {}
     return Fit(word, sentence, parameters, rms, evaluations, microseconds)
+
+
+def outcome(
+    status: str,
+    parameters: Mapping[str, float] | None = None,
+    residual_rms: float = nan,
+    evaluations: int = 0,
+    microseconds: float = 0.0,
+) -> Fit:
+    """A fit from its status and what came out of it."""
+    return Fit(status, dict(_lm.STATUSES)[status], parameters or {}, residual_rms, evaluations, microseconds)
+
+
+def check_settings(
+    function: ParametricFunction,
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    weights: ArrayLike | None,
+    loss: Loss,
+    scale: float,
+    max_evaluations: int,
+) -> NDArray[np.float64]:
+    """The weights, shape (points,), of a fit that the compiled fitter does not check.
+
+    Raises:
+        BadInput: shapes that differ, or a setting out of range.
+    """
+    given = np.ones_like(x) if weights is None else np.asarray(weights, dtype=np.float64)
+    wrong = (
+        "x, y and weights are not one-dimensional arrays of one length"
+        if x.ndim != 1 or x.shape != y.shape or x.shape != given.shape
+        else "a weight is negative or not finite"
+        if not (np.isfinite(given) & (given >= 0)).all()
+        else f"no loss is named {loss!r}; known: {', '.join(get_args(Loss))}"
+        if loss not in get_args(Loss)
+        else f"scale = {scale} is not above zero"
+        if not scale > 0
+        else f"max_evaluations = {max_evaluations} is below one"
+        if max_evaluations < 1
+        else ""
+    )
+    if wrong:
+        raise BadInput(f"function {function.name!r} cannot be fitted: {wrong}")
+    return given

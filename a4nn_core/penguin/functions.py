@@ -21,6 +21,8 @@ from numpy.typing import ArrayLike, NDArray
 from a4nn_core.errors import BadInput
 from a4nn_core.penguin import _lm
 
+PYTHON = "python: "  # how the text of a function begins that a Python callable gives
+
 
 @dataclass(frozen=True)
 class Parameter:
@@ -66,6 +68,7 @@ class ParametricFunction:
         aliases: names it is published under.
         rewritten: the form that is fitted, None where it is the expression itself.
         first: what the first epoch counts as: 0, or 1 where the function or its slope has no value at 0.
+        python: what gives the values where no expression can (``a4nn_core.penguin.callables``).
     """
 
     name: str
@@ -74,14 +77,21 @@ class ParametricFunction:
     aliases: tuple[str, ...] = ()
     first: int = 0
     rewritten: Rewritten | None = None
+    python: Callable[..., object] | None = None
 
     @cached_property
     def compiled(self) -> _lm.Function:
         """The function in the extension.
 
         Raises:
-            BadInput: the expression cannot be read (the position is named), or bounds leave nothing between.
+            BadInput: the expression cannot be read (the position is named), bounds leave nothing between, or
+                the function is a Python callable.
         """
+        if self.python is not None:
+            raise BadInput(
+                f"function {self.name!r} is a Python callable, which the compiled fitter cannot run: "
+                "fit(...) fits it with SciPy, one curve at a time; for many fits write it as an expression"
+            )
         return _compile(self.name, self.expression, self.parameters)
 
     @cached_property
@@ -99,12 +109,24 @@ class ParametricFunction:
             x: points, shape (points,).
 
         Raises:
-            BadInput: a parameter is missing.
+            BadInput: a parameter is missing, or a Python callable does not give one value a point.
         """
         missing = [p.name for p in self.parameters if p.name not in parameters]
         if missing:
             raise BadInput(f"function {self.name!r} lacks a value of {', '.join(missing)}")
-        return self.compiled.evaluate([parameters[p.name] for p in self.parameters], np.atleast_1d(x))
+        points = np.atleast_1d(np.asarray(x, dtype=np.float64))
+        values = [parameters[p.name] for p in self.parameters]
+        if self.python is None:
+            return self.compiled.evaluate(values, points)
+        try:
+            given = np.asarray(self.python(points, *values), dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise BadInput(f"function {self.name!r} cannot be evaluated: {error}") from error
+        if given.shape != points.shape:
+            raise BadInput(
+                f"function {self.name!r} gave values of shape {given.shape} for {points.shape} points"
+            )
+        return given
 
 
 def _compile(name: str, expression: str, parameters: tuple[Parameter, ...]) -> _lm.Function:
@@ -122,9 +144,12 @@ def _compile(name: str, expression: str, parameters: tuple[Parameter, ...]) -> _
 
 
 def _around(low: float, high: float, count: int, origin: float = 0.0) -> tuple[float, ...]:
-    """Starts from origin + low to origin + high, evenly on a logarithmic scale."""
+    """Starts from origin + low to origin + high, evenly on a logarithmic scale.
+
+    Rounded, so that they do not depend on a mathematics library's last bit.
+    """
     step = (high / low) ** (1 / (count - 1))
-    return tuple(origin + low * step**i for i in range(count))
+    return tuple(float(f"{origin + low * step**i:.12g}") for i in range(count))
 
 
 def _rate(name: str, count: int) -> Parameter:
@@ -134,15 +159,18 @@ def _rate(name: str, count: int) -> Parameter:
 
 def _shape(name: str) -> Parameter:
     """The power that a Weibull, Janoschek or Morgan-Mercer-Flodin curve takes of the epoch."""
-    return Parameter(name, 0.01, 10.0, _around(0.1, 8.0, 7), 0.0)
+    return Parameter(name, 0.01, 10.0, _around(0.1, 8.0, 7))
 
 
 def _scale(name: str) -> Parameter:
-    """The factor of a power of the epoch: with a power of 8 a late step has a very small one."""
-    return Parameter(name, 0.0, 20.0, _around(1e-6, 10.0, 13), 0.0)
+    """The factor of a power of the epoch: with a power of 10 a step at epoch 15 has one of 1e-12."""
+    return Parameter(name, 0.0, 20.0, _around(1e-12, 10.0, 18), 0.0)
 
 
-_BASES = tuple(1 + exp(k) for k in (-6.5, -5.5, -4.5, -3.5, -2.75, -2.0, -1.25, -0.5, 0.25, 1.0, 2.0, 4.0))
+_BASES = tuple(
+    float(f"{1 + exp(k):.12g}")
+    for k in (-6.5, -5.5, -4.5, -3.5, -2.75, -2.0, -1.25, -0.5, 0.25, 1.0, 2.0, 4.0)
+)
 _EXPONENTS = (-5.0, -3.0, -2.0, -1.4, -1.0, -0.7, -0.45, -0.25, -0.1, 0.1, 0.25, 0.45, 0.7, 1.0, 1.5, 2.5)
 
 _GROWTH = (-5.0, -2.0, -1.0, -0.5, -0.25, -0.12, -0.06, -0.03, -0.01, 0.01, 0.03, 0.1, 0.3, 1.0)
@@ -223,8 +251,14 @@ _DECLARED = (
         "c - exp((x - b)**a)",
         (
             Parameter("c"),
-            Parameter("a", -5.0, 1.0, (-3.0, -1.5, -0.7, -0.3, -0.1, 0.1, 0.3, 0.6)),
-            Parameter("b", -100.0, -1e-6, (-50.0, -10.0, -3.0, -1.0, -0.3, -0.1, -0.02, -0.001), 0.0),
+            # a = 0 is a flat line: from there a nearly constant curve is found
+            Parameter(
+                "a",
+                -5.0,
+                1.0,
+                (-4.5, -3.0, -2.0, -1.2, -0.6, -0.25, 0.0, 0.15, 0.3, 0.45, 0.6, 0.75, 0.9),
+            ),
+            Parameter("b", -100.0, -1e-6, tuple(-b for b in _around(1e-4, 70.0, 10)), 0.0),
         ),
         ("accExpp3",),
     ),
@@ -247,7 +281,7 @@ _DECLARED = (
         "(a * b + c * x**d) / (b + x**d)",
         (
             Parameter("a"),
-            Parameter("b", 1e-6, 1e10, _around(1e-2, 1e7, 13), 0.0),
+            Parameter("b", 1e-6, 1e10, _around(1e-2, 5e9, 16), 0.0),
             Parameter("c"),
             _shape("d"),
         ),
@@ -292,6 +326,10 @@ def function(name: str) -> ParametricFunction:
     found = _BY_ANY_NAME.get(name)
     if found is not None:
         return found
+    if name.startswith(PYTHON):
+        raise BadInput(
+            f"{name!r} names a Python callable, which cannot be made from its text; give the callable"
+        )
     if name.isidentifier():
         raise BadInput(f"there is no parametric function named {name!r}; known: {', '.join(FUNCTIONS)}")
     return _custom(name)

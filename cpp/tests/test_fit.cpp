@@ -36,14 +36,46 @@ std::vector<double> epochs(std::size_t count, double first = 0) {
     return x;
 }
 
-void exponentials_are_exact() {
+void exponentials_and_logarithms_are_exact() {
     for (double x = -700; x < 700; x += 0.37) CHECK(near(a4nn::exp_one(x) / std::exp(x), 1, 1e-15));
     CHECK(a4nn::exp_one(-1e9) == 0);
     CHECK(std::isinf(a4nn::exp_one(1e9)));
     CHECK(std::isnan(a4nn::exp_one(std::nan(""))));
+    for (double x = -745; x < 709.7; x += 0.31) CHECK(near(a4nn::log_one(std::exp(x)), std::log(std::exp(x)), 2e-16));
+    for (double x = -1e-3; x < 1e-3; x += 1.7e-6) CHECK(std::abs(a4nn::log_one(1 + x) - std::log(1 + x)) <= 2e-16 * std::abs(x));
+    CHECK(a4nn::log_one(1) == 0);
+    CHECK(a4nn::log_one(0) == -INFINITY);
+    CHECK(a4nn::log_one(INFINITY) == INFINITY);
+    CHECK(std::isnan(a4nn::log_one(-1)) && std::isnan(a4nn::log_one(-INFINITY)) && std::isnan(a4nn::log_one(std::nan(""))));
     CHECK(a4nn::integer_power(2, 10) == 1024);
     CHECK(a4nn::integer_power(2, -2) == 0.25);
     CHECK(a4nn::integer_power(3, 0) == 1);
+}
+
+// Which processor it runs on changes no bit of a fit: exp and log are the same on one with AVX2 and on one without.
+#if defined(__x86_64__) && defined(__GNUC__)
+#define A4NN_TEST_AVX2
+[[gnu::target("avx2")]] void exp_and_log_avx2(const double* x, double* e, double* l, std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) e[i] = a4nn::exp_one(x[i]);
+    for (std::size_t i = 0; i < count; ++i) l[i] = a4nn::log_one(x[i]);
+}
+#endif
+
+void a_newer_processor_gives_the_same_bits() {
+    std::mt19937_64 random(1);
+    std::vector<double> x{0, -0.0, 1, INFINITY, -INFINITY, 709, 709.1, -708, -708.1, 1e-310}, e, l, e2, l2;
+    while (x.size() % 8 || x.size() < 40000) x.push_back(std::ldexp(static_cast<double>(random() >> 11) - 4e15, static_cast<int>(random() % 24) - 60));
+    for (auto* out : {&e, &l, &e2, &l2}) out->resize(x.size());
+    a4nn::exp_all(x.data(), e.data(), x.size());
+    a4nn::log_all(x.data(), l.data(), x.size());
+    const auto same = [&](double a, double b) { return std::bit_cast<std::uint64_t>(a) == std::bit_cast<std::uint64_t>(b); };
+    for (std::size_t i = 0; i < x.size(); ++i)
+        CHECK(same(e[i], a4nn::exp_one(x[i])) && (std::isnan(l[i]) ? std::isnan(a4nn::log_one(x[i])) : same(l[i], a4nn::log_one(x[i]))));
+#ifdef A4NN_TEST_AVX2
+    if (!__builtin_cpu_supports("avx2")) return;
+    exp_and_log_avx2(x.data(), e2.data(), l2.data(), x.size());
+    for (std::size_t i = 0; i < x.size(); ++i) CHECK(same(e[i], e2[i]) && (std::isnan(l[i]) ? std::isnan(l2[i]) : same(l[i], l2[i])));
+#endif
 }
 
 void expressions_are_read() {
@@ -142,6 +174,48 @@ void earlier_fits_leave_no_trace() {
     for (int p = 0; p < 3; ++p) CHECK(a.parameters[p] == b.parameters[p]);
 }
 
+// The factored grid that is kept for a set of points gives what evaluating its points gives; weights of one forbid it.
+void kept_grids_change_nothing() {
+    std::vector<a4nn::Range> bounded(3);
+    bounded[0].upper = 60;
+    bounded[1].lower = -5;
+    const struct {
+        a4nn::Function function;
+        const char* text;
+    } cases[] = {{{"a + b*exp(-c*x)", {}, {}}, "two columns"},
+                 {{"a + b*exp(-c*x)", {"a", "b", "c"}, bounded}, "two columns with bounds"},
+                 {{"3*x + a + b*exp(-c*x)", {}, {}}, "an offset that is fixed"},
+                 {{"tanh(c*x) + a", {}, {}}, "an offset that is searched"},
+                 {{"a*exp(-b*x) + c*exp(-d*x) + e", {}, {}}, "three columns, two searched"},
+                 {{"a - b*exp(-c*x**d)", {}, {}}, "two searched"}};
+    const auto x = epochs(12, 1);
+    std::mt19937 random(3);
+    for (const auto& [function, text] : cases) {
+        a4nn::Fitter keeps, evaluates;
+        for (int round = 0; round < 20; ++round) {
+            std::vector<double> y(12), ones(12, 1.0);
+            for (std::size_t i = 0; i < 12; ++i) y[i] = 80 - 50 * std::exp(-0.3 * x[i]) + static_cast<double>(random() % 1000) / 500;
+            const auto kept = keeps.fit(function, x, y), plain = evaluates.fit(function, x, y, ones);
+            if (!near(kept.rms, plain.rms, 1e-4)) std::fprintf(stderr, "%s: %.9g against %.9g\n", text, kept.rms, plain.rms);
+            CHECK(near(kept.rms, plain.rms, 1e-4));
+            a4nn::FitOptions robust;
+            robust.loss = a4nn::Loss::huber;
+            const auto a = keeps.fit(function, x, y, {}, robust), b = evaluates.fit(function, x, y, ones, robust);
+            CHECK(near(a.rms, b.rms, 1e-2));
+        }
+    }
+}
+
+// exp(50) times a column that differs from one by 1e-17 would fit anything: by rounding.
+void rounding_is_no_fit() {
+    a4nn::LinearSolver solver;
+    solver.resize(2, 8);
+    std::vector<double> columns(16, 1.0), target{0, 20, 4, 60, 8, 10, 12, 14};
+    for (std::size_t i = 0; i < 8; ++i) columns[8 + i] = 1 - 1e-16 * static_cast<double>(i);
+    const double lower[]{-INFINITY, 5e21}, upper[]{INFINITY, 1e22};
+    CHECK(std::isinf(solver.solve(columns.data(), target.data(), lower, upper)));
+}
+
 void coefficients_stay_in_their_bounds() {
     a4nn::LinearSolver solver;
     solver.resize(2, 8);
@@ -197,13 +271,16 @@ void fuzz(unsigned seed, int rounds) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    exponentials_are_exact();
+    exponentials_and_logarithms_are_exact();
+    a_newer_processor_gives_the_same_bits();
     expressions_are_read();
     linear_parameters_are_found();
     the_default_recovers_its_parameters();
     every_outcome_has_a_word();
     coefficients_stay_in_their_bounds();
     earlier_fits_leave_no_trace();
+    kept_grids_change_nothing();
+    rounding_is_no_fit();
     fuzz(argc > 1 ? static_cast<unsigned>(std::atoi(argv[1])) : 1, argc > 2 ? std::atoi(argv[2]) : 3000);
     if (failures) std::fprintf(stderr, "%d failures\n", failures);
     return failures != 0;
