@@ -15,13 +15,13 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from a4nn_core.data.base import DataSource, ImageData, InputTransform, Split, TransformName
 from a4nn_core.data.cache import cached_file, read_arrays, write_arrays
 from a4nn_core.data.progress import tell
 from a4nn_core.data.xfel.layout import SETS, beam_name, parse_name
-from a4nn_core.data.xfel.source import fluence_of
+from a4nn_core.data.xfel.source import Beam, fluence_of
 from a4nn_core.errors import BadInput
 
 logger = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class XfelFiles(DataSource):
     name: Literal["xfel-files"] = "xfel-files"
     path: str = Field(min_length=1)
     """folder that holds a folder (1e14/images/trainset, ...) or a file (1e14.npz) for each beam"""
-    beam: str | float = "medium"
+    beam: Beam = "medium"
     """low, medium, high (1e14, 1e15, 1e16), or photons per square micrometre and pulse"""
     validation: float = Field(default=0.5, gt=0, lt=1)
     """share of the test set's orientations that validates; the others test"""
@@ -52,12 +52,6 @@ class XfelFiles(DataSource):
     """of the choice of the orientations that validate"""
     transform: TransformName = "log1p-standardise"
     """what networks see of the counts; none gives the raw counts, as published"""
-
-    @field_validator("beam")
-    @classmethod
-    def _known_beam(cls, beam: str | float) -> str | float:
-        fluence_of(beam)
-        return beam
 
     def load(self) -> ImageData:
         patterns = read_patterns(Path(self.path), beam_name(fluence_of(self.beam)), self.imbalance)

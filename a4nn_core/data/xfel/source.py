@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from a4nn_core.data.base import DataSource, ImageData, InputTransform, Split, TransformName
 from a4nn_core.data.cache import cached_file, read_arrays, write_arrays
@@ -31,13 +31,40 @@ PARTS = ("test", "validation", "train")
 LEAST_FLUENCE, GREATEST_FLUENCE = 1e6, 1e20
 
 
+def fluence_of(beam: str | float) -> float:
+    """Photons per square micrometre and pulse of a beam given by name or number.
+
+    Raises:
+        ValueError: unknown name, or a number out of range.
+    """
+    if isinstance(beam, str):
+        if beam not in FLUENCES:
+            raise ValueError(f"there is no beam {beam!r}; known: {', '.join(FLUENCES)}, or a number")
+        return FLUENCES[beam]
+    if not LEAST_FLUENCE <= beam <= GREATEST_FLUENCE:
+        raise ValueError(
+            f"a fluence must be between {LEAST_FLUENCE:g} and {GREATEST_FLUENCE:g} photons per square "
+            "micrometre"
+        )
+    return float(beam)
+
+
+def _known(beam: str | float) -> str | float:
+    fluence_of(beam)
+    return beam
+
+
+Beam = Annotated[str | float, AfterValidator(_known)]
+"""A beam by name or fluence, see fluence_of."""
+
+
 class Xfel(DataSource):
     """Photon counts of conformations of a protein in random orientations."""
 
     name: Literal["xfel"] = "xfel"
     size: int = Field(default=127, ge=8, le=1024)
     """pixels a side; the range of resolution is the same whatever the size"""
-    beam: str | float = "medium"
+    beam: Beam = "medium"
     """low, medium, high (1e14, 1e15, 1e16), or photons per square micrometre and pulse"""
     train: int = Field(default=2000, ge=2)
     """training images, all classes together"""
@@ -61,12 +88,6 @@ class Xfel(DataSource):
     """1/Angstrom a pixel at 127 pixels"""
     transform: TransformName = "log1p-standardise"
     """what networks see of the counts; none gives the raw counts, as published"""
-
-    @field_validator("beam")
-    @classmethod
-    def _known_beam(cls, beam: str | float) -> str | float:
-        fluence_of(beam)
-        return beam
 
     @field_validator("structures")
     @classmethod
@@ -118,24 +139,6 @@ class Xfel(DataSource):
             "atoms": [structure.checksum for structure in structures],
         }
         return hashlib.sha256(json.dumps([RECIPE, settings], sort_keys=True).encode()).hexdigest()[:32]
-
-
-def fluence_of(beam: str | float) -> float:
-    """Photons per square micrometre and pulse of a beam given by name or number.
-
-    Raises:
-        ValueError: unknown name, or a number out of range.
-    """
-    if isinstance(beam, str):
-        if beam not in FLUENCES:
-            raise ValueError(f"there is no beam {beam!r}; known: {', '.join(FLUENCES)}, or a number")
-        return FLUENCES[beam]
-    if not LEAST_FLUENCE <= beam <= GREATEST_FLUENCE:
-        raise ValueError(
-            f"a fluence must be between {LEAST_FLUENCE:g} and {GREATEST_FLUENCE:g} photons per square "
-            "micrometre"
-        )
-    return float(beam)
 
 
 def load_conformations(sources: Sequence[str], *, b_factors: bool = False) -> list[Structure]:
