@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import math
+import os
 import resource
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -21,13 +21,14 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from a4nn_core.commons import Journal, RunFolder, read_journal
 from a4nn_core.commons.journal import best_epoch
+from a4nn_core.commons.lock import Held, KernelLock
 from a4nn_core.errors import A4NNError
 from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.spaces.build import Network
 from a4nn_core.termination.base import RULES, Context, FrontSnapshot, Verdict
 from a4nn_core.training.checkpoint import checkpoint_name, load_checkpoint, save_checkpoint
 from a4nn_core.training.loading import DeviceData, DeviceSplit, augmentation
-from a4nn_core.training.segment import Segment, SegmentResult
+from a4nn_core.training.segment import SLOT_VARIABLE, Segment, SegmentResult
 from a4nn_core.training.settings import Training
 
 
@@ -35,8 +36,16 @@ class Diverged(A4NNError):
     """Training left the numbers."""
 
 
-def train_segment(segment: Segment, data: DeviceData, device: torch.device) -> SegmentResult:
+def train_segment(
+    segment: Segment, data: DeviceData, device: torch.device, beat: Callable[[], None] = lambda: None
+) -> SegmentResult:
     """Go on with a network from its last checkpoint until a verdict or the segment's epoch limit.
+
+    Args:
+        segment: what to train.
+        data: on the device.
+        device: of this process.
+        beat: called after every step.
 
     After every epoch the checkpoint is written first and the journal line after it: an epoch in the journal
     always has its checkpoint. A killed segment that is started again goes on after the last epoch in
@@ -48,9 +57,9 @@ def train_segment(segment: Segment, data: DeviceData, device: torch.device) -> S
     folder = RunFolder(Path(segment.commons), segment.run_id)
     checkpoints = folder.checkpoints(segment.network)
     checkpoints.mkdir(parents=True, exist_ok=True)
-    with _only_one(checkpoints / "lock"):
+    with _only_one(checkpoints / "lock", os.environ.get(SLOT_VARIABLE) or segment.device):
         try:
-            status = _epochs(segment, settings, data, device, folder)
+            status = _epochs(segment, settings, data, device, folder, beat)
         except Diverged as error:
             return segment.failed(str(error))
         except torch.OutOfMemoryError as error:
@@ -64,7 +73,12 @@ def train_segment(segment: Segment, data: DeviceData, device: torch.device) -> S
 
 
 def _epochs(
-    segment: Segment, settings: Training, data: DeviceData, device: torch.device, folder: RunFolder
+    segment: Segment,
+    settings: Training,
+    data: DeviceData,
+    device: torch.device,
+    folder: RunFolder,
+    beat: Callable[[], None],
 ) -> Any:
     """Train; gives the status."""
     rule = RULES.make(segment.termination, "[termination]")
@@ -98,10 +112,10 @@ def _epochs(
             epoch = len(curve) + 1
             started = time.perf_counter()
             rate = optimizer.param_groups[0]["lr"]
-            train_loss, train_accuracy = _train(model, optimizer, settings, data, augment)
+            train_loss, train_accuracy = _train(model, optimizer, settings, data, augment, beat)
             scheduler.step()
             trained = time.perf_counter()
-            loss, accuracy = evaluate(model, data, data.validation)
+            loss, accuracy = evaluate(model, data, data.validation, beat)
             if not (math.isfinite(train_loss) and math.isfinite(loss)):
                 raise Diverged(
                     f"diverged in epoch {epoch}: training loss {train_loss}, validation loss {loss}"
@@ -143,6 +157,7 @@ def _train(
     settings: Training,
     data: DeviceData,
     augment: Any,
+    beat: Callable[[], None],
 ) -> tuple[float, float]:
     """One pass over the training images in a new random order; mean loss and accuracy in percent."""
     model.train()
@@ -159,6 +174,7 @@ def _train(
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(model.parameters(), settings.gradient_clip)
         optimizer.step()
+        beat()
         # sums stay on the device: asking for a number every step would make a GPU wait
         total_loss += loss.detach() * len(labels)
         correct += (scores.detach().argmax(dim=1) == labels).sum()
@@ -166,7 +182,9 @@ def _train(
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, data: DeviceData, part: DeviceSplit) -> tuple[float, float]:
+def evaluate(
+    model: nn.Module, data: DeviceData, part: DeviceSplit, beat: Callable[[], None] = lambda: None
+) -> tuple[float, float]:
     """Mean cross entropy and accuracy in percent on one part of the data."""
     model.eval()
     device = part.labels.device
@@ -174,6 +192,7 @@ def evaluate(model: nn.Module, data: DeviceData, part: DeviceSplit) -> tuple[flo
     correct = torch.zeros((), dtype=torch.int64, device=device)
     for images, labels in data.batches(part, 500):
         scores = model(images)
+        beat()
         total_loss += nn.functional.cross_entropy(scores, labels, reduction="sum")
         correct += (scores.argmax(dim=1) == labels).sum()
     return float(total_loss) / len(part), 100 * int(correct) / len(part)
@@ -212,15 +231,14 @@ def _peak_memory(device: torch.device) -> int:
 
 
 @contextmanager
-def _only_one(path: Path) -> Iterator[None]:
-    """Hold a lock that the kernel frees at any death, so that no two processes train one network."""
-    with path.open("w") as file:
-        for _ in range(100):
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                time.sleep(0.1)
-        else:
-            raise A4NNError(f"another process is training this network: it holds {path}")
+def _only_one(path: Path, device: str) -> Iterator[None]:
+    """Hold a lock that the kernel frees at any death, so that no two processes train one network. It also
+    says where the network trains."""
+    try:
+        lock = KernelLock(path, patience=10.0, device=device)
+    except Held as error:
+        raise A4NNError(f"this network is being trained by {error}, which holds {path}") from None
+    try:
         yield
+    finally:
+        lock.release()

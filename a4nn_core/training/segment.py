@@ -6,6 +6,11 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+ALIVE = ".\n"
+"""what a worker says between answers, at most once a second, when it has made progress"""
+SLOT_VARIABLE = "A4NN_SLOT"
+"""environment variable in which a worker finds the name of the device slot it is pinned to"""
+
 
 @dataclass(frozen=True)
 class Segment:

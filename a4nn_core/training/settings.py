@@ -35,7 +35,11 @@ class Training(BaseModel):
     threads: int = Field(default=1, ge=1)
     """CPU threads a network; another number changes results bit for bit"""
     slots: int | None = Field(default=None, ge=1)
-    """networks trained at the same time, None for as many as the machine has cores for or GPUs"""
+    """networks trained at the same time, None for as many as the machine has cores for or GPU slots"""
+    slots_per_device: int = Field(default=1, ge=1)
+    """networks that share a GPU when they are small; all runs of a machine should say the same"""
+    stall_seconds: float = Field(default=600.0, gt=0)
+    """a worker that makes no progress for so long is ended, and its segment started again"""
     deterministic: bool = True
     """choose deterministic algorithms where torch has them"""
     keep_checkpoints: Literal["last", "best", "all"] = "best"
