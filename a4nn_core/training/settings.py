@@ -40,6 +40,10 @@ class Training(BaseModel):
     """networks that share a GPU when they are small; all runs of a machine should say the same"""
     stall_seconds: float = Field(default=600.0, gt=0)
     """a worker that makes no progress for so long is ended, and its segment started again"""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """number format of the computation; auto takes bfloat16 on GPUs that have it, float32 elsewhere"""
+    compile: Literal["auto", "always", "never"] = "auto"
+    """whether networks are compiled; auto does so where the work of a network's whole budget pays for it"""
     deterministic: bool = True
     """choose deterministic algorithms where torch has them"""
     keep_checkpoints: Literal["last", "best", "all"] = "best"

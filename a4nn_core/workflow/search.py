@@ -280,6 +280,7 @@ class Search:
             segment=result.number,
             epochs=len(journal),
             error=result.error,
+            **({"manner": manner} if (manner := journal and journal[-1].get("manner")) else {}),
         )
         if result.status == "paused" and journal[-1]["verdict"]["action"] == "continue":
             self._submit(candidate)  # it only came to the end of a segment
