@@ -38,6 +38,7 @@ def imports(room: str) -> set[str]:
         ("data", ["a4nn_core.training", "a4nn_core.workflow", "a4nn_core.spaces"]),
         ("training", ["a4nn_core.workflow", "a4nn_core.cli", "a4nn_core.archaeology"]),
         ("workflow", ["a4nn_core.cli", "a4nn_core.archaeology"]),
+        ("replay", ["torch", "a4nn_core.cli", "a4nn_core.archaeology"]),
     ],
 )
 def test_arrows_point_down(room: str, never: list[str]) -> None:

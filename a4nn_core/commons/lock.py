@@ -1,4 +1,4 @@
-"""One process a run: a lock the kernel frees on any death, with the holder's name in it."""
+"""Locks that the kernel frees on any death, with the holder's name in them."""
 
 from __future__ import annotations
 
@@ -13,28 +13,35 @@ from typing import Any
 
 from a4nn_core.commons.events import now
 from a4nn_core.commons.layout import user_errors
-from a4nn_core.errors import BadInput
+from a4nn_core.errors import A4NNError, BadInput
 
 _PATIENCE_SECONDS = 1.0
 
 
-class RunLock:
-    """Held from construction to ``release``.
+class Held(A4NNError):
+    """Another process holds the lock; the message says which, where and since when."""
+
+
+class KernelLock:
+    """Held from construction until ``release``, or until every process that has its handle is gone.
 
     Args:
-        path: of the lock file, which is created and stays.
-        run_id: for the message.
+        path: of the lock file, which is created and stays; a link is not followed.
+        patience: seconds to wait for another holder. A reader that asks for the holder takes the lock for an
+            instant, so none at all is seldom right.
+        about: what else the file shall say of the holder.
 
     Raises:
-        BadInput: another process holds it; the message says which, where and since when.
+        Held: another process holds it.
+        BadInput: the file cannot be written.
     """
 
-    def __init__(self, path: Path, run_id: str) -> None:
+    def __init__(self, path: Path, patience: float = _PATIENCE_SECONDS, **about: Any) -> None:
+        self.path = path
+        self._about = about
         with user_errors("write", path):
-            self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        deadline = (
-            time.monotonic() + _PATIENCE_SECONDS
-        )  # a reader that asks for the holder takes it for an instant
+            self._handle = _open(path)
+        deadline = time.monotonic() + patience
         while True:
             try:
                 fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -43,19 +50,51 @@ class RunLock:
                 if time.monotonic() > deadline:
                     text = _who(os.pread(self._handle, 1000, 0))
                     self.release()
-                    raise BadInput(f"run {run_id!r} is being written by {text}; its lock is {path}") from None
+                    raise Held(text) from None
                 time.sleep(0.05)
-        holder = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": now()}).encode()
-        with user_errors("write", path):
-            os.ftruncate(self._handle, 0)
-            os.pwrite(self._handle, holder, 0)
         _HELD.add(self)
+        self.note()
+
+    def note(self, **about: Any) -> None:
+        """Say something else of the holder from now on."""
+        self._about |= about
+        text = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": now(), **self._about})
+        with user_errors("write", self.path):
+            os.ftruncate(self._handle, 0)
+            os.pwrite(self._handle, text.encode(), 0)
+
+    def fileno(self) -> int:
+        """The handle; a process that inherits it shares the lock."""
+        return self._handle
 
     def release(self) -> None:
         """Let go; a second call does nothing."""
         if self._handle >= 0:
             os.close(self._handle)
             self._handle = -1
+
+
+def _open(path: Path) -> int:
+    flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        # without O_CREAT first: with it, Linux refuses another user's file in a folder like /tmp
+        return os.open(path, flags)
+    except FileNotFoundError:
+        return os.open(path, flags | os.O_CREAT, 0o666)
+
+
+class RunLock(KernelLock):
+    """The lock of the one process that writes a run.
+
+    Raises:
+        BadInput: another process holds it; the message says which, where and since when.
+    """
+
+    def __init__(self, path: Path, run_id: str) -> None:
+        try:
+            super().__init__(path)
+        except Held as error:
+            raise BadInput(f"run {run_id!r} is being written by {error}; its lock is {path}") from None
 
 
 def _parse(data: bytes) -> dict[str, Any]:
@@ -88,8 +127,8 @@ def holder(path: Path) -> dict[str, Any] | None:
         os.close(handle)
 
 
-# A forked child shares the parent's lock: it would hold the run for as long as it outlives the parent.
-_HELD: weakref.WeakSet[RunLock] = weakref.WeakSet()
+# A forked child shares the parent's lock: it would hold it for as long as it outlives the parent.
+_HELD: weakref.WeakSet[KernelLock] = weakref.WeakSet()
 
 
 def _release_in_child() -> None:

@@ -56,7 +56,11 @@ class Outcome:
 
 class Strategy(ABC):
     """A search in progress. What it asks for depends on its seed and on what it was told, never on how
-    often or in what portions it was asked."""
+    often or in what portions it was asked.
+
+    On a generational schedule the order of tells does not matter either. On a steady one every tell counts
+    at once, so what is asked for next depends on the order of asks and tells: that of the event log.
+    """
 
     @abstractmethod
     def ask(self, count: int) -> list[Candidate]:
@@ -87,6 +91,9 @@ class SearchSettings(Component):
     """what is optimised: metric name to direction"""
     networks: int = Field(default=100, ge=1)
     """how many networks the search may look at"""
+    schedule: Literal["generational", "steady"] = "generational"
+    """generational waits for a whole generation before it asks for the next, and repeats from the seed;
+    steady asks for a network as soon as a slot is free, and repeats from the event log"""
 
     @field_validator("objectives")
     @classmethod

@@ -7,6 +7,7 @@ that failed is infeasible.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any, Literal
 
@@ -26,7 +27,7 @@ class NSGANet(SearchSettings):
     population: int = Field(default=10, ge=2)
     """networks in the first generation, and networks that survive each one"""
     offspring: int = Field(default=10, ge=1)
-    """networks in every later generation"""
+    """networks in every later generation; on a steady schedule generations only count networks"""
     crossover_probability: float = Field(default=1.0, ge=0, le=1)
     """how often two parents are crossed rather than copied"""
     mutation_eta: float = Field(default=3.0, gt=0)
@@ -35,7 +36,7 @@ class NSGANet(SearchSettings):
     """chance of mutating each gene; by default one gene of each genome on average"""
 
     def start(self, space: SearchSpace, seed: int) -> Strategy:
-        return _Search(self, space, seed)
+        return (_Steady if self.schedule == "steady" else _Search)(self, space, seed)
 
 
 class _Search(Strategy):
@@ -84,43 +85,51 @@ class _Search(Strategy):
             genes, parents, operator = (
                 self._sample(position) if self._generation == 0 else self._mate(position)
             )
-            candidate = Candidate(
-                number=len(self.asked),
-                genome=self.space.genome(genes),
-                parents=parents,
-                operator=operator,
-                generation=self._generation,
-                position=position,
-            )
-            self.asked[candidate.number] = candidate
-            self.current.append((candidate, genes))
-            new.append(candidate)
+            new.append(self._add(genes, parents, operator, position))
         return new
 
-    def tell(self, outcome: Outcome) -> None:
+    def _add(self, genes: Genes, parents: tuple[int, ...], operator: str, position: int) -> Candidate:
+        candidate = Candidate(
+            number=len(self.asked),
+            genome=self.space.genome(genes),
+            parents=parents,
+            operator=operator,
+            generation=self._generation,
+            position=position,
+        )
+        self.asked[candidate.number] = candidate
+        self.current.append((candidate, genes))
+        return candidate
+
+    def _note(self, outcome: Outcome) -> None:
         if outcome.number not in self.asked:
             raise ValueError(f"network {outcome.number} was never asked for")
         if outcome.number in self.outcomes:
             raise ValueError(f"network {outcome.number} was told before")
         self.outcomes[outcome.number] = outcome
+
+    def tell(self, outcome: Outcome) -> None:
+        self._note(outcome)
         told = all(candidate.number in self.outcomes for candidate, _ in self.current)
         if told and len(self.current) == self._size():
             self._survive()
 
     def _survive(self) -> None:
-        from pymoo.core.population import Population
-
         # members are merged by position, not in the order in which their training happened to end
-        newcomers = [self._individual(candidate, genes) for candidate, genes in self.current]
-        merged = Population.merge(self.members, Population.create(*newcomers))
-        self.members = self.survival.do(
-            self.problem,
-            merged,
-            n_survive=self.settings.population,
-            random_state=self._rng(self._generation, 0, 0, _SURVIVAL),
-        )
+        self._merge(self.current, self._rng(self._generation, 0, 0, _SURVIVAL))
         self._generation += 1
         self.current = []
+
+    def _merge(self, newcomers: Sequence[tuple[Candidate, Genes]], rng: np.random.Generator) -> None:
+        from pymoo.core.population import Population
+
+        individuals = [self._individual(candidate, genes) for candidate, genes in newcomers]
+        self.members = self.survival.do(
+            self.problem,
+            Population.merge(self.members, Population.create(*individuals)),
+            n_survive=self.settings.population,
+            random_state=rng,
+        )
 
     def _individual(self, candidate: Candidate, genes: Genes) -> Any:
         from pymoo.core.individual import Individual
@@ -190,6 +199,42 @@ class _Search(Strategy):
         out may return; that its architecture is known already is the loop's business."""
         known = [member.X for member in self.members] + [other for _, other in self.current]
         return not any(np.array_equal(genes, other) for other in known)
+
+
+class _Steady(_Search):
+    """NSGA-II without a barrier: every network that is told competes with the members at once, and every
+    network that is asked for descends from the members there are (Durillo et al., "A study of master-slave
+    approaches to parallelize NSGA-II", IPDPS 2008: the asynchronous variant).
+
+    ``current`` holds the networks that were asked for and not yet told.
+    """
+
+    @property
+    def generation(self) -> int:
+        first_untold = next((n for n in self.asked if n not in self.outcomes), len(self.asked))
+        return self._place(first_untold)[0]
+
+    def _place(self, number: int) -> tuple[int, int]:
+        """Generation and position that a network would have on a generational schedule."""
+        later = number - self.settings.population
+        if later < 0:
+            return 0, number
+        return 1 + later // self.settings.offspring, later % self.settings.offspring
+
+    def ask(self, count: int) -> list[Candidate]:
+        new: list[Candidate] = []
+        while len(new) < count and len(self.asked) < self.settings.networks:
+            self._generation, position = self._place(len(self.asked))
+            # with more slots than networks in the first generation there may be nobody yet to descend from
+            sample = self._generation == 0 or len(self.members) < 2
+            new.append(self._add(*(self._sample(position) if sample else self._mate(position)), position))
+        return new
+
+    def tell(self, outcome: Outcome) -> None:
+        self._note(outcome)
+        told = [entry for entry in self.current if entry[0].number == outcome.number]
+        self.current = [entry for entry in self.current if entry[0].number != outcome.number]
+        self._merge(told, self._rng(len(self.outcomes), 0, 0, _SURVIVAL))
 
 
 # what a random stream is for, so that no two draw the same numbers

@@ -2,41 +2,55 @@
 
 from __future__ import annotations
 
-import fcntl
+import gc
+import logging
 import math
+import os
 import resource
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 from torch.optim import SGD
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from a4nn_core.commons import Journal, RunFolder, read_journal
 from a4nn_core.commons.journal import best_epoch
+from a4nn_core.commons.lock import Held, KernelLock
 from a4nn_core.errors import A4NNError
 from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.spaces.build import Network
 from a4nn_core.termination.base import RULES, Context, FrontSnapshot, Verdict
 from a4nn_core.training.checkpoint import checkpoint_name, load_checkpoint, save_checkpoint
-from a4nn_core.training.loading import DeviceData, DeviceSplit, augmentation
-from a4nn_core.training.segment import Segment, SegmentResult
+from a4nn_core.training.loading import DeviceData, augmentation
+from a4nn_core.training.manner import Manner
+from a4nn_core.training.segment import SLOT_VARIABLE, Segment, SegmentResult, Status
 from a4nn_core.training.settings import Training
+from a4nn_core.training.steps import Computation, Stopwatch, evaluate, settle, train_epoch
+
+log = logging.getLogger(__name__)
 
 
 class Diverged(A4NNError):
     """Training left the numbers."""
 
 
-def train_segment(segment: Segment, data: DeviceData, device: torch.device) -> SegmentResult:
+def train_segment(
+    segment: Segment, data: DeviceData, device: torch.device, beat: Callable[[], None] = lambda: None
+) -> SegmentResult:
     """Go on with a network from its last checkpoint until a verdict or the segment's epoch limit.
+
+    Args:
+        segment: what to train.
+        data: on the device.
+        device: of this process.
+        beat: called after every step.
 
     After every epoch the checkpoint is written first and the journal line after it: an epoch in the journal
     always has its checkpoint. A killed segment that is started again goes on after the last epoch in
@@ -48,143 +62,184 @@ def train_segment(segment: Segment, data: DeviceData, device: torch.device) -> S
     folder = RunFolder(Path(segment.commons), segment.run_id)
     checkpoints = folder.checkpoints(segment.network)
     checkpoints.mkdir(parents=True, exist_ok=True)
-    with _only_one(checkpoints / "lock"):
-        try:
-            status = _epochs(segment, settings, data, device, folder)
-        except Diverged as error:
-            return segment.failed(str(error))
-        except torch.OutOfMemoryError as error:
-            return segment.failed(f"out of memory on {segment.device}: {str(error).splitlines()[0]}")
-        test = None
+    architecture = Architecture.from_json(segment.architecture)
+    with _only_one(checkpoints / "lock", os.environ.get(SLOT_VARIABLE) or segment.device):
+        past = read_journal(folder.journal(segment.network))
+        usual = Manner.choose(settings, architecture, data.shape, len(data.train), device)
+        life = _Life(segment, settings, architecture, data, device, folder, usual, beat)
+        manner: Manner | None = usual.with_changes(past)
+        trouble = ""
+        while manner is not None:
+            try:
+                status = life.epochs(manner)
+                test = life.test_accuracy(manner) if status != "paused" else None
+                break
+            except Diverged as error:
+                return segment.failed(str(error))
+            except Exception as error:
+                # what the traceback holds would fill the memory during the next attempt
+                trouble, manner = life.weaker(manner, error.with_traceback(None))
+            _give_memory_back(device)
+        else:
+            return segment.failed(trouble)
         if status != "paused":
-            test = _test_accuracy(segment, data, device, folder)
             _keep(checkpoints, read_journal(folder.journal(segment.network)), settings)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     return SegmentResult(segment.network, segment.number, status, test_accuracy_percent=test, device=name)
 
 
-def _epochs(
-    segment: Segment, settings: Training, data: DeviceData, device: torch.device, folder: RunFolder
-) -> Any:
-    """Train; gives the status."""
-    rule = RULES.make(segment.termination, "[termination]")
-    context = Context(
-        horizon=settings.epochs,
-        fixed=segment.fixed,
-        front=FrontSnapshot(segment.front_version, tuple(segment.front_points)),
-    )
-    past = read_journal(folder.journal(segment.network))
-    curve = [float(line["validation_accuracy_percent"]) for line in past]
-    limit = min(segment.epoch_limit or settings.epochs, settings.epochs)
-    action = past[-1]["verdict"]["action"] if past else "continue"
+class _Life:
+    """One segment of a network's life, which can be tried in one manner and then in a weaker one."""
 
-    torch.manual_seed(segment.seed)
-    model = Network(Architecture.from_json(segment.architecture)).to(device)
-    optimizer = SGD(
-        model.parameters(),
-        lr=settings.learning_rate,
-        momentum=settings.momentum,
-        weight_decay=settings.weight_decay,
-    )
-    scheduler = CosineAnnealingLR(optimizer, settings.epochs, eta_min=settings.final_learning_rate)
-    augment = augmentation(settings.augment)
-    checkpoints = folder.checkpoints(segment.network)
-    if past:
-        load_checkpoint(checkpoints / past[-1]["checkpoint"], model, optimizer, scheduler)
+    def __init__(
+        self,
+        segment: Segment,
+        settings: Training,
+        architecture: Architecture,
+        data: DeviceData,
+        device: torch.device,
+        folder: RunFolder,
+        usual: Manner,
+        beat: Callable[[], None],
+    ) -> None:
+        self.segment = segment
+        self.settings = settings
+        self.architecture = architecture
+        self.data = data
+        self.device = device
+        self.usual = usual
+        self.beat = beat
+        self.journal = folder.journal(segment.network)
+        self.checkpoints = folder.checkpoints(segment.network)
 
-    journal = Journal(folder.journal(segment.network))
-    try:
-        while action == "continue" and len(curve) < limit:
-            epoch = len(curve) + 1
-            started = time.perf_counter()
-            rate = optimizer.param_groups[0]["lr"]
-            train_loss, train_accuracy = _train(model, optimizer, settings, data, augment)
-            scheduler.step()
-            trained = time.perf_counter()
-            loss, accuracy = evaluate(model, data, data.validation)
-            if not (math.isfinite(train_loss) and math.isfinite(loss)):
-                raise Diverged(
-                    f"diverged in epoch {epoch}: training loss {train_loss}, validation loss {loss}"
+    def epochs(self, manner: Manner) -> Status:
+        """Train from the last checkpoint on; gives how it ended."""
+        settings, segment, data = self.settings, self.segment, self.data
+        rule = RULES.make(segment.termination, "[termination]")
+        context = Context(
+            horizon=settings.epochs,
+            fixed=segment.fixed,
+            front=FrontSnapshot(segment.front_version, tuple(segment.front_points)),
+        )
+        past = read_journal(self.journal)
+        curve = [float(line["validation_accuracy_percent"]) for line in past]
+        limit = min(segment.epoch_limit or settings.epochs, settings.epochs)
+        action = past[-1]["verdict"]["action"] if past else "continue"
+
+        torch.manual_seed(segment.seed)
+        model = Network(self.architecture).to(self.device)
+        optimizer = SGD(
+            model.parameters(),
+            lr=settings.learning_rate,
+            momentum=settings.momentum,
+            weight_decay=settings.weight_decay,
+        )
+        scheduler = CosineAnnealingLR(optimizer, settings.epochs, eta_min=settings.final_learning_rate)
+        augment = augmentation(settings.augment)
+        if past:
+            load_checkpoint(self.checkpoints / past[-1]["checkpoint"], model, optimizer, scheduler)
+        computation = Computation(model, manner, settings.batch_size, self.device)
+        computation.adopt(optimizer)
+        changed = manner.changed(self.usual)
+
+        with Journal(self.journal) as journal:
+            while action == "continue" and len(curve) < limit:
+                epoch = len(curve) + 1
+                started = time.perf_counter()
+                watch = Stopwatch(self.device)
+                rate = optimizer.param_groups[0]["lr"]
+                watch.mark()
+                trained = train_epoch(
+                    computation,
+                    optimizer,
+                    data,
+                    settings.batch_size,
+                    settings.gradient_clip,
+                    augment,
+                    self.beat,
                 )
-            curve.append(accuracy)
-            verdict = rule.judge(curve, context)
-            action = verdict.action
-            path = checkpoints / checkpoint_name(epoch)
-            sha256 = save_checkpoint(path, epoch, model, optimizer, scheduler)
-            line = {
-                "epoch": epoch,
-                "train_loss": train_loss,
-                "validation_loss": loss,
-                "train_accuracy_percent": train_accuracy,
-                "validation_accuracy_percent": accuracy,
-                "learning_rate": rate,
-                "seconds": time.perf_counter() - started,
-                "images_per_second": len(data.train) / (trained - started),
-                "peak_memory_bytes": _peak_memory(device),
-                "time": datetime.now(UTC).isoformat(),
-                "checkpoint": path.name,
-                "checkpoint_sha256": sha256,
-                "segment": segment.number,
-                **_judgement(verdict),
-            }
-            journal.append(line)
-            past.append(line)
-            _keep(checkpoints, past, settings)
-    finally:
-        journal.close()
-    if action == "stop":
-        return "completed" if len(curve) == settings.epochs else "stopped"
-    return "completed" if len(curve) >= settings.epochs else "paused"
+                watch.mark()
+                scheduler.step()
+                validated = evaluate(computation, data, data.validation, self.beat)
+                (train_loss, train_accuracy), (loss, accuracy) = settle((trained, validated))
+                if not (math.isfinite(train_loss) and math.isfinite(loss)):
+                    raise Diverged(
+                        f"diverged in epoch {epoch}: training loss {train_loss}, validation loss {loss}"
+                    )
+                curve.append(accuracy)
+                verdict = rule.judge(curve, context)
+                action = verdict.action
+                path = self.checkpoints / checkpoint_name(epoch)
+                sha256 = save_checkpoint(path, epoch, model, optimizer, scheduler)
+                line = {
+                    "epoch": epoch,
+                    "train_loss": train_loss,
+                    "validation_loss": loss,
+                    "train_accuracy_percent": train_accuracy,
+                    "validation_accuracy_percent": accuracy,
+                    "learning_rate": rate,
+                    "seconds": time.perf_counter() - started,
+                    "images_per_second": len(data.train) / watch.seconds()[0],
+                    "peak_memory_bytes": _peak_memory(self.device),
+                    "time": datetime.now(UTC).isoformat(),
+                    "checkpoint": path.name,
+                    "checkpoint_sha256": sha256,
+                    "segment": segment.number,
+                    **({"manner": changed} if changed else {}),
+                    **_judgement(verdict),
+                }
+                journal.append(line)
+                past.append(line)
+                _keep(self.checkpoints, past, settings)
+        if action == "stop":
+            return "completed" if len(curve) == settings.epochs else "stopped"
+        return "completed" if len(curve) >= settings.epochs else "paused"
+
+    def test_accuracy(self, manner: Manner) -> float:
+        """Accuracy in percent of the best checkpoint on the part that selection never sees."""
+        best = best_epoch(read_journal(self.journal))
+        model = Network(self.architecture).to(self.device)
+        load_checkpoint(self.checkpoints / best["checkpoint"], model)
+        # for one pass it is not compiled
+        once = Computation(model, replace(manner, compiled=False), self.settings.batch_size, self.device)
+        ((_, accuracy),) = settle([evaluate(once, self.data, self.data.test, self.beat)])
+        return accuracy
+
+    def weaker(self, manner: Manner, error: Exception) -> tuple[str, Manner | None]:
+        """What is to be said of an error, and the manner to try next: None if there is none.
+
+        Raises:
+            Exception: the error itself, if no manner can help.
+        """
+        about = {"run": self.segment.run_id, "network": self.segment.network}
+        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        if out_of_memory(error):
+            trouble = f"out of memory on {self.segment.device}: {said}"
+            if manner.micro_batch < self.usual.micro_batch:
+                return f"{trouble} (also with {manner.micro_batch} images at a time)", None
+            smaller = manner.smaller()
+            if smaller:
+                log.warning("%s; trying %d images at a time", trouble, smaller.micro_batch, extra=about)
+            return trouble, smaller
+        if manner.compiled and type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+            log.warning("the network cannot be compiled: %s", said, extra=about)
+            return said, replace(manner, compiled=False)
+        raise error
 
 
-def _train(
-    model: Network,
-    optimizer: SGD,
-    settings: Training,
-    data: DeviceData,
-    augment: Any,
-) -> tuple[float, float]:
-    """One pass over the training images in a new random order; mean loss and accuracy in percent."""
-    model.train()
-    device = data.train.labels.device
-    order = torch.randperm(len(data.train)).to(device)
-    total_loss = torch.zeros((), device=device)
-    correct = torch.zeros((), dtype=torch.int64, device=device)
-    for images, labels in data.batches(data.train, settings.batch_size, order):
-        if len(labels) == 1 and len(data.train) > 1:
-            continue  # batch normalisation cannot learn from one image
-        scores = model(augment(images) if augment else images)
-        loss = nn.functional.cross_entropy(scores, labels)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(model.parameters(), settings.gradient_clip)
-        optimizer.step()
-        # sums stay on the device: asking for a number every step would make a GPU wait
-        total_loss += loss.detach() * len(labels)
-        correct += (scores.detach().argmax(dim=1) == labels).sum()
-    return float(total_loss) / len(data.train), 100 * int(correct) / len(data.train)
+def out_of_memory(error: Exception) -> bool:
+    """Whether the device, or the machine, had not enough memory."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    # torch has no class of its own for the memory of the CPU
+    text = str(error)
+    return isinstance(error, RuntimeError) and "DefaultCPUAllocator" in text and "memory" in text
 
 
-@torch.no_grad()
-def evaluate(model: nn.Module, data: DeviceData, part: DeviceSplit) -> tuple[float, float]:
-    """Mean cross entropy and accuracy in percent on one part of the data."""
-    model.eval()
-    device = part.labels.device
-    total_loss = torch.zeros((), device=device)
-    correct = torch.zeros((), dtype=torch.int64, device=device)
-    for images, labels in data.batches(part, 500):
-        scores = model(images)
-        total_loss += nn.functional.cross_entropy(scores, labels, reduction="sum")
-        correct += (scores.argmax(dim=1) == labels).sum()
-    return float(total_loss) / len(part), 100 * int(correct) / len(part)
-
-
-def _test_accuracy(segment: Segment, data: DeviceData, device: torch.device, folder: RunFolder) -> float:
-    """Accuracy in percent of the best checkpoint on the part that selection never sees."""
-    best = best_epoch(read_journal(folder.journal(segment.network)))
-    model = Network(Architecture.from_json(segment.architecture)).to(device)
-    load_checkpoint(folder.checkpoints(segment.network) / best["checkpoint"], model)
-    return evaluate(model, data, data.test)[1]
+def _give_memory_back(device: torch.device) -> None:
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
 
 
 def _keep(checkpoints: Path, journal: list[dict[str, Any]], settings: Training) -> None:
@@ -213,15 +268,14 @@ def _peak_memory(device: torch.device) -> int:
 
 
 @contextmanager
-def _only_one(path: Path) -> Iterator[None]:
-    """Hold a lock that the kernel frees at any death, so that no two processes train one network."""
-    with path.open("w") as file:
-        for _ in range(100):
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                time.sleep(0.1)
-        else:
-            raise A4NNError(f"another process is training this network: it holds {path}")
+def _only_one(path: Path, device: str) -> Iterator[None]:
+    """Hold a lock that the kernel frees at any death, so that no two processes train one network. It also
+    says where the network trains."""
+    try:
+        lock = KernelLock(path, patience=10.0, device=device)
+    except Held as error:
+        raise A4NNError(f"this network is being trained by {error}, which holds {path}") from None
+    try:
         yield
+    finally:
+        lock.release()

@@ -44,12 +44,23 @@ class DeviceSplit:
 
 
 class DeviceData:
-    """A whole data set on a device."""
+    """A whole data set on a device, or beside it where it does not fit: batches come from there then.
 
-    def __init__(self, data: ImageData, device: torch.device) -> None:
-        self.train = DeviceSplit.of(data.train, device)
-        self.validation = DeviceSplit.of(data.validation, device)
-        self.test = DeviceSplit.of(data.test, device)
+    Args:
+        data: the data set.
+        device: that networks compute on.
+        room: bytes of the device that images may take; None for what is free, less a fifth.
+    """
+
+    def __init__(self, data: ImageData, device: torch.device, room: int | None = None) -> None:
+        self.device = device
+        size = sum(part.images.nbytes for part in (data.train, data.validation, data.test))
+        if room is None and device.type == "cuda":
+            room = torch.cuda.mem_get_info(device)[0] * 4 // 5
+        home = device if room is None or size <= room else torch.device("cpu")
+        self.train = DeviceSplit.of(data.train, home)
+        self.validation = DeviceSplit.of(data.validation, home)
+        self.test = DeviceSplit.of(data.test, home)
         self.transform = _on_device(data.transform, device)
         self.shape = data.shape
         self.classes = data.classes
@@ -58,9 +69,11 @@ class DeviceData:
         self, part: DeviceSplit, size: int, order: Tensor | None = None
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Batches of (float images as the network sees them, labels), in ``order`` if given."""
+        if order is not None:
+            order = order.to(part.labels.device)
         for start in range(0, len(part), size):
             rows = slice(start, start + size) if order is None else order[start : start + size]
-            yield self.transform(part.images[rows]), part.labels[rows]
+            yield self.transform(part.images[rows].to(self.device)), part.labels[rows].to(self.device)
 
 
 def _on_device(transform: InputTransform, device: torch.device) -> Callable[[Tensor], Tensor]:

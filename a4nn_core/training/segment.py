@@ -6,6 +6,12 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+Status = Literal["completed", "stopped", "paused", "failed"]
+ALIVE = ".\n"
+"""what a worker says between answers, at most once a second, when it has made progress"""
+SLOT_VARIABLE = "A4NN_SLOT"
+"""environment variable in which a worker finds the name of the device slot it is pinned to"""
+
 
 @dataclass(frozen=True)
 class Segment:
@@ -73,7 +79,7 @@ class SegmentResult:
 
     network: int
     number: int
-    status: Literal["completed", "stopped", "paused", "failed"]
+    status: Status
     error: str | None = None
     fatal: bool = False
     test_accuracy_percent: float | None = None

@@ -35,7 +35,15 @@ class Training(BaseModel):
     threads: int = Field(default=1, ge=1)
     """CPU threads a network; another number changes results bit for bit"""
     slots: int | None = Field(default=None, ge=1)
-    """networks trained at the same time, None for as many as the machine has cores for or GPUs"""
+    """networks trained at the same time, None for as many as the machine has cores for or GPU slots"""
+    slots_per_device: int = Field(default=1, ge=1)
+    """networks that share a GPU when they are small; all runs of a machine should say the same"""
+    stall_seconds: float = Field(default=600.0, gt=0)
+    """a worker that makes no progress for so long is ended, and its segment started again"""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """number format of the computation; auto takes bfloat16 on GPUs that have it, float32 elsewhere"""
+    compile: Literal["auto", "always", "never"] = "auto"
+    """whether networks are compiled; auto does so where the work of a network's whole budget pays for it"""
     deterministic: bool = True
     """choose deterministic algorithms where torch has them"""
     keep_checkpoints: Literal["last", "best", "all", "front"] = "best"

@@ -1,6 +1,8 @@
 """A warm worker: a process that loads the data once and trains segments one after another.
 
-It reads segments as JSON lines from standard input and answers results as JSON lines on standard output.
+It reads segments as JSON lines from standard input and answers results as JSON lines on standard output; in
+between it says that it is alive whenever it has made progress, so that a hung one can be told from a slow
+one.
 When its parent goes away, however, it ends at once: an orphan would train on beside its successor.
 """
 
@@ -11,10 +13,13 @@ import queue
 import signal
 import sys
 import threading
+import time
+import traceback
+from collections.abc import Callable
 from typing import TextIO
 
 from a4nn_core.errors import A4NNError, BadInput
-from a4nn_core.training.segment import Segment
+from a4nn_core.training.segment import ALIVE, Segment
 
 
 def main() -> None:
@@ -33,14 +38,31 @@ def _listen(source: TextIO, requests: queue.Queue[str]) -> None:
     os._exit(0)
 
 
+def pulse(answers: TextIO, seconds: float = 1.0) -> Callable[[], None]:
+    """What is called at every step: says that the worker is alive, at most once in so many seconds."""
+    last = -seconds
+
+    def beat() -> None:
+        nonlocal last
+        if time.monotonic() - last >= seconds:
+            last = time.monotonic()
+            answers.write(ALIVE)
+            answers.flush()
+
+    return beat
+
+
 def serve(requests: queue.Queue[str], answers: TextIO) -> None:
     """Train what is asked for, for ever."""
     import torch
 
     from a4nn_core.data.base import DATA_SOURCES
+    from a4nn_core.data.progress import listening
     from a4nn_core.training.life import train_segment
     from a4nn_core.training.loading import DeviceData
 
+    beat = pulse(answers)
+    beat()
     loaded: dict[str, DeviceData] = {}
     while True:
         segment = Segment.from_json(requests.get())
@@ -50,13 +72,18 @@ def serve(requests: queue.Queue[str], answers: TextIO) -> None:
             if key not in loaded:
                 loaded.clear()  # one data set at a time: a search has one
                 torch.set_num_threads(int(segment.training["threads"]))
-                loaded[key] = DeviceData(DATA_SOURCES.make(segment.data, "[data]").load(), device)
-            result = train_segment(segment, loaded[key], device)
+                with listening(lambda *_: beat()):
+                    loaded[key] = DeviceData(DATA_SOURCES.make(segment.data, "[data]").load(), device)
+            result = train_segment(segment, loaded[key], device, beat)
         except (BadInput, OSError) as error:
             result = segment.failed(str(error), fatal=True)
-        except (A4NNError, RuntimeError) as error:
-            # an outcome of this network; anything else is a defect and ends the worker with its traceback
-            result = segment.failed(f"{type(error).__name__}: {str(error).splitlines()[0]}")
+        except A4NNError as error:
+            result = segment.failed(f"{type(error).__name__}: {error}")
+        except Exception as error:
+            # an outcome of this network; if it is a defect, every network has it and the run ends soon
+            traceback.print_exc()
+            said = str(error).strip().splitlines() or [""]
+            result = segment.failed(f"{type(error).__name__}: {said[0]}")
         answers.write(result.to_json() + "\n")
         answers.flush()
 

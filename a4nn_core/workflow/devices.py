@@ -1,11 +1,90 @@
-"""Which device a run trains on, and how many networks at a time."""
+"""The devices of this machine, which of them a run trains on, and how many networks at a time."""
 
 from __future__ import annotations
 
 import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from a4nn_core.errors import BadInput
 from a4nn_core.training.settings import Training
+
+FAKE_DEVICES = "A4NN_FAKE_DEVICES"
+"""Environment variable naming devices that are not there, to try out device slots without a GPU: names with
+commas between, or ``@`` and a file that holds them. They are locked and pinned like GPUs, and compute on the
+CPU."""
+
+
+@dataclass(frozen=True)
+class Device:
+    """One device that networks are placed on.
+
+    Attributes:
+        identity: its name for every process of this machine, such as the UUID of a GPU.
+        torch_name: its name for torch inside a process that is pinned to it.
+        environment: variables that pin a process to it.
+    """
+
+    identity: str
+    torch_name: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def discover(name: str) -> list[Device]:
+    """The devices behind a resolved name, those that are there now. None for the CPU and mps, which need no
+    placing.
+
+    Args:
+        name: as ``choose_device`` gives it.
+    """
+    if name == "fake":
+        return [Device(n, "cpu", {"CUDA_VISIBLE_DEVICES": n}) for n in _fakes()]
+    if name.partition(":")[0] != "cuda":
+        return []
+    _, _, index = name.partition(":")
+    return _gpus(int(index) if index else None)
+
+
+def places(name: str) -> bool:
+    """Whether networks must be placed on devices of that name one by one."""
+    return name.partition(":")[0] in ("cuda", "fake")
+
+
+def _fakes() -> list[str]:
+    text = os.environ.get(FAKE_DEVICES, "")
+    if text.startswith("@"):
+        path = Path(text[1:])
+        text = path.read_text() if path.exists() else ""
+    return [name.strip() for name in text.replace("\n", ",").split(",") if name.strip()]
+
+
+def _gpus(only: int | None) -> list[Device]:
+    """The GPUs that this process may use, or one of them, by UUID: their numbers differ between processes
+    that see different ones."""
+    import torch
+
+    tokens = [t.strip() for t in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if t.strip()]
+    listed = _listed_by_driver()
+    found = []
+    for index in range(torch.cuda.device_count()) if only is None else [only]:
+        token = tokens[index] if index < len(tokens) else ""
+        if not token.startswith(("GPU-", "MIG-")):
+            token = f"GPU-{torch.cuda.get_device_properties(index).uuid}"
+        # torch counts devices once; the driver knows one that has fallen off the bus since
+        if listed is None or token in listed:
+            found.append(Device(token, "cuda", {"CUDA_VISIBLE_DEVICES": token}))
+    return found
+
+
+def _listed_by_driver() -> str | None:
+    """What ``nvidia-smi -L`` says, None where there is no such program or it does not answer."""
+    try:
+        done = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=30, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout if "UUID" in done.stdout else None
 
 
 def choose_device(name: str) -> str:
@@ -17,6 +96,8 @@ def choose_device(name: str) -> str:
     Raises:
         BadInput: the machine has no such device.
     """
+    if name == "auto" and _fakes():
+        return "fake"
     import torch
 
     if name == "auto":
@@ -36,10 +117,12 @@ def choose_device(name: str) -> str:
 
 
 def choose_slots(settings: Training, device: str) -> int:
-    """How many networks train at the same time: as set, else one a core's worth of threads on the CPU, one on
-    a GPU."""
+    """How many networks train at the same time: as set, else one a core's worth of threads on the CPU, and
+    ``slots_per_device`` a GPU."""
     if settings.slots is not None:
         return settings.slots
+    if places(device):
+        return max(1, len(discover(device))) * settings.slots_per_device
     if device != "cpu":
         return 1
     return max(1, len(os.sched_getaffinity(0)) // settings.threads) if hasattr(os, "sched_getaffinity") else 1

@@ -1,23 +1,35 @@
 """A pool of warm worker processes: one a slot, replaced when it dies, its segment started again.
 
 Every executor that trains on this machine runs segments through such a pool; ``run`` blocks, so it is called
-from a thread a slot.
+from a thread a slot. On devices that must be shared out, a worker is pinned to a slot of one of them, which
+it holds for as long as it lives.
 """
 
 from __future__ import annotations
 
 import collections
 import contextlib
+import dataclasses
+import logging
 import os
 import queue
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from typing import IO
 
-from a4nn_core.training.segment import Segment, SegmentResult
+from a4nn_core.errors import BadInput
+from a4nn_core.training.segment import ALIVE, Segment, SegmentResult
+from a4nn_core.workflow.devices import discover, places
+from a4nn_core.workflow.slots import Slot, acquire
 
 ATTEMPTS = 3
+WORKER = (sys.executable, "-P", "-m", "a4nn_core.training.worker")
+"""the command of a worker; -P: the installed package, whatever lies in the current folder"""
+START_SECONDS = 300.0
+"""what a worker may take to load its libraries before it is expected to make progress"""
+log = logging.getLogger(__name__)
 
 
 class WorkerDied(Exception):
@@ -25,48 +37,84 @@ class WorkerDied(Exception):
 
 
 class Worker:
-    """One process (``python -m a4nn_core.training.worker``) and the pipes to it."""
+    """One process and the pipes to it.
 
-    def __init__(self, threads: int, environment: dict[str, str] | None = None) -> None:
-        # -P: the installed package, whatever lies in the current folder
+    Args:
+        threads: CPU threads it trains with.
+        environment: variables that pin it to a device.
+        lock: handle of a lock that it shall hold, too, for as long as it lives.
+    """
+
+    def __init__(
+        self, threads: int, environment: Mapping[str, str] | None = None, lock: int | None = None
+    ) -> None:
         # the threads of numerical libraries are fixed when they are loaded, so before the process starts
         fixed = {
             name: str(threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
         }
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "a4nn_core.training.worker"],
+            WORKER,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             env={**os.environ, **fixed, **(environment or {})},
+            pass_fds=() if lock is None else (lock,),
         )
         self.last_words: collections.deque[str] = collections.deque(maxlen=20)
-        threading.Thread(target=self._listen, args=(self.process.stderr,), daemon=True).start()
+        self._answers: queue.Queue[str] = queue.Queue()
+        self._has_started = False
+        for read, stream in ((self._listen, self.process.stderr), (self._hear, self.process.stdout)):
+            threading.Thread(target=read, args=(stream,), daemon=True).start()
 
     def _listen(self, stream: IO[str]) -> None:
         self.last_words.extend(line.rstrip() for line in stream)
+
+    def _hear(self, stream: IO[str]) -> None:
+        with contextlib.suppress(ValueError):  # closed while reading
+            for line in stream:
+                self._answers.put(line)
+        self._answers.put("")
 
     def run(self, segment: Segment) -> SegmentResult:
         """Train a segment.
 
         Raises:
-            WorkerDied: with the signal or exit code and the last thing the process said.
+            WorkerDied: with the signal or exit code and the last thing the process said; also if it made no
+                progress for ``stall_seconds`` and was ended for it.
         """
         assert self.process.stdin
-        assert self.process.stdout
+        patience = float(segment.training.get("stall_seconds", 600.0))
         try:
             self.process.stdin.write(segment.to_json() + "\n")
             self.process.stdin.flush()
-            answer = self.process.stdout.readline()
+            answer = self._next(patience)
+            while answer == ALIVE:
+                answer = self._next(patience)
         except (BrokenPipeError, ValueError):
             answer = ""
+        if answer is None:
+            self.close()
+            raise WorkerDied(f"worker process made no progress for {patience:g} s and was ended")
         if answer.endswith("\n"):
             return SegmentResult.from_json(answer)
         code = self.process.wait()
         cause = f"signal {-code}" if code < 0 else f"exit code {code}"
         said = f": {self.last_words[-1]}" if self.last_words else ""
         raise WorkerDied(f"worker process ended with {cause}{said}")
+
+    def _next(self, patience: float) -> str | None:
+        """The next line of the process: empty when it has ended, None when none came for too long."""
+        if not self._has_started:
+            patience = max(patience, START_SECONDS)
+        # many short waits: after this process itself was stopped for a while, a long one would be over at
+        # once, before what the worker said meanwhile could be read
+        for _ in range(20):
+            with contextlib.suppress(queue.Empty):
+                line = self._answers.get(timeout=patience / 20)
+                self._has_started = True
+                return line
+        return None
 
     def close(self) -> None:
         """End the process; an epoch under way is lost, everything before it is on disk."""
@@ -76,6 +124,64 @@ class Worker:
             if stream:
                 with contextlib.suppress(BrokenPipeError):
                     stream.close()
+
+
+class _Seat:
+    """A place in the pool: a worker that may be warm, and the device slot it is pinned to, if any."""
+
+    def __init__(self, pool: WorkerPool) -> None:
+        self.pool = pool
+        self.worker: Worker | None = None
+        self.slot: Slot | None = None
+        self.device = ""
+
+    def run(self, segment: Segment) -> SegmentResult:
+        """Train a segment here.
+
+        Raises:
+            WorkerDied: the worker ended.
+            BadInput: no device is left.
+        """
+        if self.device != segment.device:
+            self.leave()
+        self.device = segment.device
+        about = {"run": segment.run_id, "network": segment.network}
+        if self.slot is None and places(segment.device):
+            per_device = int(segment.training.get("slots_per_device", 1))
+            self.slot = acquire(segment.device, per_device, lambda: not self.pool.closed, **about)
+            if self.slot is None:
+                raise WorkerDied("the run was closed")
+        if self.worker is None:
+            pinned = (self.slot.environment, self.slot.lock.fileno()) if self.slot else ()
+            self.worker = self.pool.start(*pinned)
+        if self.slot:
+            self.slot.lock.note(**about, worker=self.worker.process.pid)
+            segment = dataclasses.replace(segment, device=self.slot.device.torch_name)
+        try:
+            result = self.worker.run(segment)
+        except WorkerDied:
+            self.worker = None
+            raise
+        if result.status == "failed" and self.slot:
+            # after an error inside a kernel nothing works on a GPU in that process, and asking is no use
+            self.worker.close()
+            self.worker = None
+        return result
+
+    def lost(self) -> bool:
+        """Whether the device of this seat has disappeared."""
+        return self.slot is not None and all(
+            device.identity != self.slot.device.identity for device in discover(self.device)
+        )
+
+    def leave(self) -> None:
+        """Give the device slot back."""
+        if self.worker:
+            self.worker.close()
+            self.worker = None
+        if self.slot:
+            self.slot.release()
+            self.slot = None
 
 
 class WorkerPool:
@@ -89,37 +195,63 @@ class WorkerPool:
     def __init__(self, slots: int, threads: int) -> None:
         self.slots = slots
         self.threads = threads
-        self._idle: queue.Queue[Worker | None] = queue.Queue()
+        self.closed = False
+        self._seats = [_Seat(self) for _ in range(slots)]  # a worker starts when it is first needed
+        self._idle: queue.LifoQueue[_Seat] = queue.LifoQueue()
         self._all: list[Worker] = []
-        self._closed = False
-        for _ in range(slots):
-            self._idle.put(None)  # a worker starts when it is first needed
+        for seat in self._seats:
+            self._idle.put(seat)
+
+    def start(self, environment: Mapping[str, str] | None = None, lock: int | None = None) -> Worker:
+        """A new worker, which ends with the pool."""
+        worker = Worker(self.threads, environment, lock)
+        self._all.append(worker)
+        if self.closed:
+            worker.close()
+        return worker
 
     def run(self, segment: Segment) -> SegmentResult:
         """Train a segment on an idle worker, waiting for one. If the worker dies, another goes on from the
-        last checkpoint; after three deaths the network has failed."""
-        worker = self._idle.get()
-        deaths: list[str] = []
+        last checkpoint; after three deaths the network has failed. A device that disappears is not the
+        network's fault: it goes on elsewhere."""
+        seat = self._idle.get()
         try:
-            while len(deaths) < ATTEMPTS and not self._closed:
-                if worker is None:
-                    worker = Worker(self.threads)
-                    self._all.append(worker)
-                try:
-                    result = worker.run(segment)
-                except WorkerDied as death:
-                    deaths.append(str(death))
-                    worker = None
-                else:
-                    return result
+            return self._run(seat, segment)
         finally:
-            self._idle.put(worker)
-        if self._closed:
+            self._idle.put(seat)
+
+    def _run(self, seat: _Seat, segment: Segment) -> SegmentResult:
+        about = {"run": segment.run_id, "network": segment.network}
+        deaths: list[str] = []
+        while len(deaths) < ATTEMPTS and not self.closed:
+            result = None
+            try:
+                result = seat.run(segment)
+            except WorkerDied as death:
+                error = str(death)
+            except BadInput as trouble:
+                return segment.failed(str(trouble), fatal=True)
+            if result is not None and result.status != "failed":
+                return result
+            if seat.lost():
+                assert seat.slot
+                log.warning("device %s has disappeared", seat.slot.device.identity, extra=about)
+                seat.leave()
+                continue
+            if result is not None:
+                return result
+            if not self.closed:
+                log.warning("%s", error, extra=about)
+            deaths.append(error)
+        if self.closed:
             return segment.failed("the run was closed", fatal=True)
         return segment.failed(f"{deaths[-1]} ({len(deaths)} times)")
 
     def close(self) -> None:
-        """End all workers."""
-        self._closed = True
+        """End all workers and give the device slots back."""
+        self.closed = True
         for worker in self._all:
             worker.close()
+        for seat in self._seats:
+            if seat.slot:
+                seat.slot.release()

@@ -75,6 +75,7 @@ class Search:
         self.told: dict[int, Mapping[str, float] | None] = {}
         self.training: dict[int, Segment] = {}
         self._first: dict[str, int] = {}
+        self._versions: dict[tuple[int, int], int] = {}
         self._batches = 0
         self._failures = 0
         policy = experiment.training.keep_checkpoints
@@ -91,9 +92,7 @@ class Search:
         self._keeper.resume(self.rows)
         generation = self.strategy.generation
         while not self.strategy.finished:
-            self._ask()
-            for candidate in list(self.candidates.values()):
-                self._advance(candidate)
+            self._fill()
             if not self.strategy.finished:
                 for result in self.executor.completed(POLL_SECONDS if self.training else 0.0):
                     self._ended(result)
@@ -103,6 +102,14 @@ class Search:
             if self.watcher:
                 self.watcher.looked(self)
         self._keeper.generation(self.rows)
+
+    def _fill(self) -> None:
+        """Ask for, and submit, all that the schedule allows now."""
+        while True:
+            for candidate in list(self.candidates.values()):
+                self._advance(candidate)
+            if not self._ask():
+                return
 
     # the strategy's side
 
@@ -120,6 +127,9 @@ class Search:
                     else:
                         self._log_asked(candidate, self._batches, counts[self._batches])
                 self._batches += 1
+            elif event["kind"] == "submitted":
+                segment = (event["network"], event["data"]["segment"])
+                self._versions.setdefault(segment, event["data"]["front_version"])
             elif event["kind"] == "told":
                 self._tell(event["network"], event["data"]["fitness"], log=False)
 
@@ -140,12 +150,22 @@ class Search:
             self._first.setdefault(architecture.hash, candidate.number)
         return new
 
-    def _ask(self) -> None:
-        count = self.experiment.search.networks
+    @property
+    def steady(self) -> bool:
+        """Whether there is no barrier between generations."""
+        return self.experiment.search.schedule == "steady"
+
+    def _ask(self) -> bool:
+        """Ask for as many candidates as the schedule allows; gives whether there were any."""
+        free = self.executor.slots - len(self.training)
+        count = free if self.steady else self.experiment.search.networks
+        if count < 1:
+            return False
         new = self._take(count)
         for candidate in new:
             self._log_asked(candidate, self._batches, count)
         self._batches += bool(new)
+        return bool(new)
 
     def _log_asked(self, candidate: Candidate, batch: int, count: int) -> None:
         self.writer.events.append(
@@ -195,7 +215,7 @@ class Search:
         # derived from the epochs alone: a segment that was cut short goes on as the same segment
         piece = settings.segment_epochs
         number_of_segment = len(past) // piece if piece else 0
-        version, points = self.front(candidate.generation)
+        version = self._version(candidate, number_of_segment)
         experiment = self.experiment.to_mapping()
         segment = Segment(
             commons=str(self.writer.folder.commons.resolve()),
@@ -215,7 +235,7 @@ class Search:
             number=number_of_segment,
             epoch_limit=(number_of_segment + 1) * piece if piece else None,
             front_version=version,
-            front_points=points,
+            front_points=self.front(version),
         )
         self.writer.events.append(
             "submitted",
@@ -228,20 +248,32 @@ class Search:
         self.training[number] = segment
         self.executor.submit(segment)
 
-    def front(self, generation: int) -> tuple[int, list[dict[str, float]]]:
-        """The front snapshot that networks of a generation are judged against: its version (how many
-        generations it holds) and the objectives of its members."""
+    def _version(self, candidate: Candidate, segment: int) -> int:
+        """Version of the front snapshot that a segment is judged against. A segment that is submitted again
+        after a crash keeps the version of its first time, so that verdicts do not depend on the crash."""
+        now = len(self.told) if self.steady else candidate.generation
+        return self._versions.setdefault((candidate.number, segment), now)
+
+    def front(self, version: int) -> list[dict[str, float]]:
+        """The objectives of the members of a front snapshot.
+
+        Args:
+            version: on a generational schedule how many generations it holds; on a steady one how many
+                networks, in the order in which they were told.
+        """
         objectives = self.experiment.search.objectives
-        known = [
-            {metric: float(fitness[metric]) for metric in objectives}
-            for number, fitness in sorted(self.told.items())
-            if fitness is not None and self.candidates[number].generation < generation
-        ]
+        told = list(self.told)[:version] if self.steady else sorted(self.told)
+        known = []
+        for number in told:
+            fitness = self.told[number]
+            held = self.steady or self.candidates[number].generation < version
+            if held and fitness is not None:
+                known.append({metric: float(fitness[metric]) for metric in objectives})
         if not known:
-            return generation, []
+            return []
         signs = [1.0 if way == "minimise" else -1.0 for way in objectives.values()]
         keep = nondominated(np.array([list(point.values()) for point in known]) * signs)
-        return generation, [point for point, kept in zip(known, keep, strict=True) if kept]
+        return [point for point, kept in zip(known, keep, strict=True) if kept]
 
     def _ended(self, result: SegmentResult) -> None:
         number = result.network
@@ -257,6 +289,7 @@ class Search:
             segment=result.number,
             epochs=len(journal),
             error=result.error,
+            **({"manner": manner} if (manner := journal and journal[-1].get("manner")) else {}),
         )
         if result.status == "paused" and journal[-1]["verdict"]["action"] == "continue":
             self._submit(candidate)  # it only came to the end of a segment

@@ -1,0 +1,61 @@
+"""A cluster on a virtual clock: an executor whose slots take the time they are told, and no time at all."""
+
+from __future__ import annotations
+
+import collections
+import heapq
+import itertools
+from collections.abc import Callable
+
+from a4nn_core.training.segment import Segment, SegmentResult
+
+
+class VirtualExecutor:
+    """Runs segments in simulated time. Segments start in the order in which they are submitted.
+
+    Args:
+        slots: devices.
+        life: what becomes of a segment that starts: seconds it takes, and its result.
+
+    Attributes:
+        now: seconds since the start.
+        busy_seconds: of all slots together, up to the last result that was handed out.
+    """
+
+    def __init__(self, slots: int, life: Callable[[Segment], tuple[float, SegmentResult]]) -> None:
+        self.slots = slots
+        self.now = 0.0
+        self.busy_seconds = 0.0
+        self._life = life
+        self._waiting: collections.deque[Segment] = collections.deque()
+        self._running: list[tuple[float, int, SegmentResult]] = []
+        self._order = itertools.count()  # of two that end together, the one that started first
+
+    @property
+    def busy_share(self) -> float:
+        """Share of the slots' time in which they trained, between 0 and 1."""
+        return self.busy_seconds / (self.slots * self.now) if self.now else 0.0
+
+    def submit(self, segment: Segment) -> None:
+        self._waiting.append(segment)
+        self._start()
+
+    def _start(self) -> None:
+        while self._waiting and len(self._running) < self.slots:
+            seconds, result = self._life(self._waiting.popleft())
+            heapq.heappush(self._running, (self.now + seconds, next(self._order), result))
+
+    def completed(self, timeout: float) -> list[SegmentResult]:
+        """Moves the clock to the next end, however far that is."""
+        del timeout
+        if not self._running:
+            return []
+        end, _, result = heapq.heappop(self._running)
+        self.busy_seconds += (len(self._running) + 1) * (end - self.now)
+        self.now = end
+        self._start()
+        return [result]
+
+    def close(self) -> None:
+        self._waiting.clear()
+        self._running.clear()

@@ -1,0 +1,104 @@
+"""How the steps of one network are computed: number format, memory layout, compiled or not, in what portions.
+
+All of it follows from the settings, the architecture and the kind of device, never from a clock, so that a
+network that is started again is computed as it was before. Two things can go wrong with a manner, and each is
+answered once by a weaker one: out of memory by smaller portions, a failing compiler by none.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from a4nn_core.spaces.architecture import Architecture, Shape
+from a4nn_core.training.settings import Training
+
+COMPILE_PAYS = {"cpu": 1e13, "cuda": 1e15}
+"""Multiply-adds of a network's whole budget from which on compiling pays by itself: it costs about a minute
+and gains about a third, so training must take several minutes. A thread does some 1e10 a second."""
+_TRAINING_COST = 3.0
+"""forward and backward against forward alone"""
+_EVALUATION_VALUES = 2**24
+"""input values of an evaluation batch on a GPU: some thousand images of 127 x 127 pixels"""
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How steps are computed.
+
+    Attributes:
+        micro_batch: images computed at once; the gradient of a batch is the sum over its portions. Statistics
+            of batch normalisation are then those of a portion.
+        evaluation_batch: images evaluated at once.
+        bfloat16: whether to compute in bfloat16 where that is safe (autocast), with weights in float32.
+        channels_last: whether channels vary fastest in memory, as convolutions on GPUs want it.
+        compiled: whether the network is compiled.
+    """
+
+    micro_batch: int
+    evaluation_batch: int = 500
+    bfloat16: bool = False
+    channels_last: bool = False
+    compiled: bool = False
+
+    @classmethod
+    def choose(
+        cls,
+        settings: Training,
+        architecture: Architecture,
+        shape: Shape,
+        images: int,
+        device: torch.device,
+    ) -> Manner:
+        """The usual manner for a network.
+
+        Args:
+            settings: of training.
+            architecture: of the network.
+            shape: of an image, (channels, height, width).
+            images: for training.
+            device: that it trains on.
+        """
+        channels, height, width = shape
+        on_gpu = device.type == "cuda"
+        bfloat16 = settings.precision == "bfloat16" or (
+            settings.precision == "auto" and on_gpu and torch.cuda.is_bf16_supported()
+        )
+        large = min(8192, max(1, _EVALUATION_VALUES // (channels * height * width)))
+        return cls(
+            micro_batch=settings.batch_size,
+            evaluation_batch=large if on_gpu else 500,
+            bfloat16=bfloat16,
+            channels_last=on_gpu,
+            compiled=_pays(settings, architecture, images, device),
+        )
+
+    def with_changes(self, journal: Sequence[Mapping[str, Any]]) -> Manner:
+        """This manner, or the weaker one that a network came to according to its journal."""
+        return replace(self, **(journal[-1].get("manner") or {})) if journal else self
+
+    def smaller(self) -> Manner | None:
+        """The manner to try when memory does not suffice; None if there is none."""
+        micro = max(2, self.micro_batch // 4)
+        if micro >= self.micro_batch:
+            return None
+        return replace(self, micro_batch=micro, evaluation_batch=min(self.evaluation_batch, micro))
+
+    def changed(self, usual: Manner) -> dict[str, Any]:
+        """What of this manner is not as usual."""
+        return {name: value for name, value in self.__dict__.items() if value != getattr(usual, name)}
+
+
+def _pays(settings: Training, architecture: Architecture, images: int, device: torch.device) -> bool:
+    """Whether compiling pays for a network. Its whole budget counts, not what is left of it, so that it is
+    compiled from its first epoch to its last."""
+    if settings.compile != "auto":
+        return settings.compile == "always"
+    if device.type == "cpu" and not any(map(shutil.which, ("c++", "g++", "clang++"))):
+        return False
+    work = _TRAINING_COST * architecture.flops * images * settings.epochs
+    return work >= COMPILE_PAYS.get(device.type, float("inf"))

@@ -1,0 +1,113 @@
+"""Device slots: places on the devices of this machine, each held by one worker process at a time.
+
+A slot is a lock file in a folder that all runs of the machine share. The kernel holds the lock for as long as
+the worker, or the run that started it, lives: any death frees it, and nothing is left to clean up.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from a4nn_core.commons.lock import Held, KernelLock
+from a4nn_core.errors import BadInput
+from a4nn_core.files import user_errors
+from a4nn_core.training.segment import SLOT_VARIABLE
+from a4nn_core.workflow.devices import Device, discover
+
+LOCK_FOLDER = "A4NN_LOCKS"
+"""Environment variable naming the folder of the lock files; by default ``a4nn-slots`` among the machine's
+temporary files. Containers that share a GPU must share the folder."""
+
+POLL_SECONDS = 0.5
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Slot:
+    """A place on a device.
+
+    Attributes:
+        device: the device.
+        name: of the slot, such as ``GPU-1b2c...#0``.
+        lock: held.
+    """
+
+    device: Device
+    name: str
+    lock: KernelLock
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables that pin a worker to this slot."""
+        return {**self.device.environment, SLOT_VARIABLE: self.name}
+
+    def release(self) -> None:
+        """Let others have the slot, once no worker holds it either."""
+        self.lock.release()
+
+
+def lock_folder() -> Path:
+    """The folder of the lock files; made if it is not there.
+
+    Raises:
+        BadInput: it cannot be made.
+    """
+    chosen = os.environ.get(LOCK_FOLDER)
+    folder = Path(chosen) if chosen else Path(tempfile.gettempdir()) / "a4nn-slots"
+    with user_errors("create the folder", folder):
+        if not folder.is_dir():
+            folder.mkdir(parents=True, exist_ok=True)
+            folder.chmod(0o1777)  # every user of the machine has slots here, nobody removes another's
+    return folder
+
+
+def acquire(name: str, per_device: int, wanted: Callable[[], bool], **about: object) -> Slot | None:
+    """Wait for a free slot on one of the machine's devices.
+
+    Args:
+        name: of the devices, as ``choose_device`` gives it.
+        per_device: slots of each.
+        wanted: asked now and then; when it gives False, waiting ends.
+        about: what the lock file shall say of the holder.
+
+    Returns:
+        the slot; None if it was no longer wanted.
+
+    Raises:
+        BadInput: there is no device of that name any more, or the lock files cannot be written.
+    """
+    folder = lock_folder()
+    told = False
+    while wanted():
+        devices = discover(name)
+        if not devices:
+            raise BadInput(f"this machine has no device {name!r} any more to train on")
+        holders = []
+        for slot, device in _places(devices, per_device):
+            path = folder / f"{slot.replace('/', '_')}.lock"
+            try:
+                lock = KernelLock(path, patience=0.1, slot=slot, **about)
+                with suppress(PermissionError):  # another user's file has been opened to all by its owner
+                    os.fchmod(lock.fileno(), 0o666)
+                return Slot(device, slot, lock)
+            except Held as error:
+                holders.append(f"{slot} by {error}")
+        if not told:
+            told = True
+            log.warning("waiting for a device slot; held: %s", "; ".join(holders), extra=about)
+        time.sleep(POLL_SECONDS)
+    return None
+
+
+def _places(devices: list[Device], per_device: int) -> Iterator[tuple[str, Device]]:
+    """Slots in the order in which they are tried: every device gets one network before any gets two."""
+    for number in range(per_device):
+        for device in devices:
+            yield f"{device.identity}#{number}", device

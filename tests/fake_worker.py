@@ -1,0 +1,43 @@
+"""A worker without torch: answers at once, or misbehaves as its network's number says. Run as a program."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from a4nn_core.training.segment import ALIVE, SLOT_VARIABLE, Segment, SegmentResult
+
+WORKS, HANGS, DIES, HOLDS, FAILS = range(5)
+
+
+def main() -> None:
+    for text in sys.stdin:
+        segment = Segment.from_json(text)
+        place = {name: os.environ.get(name) for name in ("CUDA_VISIBLE_DEVICES", SLOT_VARIABLE)}
+        place |= {"pid": os.getpid(), "device": segment.device}
+        with (Path(segment.commons) / "places.jsonl").open("a") as file:
+            file.write(json.dumps({"network": segment.network, **place}) + "\n")
+        sys.stdout.write(ALIVE)
+        sys.stdout.flush()
+        what = segment.network % 10
+        if what == HANGS:
+            time.sleep(3600)
+        if what == DIES:
+            os.kill(os.getpid(), signal.SIGKILL)
+        while what == HOLDS and not (Path(segment.commons) / "go").exists():
+            sys.stdout.write(ALIVE)
+            sys.stdout.flush()
+            time.sleep(0.02)
+        status = "failed" if what == FAILS else "completed"
+        error = "CUDA error: device not ready" if what == FAILS else None
+        result = SegmentResult(segment.network, segment.number, status, error=error, device=segment.device)
+        sys.stdout.write(result.to_json() + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
