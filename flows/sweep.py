@@ -1,8 +1,8 @@
 """The sweeper: ends what a crash left as running, and starts the run again under the same id.
 
 Prefect leaves flow runs whose process and worker died together, and the task runs of every flow run that
-died, as running for good. Here a process counts as alive as long as the kernel says that it holds its lock in the
-commons, however busy, slow or cut off it is.
+died, as running for good. Here a process counts as alive as long as the kernel says that it holds its lock in
+the commons, however busy, slow or cut off it is.
 """
 
 from __future__ import annotations
