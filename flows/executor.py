@@ -1,39 +1,39 @@
-"""The executor that makes every segment a Prefect task run of the flow it is used in."""
+"""The executor that shows every segment as a Prefect task run of the flow it is used in."""
 
 from __future__ import annotations
 
 import collections
-import queue
+from concurrent.futures import Future
 from typing import Any
 
 from prefect import Task
 from prefect.cache_policies import NO_CACHE
+from prefect.logging import get_logger
 from prefect.states import Completed
 
+from a4nn_core.errors import A4NNError
 from a4nn_core.training.segment import Segment, SegmentResult
-from a4nn_core.workflow.executor import drain
-from a4nn_core.workflow.pool import WorkerPool
+from a4nn_core.workflow.executor import LocalExecutor
 
 
 class PrefectExecutor:
-    """Segments as task runs, trained by warm worker processes of this machine.
+    """Segments trained by the local executor, each with a task run beside it that ends when it does.
 
-    A task run is submitted when a slot is free, so that what Prefect shows as running is running. Results
-    come back by a queue of this process: Prefect watches, the records are the commons'.
+    The task run only watches: a server that is away, or a limit it does not grant, cannot keep a segment from
+    being trained, nor end it. It is submitted when a slot is free, so that what Prefect shows as running is
+    running.
 
     Args:
-        slots: task runs at the same time.
-        threads: CPU threads of each.
+        how: as for LocalExecutor.
     """
 
-    def __init__(self, slots: int, threads: int) -> None:
-        self.slots = slots
-        self._pool = WorkerPool(slots, threads)
-        self._results: queue.Queue[SegmentResult | BaseException] = queue.Queue()
+    def __init__(self, *how: Any) -> None:
+        self._local = LocalExecutor(*how)
+        self.slots = self._local.slots
         self._waiting: collections.deque[Segment] = collections.deque()
-        self._running: dict[int, Segment] = {}
+        self._running: dict[int, Future[SegmentResult]] = {}
         self._task: Task[..., Any] = Task(
-            fn=self._train,
+            fn=self._watch,
             name="segment",
             task_run_name="generation {generation} network {network} segment {segment}",
             # the journal and the commons say what is done already; a cache beside them could only disagree
@@ -48,29 +48,34 @@ class PrefectExecutor:
     def _dispatch(self) -> None:
         while self._waiting and len(self._running) < self.slots:
             segment = self._waiting.popleft()
-            self._running[segment.network] = segment
-            self._task.with_options(tags=[segment.run_id, f"generation-{segment.generation}"]).submit(
-                generation=segment.generation, network=segment.network, segment=segment.number
-            )
+            self._running[segment.network] = Future()
+            self._local.submit(segment)
+            try:
+                self._task.with_options(tags=[segment.run_id, f"generation-{segment.generation}"]).submit(
+                    generation=segment.generation, network=segment.network, segment=segment.number
+                )
+            except Exception as error:
+                get_logger("a4nn").warning("no task run shows network %d: %s", segment.network, error)
 
-    def _train(self, generation: int, network: int, segment: int) -> Any:
+    def _watch(self, generation: int, network: int, segment: int) -> Any:
         del generation, segment  # for people, in Prefect's pages
-        try:
-            result = self._pool.run(self._running[network])
-        except BaseException as error:
-            self._results.put(error)
-            raise
-        self._results.put(result)
+        ended = self._running.get(network)
+        if ended is None:
+            return Completed(message="ended before its task run began")
+        result = ended.result()
         # a network that failed is an outcome of the search, not a task that went wrong
         return Completed(message=f"{result.status}: {result.error}" if result.error else result.status)
 
     def completed(self, timeout: float) -> list[SegmentResult]:
-        results = drain(self._results, timeout)
+        results = self._local.completed(timeout)
         for result in results:
-            del self._running[result.network]
+            self._running.pop(result.network).set_result(result)
         self._dispatch()
         return results
 
     def close(self) -> None:
         self._waiting.clear()
-        self._pool.close()
+        self._local.close()
+        for left in self._running.values():
+            left.set_exception(A4NNError("the run was closed; the network goes on when it is resumed"))
+        self._running.clear()

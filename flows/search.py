@@ -1,54 +1,84 @@
-"""The search as a Prefect flow: a task run a segment, an artifact of progress, one of every generation."""
+"""The search as a Prefect flow: a task run a segment, or a flow run on another machine, and artifacts."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import ExitStack, closing
 from contextvars import ContextVar
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from prefect import flow
-from prefect.artifacts import (
-    create_markdown_artifact,
-    create_progress_artifact,
-    create_table_artifact,
-    update_progress_artifact,
-)
+from prefect import State, flow
 from prefect.runtime import flow_run
+from prefect.states import Cancelled
 
-from a4nn_core.commons import Commons
+from a4nn_core.commons import Commons, RunFolder
 from a4nn_core.errors import BadInput
-from a4nn_core.experiment import Experiment, load_experiment
-from a4nn_core.workflow.rows import Row
-from a4nn_core.workflow.run import execute, new_run_id
-from a4nn_core.workflow.search import Search, Watcher
-from a4nn_core.workflow.summary import Summary, summarise
+from a4nn_core.experiment import Experiment
+from a4nn_core.workflow.executor import Executor
+from a4nn_core.workflow.run import execute
+from a4nn_core.workflow.search import Watcher
+from a4nn_core.workflow.summary import summarise
+from flows.artifacts import Artifacts
 from flows.executor import PrefectExecutor
+from flows.locks import deployment_lock, held, held_run
+from flows.parameters import ExperimentParameter, resolve
+from flows.pool import WorkPoolExecutor, check_deployment
+from flows.server import check_server, origin, own_run_id
 
 # whoever called the flow in this process and wants to see it go on; no parameter, as it is no data
 _watcher: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
 
 
-@flow(name="a4nn-search", flow_run_name="{run_id}", validate_parameters=True)
+def _flow_run_name() -> str:
+    given = flow_run.get_parameters()
+    return given.get("run_id") or own_run_id(given["experiment"])
+
+
+@flow(name="a4nn-search", flow_run_name=_flow_run_name, validate_parameters=True)
 def search(
-    experiment: Experiment | str, commons: Path = Path("commons"), run_id: str | None = None
-) -> dict[str, Any]:
-    """Search network architectures.
+    experiment: ExperimentParameter = "quick",
+    commons: Path = Path("commons"),
+    run_id: str | None = None,
+    changes: list[str] = [],  # noqa: B006  Prefect shows the default in its form
+    segments: str | None = None,
+) -> dict[str, Any] | State[Any]:
+    """Search network architectures, and record every network's life.
 
     Args:
-        experiment: the search, or the name of a preset or TOML file.
-        commons: folder of the data commons.
-        run_id: of the run; an existing one is resumed. By default a new one.
+        experiment: the search: a preset, a TOML file on the worker's machine, or the whole of it.
+        commons: folder of the data commons, on a file system that all machines of the run share.
+        run_id: of the run; an existing one goes on. If empty, a new one that belongs to this flow run.
+        changes: to a preset or file, each KEY=VALUE such as training.epochs=5.
+        segments: name of a deployment, such as a4nn-segment/gpu, whose work pool trains the networks. If
+            empty, they are trained where the search runs.
 
     Returns:
-        the summary of the run, as ``a4nn run --json`` gives it.
+        the summary of the run, as ``a4nn run --json`` gives it; for a scheduled run that found the one before
+        it still going, a cancelled state named Skipped.
     """
-    if isinstance(experiment, str):
-        experiment = load_experiment(experiment)
-    run_id = run_id or new_run_id(experiment)
-    execute(experiment, commons, run_id, PrefectExecutor, _Artifacts(experiment, _watcher.get()))
-    summary = summarise(Commons(commons), run_id)
-    create_table_artifact(_front(summary), key=_key("front", run_id), description=f"Pareto front of {run_id}")
-    create_markdown_artifact(_report(summary), key=_key("report", run_id))
+    experiment = resolve(experiment, changes)
+    run_id = run_id or own_run_id(flow_run.get_parameters()["experiment"])
+    come_from = origin()
+    executor: Callable[..., Executor] = PrefectExecutor
+    if segments:
+        check_deployment(segments)
+        executor = partial(WorkPoolExecutor, deployment=segments, wished=experiment.training.slots)
+    with ExitStack() as stack:
+        stack.enter_context(held_run(commons, run_id))
+        if "schedule" in come_from:
+            lock = deployment_lock(commons, str(come_from["deployment"]))
+            resumed = RunFolder(commons, run_id).run_file.exists()
+            try:
+                stack.enter_context(held(lock, str(come_from["deployment"]), wait=resumed))
+            except BadInput as error:
+                return Cancelled(name="Skipped", message=f"the run before is still going: {error}")
+        shown = Artifacts(run_id, experiment.search.networks, come_from, _watcher.get())
+        with closing(shown.publisher):
+            execute(experiment, commons, run_id, executor, shown)
+            summary = summarise(Commons(commons), run_id)
+            shown.result(summary)
     return summary.as_dict()
 
 
@@ -60,94 +90,9 @@ def run_with_prefect(
     Raises:
         BadInput: no server is configured, or it does not answer.
     """
-    _check_server()
+    check_server()
     token = _watcher.set(watcher)
     try:
         search(experiment=experiment, commons=commons, run_id=run_id)
     finally:
         _watcher.reset(token)
-
-
-def _check_server() -> None:
-    from prefect.client.orchestration import get_client
-    from prefect.settings import get_current_settings
-
-    url = get_current_settings().api.url
-    if not url:
-        # the server that Prefect would start by itself loses task runs when the process ends
-        raise BadInput(
-            "executor prefect needs a server: start one with `prefect server start` and set "
-            "PREFECT_API_URL=http://127.0.0.1:4200/api"
-        )
-    with get_client(sync_client=True) as client:
-        trouble = client.api_healthcheck()
-    if trouble is not None:
-        raise BadInput(f"the Prefect server at PREFECT_API_URL={url} does not answer: {trouble}")
-
-
-class _Artifacts:
-    """Shows a search in Prefect's pages, and to another watcher."""
-
-    def __init__(self, experiment: Experiment, other: Watcher | None) -> None:
-        self.networks = experiment.search.networks
-        self.other = other
-        self.progress: Any = None
-        self.ended_in: dict[int, list[Row]] = {}
-        self.shown: set[int] = set()
-
-    def looked(self, search: Search) -> None:
-        if self.other:
-            self.other.looked(search)
-        for generation in range(search.strategy.generation):
-            if generation not in self.shown and generation in self.ended_in:
-                self.shown.add(generation)
-                rows = sorted(self.ended_in[generation], key=lambda row: row["network"])
-                create_table_artifact(
-                    [{name: row.get(name) for name in _COLUMNS} for row in rows],
-                    key=_key(f"generation-{generation}", search.writer.folder.run_id),
-                    description=f"Generation {generation}",
-                )
-
-    def ended(self, row: Row) -> None:
-        if self.other:
-            self.other.ended(row)
-        self.ended_in.setdefault(row["generation"], []).append(row)
-        done = 100.0 * sum(map(len, self.ended_in.values())) / self.networks
-        if self.progress is None:
-            key = _key("progress", str(flow_run.get_name()))
-            self.progress = create_progress_artifact(done, key=key, description="networks that have ended")
-        else:
-            update_progress_artifact(self.progress, done)
-
-
-_COLUMNS = (
-    "network",
-    "status",
-    "best_accuracy_percent",
-    "test_accuracy_percent",
-    "flops",
-    "parameters",
-    "epochs_trained",
-    "genome",
-)
-
-
-def _key(what: str, run_id: str) -> str:
-    """Artifact keys take lower-case letters, digits and dashes."""
-    plain = "".join(c if c.isalnum() else "-" for c in run_id.lower() if c.isascii())
-    return f"{what}-{plain}"
-
-
-def _front(summary: Summary) -> list[dict[str, Any]]:
-    names = ("network", "accuracy_percent", "test_accuracy_percent", "flops", "parameters", "epochs_trained")
-    return [{**{n: member[n] for n in names}, "genome": member["genome_text"]} for member in summary.front]
-
-
-def _report(summary: Summary) -> str:
-    best = summary.front[0] if summary.front else None
-    found = f"best validation accuracy {best['accuracy_percent']:.2f} %" if best else "no network"
-    return (
-        f"# {summary.run}\n\n{summary.networks} networks, {found}.\n\n"
-        f"{summary.epochs_trained} of {summary.epochs_budget} epochs trained, "
-        f"{summary.epochs_saved_percent:.1f} % saved.\n\nRecords: `{summary.commons}`"
-    )

@@ -2,73 +2,43 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from prefect_stack import ROOT, Postgres, Stack, until
 from test_cli import A4NN, SMALL, a4nn
 from test_workflow import rows
+
+from a4nn_core.commons import Commons
+from a4nn_core.experiment import load_experiment
 
 pytestmark = pytest.mark.integration
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """A Prefect server of its own; gives the environment in which it is found."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    home = tmp_path_factory.mktemp("prefect")
-    environment = {
-        **os.environ,
-        "PREFECT_HOME": str(home),
-        "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "DO_NOT_TRACK": "1",
-        "PREFECT_LOGGING_LEVEL": "WARNING",
-    }
-    with (home / "server.log").open("w") as log:
-        command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", port]
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A server on SQLite."""
+    one = Stack(tmp_path_factory.mktemp("prefect"))
     try:
-        for _ in range(180):
-            try:
-                urllib.request.urlopen(f"{environment['PREFECT_API_URL']}/health", timeout=5)
-                break
-            except OSError:
-                assert process.poll() is None, (home / "server.log").read_text()
-                time.sleep(1)
-        else:
-            raise AssertionError((home / "server.log").read_text())
-        yield environment
+        one.start_server()
+        yield one
     finally:
-        process.terminate()
-        process.wait(timeout=30)
+        one.stop()
 
 
-def ask(server: dict[str, str], what: str, **filters: Any) -> list[dict[str, Any]]:
-    request = urllib.request.Request(
-        f"{server['PREFECT_API_URL']}/{what}/filter",
-        json.dumps({"limit": 200, **filters}).encode(),
-        {"Content-Type": "application/json"},
-    )
-    answer: list[dict[str, Any]] = json.loads(urllib.request.urlopen(request, timeout=30).read())
-    return answer
-
-
-def test_the_same_search_with_a_task_run_a_segment(server: dict[str, str], tmp_path: Path) -> None:
+def test_the_same_search_with_a_task_run_a_segment(stack: Stack, tmp_path: Path) -> None:
     words = [*A4NN, "run", *SMALL, "--set", "training.segment_epochs=2", "--run-id", "flow", "--json"]
     done = subprocess.run(
         [*words, "--executor", "prefect", "--commons", str(tmp_path / "prefect")],
-        env=server,
+        env=stack.environment,
         capture_output=True,
         text=True,
         timeout=300,
@@ -79,13 +49,13 @@ def test_the_same_search_with_a_task_run_a_segment(server: dict[str, str], tmp_p
     assert local.returncode == 0, local.stderr
     assert rows(tmp_path / "prefect", "flow") == rows(tmp_path / "local", "flow")
 
-    (flow,) = [run for run in ask(server, "flow_runs") if run["name"] == "flow"]
+    (flow,) = [run for run in stack.ask("flow_runs") if run["name"] == "flow"]
     assert flow["state_type"] == "COMPLETED"
     assert flow["parameters"]["experiment"]["search"]["networks"] == 6
     mine = {"flow_runs": {"id": {"any_": [flow["id"]]}}}
     names: list[str] = []
     for _ in range(60):  # the server records task runs a while after they ended
-        tasks = ask(server, "task_runs", **mine)
+        tasks = stack.ask("task_runs", **mine)
         names = sorted(run["name"] for run in tasks if run["state_type"] == "COMPLETED")
         if len(names) == 12:
             break
@@ -93,12 +63,12 @@ def test_the_same_search_with_a_task_run_a_segment(server: dict[str, str], tmp_p
     expected = [f"generation {n // 3} network {n} segment {s}" for n in range(6) for s in range(2)]
     assert names == sorted(expected)
     assert all({"flow", f"generation-{run['name'].split()[1]}"} <= set(run["tags"]) for run in tasks)
-    kinds = {artifact["key"]: artifact["type"] for artifact in ask(server, "artifacts")}
+    kinds = {artifact["key"]: artifact["type"] for artifact in stack.ask("artifacts")}
     assert kinds["generation-0-flow"] == kinds["generation-1-flow"] == kinds["front-flow"] == "table"
     assert (kinds["progress-flow"], kinds["report-flow"]) == ("progress", "markdown")
 
 
-def test_the_flow_in_its_own_right(server: dict[str, str], tmp_path: Path) -> None:
+def test_the_flow_in_its_own_right(stack: Stack, tmp_path: Path) -> None:
     code = f"""
 from a4nn_core.experiment import load_experiment
 from flows.search import search
@@ -106,10 +76,10 @@ summary = search(load_experiment("digits", {SMALL[2::2]!r}), {str(tmp_path)!r}, 
 assert summary["networks"] == 6, summary
 """
     done = subprocess.run(
-        [sys.executable, "-P", "-c", code], env=server, capture_output=True, text=True, timeout=300
+        [sys.executable, "-P", "-c", code], env=stack.environment, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr
-    assert "own" in {run["name"] for run in ask(server, "flow_runs")}
+    assert "own" in {run["name"] for run in stack.ask("flow_runs")}
 
 
 @pytest.mark.parametrize(
@@ -124,3 +94,111 @@ def test_no_server_is_one_sentence(url: str, sentence: str, tmp_path: Path) -> N
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "commons").exists()
+
+
+def prepared(stack: Stack, changes: list[str], interval: int) -> Path:
+    """The deployments as delivered, with an experiment of this test and a short interval."""
+    experiment = stack.home / "small.toml"
+    experiment.write_text(load_experiment("digits", changes).to_toml())
+    text = (ROOT / "deployments/prefect.yaml").read_text()
+    for old, new in (
+        ("experiment: digits,", f"experiment: {experiment},"),
+        ("interval: 21600", f"interval: {interval}"),
+        ("active: false", "active: true"),
+        ("interval: 300", "interval: 3600"),  # the sweeper starts when a search crashes, or is asked to
+    ):
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    file = stack.home / "prefect.yaml"
+    file.write_text(text)
+    return file
+
+
+def searches(stack: Stack, deployment: str) -> list[dict[str, Any]]:
+    """Flow runs of a search that have begun, the oldest first."""
+    runs = stack.ask(
+        "flow_runs",
+        deployments={"name": {"any_": [deployment]}},
+        flow_runs={"state": {"type": {"not_any_": ["SCHEDULED", "PENDING"]}}},
+        sort="EXPECTED_START_TIME_ASC",
+    )
+    return [run for run in runs if run["run_count"]]
+
+
+@pytest.fixture
+def postgres() -> Iterator[str]:
+    """URL of a database."""
+    given = os.environ.get("A4NN_TEST_POSTGRES")
+    if given:
+        yield given
+        return
+    try:
+        server = Postgres()
+    except FileNotFoundError as missing:
+        pytest.skip(f"{missing}; A4NN_TEST_POSTGRES=postgresql+asyncpg://... names a server to use")
+    yield server.url
+    server.stop()
+
+
+def test_a_schedule_fires_by_itself_on_sqlite(stack: Stack) -> None:
+    check_schedule(stack)
+
+
+def test_a_schedule_fires_by_itself_on_postgresql(
+    postgres: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    one = Stack(tmp_path_factory.mktemp("prefect-postgres"), postgres)
+    try:
+        one.start_server()
+        check_schedule(one)
+        assert not (one.home / "prefect/prefect.db").exists(), "the server did not use PostgreSQL"
+    finally:
+        one.stop()
+
+
+def check_schedule(stack: Stack) -> None:
+    """Deploy what is delivered; a search starts on its interval, runs to the end, shows what it found, and
+    never overlaps itself."""
+    stack.deploy(prepared(stack, SMALL[2::2], interval=15))
+    stack.start_worker()
+
+    def ended() -> Any:
+        runs = searches(stack, "every-six-hours")
+        assert not [r for r in runs if r["state_type"] in ("FAILED", "CRASHED")], stack.log("worker")
+        states = [run["state_name"] for run in runs]
+        return runs if {"Completed", "Skipped"} <= set(states) else None
+
+    runs = until(ended, 240, lambda: stack.log("worker"))
+    (schedule,) = stack.ask("deployments", deployments={"name": {"any_": ["every-six-hours"]}})[0][
+        "schedules"
+    ]
+    assert stack.environment["A4NN_COMMONS"] == str(stack.commons)
+    first, second = runs[0], next(run for run in runs if run["state_name"] == "Skipped")
+    assert first["state_name"] == "Completed"
+    assert "the run before is still going" in second["state"]["message"]
+    assert first["auto_scheduled"]
+    assert first["name"].startswith("digits-") or first["name"].startswith("small-")
+    run_id = first["name"]
+    store = Commons(stack.commons)
+    assert second["name"] not in store.runs()
+    assert [run for run in store.runs() if run == run_id]
+    assert len(store.networks(run_id)) == 6
+
+    # the record names the schedule
+    (event,) = [e for e in store.events(run_id) if e["kind"] == "flow"]
+    data = json.loads(event["data"]) if isinstance(event["data"], str) else event["data"]
+    assert data["deployment"] == "every-six-hours"
+    assert data["schedule"] == schedule["slug"] == "every-six-hours"
+    assert data["flow_run"] == first["id"]
+
+    # and what it found is read through the API
+    shown = {a["key"]: a for a in stack.ask("artifacts") if a["flow_run_id"] == first["id"]}
+    assert shown[f"progress-{run_id}"]["type"] == "progress"
+    assert shown[f"progress-{run_id}"]["data"] == 100.0
+    front = json.loads(shown[f"front-{run_id}"]["data"])
+    assert {row["network"] for row in front} == {row["network"] for row in store.front(run_id)}
+    kind, _, picture = shown[f"front-picture-{run_id}"]["data"].partition(",")
+    assert kind == "data:image/png;base64"
+    assert base64.b64decode(picture)[:8] == b"\x89PNG\r\n\x1a\n"
+    assert f"# {run_id}\n\n6 networks, best validation accuracy" in shown[f"report-{run_id}"]["data"]
+    assert shown[f"generation-0-{run_id}"]["type"] == "table"

@@ -1,0 +1,195 @@
+"""A search in Prefect's pages: progress, a table of every generation, the front and a report."""
+
+from __future__ import annotations
+
+import base64
+import contextvars
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from prefect.artifacts import (
+    create_image_artifact,
+    create_markdown_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
+from prefect.logging import get_logger
+
+from a4nn_core.commons import Commons
+from a4nn_core.workflow.rows import Row
+from a4nn_core.workflow.search import Search, Watcher
+from a4nn_core.workflow.summary import Summary
+from flows.server import AWAY_SECONDS, is_away
+
+_PAUSE_SECONDS = 2.0
+_COLUMNS = (
+    "network",
+    "status",
+    "best_accuracy_percent",
+    "test_accuracy_percent",
+    "flops",
+    "parameters",
+    "epochs_trained",
+    "genome",
+)
+
+
+class Publisher:
+    """Calls the server from a thread of its own, so that a slow or absent one never holds up a search.
+
+    To be made inside the flow: what it publishes belongs to that flow run.
+    """
+
+    def __init__(self) -> None:
+        self._calls: dict[str, Callable[[], object]] = {}
+        self._changed = threading.Condition()
+        self._closed = False
+        run = contextvars.copy_context().run
+        self._thread = threading.Thread(target=lambda: run(self._publish), name="publisher", daemon=True)
+        self._thread.start()
+
+    def put(self, what: str, call: Callable[[], object]) -> None:
+        """Make a call as soon as possible; it replaces one for the same thing that was not made yet."""
+        with self._changed:
+            self._calls[what] = call
+            self._changed.notify_all()
+
+    def _publish(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._calls or self._closed)
+                if not self._calls:
+                    return
+                what, call = next(iter(self._calls.items()))
+            try:
+                call()
+            except Exception as error:
+                if is_away(error):
+                    time.sleep(_PAUSE_SECONDS)
+                    continue
+                get_logger("a4nn").warning("%s cannot be shown: %s", what, error)
+            with self._changed:
+                if self._calls.get(what) is call:
+                    del self._calls[what]
+
+    def close(self, seconds: float = AWAY_SECONDS) -> None:
+        """Wait until everything is out, at most so long."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        self._thread.join(seconds)
+
+
+class Artifacts:
+    """Shows a search in Prefect's pages, and to another watcher.
+
+    Args:
+        run_id: of the run.
+        networks: that the search will look at.
+        origin: of the flow run, noted in the run's event log.
+        other: is shown the search too.
+    """
+
+    def __init__(self, run_id: str, networks: int, origin: dict[str, Any], other: Watcher | None) -> None:
+        self.publisher = Publisher()
+        self.run_id = run_id
+        self.networks = networks
+        self.origin: dict[str, Any] | None = origin
+        self.other = other
+        self.progress: Any = None
+        self.shown: set[int] = set()
+        self.done = 0
+
+    def looked(self, search: Search) -> None:
+        if self.origin is not None:
+            search.writer.events.append("flow", **self.origin)
+            self.origin = None
+        if self.other:
+            self.other.looked(search)
+        self._progress(len(search.rows))
+        for generation in range(search.strategy.generation):
+            if generation not in self.shown:
+                self.shown.add(generation)
+                rows = [row for _, row in sorted(search.rows.items()) if row["generation"] == generation]
+                self._generation(generation, rows)
+
+    def ended(self, row: Row) -> None:
+        if self.other:
+            self.other.ended(row)
+
+    def _generation(self, generation: int, rows: list[Row]) -> None:
+        table = [{name: row.get(name) for name in _COLUMNS} for row in rows]
+        key = artifact_key(f"generation-{generation}", self.run_id)
+        self.publisher.put(
+            key, lambda: create_table_artifact(table, key=key, description=f"Generation {generation}")
+        )
+
+    def _progress(self, done: int) -> None:
+        if done == self.done:
+            return
+        self.done = done
+        percent = 100.0 * done / self.networks
+
+        def show() -> None:
+            if self.progress is None:
+                self.progress = create_progress_artifact(
+                    percent, key=artifact_key("progress", self.run_id), description="networks that have ended"
+                )
+            else:
+                update_progress_artifact(self.progress, percent)
+
+        self.publisher.put("progress", show)
+
+    def result(self, summary: Summary) -> None:
+        """Show what was found: the front as a table and a picture, and a report."""
+        key = artifact_key("front", self.run_id)
+        table = _front(summary)
+        self._progress(summary.networks)
+        self.publisher.put(
+            key, lambda: create_table_artifact(table, key=key, description=f"Pareto front of {self.run_id}")
+        )
+        if summary.networks:
+            url = _picture(Path(summary.commons), self.run_id)
+            picture = artifact_key("front-picture", self.run_id)
+            self.publisher.put(
+                picture,
+                lambda: create_image_artifact(url, key=picture, description=f"Pareto front of {self.run_id}"),
+            )
+        report = artifact_key("report", self.run_id)
+        self.publisher.put(report, lambda: create_markdown_artifact(_report(summary), key=report))
+
+
+def artifact_key(what: str, run_id: str) -> str:
+    """Artifact keys take lower-case letters, digits and dashes."""
+    plain = "".join(c if c.isalnum() else "-" for c in run_id.lower() if c.isascii())
+    return f"{what}-{plain}"
+
+
+def _picture(commons: Path, run_id: str) -> str:
+    """The front as a picture in a URL."""
+    from a4nn_core.archaeology.figures import front_figure
+
+    with TemporaryDirectory() as folder:
+        png = Path(folder) / "front.png"
+        front_figure(Commons(commons), run_id, png, Path(folder) / "front.html")
+        return "data:image/png;base64," + base64.b64encode(png.read_bytes()).decode()
+
+
+def _front(summary: Summary) -> list[dict[str, Any]]:
+    names = ("network", "accuracy_percent", "test_accuracy_percent", "flops", "parameters", "epochs_trained")
+    return [{**{n: member[n] for n in names}, "genome": member["genome_text"]} for member in summary.front]
+
+
+def _report(summary: Summary) -> str:
+    best = summary.front[0] if summary.front else None
+    found = f"best validation accuracy {best['accuracy_percent']:.2f} %" if best else "no network"
+    return (
+        f"# {summary.run}\n\n{summary.networks} networks, {found}.\n\n"
+        f"{summary.epochs_trained} of {summary.epochs_budget} epochs trained, "
+        f"{summary.epochs_saved_percent:.1f} % saved.\n\nRecords: `{summary.commons}`"
+    )

@@ -1,0 +1,69 @@
+"""One network's segment as a flow: what a machine of a work pool trains for a search on another machine."""
+
+from __future__ import annotations
+
+import dataclasses
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from prefect import State, flow
+from prefect.runtime import flow_run
+from prefect.states import Completed
+
+from a4nn_core.commons.layout import check_layout
+from a4nn_core.errors import BadInput
+from a4nn_core.training.segment import Segment, SegmentResult
+from a4nn_core.workflow.devices import choose_device
+from a4nn_core.workflow.executor import LocalExecutor
+from flows.locks import held, network_lock
+
+POLL_SECONDS = 1.0
+
+
+def _flow_run_name() -> str:
+    given = flow_run.get_parameters()["segment"]
+    plain = given if isinstance(given, dict) else dataclasses.asdict(given)
+    return f"{plain['run_id']} network {plain['network']} segment {plain.get('number', 0)}"
+
+
+@flow(name="a4nn-segment", flow_run_name=_flow_run_name, validate_parameters=True)
+def segment(segment: Segment) -> State[Any]:
+    """Train one network from its last checkpoint until a verdict or an epoch limit.
+
+    Journal and checkpoints are written into the commons that the segment names; the flow run's state carries
+    the result as JSON. A network that another process still trains is waited for: what that one has trained
+    is not trained again.
+
+    Args:
+        segment: what to train, as a search on another machine asks for it.
+    """
+    result = _train(segment)
+    return Completed(message=result.to_json(), name="Completed")
+
+
+def _train(segment: Segment) -> SegmentResult:
+    commons = Path(segment.commons)
+    try:
+        check_layout(commons)
+        if segment.training.get("device", "auto") == "auto":
+            # the machine that trains knows its devices, the one that searches may have none
+            segment = dataclasses.replace(segment, device=choose_device("auto"))
+        else:
+            choose_device(segment.device)
+    except BadInput as error:
+        return segment.failed(
+            f"{error} (the commons must lie on a file system shared by all machines)"
+            if not commons.is_dir()
+            else str(error),
+            fatal=True,
+        )
+    lock = network_lock(commons, segment.run_id, segment.network)
+    with (
+        held(lock, f"{segment.run_id} network {segment.network}", wait=True),
+        closing(LocalExecutor(1, int(segment.training["threads"]))) as executor,
+    ):
+        executor.submit(segment)
+        while True:
+            for result in executor.completed(POLL_SECONDS):
+                return result

@@ -1,0 +1,92 @@
+"""The Prefect server, which may be away for a while: what a flow knows of itself, and patience."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import httpx
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.runtime import deployment, flow_run
+
+from a4nn_core.errors import BadInput
+from flows.parameters import name_of
+
+T = TypeVar("T")
+
+AWAY_SECONDS = 3600.0
+_PAUSE_SECONDS = 3.0
+_WILL_PASS = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether an error means that the server cannot be reached or cannot answer now."""
+    if isinstance(error, httpx.HTTPStatusError):
+        return error.response.status_code in _WILL_PASS
+    return isinstance(error, httpx.TransportError)
+
+
+def patiently(ask: Callable[[SyncPrefectClient], T], seconds: float = AWAY_SECONDS) -> T:
+    """What the server answers, waiting for one that is away.
+
+    Args:
+        ask: is given a client.
+        seconds: after which its error is passed on.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            with get_client(sync_client=True) as client:
+                return ask(client)
+        except Exception as error:
+            if not is_away(error) or time.monotonic() > deadline:
+                raise
+        time.sleep(_PAUSE_SECONDS)
+
+
+def check_server() -> None:
+    """Raises:
+    BadInput: no server is configured, or it does not answer.
+    """
+    from prefect.settings import get_current_settings
+
+    url = get_current_settings().api.url
+    if not url:
+        # the server that Prefect would start by itself loses task runs when the process ends
+        raise BadInput(
+            "executor prefect needs a server: start one with `prefect server start` and set "
+            "PREFECT_API_URL=http://127.0.0.1:4200/api"
+        )
+    with get_client(sync_client=True) as client:
+        trouble = client.api_healthcheck()
+    if trouble is not None:
+        raise BadInput(f"the Prefect server at PREFECT_API_URL={url} does not answer: {trouble}")
+
+
+def run_id_of(flow_run_id: str, expected_start: datetime, experiment: Any) -> str:
+    """The id of a flow run's run, the same for as often as the flow run is started: experiment, the time it
+    was due (UTC), and the end of the flow run's id, which is random."""
+    return f"{name_of(experiment)}-{expected_start.astimezone(UTC):%Y%m%d-%H%M%S}-{flow_run_id[-8:]}"
+
+
+def own_run_id(experiment: Any) -> str:
+    """The run id of the flow run this is called in."""
+    due = flow_run.get_scheduled_start_time()
+    return run_id_of(str(flow_run.get_id()), due, experiment)
+
+
+def origin() -> dict[str, Any]:
+    """Where the flow run this is called in comes from, for the records: flow run, deployment, and the
+    schedule that made it, if one did."""
+    own = flow_run.get_id()
+    found: dict[str, Any] = {"flow_run": own, "deployment": deployment.get_name()}
+    read = patiently(lambda client: client.read_flow_run(own))  # type: ignore[arg-type]
+    if read.created_by and read.created_by.type == "SCHEDULE":
+        found["schedule"] = read.created_by.display_value
+        found["schedule_id"] = str(read.created_by.id)
+        found["due"] = read.expected_start_time.isoformat() if read.expected_start_time else None
+    if read.work_pool_name:
+        found["work_pool"] = read.work_pool_name
+    return found

@@ -1,0 +1,217 @@
+"""The sweeper: ends what a crash left as running, and starts the run again under the same id.
+
+Prefect leaves flow runs whose process and worker died together, and the task runs of every flow run that
+died, as running for good. Here a process counts as alive as long as the kernel says that it holds its lock in
+the commons, however busy, slow or cut off it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from prefect import flow
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.filters import (
+    FlowFilter,
+    FlowFilterName,
+    FlowRunFilter,
+    FlowRunFilterEndTime,
+    FlowRunFilterId,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+    TaskRunFilter,
+    TaskRunFilterState,
+    TaskRunFilterStateType,
+)
+from prefect.client.schemas.objects import FlowRun, State, StateType, TaskRun
+from prefect.client.schemas.sorting import FlowRunSort
+from prefect.logging import get_run_logger
+from prefect.states import AwaitingRetry, Cancelled, Crashed
+
+from a4nn_core.commons.layout import check_layout
+from a4nn_core.commons.lock import holder
+from a4nn_core.errors import BadInput
+from flows.locks import network_lock, run_lock
+from flows.server import patiently, run_id_of
+
+PAGE = 200
+_ALIVE = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
+_ENDED = [StateType.CRASHED, StateType.FAILED, StateType.CANCELLED, StateType.COMPLETED]
+
+
+@flow(name="a4nn-sweep", validate_parameters=True)
+def sweep(
+    restart: bool = True,
+    restarts: int = 20,
+    grace_seconds: float = 60,
+    pending_seconds: float = 900,
+    days: float = 7,
+) -> dict[str, list[str]]:
+    """End flow and task runs that a crash left as running, and start crashed searches again.
+
+    It must see the commons of the searches under the same path as they do.
+
+    Args:
+        restart: start crashed searches again; they go on under the same run id.
+        restarts: a flow run that was started so often is left alone.
+        grace_seconds: how long a flow run may be running before its lock is looked for.
+        pending_seconds: how long it may take a worker to start a process.
+        days: searches that crashed longer ago are left alone.
+
+    Returns:
+        the names of flow runs that were ended and started again, and of task runs that were ended.
+    """
+    log = get_run_logger()
+    done: dict[str, list[str]] = {"ended": [], "restarted": [], "task_runs": []}
+
+    def act(client: SyncPrefectClient) -> None:
+        limits = _Limits(timedelta(seconds=grace_seconds), timedelta(seconds=pending_seconds))
+        for name, lock_of in (("a4nn-search", search_lock), ("a4nn-segment", segment_lock)):
+            for run in list(_flow_runs(client, name, _ALIVE)):
+                lock = lock_of(run)
+                if lock is None or not limits.dead(run, lock):
+                    continue
+                if run.state_type == StateType.CANCELLING:
+                    ended: State[Any] = Cancelled(message="its process is gone")
+                else:
+                    ended = Crashed(message=f"its process is gone: nobody holds {lock}")
+                if _replace(client, run, ended):
+                    done["ended"].append(run.name)
+                    log.warning("%s: ended, as nobody holds %s", run.name, lock)
+        if restart:
+            since = datetime.now(UTC) - timedelta(days=days)
+            for run in list(_flow_runs(client, "a4nn-search", [StateType.CRASHED])):
+                if run.state is None or run.state.timestamp < since:
+                    continue
+                trouble = _not_to_restart(run, restarts)
+                if trouble:
+                    log.warning("%s crashed and is not started again: %s", run.name, trouble)
+                    continue
+                mine = FlowRunFilter(id=FlowRunFilterId(any_=[run.id]))
+                done["task_runs"] += _end_task_runs(client, mine)
+                if _replace(client, run, AwaitingRetry(message="started again by a4nn-sweep")):
+                    done["restarted"].append(run.name)
+                    log.warning("%s: started again", run.name)
+        # the server learns of the ends of task runs a while after they ended
+        before = datetime.now(UTC) - max(limits.grace, timedelta(seconds=300))
+        ended_before = FlowRunFilter(
+            state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_ENDED)),
+            end_time=FlowRunFilterEndTime(before_=before),
+        )
+        done["task_runs"] += _end_task_runs(client, ended_before)
+
+    patiently(act)
+    return done
+
+
+class _Limits:
+    """How long what may take."""
+
+    def __init__(self, grace: timedelta, pending: timedelta) -> None:
+        self.grace = grace
+        self.pending = pending
+
+    def dead(self, run: FlowRun, lock: Path) -> bool:
+        """Whether a flow run that should be alive is not."""
+        if run.state is None:
+            return False
+        patience = self.pending if run.state_type == StateType.PENDING else self.grace
+        return datetime.now(UTC) - run.state.timestamp > patience and holder(lock) is None
+
+
+def search_lock(run: FlowRun) -> Path | None:
+    """The lock that the process of a search holds; None if its commons is not to be seen from here."""
+    commons = Path(str(run.parameters.get("commons", "commons")))
+    return run_lock(commons, search_run_id(run)) if _is_commons(commons) else None
+
+
+def search_run_id(run: FlowRun) -> str:
+    """The run that a flow run of a search works on."""
+    if run.parameters.get("run_id"):
+        return str(run.parameters["run_id"])
+    due = run.expected_start_time or datetime.now(UTC)
+    return run_id_of(str(run.id), due, run.parameters.get("experiment", "quick"))
+
+
+def segment_lock(run: FlowRun) -> Path | None:
+    """The lock that the process of a segment holds; None if its commons is not to be seen from here."""
+    segment = run.parameters["segment"]
+    commons = Path(segment["commons"])
+    return network_lock(commons, segment["run_id"], segment["network"]) if _is_commons(commons) else None
+
+
+def _is_commons(path: Path) -> bool:
+    try:
+        check_layout(path)
+    except BadInput:
+        return False
+    return True
+
+
+def _not_to_restart(run: FlowRun, restarts: int) -> str | None:
+    """Why a crashed search is left alone; None if it is started again."""
+    if run.deployment_id is None:
+        return f"no deployment made it; to go on: a4nn run --run-id {search_run_id(run)} with its experiment"
+    if run.run_count > restarts:
+        return f"it was started {run.run_count} times"
+    lock = search_lock(run)
+    if lock is None:
+        return f"no commons at {run.parameters.get('commons')} on this machine"
+    if holder(lock) is not None:
+        return f"somebody holds {lock}"
+    return None
+
+
+def _replace(client: SyncPrefectClient, run: FlowRun, state: State[Any]) -> bool:
+    """Give a flow run a state, if it still has the one that was read."""
+    now = client.read_flow_run(run.id).state
+    if now is None or run.state is None or now.id != run.state.id:
+        return False
+    # forced: the rules would keep a run that is "running" from crashing twice; slots are freed all the same
+    client.set_flow_run_state(run.id, state, force=not state.is_scheduled())
+    return True
+
+
+def _flow_runs(client: SyncPrefectClient, name: str, types: list[StateType]) -> Iterator[FlowRun]:
+    def page(offset: int) -> list[FlowRun]:
+        return client.read_flow_runs(
+            flow_filter=FlowFilter(name=FlowFilterName(any_=[name])),
+            flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=types))),
+            sort=FlowRunSort.EXPECTED_START_TIME_DESC,
+            limit=PAGE,
+            offset=offset,
+        )
+
+    return _pages(page)
+
+
+def _pages(page: Callable[[int], list[Any]]) -> Iterator[Any]:
+    offset = 0
+    while found := page(offset):
+        yield from found
+        offset += len(found)
+
+
+def _end_task_runs(client: SyncPrefectClient, of: FlowRunFilter) -> list[str]:
+    """End the task runs of dead flow runs that are shown as alive."""
+
+    def page(offset: int) -> list[TaskRun]:
+        return client.read_task_runs(
+            flow_filter=FlowFilter(name=FlowFilterName(any_=["a4nn-search"])),
+            flow_run_filter=of,
+            task_run_filter=TaskRunFilter(
+                state=TaskRunFilterState(
+                    type=TaskRunFilterStateType(any_=[StateType.RUNNING, StateType.PENDING])
+                )
+            ),
+            limit=PAGE,
+            offset=offset,
+        )
+
+    tasks = list(_pages(page))
+    for task in tasks:
+        client.set_task_run_state(task.id, Crashed(message="its flow run has ended"), force=True)
+    return [task.name for task in tasks]

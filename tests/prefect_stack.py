@@ -1,0 +1,251 @@
+"""A Prefect server and worker of one's own, on SQLite or PostgreSQL, that can be killed and started again."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+PREFECT = [sys.executable, "-m", "prefect"]
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def until(what: Callable[[], Any], seconds: float, otherwise: Callable[[], str] = str) -> Any:
+    """The first true answer; fails after so long."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        answer = what()
+        if answer:
+            return answer
+        time.sleep(0.3)
+    raise AssertionError(f"nothing in {seconds} s; {otherwise()}")
+
+
+class Stack:
+    """A server, and workers on its pool ``a4nn``.
+
+    Attributes:
+        home: folder of everything, logs included.
+        environment: in which the server is found.
+    """
+
+    def __init__(self, home: Path, database: str | None = None) -> None:
+        self.home = home
+        self.commons = home / "commons"
+        self.port = free_port()
+        self.environment = {
+            **os.environ,
+            "PREFECT_HOME": str(home / "prefect"),
+            "PREFECT_API_URL": f"http://127.0.0.1:{self.port}/api",
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "PREFECT_SERVER_DATABASE_TIMEOUT": "60",
+            "PREFECT_WORKER_QUERY_SECONDS": "2",
+            "DO_NOT_TRACK": "1",
+            "PREFECT_LOGGING_LEVEL": "WARNING",
+            "A4NN_COMMONS": str(self.commons),
+            "COLUMNS": "200",
+        }
+        if database:
+            self.environment["PREFECT_API_DATABASE_CONNECTION_URL"] = database
+        self.server: subprocess.Popen[bytes] | None = None
+        self.worker: subprocess.Popen[bytes] | None = None
+
+    def _start(self, name: str, words: list[str]) -> subprocess.Popen[bytes]:
+        with (self.home / f"{name}.log").open("ab") as log:
+            # a group of its own, so that a worker that is killed leaves its flows, as on a real machine
+            return subprocess.Popen(
+                [*PREFECT, *words], env=self.environment, stdout=log, stderr=log, start_new_session=True
+            )
+
+    def log(self, name: str) -> str:
+        return (self.home / f"{name}.log").read_text()[-6000:]
+
+    def start_server(self) -> None:
+        self.server = self._start(
+            "server", ["server", "start", "--host", "127.0.0.1", "--port", str(self.port)]
+        )
+
+        def healthy() -> bool:
+            assert self.server
+            assert self.server.poll() is None, self.log("server")
+            try:
+                urllib.request.urlopen(f"{self.environment['PREFECT_API_URL']}/health", timeout=5)
+            except OSError:
+                return False
+            return True
+
+        until(healthy, 180, lambda: self.log("server"))
+
+    def start_worker(self) -> None:
+        self.worker = self._start("worker", ["worker", "start", "--pool", "a4nn"])
+
+    def prefect(self, *words: str) -> str:
+        """A prefect command; gives what it said."""
+        done = subprocess.run(
+            [*PREFECT, "--no-prompt", *words],
+            env=self.environment,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=180,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def deploy(self, file: Path) -> None:
+        """Make the pool and deploy everything in a file."""
+        template = ROOT / "deployments/work-pools/process.json"
+        self.prefect("work-pool", "create", "a4nn", "--type", "process", "--base-job-template", str(template))
+        self.prefect("deploy", "--prefect-file", str(file), "--all")
+
+    def run(self, deployment: str, **parameters: Any) -> str:
+        """Start a flow run now; gives its id."""
+        found = self.get(f"deployments/name/{deployment}")
+        return str(self.post(f"deployments/{found['id']}/create_flow_run", {"parameters": parameters})["id"])
+
+    def _ask(self, request: urllib.request.Request | str) -> Any:
+        return json.loads(urllib.request.urlopen(request, timeout=30).read())
+
+    def get(self, path: str) -> Any:
+        return self._ask(f"{self.environment['PREFECT_API_URL']}/{path}")
+
+    def post(self, path: str, body: dict[str, Any]) -> Any:
+        return self._ask(
+            urllib.request.Request(
+                f"{self.environment['PREFECT_API_URL']}/{path}",
+                json.dumps(body).encode(),
+                {"Content-Type": "application/json"},
+            )
+        )
+
+    def ask(self, what: str, **filters: Any) -> list[dict[str, Any]]:
+        answer: list[dict[str, Any]] = self.post(f"{what}/filter", {"limit": 200, **filters})
+        return answer
+
+    def flow_run(self, which: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.get(f"flow_runs/{which}")
+        return found
+
+    def kill_server(self) -> None:
+        kill_group(self.server)
+
+    def stop(self) -> None:
+        for process in (self.worker, self.server):
+            kill_group(process)
+        for left in processes_with(f"PREFECT_API_URL={self.environment['PREFECT_API_URL']}"):
+            kill(left, signal.SIGKILL)
+
+
+def kill(pid: int, how: signal.Signals = signal.SIGKILL) -> bool:
+    """Send a signal; whether there was somebody."""
+    try:
+        os.kill(pid, how)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def kill_group(process: subprocess.Popen[bytes] | None) -> None:
+    """kill -9 of a process and all that still is in its group."""
+    if process:
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        process.wait()
+
+
+def processes_with(*texts: str) -> list[int]:
+    """Processes in whose command or environment all of these texts stand."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                command = (entry / "cmdline").read_bytes() + b"\0" + (entry / "environ").read_bytes()
+                gone = (entry / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
+            except OSError:
+                continue
+            if not gone and all(text.encode() in command for text in texts):
+                found.append(int(entry.name))
+    return found
+
+
+class Postgres:
+    """A PostgreSQL server of one's own. It refuses to be root, so it is the user postgres then.
+
+    Raises:
+        FileNotFoundError: this machine has no PostgreSQL; the message says what was looked for.
+    """
+
+    def __init__(self) -> None:
+        places = [*sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)]
+        for name in ("initdb", "pg_ctl"):
+            if (path := shutil.which(name)) is not None:
+                places.append(Path(path).parent)
+        found = [p for p in places if (p / "initdb").exists() and (p / "pg_ctl").exists()]
+        if not found:
+            raise FileNotFoundError("no initdb and pg_ctl in /usr/lib/postgresql/*/bin or PATH")
+        self._bin = found[0]
+        # beside the folders of the tests, which only their owner may enter
+        self.folder = Path(tempfile.mkdtemp(prefix="a4nn-postgres-"))
+        self._user: dict[str, Any] = {}
+        if os.getuid() == 0:
+            try:
+                user = pwd.getpwnam("postgres")
+            except KeyError:
+                raise FileNotFoundError("no user postgres, and PostgreSQL does not run as root") from None
+            os.chown(self.folder, user.pw_uid, user.pw_gid)
+            self._user = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+        port = free_port()
+        self.url = f"postgresql+asyncpg://prefect:secret@127.0.0.1:{port}/postgres"
+        password = self.folder / "password"
+        password.write_text("secret")
+        password.chmod(0o644)
+        self._do(
+            "initdb",
+            "--pgdata",
+            str(self.folder / "data"),
+            "--username=prefect",
+            "--auth=scram-sha-256",
+            f"--pwfile={password}",
+        )
+        settings = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"
+        self._do("pg_ctl", "start", "-w", "-D", str(self.folder / "data"), "-o", settings, "-l", self._log)
+
+    @property
+    def _log(self) -> str:
+        return str(self.folder / "log")
+
+    def _do(self, name: str, *words: str) -> None:
+        done = subprocess.run(
+            [str(self._bin / name), *words],
+            stdout=subprocess.DEVNULL,  # a pipe would be inherited by the server and never end
+            stderr=subprocess.DEVNULL,
+            cwd="/",
+            timeout=120,
+            **self._user,
+        )
+        if done.returncode:
+            said = Path(self._log).read_text() if Path(self._log).exists() else ""
+            raise AssertionError(f"{name} ended with {done.returncode}: {said}")
+
+    def stop(self) -> None:
+        self._do("pg_ctl", "stop", "-D", str(self.folder / "data"), "-m", "immediate")
+        shutil.rmtree(self.folder)

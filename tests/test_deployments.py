@@ -1,0 +1,293 @@
+"""What an operator is given: deployments, work pools, image and compose file, checked as far as it can be
+without Docker, Kubernetes and a GPU."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import jsonschema
+import pytest
+import yaml
+from prefect.cli.deploy._models import PrefectYamlModel
+from prefect.client.schemas.objects import FlowRun
+from prefect.flows import Flow, load_flow_from_entrypoint
+from prefect.workers.process import ProcessJobConfiguration
+
+from a4nn_core.errors import BadInput
+from a4nn_core.experiment import Experiment, load_experiment, presets
+from flows.parameters import form, name_of, resolve
+
+ROOT = Path(__file__).parent.parent
+DEPLOYMENTS = ROOT / "deployments"
+POOLS = DEPLOYMENTS / "work-pools"
+
+
+def yaml_file(path: Path) -> dict[str, Any]:
+    class Loader(yaml.SafeLoader):
+        pass
+
+    Loader.add_constructor("!reset", lambda *_: None)
+    loaded: dict[str, Any] = yaml.load(path.read_text(), Loader)
+    return loaded
+
+
+def deployments() -> dict[str, dict[str, Any]]:
+    return {one["name"]: one for one in yaml_file(DEPLOYMENTS / "prefect.yaml")["deployments"]}
+
+
+# prefect.yaml
+
+
+def test_prefects_own_model_takes_the_file() -> None:
+    PrefectYamlModel.model_validate(yaml_file(DEPLOYMENTS / "prefect.yaml"))
+
+
+@pytest.mark.parametrize("name", list(deployments()))
+def test_a_deployment_names_a_flow_and_gives_it_what_it_takes(name: str) -> None:
+    one = deployments()[name]
+    flow = load_flow_from_entrypoint(one["entrypoint"], use_placeholder_flow=False)
+    assert isinstance(flow, Flow)
+    schema = flow.parameters.model_dump()
+    known = schema["properties"]
+    given = one.get("parameters", {})
+    assert set(given) <= set(known)
+    assert all(known[parameter].get("description") for parameter in known), "the form explains everything"
+    jsonschema.Draft202012Validator.check_schema(schema)
+    if name != "segment":
+        jsonschema.validate(given, schema)
+    for schedule in one.get("schedules", []):
+        assert schedule["slug"]
+        assert ("cron" in schedule) == ("timezone" in schedule)
+    # a lease of a deployment's limit that cannot be renewed ends the run; a kernel lock cannot be lost
+    assert "concurrency_limit" not in one
+
+
+def test_recurring_searches_make_a_new_run_each_time() -> None:
+    recurring = [one for one in deployments().values() if "recurring" in one.get("tags", [])]
+    kinds = {("cron" if "cron" in s else "interval") for one in recurring for s in one["schedules"]}
+    assert kinds == {"cron", "interval"}
+    assert not any("run_id" in one["parameters"] for one in recurring)
+
+
+def test_segments_named_in_deployments_exist() -> None:
+    flows = {one["name"]: one["entrypoint"] for one in deployments().values()}
+    named = [
+        p["segments"] for one in deployments().values() if (p := one.get("parameters", {})).get("segments")
+    ]
+    assert named == ["a4nn-segment/segment"]
+    assert flows["segment"] == "flows.segment.segment"
+
+
+# the form of an experiment
+
+
+@pytest.mark.parametrize("preset", list(presets()))
+def test_the_form_takes_every_preset_by_name_and_spelt_out(preset: str) -> None:
+    jsonschema.validate(preset, form())
+    jsonschema.validate(load_experiment(preset).to_mapping(), form())
+    assert resolve(preset, []) == load_experiment(preset)
+
+
+def test_the_form_offers_every_part_with_its_settings() -> None:
+    choices = form()["anyOf"]
+    assert choices[0]["enum"] == list(presets())
+    whole = choices[2]["properties"]
+    names = {ref["$ref"].rpartition("/")[2] for ref in whole["data"]["anyOf"]}
+    assert {"Digits", "Xfel", "ImageFolder"} <= names
+    assert "published" not in json.dumps(whole["training"])
+    epochs = form()["$defs"]["Training"]["properties"]["epochs"]
+    assert (epochs["default"], epochs["minimum"]) == (25, 1)
+    assert epochs["description"] == "the budget of a network"
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "nosuch",
+        {"name": "x"},
+        {**load_experiment("digits").to_mapping(), "data": {"name": "digits", "sed": 1}},
+        {**load_experiment("digits").to_mapping(), "training": {"epochs": 0}},
+        {**load_experiment("digits").to_mapping(), "termination": {"name": "nosuch"}},
+    ],
+)
+def test_the_form_refuses_what_the_library_refuses(bad: Any) -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(bad, form())
+    with pytest.raises(BadInput):
+        resolve(Experiment.from_mapping(bad) if isinstance(bad, dict) else bad, [])
+
+
+def test_changes_go_with_a_name() -> None:
+    assert resolve("digits", ["training.epochs=2"]).training.epochs == 2
+    with pytest.raises(BadInput, match="changes goes with a preset or a file"):
+        resolve(load_experiment("digits"), ["training.epochs=2"])
+
+
+@pytest.mark.parametrize(
+    ("experiment", "name"),
+    [("quick", "quick"), ("/a/my run.toml", "my-run"), ({"name": "x"}, "x"), ("..", "run")],
+)
+def test_a_run_is_called_after_its_experiment(experiment: Any, name: str) -> None:
+    assert name_of(experiment) == name
+
+
+# work pools
+
+
+def template(kind: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((POOLS / f"{kind}.json").read_text())
+    return loaded
+
+
+@pytest.mark.parametrize("kind", ["process", "docker", "kubernetes"])
+def test_a_template_uses_the_variables_it_has(kind: str) -> None:
+    pool = template(kind)
+    used = set(re.findall(r"{{ (\w+) }}", json.dumps(pool["job_configuration"])))
+    assert used == set(pool["variables"]["properties"])
+    for name, variable in pool["variables"]["properties"].items():
+        jsonschema.Draft202012Validator.check_schema(variable)
+        assert variable["description"]
+        if "default" in variable:
+            jsonschema.validate(variable["default"], variable), name
+
+
+def configure(kind: type[Any], name: str, values: dict[str, Any]) -> Any:
+    """A job as Prefect's worker makes it from a template and a deployment's job variables; the server, whose
+    blocks and variables the templates do not use, is not asked."""
+    job = asyncio.run(kind.from_template_and_values(template(name), values, client=object()))
+    job.prepare_for_flow_run(FlowRun(flow_id=uuid4(), name="a run"))
+    return job
+
+
+def test_prefects_process_worker_takes_its_template(tmp_path: Path) -> None:
+    job = configure(
+        ProcessJobConfiguration,
+        "process",
+        {"working_dir": str(tmp_path), "env": {"CUDA_VISIBLE_DEVICES": "1"}},
+    )
+    assert job.working_dir == tmp_path
+    assert job.env["CUDA_VISIBLE_DEVICES"] == "1"
+    assert configure(ProcessJobConfiguration, "process", {}).env["DO_NOT_TRACK"] == "1"
+
+
+def test_prefects_docker_worker_takes_its_template() -> None:
+    worker = pytest.importorskip("prefect_docker.worker", reason="needs a4nn[docker]")
+    docker = pytest.importorskip("docker.types")
+    job = configure(worker.DockerWorkerJobConfiguration, "docker", {"gpus": 2})
+    assert job.image == "a4nn:latest"
+    assert job.volumes == ["/srv/a4nn/commons:/srv/a4nn/commons"]
+    made = docker.HostConfig(
+        version="1.43",
+        device_requests=job.container_create_kwargs["device_requests"],
+        shm_size=job.container_create_kwargs["shm_size"],
+        init=job.container_create_kwargs["init"],
+    )
+    (gpu,) = made["DeviceRequests"]
+    assert (gpu["Driver"], gpu["Count"], gpu["Capabilities"]) == ("nvidia", 2, [["gpu"]])
+    assert made["ShmSize"] == 2**30
+
+
+def test_prefects_kubernetes_worker_takes_its_template() -> None:
+    worker = pytest.importorskip("prefect_kubernetes.worker", reason="needs a4nn[kubernetes]")
+    models = pytest.importorskip("kubernetes_asyncio.client.models")
+    job = configure(worker.KubernetesWorkerJobConfiguration, "kubernetes", {"gpus": 2})
+    check_manifest(job.job_manifest, "V1Job", models)
+    pod = job.job_manifest["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert container["resources"]["limits"]["nvidia.com/gpu"] == 2
+    assert container["volumeMounts"][0] == {"name": "commons", "mountPath": "/srv/a4nn"}
+    assert pod["volumes"][0]["persistentVolumeClaim"]["claimName"] == "a4nn-commons"
+    assert pod["securityContext"]["runAsUser"] == int(arguments()["USER_ID"]) != 0
+    assert pod["restartPolicy"] == "Never"
+
+
+def check_manifest(value: Any, kind: str, models: Any, at: str = "") -> None:
+    """That a manifest has only keys which Kubernetes' published API types have, with values of their kind."""
+    if kind.startswith("list["):
+        assert isinstance(value, list), at
+        for position, inner in enumerate(value):
+            check_manifest(inner, kind[5:-1], models, f"{at}[{position}]")
+    elif kind.startswith("dict("):
+        assert isinstance(value, dict), at
+    elif hasattr(models, kind):
+        model = getattr(models, kind)
+        keys = {model.attribute_map[name]: inner for name, inner in model.openapi_types.items()}
+        assert isinstance(value, dict), at
+        assert set(value) <= set(keys), f"{at} has no {set(value) - set(keys)}"
+        for key, inner in value.items():
+            check_manifest(inner, keys[key], models, f"{at}.{key}")
+    else:
+        assert isinstance(value, {"str": str, "int": int, "bool": bool}.get(kind, object)), (
+            f"{at} is no {kind}"
+        )
+
+
+# image and compose file
+
+
+def dockerfile() -> list[list[str]]:
+    """Instructions, in words."""
+    text = (DEPLOYMENTS / "Dockerfile").read_text().replace("\\\n", " ")
+    return [line.split() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+
+
+def arguments() -> dict[str, str]:
+    return dict(words[1].split("=", 1) for words in dockerfile() if words[0] == "ARG")
+
+
+def test_the_image_is_built_in_stages_and_not_run_as_root() -> None:
+    lines = dockerfile()
+    stages = [words for words in lines if words[0] == "FROM"]
+    assert [words[2:] for words in stages] == [["AS", "build"], ["AS", "run"]]
+    last = lines[[words[0] for words in lines].index("FROM", 2) :]
+    assert not any("build-essential" in words for words in last), "no compiler in the image that runs"
+    assert [words[1] for words in last if words[0] == "USER"] == ["${USER_ID}:${USER_ID}"]
+    assert int(arguments()["USER_ID"]) >= 10000
+
+
+def test_what_the_image_copies_is_there_and_not_ignored() -> None:
+    kept = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    for words in dockerfile():
+        if words[0] == "COPY" and not words[1].startswith("--from"):
+            for source in words[1:-1]:
+                assert (ROOT / source).exists()
+                assert source == "." or source.split("/")[0] in kept
+    # whatever the package is built from, as the Makefile counts it
+    sources = re.search(r"find (.*?) -type f.*?\) (.*)", (ROOT / "Makefile").read_text())
+    assert sources
+    assert set(sources[1].split()) | set(sources[2].split()) <= kept
+    assert all((ROOT / name).exists() for name in kept)
+
+
+def test_compose_brings_server_database_and_a_worker_with_gpus() -> None:
+    services = yaml_file(DEPLOYMENTS / "compose.yaml")["services"]
+    assert set(services) == {"database", "server", "deploy", "worker"}
+    url = services["server"]["environment"]["PREFECT_API_DATABASE_CONNECTION_URL"]
+    assert url.startswith("postgresql+asyncpg://prefect:${POSTGRES_PASSWORD:?")
+    (device,) = services["worker"]["deploy"]["resources"]["reservations"]["devices"]
+    assert (device["driver"], device["capabilities"]) == ("nvidia", ["gpu"])
+    for service in services.values():
+        for other, how in service.get("depends_on", {}).items():
+            assert how["condition"] != "service_healthy" or "healthcheck" in services[other]
+    assert "0.0.0.0" not in services["server"]["ports"][0], "the server has no password: this machine only"
+
+
+def test_docker_compose_takes_its_file() -> None:
+    docker = shutil.which("docker")
+    if not docker or subprocess.run([docker, "compose", "version"], capture_output=True).returncode:
+        pytest.skip("docker compose is not installed")
+    for more in ([], ["-f", str(DEPLOYMENTS / "compose.cpu.yaml")]):
+        done = subprocess.run(
+            [docker, "compose", "-f", str(DEPLOYMENTS / "compose.yaml"), *more, "config", "--quiet"],
+            env={"PATH": "/usr/bin:/bin:/usr/local/bin", "POSTGRES_PASSWORD": "x"},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
