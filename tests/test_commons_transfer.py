@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 import duckdb
 import pyarrow.parquet as pq
@@ -254,6 +257,47 @@ class TestExport:
     def test_secrets_are_not_repeated(self) -> None:
         uri = "s3://key:secret@bucket/path?endpoint_override=x"
         assert without_secrets(uri) == "s3://bucket/path"
+
+
+class TestBadPlaces:
+    """A full disk, a read-only one: one sentence, nothing half-written, everything still there."""
+
+    WAYS: ClassVar[dict[str, Callable[[Path, Path], object]]] = {
+        "compact": lambda commons, _: compact(commons),
+        "folder": lambda commons, out: export_tables(commons, str(out)),
+        "duckdb": lambda commons, out: export_duckdb(commons, out / "all.duckdb"),
+        "merge": lambda commons, out: merge(commons, out),
+    }
+
+    @pytest.mark.parametrize("way", WAYS)
+    def test_full(self, small_disk: Path, way: str) -> None:
+        subprocess.run(["mount", "-o", "remount,size=6m", small_disk], check=True)
+        commons = small_disk / "c"
+        made_up_run(commons, networks=10)
+        before = everything(commons)
+        state = os.statvfs(small_disk)
+        (small_disk / "filling").write_bytes(b"x" * (state.f_bavail * state.f_frsize - 20_000))
+        with pytest.raises(BadInput, match=r"cannot write .*No space left on device"):
+            self.WAYS[way](commons, small_disk / "out")
+        assert everything(commons) == before
+        assert check(commons, checkpoints=False).problems == []
+        assert not list(small_disk.rglob("*unfinished*"))
+        assert not [p for p in small_disk.rglob("out/**/*") if p.suffix in (".parquet", ".duckdb", ".wal")]
+        (small_disk / "filling").unlink()
+        self.WAYS[way](commons, small_disk / "out")
+        assert everything(commons) == before
+
+    @pytest.mark.parametrize("way", WAYS)
+    def test_read_only(self, small_disk: Path, way: str) -> None:
+        subprocess.run(["mount", "-o", "remount,size=6m", small_disk], check=True)
+        commons = small_disk / "c"
+        made_up_run(commons, networks=4)
+        before = everything(commons)
+        subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+        with pytest.raises(BadInput, match=r"cannot (write|create the folder) .*Read-only file system"):
+            self.WAYS[way](commons, small_disk / "out")
+        assert everything(commons) == before  # reading and checking need no writing
+        assert check(commons, checkpoints=False).problems == []
 
 
 class TestCommand:
