@@ -2,7 +2,7 @@
 
 For every line on standard input (``commons run networks``) a forked child goes on with that run; compacts if
 the run is ``-``; goes on with a search, by the real loop and a made-up trainer, if it begins with ``search``.
-It says on standard output what it has been told is safe. Forking spares the imports of Arrow.
+It says on standard output what it has been told is safe. Forking spares the imports of Arrow, every time.
 """
 
 from __future__ import annotations

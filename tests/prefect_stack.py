@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pwd
@@ -165,10 +166,8 @@ def kill(pid: int, how: signal.Signals = signal.SIGKILL) -> bool:
 def kill_group(process: subprocess.Popen[bytes] | None) -> None:
     """kill -9 of a process and all that still is in its group."""
     if process:
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         process.wait()
 
 

@@ -125,6 +125,13 @@ def test_the_rest(commons: Commons) -> None:
     assert fits["done"]["fits"] == len(commons.predictions("done"))
     assert fits["done"]["fitting_seconds"] == round(fits["done"]["fits"] * 42.5e-6, 3)
     assert fits["done"]["training_seconds"] == round(1.5 * len(commons.epochs("done")), 1)
+    phases = {r["run"]: r for r in ask(commons, "time-by-phase")}["done"]
+    learned = 100 / 900 * len(commons.epochs("done"))  # images of the training part, images a second
+    assert phases["learning_seconds"] == pytest.approx(learned, abs=0.05)
+    rest = 1.5 * len(commons.epochs("done")) - learned - phases["fitting_seconds"]
+    assert phases["validating_and_saving_seconds"] == pytest.approx(rest, abs=0.05)
+    assert phases["fitting_seconds"] == fits["done"]["fitting_seconds"]
+    assert phases["waiting_for_a_device_seconds"] is None  # these made-up runs submitted nothing
     time = [r for r in ask(commons, "time") if r["run"] == "done"]
     assert sum(r["epochs"] for r in time) == len(commons.epochs("done"))
     gaps = ask(commons, "overfitting")

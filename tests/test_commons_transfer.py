@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 import duckdb
 import pyarrow.parquet as pq
@@ -19,6 +23,7 @@ from a4nn_core.cli.commons import app
 from a4nn_core.commons import Commons, RunFolder, RunWriter
 from a4nn_core.commons.check import check
 from a4nn_core.commons.compact import compact
+from a4nn_core.commons.layout import Damaged
 from a4nn_core.commons.schema import TABLES
 from a4nn_core.commons.transfer import export_duckdb, export_tables, merge, without_secrets
 from a4nn_core.errors import BadInput
@@ -108,6 +113,65 @@ class TestCheck:
             file.write_bytes(before)
         folder.run_file.write_text('{"layout":')
         assert f"{folder.run_file} is damaged" in self.problems(commons)[0]
+
+    @pytest.mark.parametrize(
+        ("damage", "said"),
+        [
+            ("rm {run}/run.json", ["{run}/run.json is missing"]),
+            ("truncate -s 60 {run}/run.json", ["{run}/run.json is damaged: not JSON"]),
+            ("echo '{{}}' > {run}/run.json", ["{run}/run.json is damaged: it has no 'header'"]),
+            ("rm {run}/events.jsonl", ["{run}/events.jsonl is missing"]),
+            (
+                ": > {run}/events.jsonl",
+                ["{run}/events.jsonl is damaged: it is shorter than when the run ended"],
+            ),
+            (
+                "sed -i 2d {run}/events.jsonl",
+                ["{run}/events.jsonl line 2 is damaged: event number 3", "shorter"],
+            ),
+            (
+                "rm {run}/tables/networks/0002.parquet",
+                ["{run}/tables/networks/0002.parquet is missing: by the event log network 2 has ended"],
+            ),
+            (
+                "sed -i 2s/0.025/0.026/ {run}/journals/0001.jsonl",
+                ["line 2 is damaged: its checksum"],
+            ),
+            (
+                "sed -i 2d {run}/journals/0001.jsonl",
+                ["{run}/journals/0001.jsonl is damaged: an epoch is missing"],
+            ),
+        ],
+    )
+    def test_as_a_user_would_damage_it(self, commons: Path, damage: str, said: list[str]) -> None:
+        run = commons / "runs" / "a"
+        subprocess.run(damage.format(run=run), shell=True, check=True)
+        problems = self.problems(commons)
+        assert len(problems) == len(said)
+        for problem, words in zip(problems, said, strict=True):
+            assert words.format(run=run) in problem
+
+    def test_a_lost_manifest_or_header_loses_no_records(self, commons: Path) -> None:
+        """What the packs hold is known by the manifest alone: nothing is read, or cleaned up, without it."""
+        compact(commons)
+        before = {p: p.read_bytes() for p in (commons / "archive").iterdir()}
+        manifest = commons / "archive" / "manifest.json"
+        text = manifest.read_bytes()
+        manifest.unlink()
+        said = f"{manifest} is missing, and with it what the packs beside it hold"
+        assert self.problems(commons) == [said]
+        for use in (compact, lambda c: Commons(c).networks("a"), lambda c: Commons(c).sql("from networks")):
+            with pytest.raises(Damaged, match=re.escape(said)):
+                use(commons)
+        manifest.write_bytes(text)
+        header_file = RunFolder(commons, "a").run_file
+        moved = header_file.rename(commons.parent / "run.json")
+        with pytest.raises(Damaged, match=re.escape(f"{header_file} is missing; put it back")):
+            compact(commons)
+        moved.rename(header_file)
+        compact(commons)
+        assert {p: p.read_bytes() for p in (commons / "archive").iterdir()}.keys() == before.keys()
+        assert self.problems(commons) == []
 
     def test_checkpoints(self, commons: Path) -> None:
         with RunWriter.open(commons, "c", header()) as writer:
@@ -254,6 +318,47 @@ class TestExport:
     def test_secrets_are_not_repeated(self) -> None:
         uri = "s3://key:secret@bucket/path?endpoint_override=x"
         assert without_secrets(uri) == "s3://bucket/path"
+
+
+class TestBadPlaces:
+    """A full disk, a read-only one: one sentence, nothing half-written, everything still there."""
+
+    WAYS: ClassVar[dict[str, Callable[[Path, Path], object]]] = {
+        "compact": lambda commons, _: compact(commons),
+        "folder": lambda commons, out: export_tables(commons, str(out)),
+        "duckdb": lambda commons, out: export_duckdb(commons, out / "all.duckdb"),
+        "merge": lambda commons, out: merge(commons, out),
+    }
+
+    @pytest.mark.parametrize("way", WAYS)
+    def test_full(self, small_disk: Path, way: str) -> None:
+        subprocess.run(["mount", "-o", "remount,size=6m", small_disk], check=True)
+        commons = small_disk / "c"
+        made_up_run(commons, networks=10)
+        before = everything(commons)
+        state = os.statvfs(small_disk)
+        (small_disk / "filling").write_bytes(b"x" * (state.f_bavail * state.f_frsize - 20_000))
+        with pytest.raises(BadInput, match=r"cannot write .*No space left on device"):
+            self.WAYS[way](commons, small_disk / "out")
+        assert everything(commons) == before
+        assert check(commons, checkpoints=False).problems == []
+        assert not list(small_disk.rglob("*unfinished*"))
+        assert not [p for p in small_disk.rglob("out/**/*") if p.suffix in (".parquet", ".duckdb", ".wal")]
+        (small_disk / "filling").unlink()
+        self.WAYS[way](commons, small_disk / "out")
+        assert everything(commons) == before
+
+    @pytest.mark.parametrize("way", WAYS)
+    def test_read_only(self, small_disk: Path, way: str) -> None:
+        subprocess.run(["mount", "-o", "remount,size=6m", small_disk], check=True)
+        commons = small_disk / "c"
+        made_up_run(commons, networks=4)
+        before = everything(commons)
+        subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+        with pytest.raises(BadInput, match=r"cannot (write|create the folder) .*Read-only file system"):
+            self.WAYS[way](commons, small_disk / "out")
+        assert everything(commons) == before  # reading and checking need no writing
+        assert check(commons, checkpoints=False).problems == []
 
 
 class TestCommand:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,7 @@ def test_a_log_of_another_search_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Killed):
         search(experiment(), tmp_path, FakeExecutor(die))
     log = tmp_path / "runs/r/events.jsonl"
-    text = log.read_text()
+    text = re.sub(',"crc32":"[0-9a-f]*"', "", log.read_text())
     genome = text.split('"genome":')[1].split("]]")[0] + "]]"
     log.write_text(text.replace(genome, "[[1,1,1,1,1,1,1],[1,1,1,1,1,1,1]]", 1))
     with pytest.raises(BadInput, match="cannot go on: for network 0"):

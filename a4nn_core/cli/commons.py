@@ -38,7 +38,7 @@ def check(
         for problem in found.problems:
             say(problem)
         state = f"{len(found.problems)} problem{'' if len(found.problems) == 1 else 's'}"
-        say(f"{found.runs} runs, {found.networks} networks, {found.files} files: {state}")
+        say(f"runs: {found.runs}, networks: {found.networks}, files: {found.files}; {state}")
     if found.problems:
         raise typer.Exit(1)
 

@@ -98,7 +98,10 @@ class Archive:
                 self.packs = [Pack(**pack) for pack in data["packs"]]
                 self.next_number = int(data["next"])
             except (KeyError, TypeError, ValueError) as error:
-                raise Damaged(f"{manifest} is damaged: {error!r}") from None
+                raise Damaged(f"{manifest} is damaged: it has no {error}, or another form") from None
+        elif any(self.folder.glob("[0-9]*.parquet")):
+            # the first pack ever is written after an empty manifest, so this is no killed compaction
+            raise Damaged(f"{manifest} is missing, and with it what the packs beside it hold")
 
     def networks(self, run: str, started: str) -> set[int]:
         """Numbers of a run's networks whose final records are in packs."""
@@ -135,6 +138,8 @@ class Archive:
             sealed: see Pack.
         """
         make_folder(self.folder)
+        if not (self.folder / "manifest.json").exists():
+            self.commit(self.packs)
         name = f"{self.next_number:06d}"
         self.next_number += 1
         files = {}

@@ -23,7 +23,7 @@ from a4nn_core.commons.journal import read_journal
 from a4nn_core.commons.layout import Damaged, RunFolder, check_layout, read_json
 from a4nn_core.commons.lock import holder
 from a4nn_core.commons.schema import NETWORK_TABLES, TABLES
-from a4nn_core.commons.snapshot import Snapshot, run_files
+from a4nn_core.commons.snapshot import Snapshot, headless, run_files
 
 
 @dataclass
@@ -67,6 +67,7 @@ def check(commons: Path, *, checkpoints: bool = True) -> Checked:
             found.runs += 1
             pack = archive.sealed(run, state)
             _check_run(RunFolder(commons, run), archive, found, writing=pack is None)
+        found.problems += [f"{path} is missing" for path in headless(commons)]
         if checkpoints:
             _check_checkpoints(commons, found)
     finally:
@@ -102,18 +103,28 @@ def _check_run(folder: RunFolder, archive: Archive, found: Checked, *, writing: 
     except Damaged as error:
         found.problems.append(str(error))
         return
+    for key in ("header", "status", "started"):
+        if key not in stored:
+            found.problems.append(f"{folder.run_file} is damaged: it has no {key!r}")
+            return
     held = holder(folder.lock)
-    if stored.get("status") == "running" and held is None:
+    if stored["status"] == "running" and held is None:
         found.notes.append(f"{folder.path}: nobody is writing this run, though it is not finished")
     left = list(folder.path.rglob(".*.unfinished")) if held is None else []
     found.notes += [f"{path} was left unfinished; resuming the run removes it" for path in left]
-    found.problems += list(_event_problems(folder, found))
-    archived = archive.networks(folder.run_id, str(stored.get("started"))) if writing else None
+    told = _check_events(folder, found)  # before the records, which come before what is told
+    archived = archive.networks(folder.run_id, str(stored["started"]))
     finals = fragment_numbers(folder.table("networks"))
     for number in finals:
-        if archived is None or number not in archived:
+        if not writing or number not in archived:
             found.networks += 1
             found.problems += list(_network_problems(folder, number, found))
+    found.problems += [
+        f"{folder.fragment('networks', number)} is missing: by the event log network {number} has ended"
+        for number in sorted(told - set(finals) - archived)
+    ]
+    if (finals or archived or stored["status"] != "running") and not folder.events.exists():
+        found.problems.append(f"{folder.events} is missing")
     for path in sorted((folder.path / "journals").glob("*.jsonl")):
         found.files += 1
         try:
@@ -125,20 +136,28 @@ def _check_run(folder: RunFolder, archive: Archive, found: Checked, *, writing: 
             found.problems.append(f"{path} is damaged: an epoch is missing")
 
 
-def _event_problems(folder: RunFolder, found: Checked) -> Iterator[str]:
+def _check_events(folder: RunFolder, found: Checked) -> set[int]:
+    """Check the event log and what is derived from it; gives the networks that were told to the search."""
     found.files += 1
+    told: set[int] = set()
     try:
-        read_events(folder.events)
+        told = {event["network"] for event in read_events(folder.events) if event.get("kind") == "told"}
     except Damaged as error:
-        yield str(error)
+        found.problems.append(str(error))
     for name, file in (("events", "events.parquet"), ("runs", "run.parquet")):
         path = folder.table(name) / file
-        if path.exists():
-            found.files += 1
-            try:
-                read_fragment(path, TABLES[name])
-            except Damaged as error:
-                yield str(error)
+        if not path.exists():
+            continue
+        found.files += 1
+        try:
+            read_fragment(path, TABLES[name])
+            length = int(read_notes(path).get("events_bytes", 0))
+        except Damaged as error:
+            found.problems.append(str(error))
+            continue
+        if folder.events.exists() and folder.events.stat().st_size < length:
+            found.problems.append(f"{folder.events} is damaged: it is shorter than when the run ended")
+    return told
 
 
 def _network_problems(folder: RunFolder, number: int, found: Checked) -> Iterator[str]:
@@ -184,8 +203,12 @@ def _network_problems(folder: RunFolder, number: int, found: Checked) -> Iterato
 def _check_checkpoints(commons: Path, found: Checked) -> None:
     columns = [("checkpoint", "checkpoint_sha256"), ("best_checkpoint", "best_checkpoint_sha256")]
     seen: set[str] = set()
-    removed: dict[str, set[int]] = {}
-    for part in Snapshot(commons).parts(TABLES["networks"]):
+    removed: dict[str, set[int] | None] = {}
+    try:
+        parts = Snapshot(commons).parts(TABLES["networks"])
+    except Damaged:
+        return  # said above; of a run whose start is unknown the records cannot be told
+    for part in parts:
         try:
             names = ["run", "network", "equal_to", *(c for pair in columns for c in pair)]
             rows = part.to_table(columns=names).to_pylist()
@@ -204,14 +227,15 @@ def _check_checkpoints(commons: Path, found: Checked) -> None:
                     continue
                 if row["run"] not in removed:
                     removed[row["run"]] = _removed(RunFolder(commons, row["run"]))
+                gone = removed[row["run"]]
                 owner = row["network"] if row["equal_to"] is None else row["equal_to"]
-                if owner not in removed[row["run"]]:
+                if gone is not None and owner not in gone:
                     found.problems.append(f"{path} is missing")
 
 
-def _removed(folder: RunFolder) -> set[int]:
-    """Networks that lost their checkpoints on purpose."""
+def _removed(folder: RunFolder) -> set[int] | None:
+    """Networks that lost their checkpoints on purpose; None if that cannot be known."""
     try:
         return {e["network"] for e in read_events(folder.events) if e.get("kind") == CHECKPOINTS_REMOVED}
     except Damaged:
-        return set()  # said above
+        return None  # said above

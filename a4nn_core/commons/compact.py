@@ -20,11 +20,11 @@ import pyarrow.compute as pc
 from a4nn_core.commons.archive import SORTED, Archive, Pack, no_readers
 from a4nn_core.commons.fragments import read_fragment
 from a4nn_core.commons.front import front_rows
-from a4nn_core.commons.layout import RunFolder, check_layout, make_folder, read_json, user_errors
+from a4nn_core.commons.layout import Damaged, RunFolder, check_layout, make_folder, read_json, user_errors
 from a4nn_core.commons.lock import holder
 from a4nn_core.commons.rows import arrow, python_rows, table_row
 from a4nn_core.commons.schema import NETWORK_TABLES, TABLES, front_table
-from a4nn_core.commons.snapshot import RunSnapshot, Snapshot, run_files
+from a4nn_core.commons.snapshot import RunSnapshot, Snapshot, headless, run_files
 from a4nn_core.errors import BadInput
 
 # Rows of ``epochs`` a pack holds at most, about; so much is in memory at once (some 300 MB).
@@ -84,6 +84,8 @@ def compact(commons: Path) -> Compacted:
     done = Compacted()
     with only_one(commons):
         archive = Archive(commons)
+        for path in headless(commons):  # its packs would be taken for those of a deleted run
+            raise Damaged(f"{path} is missing; put it back, or delete the run's folder")
         _sweep(commons, archive, done)
         small = [p for p in archive.packs if p.rows("epochs") < PACK_ROWS // 2]
         snapshots = [

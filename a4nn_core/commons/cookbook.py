@@ -125,6 +125,32 @@ group by n.run, n.generation
 order by n.run, n.generation""",
     ),
     Recipe(
+        "time-by-phase",
+        "How much time went into learning, into validating and saving, into fits, and into waiting?",
+        """
+with trained as (
+    select e.run, sum((r.dataset_details->>'$.train')::int / e.images_per_second) as learning,
+           sum(e.seconds) as epochs
+    from epochs e join runs r on r.run = e.run
+    group by e.run
+), fitted as (
+    select run, sum(microseconds) / 1e6 as fitting from predictions group by run
+), lives as (
+    select run, network, min(time) filter (kind = 'submitted') as began,
+           max(time) filter (kind in ('completed', 'stopped', 'failed')) as ended
+    from events where network is not null
+    group by run, network
+), spent as (
+    select run, sum(epoch(ended - began)) as lived from lives where ended is not null group by run
+)
+select t.run, round(t.learning, 1) as learning_seconds,
+       round(t.epochs - t.learning - coalesce(f.fitting, 0), 1) as validating_and_saving_seconds,
+       round(coalesce(f.fitting, 0), 3) as fitting_seconds,
+       round(s.lived - t.epochs, 1) as waiting_for_a_device_seconds
+from trained t left join fitted f on f.run = t.run left join spent s on s.run = t.run
+order by t.run""",
+    ),
+    Recipe(
         "fit-cost",
         "What does prediction cost beside training?",
         """

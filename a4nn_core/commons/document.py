@@ -46,7 +46,8 @@ One SELECT statement is answered; it can reach the tables and nothing else of th
 - Readers never hold up writers. They see whole epochs, also of networks still in training.
 - Compaction moves final records into few large files beside readers and writers; old files are deleted only
   while nobody reads.
-- `a4nn commons check` reads every byte: JSON, page checksums, SHA-256 of records, packs and checkpoints.
+- `a4nn commons check` reads every byte: JSON, the CRC-32 of every journal and event line, page checksums, the
+  SHA-256 of records, packs and checkpoints.
 
 ## Where things lie (layout {LAYOUT_VERSION})
 

@@ -1,5 +1,7 @@
 """Append-only files of JSON lines: a line that was acknowledged survives a kill, a line torn by one is cut.
 
+The last key of a line, ``crc32``, is the checksum of the line without it. Lines without one are read too.
+
 Used inside training workers, so it imports neither torch nor Arrow nor DuckDB.
 """
 
@@ -8,6 +10,8 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -38,6 +42,20 @@ def to_json(value: Any) -> str:
     return json.dumps(plain(value), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
+# any five letters: lines without a checksum do not end in such a word, and a bit of its name may have flipped
+_SUM = re.compile(rb',?"(.{5})":"(.{8})"}$', re.DOTALL)
+
+
+class _Altered(Damaged):
+    """A line was written whole and does not hold any more what was written: it is not a torn one."""
+
+
+def _line(record: Mapping[str, Any]) -> bytes:
+    text = to_json(record).encode()
+    separator = b"," if len(text) > 2 else b""
+    return b'%s%s"crc32":"%08x"}\n' % (text[:-1], separator, zlib.crc32(text))
+
+
 def _parse(path: Path, number: int, line: bytes) -> dict[str, Any]:
     try:
         record = json.loads(line)
@@ -45,6 +63,12 @@ def _parse(path: Path, number: int, line: bytes) -> dict[str, Any]:
         raise Damaged(f"{path} line {number} is damaged: {error}") from None
     if not isinstance(record, dict):
         raise Damaged(f"{path} line {number} is damaged: not a JSON object")
+    found = _SUM.search(line)
+    if found:
+        expected = b"%08x" % zlib.crc32(line[: found.start()] + b"}")
+        if found.groups() != (b"crc32", expected):
+            raise _Altered(f"{path} line {number} is damaged: its checksum is not that of its content")
+        del record["crc32"]
     return record
 
 
@@ -61,6 +85,8 @@ def _read(path: Path) -> tuple[list[dict[str, Any]], int, int]:
     for number, line in enumerate(lines, start=1):
         try:
             records.append(_parse(path, number, line))
+        except _Altered:
+            raise
         except Damaged:
             # a block of a torn last write can reach the disk with its newline but without its middle
             if number == len(lines) and not tail:
@@ -118,7 +144,7 @@ class Journal:
         Raises:
             BadInput: the disk is full or the file cannot be written; nothing of the record stays.
         """
-        line = to_json(record).encode() + b"\n"
+        line = _line(record)
         try:
             with user_errors("write", self.path):
                 done = 0

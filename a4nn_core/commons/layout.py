@@ -150,10 +150,17 @@ def open_commons(commons: Path) -> int:
     Raises:
         BadInput: it cannot be created, or the folder holds something else.
     """
+    fresh = not commons.exists()
     make_folder(commons)
     file = commons / "commons.json"
     if not file.exists():
         if any(not entry.name.startswith(".") and entry.name not in _OURS for entry in commons.iterdir()):
             raise BadInput(f"{commons} is no commons: it holds other files and has no commons.json")
-        write_json(file, {"layout": LAYOUT_VERSION})
+        try:
+            write_json(file, {"layout": LAYOUT_VERSION})
+        except BadInput:
+            if fresh:
+                with suppress(OSError):
+                    commons.rmdir()
+            raise
     return check_layout(commons)

@@ -240,6 +240,18 @@ def run_files(commons: Path, run: str | None = None) -> list[tuple[str, os.stat_
     return found
 
 
+def headless(commons: Path) -> list[Path]:
+    """The missing ``run.json`` of folders that hold records of a run; nobody sees those records."""
+    folder = commons / "runs"
+    return sorted(
+        path / "run.json"
+        for path in (folder.iterdir() if folder.is_dir() else ())
+        if not path.name.startswith(".")
+        and not (path / "run.json").exists()
+        and any((path / name).exists() for name in ("events.jsonl", "tables", "journals"))
+    )
+
+
 def run_names(commons: Path) -> list[str]:
     """The ids of all runs, sorted."""
     return [name for name, _ in run_files(commons)]

@@ -274,19 +274,28 @@ def export_duckdb(commons: Path, out: Path, runs: Sequence[str] | None = None) -
     if out.exists():
         raise BadInput(f"cannot export to {out}: it exists already")
     make_folder(out.parent)
+    with whole_file(out) as temporary:
+        try:
+            with duckdb.connect(str(temporary), config=_STORAGE) as database:
+                return _fill(database, commons, names)
+        except (duckdb.IOException, duckdb.TransactionException, duckdb.FatalException) as error:
+            raise BadInput(f"cannot write {out}: {' '.join(str(error).split())}") from None
+        finally:
+            temporary.with_name(f"{temporary.name}.wal").unlink(missing_ok=True)
+
+
+def _fill(database: Any, commons: Path, names: Sequence[str]) -> dict[str, int]:
     counts = {}
-    with whole_file(out) as temporary, duckdb.connect(str(temporary), config=_STORAGE) as database:
-        for name, table in TABLES.items():
-            reader = pa.RecordBatchReader.from_batches(
-                table.schema, (b.cast(table.schema) for b in batches(commons, table, names))
-            )
-            counts[name] = _create(database, table, reader)
-        [front] = [rows for name, _, rows in views(commons, names) if name == "front"]
-        counts["front"] = _create(database, front_table(), front)
-        database.execute(f"create view lineage as {_LINEAGE_SQL}")
-        found = database.execute("select count(*) from lineage").fetchall()
-        counts["lineage"] = int(found[0][0])
-        database.execute("checkpoint")
+    for name, table in TABLES.items():
+        reader = pa.RecordBatchReader.from_batches(
+            table.schema, (b.cast(table.schema) for b in batches(commons, table, names))
+        )
+        counts[name] = _create(database, table, reader)
+    [front] = [rows for name, _, rows in views(commons, names) if name == "front"]
+    counts["front"] = _create(database, front_table(), front)
+    database.execute(f"create view lineage as {_LINEAGE_SQL}")
+    counts["lineage"] = int(database.execute("select count(*) from lineage").fetchall()[0][0])
+    database.execute("checkpoint")
     return counts
 
 
