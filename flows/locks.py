@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from a4nn_core.commons import RunFolder
-from a4nn_core.commons.layout import check_run_id, make_folder, open_commons
+from a4nn_core.commons.layout import check_run_id, open_commons
 from a4nn_core.commons.lock import RunLock, holder
+from a4nn_core.files import make_folder
 
 POLL_SECONDS = 2.0
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from a4nn_core.archaeology.picture import Picture, picture
-from a4nn_core.commons.layout import make_folder, whole_file
+from a4nn_core.files import make_folder, whole_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -48,7 +48,7 @@ def sql(
     data = answer(commons, query)
     chosen = Format.json if json_ else format
     if out is not None:
-        from a4nn_core.commons.layout import whole_file
+        from a4nn_core.files import whole_file
 
         with whole_file(out) as temporary, temporary.open("wb") as file:
             write(data, chosen, file)

@@ -28,9 +28,10 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from a4nn_core.commons.fragments import file_checksum
-from a4nn_core.commons.layout import Damaged, make_folder, read_json, user_errors, whole_file, write_json
+from a4nn_core.commons.layout import Damaged, read_json, write_json
 from a4nn_core.commons.rows import Row, python_rows
 from a4nn_core.commons.schema import TABLES, Table, front_table
+from a4nn_core.files import make_folder, user_errors, whole_file
 
 # A reader finds one network by the statistics of row groups and decodes the group it is in.
 ROW_GROUP = 25_000

@@ -25,11 +25,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from a4nn_core.commons.layout import whole_folder, write_json
+from a4nn_core.commons.layout import write_json
 from a4nn_core.commons.schema import TABLES
 from a4nn_core.commons.snapshot import Snapshot
 from a4nn_core.commons.transfer import chosen_runs
 from a4nn_core.errors import BadInput
+from a4nn_core.files import whole_folder
 
 _MOST_BYTES = 4 << 30
 _ELAPSED = "metric_elapsed_time"

@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 
 from a4nn_core.commons.cookbook import COOKBOOK
-from a4nn_core.commons.layout import LAYOUT_VERSION, write_whole
+from a4nn_core.commons.layout import LAYOUT_VERSION
 from a4nn_core.commons.schema import LINEAGE, TABLES, Column, Table
+from a4nn_core.files import write_whole
 
 _KINDS = {
     "text": "text",

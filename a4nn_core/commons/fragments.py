@@ -9,8 +9,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from a4nn_core.commons.layout import Damaged, make_folder, whole_file
+from a4nn_core.commons.layout import Damaged
 from a4nn_core.commons.schema import Table
+from a4nn_core.files import make_folder, whole_file
 
 # in the metadata of a fragment of ``networks``: checksums of the network's other files, and of its own row
 CHECKSUM = "sha256 of "

@@ -17,7 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from a4nn_core.commons.layout import Damaged, make_folder, sync_folder, user_errors
+from a4nn_core.commons.layout import Damaged
+from a4nn_core.files import make_folder, sync_folder, user_errors
 
 
 def plain(value: Any) -> Any:

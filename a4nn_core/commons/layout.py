@@ -17,17 +17,12 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from a4nn_core.errors import BadInput
-from a4nn_core.files import make_folder as make_folder
-from a4nn_core.files import remove_unfinished as remove_unfinished
-from a4nn_core.files import sync_folder as sync_folder
-from a4nn_core.files import user_errors as user_errors
-from a4nn_core.files import whole_file as whole_file
-from a4nn_core.files import whole_folder as whole_folder
-from a4nn_core.files import write_whole as write_whole
+from a4nn_core.files import make_folder, write_whole
 
 LAYOUT_VERSION = 1
 

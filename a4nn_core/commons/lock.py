@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from a4nn_core.commons.events import now
-from a4nn_core.commons.layout import user_errors
 from a4nn_core.errors import A4NNError, BadInput
+from a4nn_core.files import user_errors
 
 _PATIENCE_SECONDS = 1.0
 

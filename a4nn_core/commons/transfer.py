@@ -15,21 +15,12 @@ import pyarrow.parquet as pq
 
 from a4nn_core.commons.archive import Archive
 from a4nn_core.commons.compact import PACK_ROWS, Batch, complete, only_one, whole_run
-from a4nn_core.commons.layout import (
-    RunFolder,
-    check_layout,
-    make_folder,
-    open_commons,
-    read_json,
-    user_errors,
-    whole_file,
-    whole_folder,
-    write_json,
-)
+from a4nn_core.commons.layout import RunFolder, check_layout, open_commons, read_json, write_json
 from a4nn_core.commons.lock import holder
 from a4nn_core.commons.schema import LINEAGE, NETWORK_TABLES, TABLES, Table, front_table
 from a4nn_core.commons.snapshot import RunSnapshot, Snapshot, run_names
 from a4nn_core.errors import BadInput
+from a4nn_core.files import make_folder, user_errors, whole_file, whole_folder
 
 # so that the command line of any DuckDB since 1.0 opens the file, not only the newest
 _STORAGE: dict[str, str | bool | int | float | list[str]] = {"storage_compatibility_version": "v1.0.0"}

@@ -21,15 +21,7 @@ from a4nn_core.commons.fragments import (
     write_fragment,
 )
 from a4nn_core.commons.journal import plain
-from a4nn_core.commons.layout import (
-    LAYOUT_VERSION,
-    RunFolder,
-    make_folder,
-    open_commons,
-    read_json,
-    remove_unfinished,
-    write_json,
-)
+from a4nn_core.commons.layout import LAYOUT_VERSION, RunFolder, open_commons, read_json, write_json
 from a4nn_core.commons.lock import RunLock
 from a4nn_core.commons.rows import (
     Row,
@@ -44,6 +36,7 @@ from a4nn_core.commons.rows import (
 from a4nn_core.commons.runs import run_row
 from a4nn_core.commons.schema import NETWORK_TABLES, TABLES
 from a4nn_core.errors import A4NNError, BadInput
+from a4nn_core.files import make_folder, remove_unfinished
 
 _SAME_ON_RESUME = ("experiment", "dataset_fingerprint")
 

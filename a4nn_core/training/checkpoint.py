@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from a4nn_core.commons.layout import write_whole
 from a4nn_core.errors import A4NNError
+from a4nn_core.files import write_whole
 
 
 def checkpoint_name(epoch: int) -> str:
