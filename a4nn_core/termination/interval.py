@@ -13,7 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 
-from a4nn_core.penguin.engine import Prediction
+from a4nn_core.penguin.engine import Prediction, expression
 from a4nn_core.penguin.engine_a4nn import A4nnEngine
 from a4nn_core.termination.base import Context, FitRecord, Verdict
 
@@ -83,8 +83,8 @@ def _sign(name: str, context: Context) -> float:
 def _record(told: Prediction, microseconds: float) -> FitRecord:
     return FitRecord(
         function=told.function,
-        expression=told.expression,
-        parameters=told.parameters,
+        expression=expression(told),
+        parameters={name: float(v) for name, v in told.evidence.items() if isinstance(v, int | float)},
         predicted=told.value,
         low=told.low,
         high=told.high,
