@@ -5,8 +5,8 @@
 Each beam of the published runs (300 networks trained to the end) is judged by a law fitted without that beam,
 every other source by one fitted without that source, and once more the published runs by one fitted without
 any of them. --fit prints the coefficients of the package, fitted to all sources; --published adds the
-published engine, which takes SciPy a few minutes; --nested also leaves the choice of the interval's form to the
-other sources.
+published engine, which takes SciPy a few minutes; --nested also leaves the choice of the interval's form to
+the other sources.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ PRIOR = 30  # networks of a published run that all others are judged by
 
 
 def read(data: Path) -> list[tuple[str, np.ndarray, str]]:
-    """(source, curve, problem); every beam of the published runs is a source. Curves without learning are left
-    out. Curves of one problem are of one model and data set, and of one length."""
+    """(source, curve, problem); every beam of the published runs is a source. Curves without learning are
+    left out. Curves of one problem are of one model and data set, and of one length."""
     rng = np.random.default_rng(0)
     sources: dict[str, list[tuple[np.ndarray, str]]] = {}
     for path in sorted((data / "icpp23/1gpu/no_early_termination").glob("*.csv")):
@@ -176,8 +176,8 @@ def judged(d: pd.DataFrame, family: bool) -> pd.DataFrame:
 
 
 def nested(d: pd.DataFrame) -> None:
-    """The interval, its form and its tail chosen without the source: by the greatest deviation from 90 % among
-    the other sources, each judged by the rest."""
+    """The interval, its form and its tail chosen without the source: by the greatest deviation from 90 %
+    among the other sources, each judged by the rest."""
     d = d[d.groupby("source").curve.transform("nunique") >= 50]
 
     def inside(train: pd.DataFrame, source: str, form: str, tail: float) -> float:
@@ -239,9 +239,9 @@ def steady(d: pd.DataFrame) -> pd.DataFrame:
 def with_peers(
     d: pd.DataFrame, curves: list[tuple[str, np.ndarray, str]], prior: int | None = None
 ) -> pd.DataFrame:
-    """Published runs: the networks of earlier generations (of ten) are finished, or the first ``prior`` of the
-    run, and those after them are judged. Elsewhere: twenty other curves of the problem, drawn once, where there
-    are so many."""
+    """Published runs: the networks of earlier generations (of ten) are finished, or the first ``prior`` of
+    the run, and those after them are judged. Elsewhere: twenty other curves of the problem, drawn once, where
+    there are so many."""
     d, rng = d[d.fraction.isin(SHOWN)].copy(), np.random.default_rng(0)
     first = d.groupby("source").curve.transform("min")
     published = d.source.str.startswith("icpp23")
@@ -255,7 +255,9 @@ def with_peers(
         else:
             others = [c for c in same[row.source, row.problem] if c != row.curve]
             few = len(others) < 20
-            numbers = drawn.setdefault(row.curve, [] if few else sorted(rng.choice(others, 20, replace=False)))
+            numbers = drawn.setdefault(
+                row.curve, [] if few else sorted(rng.choice(others, 20, replace=False))
+            )
         finished = [curves[c][1] for c in numbers]
         peers = learn_from(finished, row.k, BOUNDS)
         d.loc[i, "judged"] = peers is not None and (prior is None or row.place >= prior)
@@ -296,7 +298,7 @@ def show(title: str, d: pd.DataFrame, columns: list[str]) -> None:
 
 def coverage(title: str, d: pd.DataFrame, low: str, high: str) -> None:
     """Share of final values inside the intervals, and the mean width, at 25, 50 and 75 % and together."""
-    print(f"\n{title}\n\n| source | curves | inside at 25, 50, 75 % | inside | mean width at each | mean width |")
+    print(f"\n{title}\n\n| source | curves | inside at 25, 50, 75 % | inside | mean widths | mean width |")
     print("|---|---|---|---|---|---|")
     d = d[d.fraction.isin(SHOWN) & (d.groupby("source").curve.transform("nunique") >= 50)]
     for source, g in d.groupby("source"):
@@ -304,9 +306,8 @@ def coverage(title: str, d: pd.DataFrame, low: str, high: str) -> None:
         width = g[high] - g[low]
         each = ", ".join(f"{v:.0%}" for v in inside.groupby(g.fraction).mean())
         widths = ", ".join(f"{v:.2f}" for v in width.groupby(g.fraction).mean())
-        print(
-            f"| {source} | {g.curve.nunique()} | {each} | {inside.mean():.0%} | {widths} | {width.mean():.2f} |"
-        )
+        total = f"{inside.mean():.0%} | {widths} | {width.mean():.2f}"
+        print(f"| {source} | {g.curve.nunique()} | {each} | {total} |")
 
 
 def main() -> None:

@@ -1,4 +1,5 @@
-"""The rule Penguin with the engine a4nn: it stops a network that the front beats or that has nothing to gain."""
+"""The rule Penguin with the engine a4nn: it stops a network that the front beats or that has nothing to
+gain."""
 
 from __future__ import annotations
 
@@ -68,7 +69,9 @@ def test_directions_are_those_of_the_objectives() -> None:
     stopped = against({"accuracy_percent": 99.5, "mflops": 9.0})
     assert RULE.judge(RISING, stopped).reason == "beaten"
     front = FrontSnapshot(
-        1, ({"accuracy_percent": 99.5, "mflops": 9.0},), {"accuracy_percent": "maximise", "mflops": "maximise"}
+        1,
+        ({"accuracy_percent": 99.5, "mflops": 9.0},),
+        {"accuracy_percent": "maximise", "mflops": "maximise"},
     )
     assert RULE.judge(RISING, replace(stopped, front=front)).action == "continue"
     errors = Context(horizon=25, metric="psnr", front=FrontSnapshot(1, ({"psnr": 99.9},)))
@@ -78,8 +81,8 @@ def test_directions_are_those_of_the_objectives() -> None:
 
 
 def test_an_equal_of_a_member_is_not_beaten() -> None:
-    """A perfect network at the price of another perfect one dominates nothing and is dominated by nothing; but
-    it has nothing to gain."""
+    """A perfect network at the price of another perfect one dominates nothing and is dominated by nothing;
+    but it has nothing to gain."""
     context = against({"error_percent": 0.0, "mflops": 10.0})
     assert RULE.judge([100.0] * 6, context).reason == "settled"
 

@@ -1,9 +1,9 @@
 """Several functions at once: each fitted, each carried on to the horizon; their median, and an interval.
 
-The interval is for learning rates that stay as they are: it knows no late rise. It has no scale of its own, so
-that it serves a metric without bounds: its ends are sums of quantities in the metric's unit, with coefficients
-(quantiles, 3 and 97 %) fitted to curves trained with constant learning rates by ``benchmarks/prediction.py``.
-Judged on a problem left out of the fit, what is inside is near 90 %.
+The interval is for learning rates that stay as they are: it knows no late rise. It has no scale of its own,
+so that it serves a metric without bounds: its ends are sums of quantities in the metric's unit, with
+coefficients (quantiles, 3 and 97 %) fitted to curves trained with constant learning rates by
+``benchmarks/prediction.py``. Judged on a problem left out of the fit, what is inside is near 90 %.
 """
 
 from __future__ import annotations
@@ -50,8 +50,9 @@ def uncertainty(
 ) -> tuple[float, float, float]:
     """What the interval is made of, in the metric's unit, for a metric whose greater values are better.
 
-    How far one epoch in five of the newer half fell below the best value of its time; the rise of the best value since half of the epochs, times log(horizon / epochs); how far the
-    more hopeful functions (90 %) lie above the middle.
+    How far one epoch in five of the newer half fell below the best value of its time; the rise of the best
+    value since half of the epochs, times log(horizon / epochs); how far the more hopeful functions (90 %) lie
+    above the middle.
 
     Args:
         values: the curve, one value an epoch, from epoch 1.

@@ -29,7 +29,8 @@ class A4nnEngine(PredictionEngine):
 
     Attributes:
         schedule: what is known of the learning rate. ``constant`` rules out the rise that the law foresees;
-            ``annealed`` (to about nothing by the last epoch) rules out that the curve falls back to its noise.
+            ``annealed`` (to about nothing by the last epoch) rules out that the curve falls back to its
+            noise.
         function: use this parametric function only, by the compiled fitter.
     """
 

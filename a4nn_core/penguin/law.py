@@ -61,8 +61,9 @@ class Traits:
     Attributes:
         error: log e(k).
         rate: how fast it fell so far: minus its slope against log time since a quarter of the epochs.
-        noise: by how much log e grows when the metric falls back as far as one epoch in five of the newer half
-            fell below the best value of its time. Noise of a high learning rate is what annealing takes away.
+        noise: by how much log e grows when the metric falls back as far as one epoch in five of the newer
+            half fell below the best value of its time. Noise of a high learning rate is what annealing takes
+            away.
     """
 
     error: float
@@ -150,8 +151,8 @@ class Peers:
     """What the finished networks of a run say: log e(n) = offset + slope log e(k), and their scatter.
 
     Attributes:
-        slope, offset: by least squares about the medians, the slope between ``FLATTEST`` and 1. A slope near 0
-            foresees the median of their final values, a slope of 1 the median ratio of their errors.
+        slope, offset: by least squares about the medians, the slope between ``FLATTEST`` and 1. A slope near
+            0 foresees the median of their final values, a slope of 1 the median ratio of their errors.
         low, high: 5 and 95 % quantiles of what they miss the line by, widened for their small number.
         count: of networks.
     """

@@ -26,11 +26,14 @@ def judge_by_interval(curve: Sequence[float], context: Context, minimum: int, ga
         context: see Context.
         minimum: fewest epochs before the first prediction.
         gain: least improvement that is worth going on for, in the metric's unit.
+
+    Raises:
+        BadInput: bounds that leave nothing between them, or an unknown schedule.
     """
-    if len(curve) < minimum:
-        return Verdict("continue")
     started = time.perf_counter()
     engine = A4nnEngine(bounds=context.bounds, direction=context.direction, schedule=context.schedule)
+    if len(curve) < minimum:
+        return Verdict("continue")
     told = engine.predict(curve, context.horizon)
     record = _record(told, 1e6 * (time.perf_counter() - started))
     if told.value is None or told.low is None or told.high is None:

@@ -1,12 +1,12 @@
 """PENGUIN: training ends by what is foreseen of the final value.
 
-With ``engine = "icpp23"`` (default) it ends when predictions agree with each other, and with ``engine = "a4nn"``
-when the interval of the prediction leaves nothing to gain (``interval.py``).
+With ``engine = "icpp23"`` (default) it ends when predictions agree with each other, and with ``engine =
+"a4nn"`` when the interval of the prediction leaves nothing to gain (``interval.py``).
 
-The agreement is the published criterion (ICPP 2023, doi 10.1145/3605573.3605636; code TauferLab/A4NN_workflow,
-``penguin/penguino.py``): after every epoch a parametric function is fitted to the whole curve and
-extrapolated to the horizon; when the last three predictions lie within 0.5 of their median and within the
-metric's bounds, the network stops.
+The agreement is the published criterion (ICPP 2023, doi 10.1145/3605573.3605636; code
+TauferLab/A4NN_workflow, ``penguin/penguino.py``): after every epoch a parametric function is fitted to the
+whole curve and extrapolated to the horizon; when the last three predictions lie within 0.5 of their median
+and within the metric's bounds, the network stops.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ class Penguin(TerminationRule):
 
     name: Literal["penguin"] = "penguin"
     engine: Literal["icpp23", "a4nn"] = "icpp23"
-    """``icpp23`` stops when the newest predictions agree; ``a4nn`` when the front beats the best that can still
-    be expected, or when no more than ``gain`` can be."""
+    """``icpp23`` stops when the newest predictions agree; ``a4nn`` when the front beats the best that can
+    still be expected, or when no more than ``gain`` can be."""
     gain: float = Field(0.0, ge=0)
-    """Engine a4nn: a network stops when it can improve on its best value by no more than this, in the metric's
-    unit."""
+    """Engine a4nn: a network stops when it can improve on its best value by no more than this, in the
+    metric's unit."""
     function: str = "default"
     """The parametric function, by its name or published alias; ``default`` is a - b**(c - x)."""
     window: int = Field(3, ge=1)
@@ -61,8 +61,8 @@ class Penguin(TerminationRule):
 
     @model_validator(mode="after")
     def _fits_the_engine(self) -> Penguin:
-        other = ("gain",) if self.engine == "icpp23" else ("function", "window", "tolerance", "bounds", "solver")
-        for key in other:
+        published = ("function", "window", "tolerance", "bounds", "solver")
+        for key in ("gain",) if self.engine == "icpp23" else published:
             if getattr(self, key) != type(self).model_fields[key].default:
                 raise ValueError(f"{key} is no setting of the engine {self.engine!r}")
         return self
