@@ -23,6 +23,8 @@ def test_the_defaults_are_the_published_settings() -> None:
     rule = RULES.make("penguin", "[termination]")
     assert rule.model_dump() == {
         "name": "penguin",
+        "engine": "icpp23",
+        "gain": 0.0,
         "function": "default",
         "window": 3,
         "tolerance": 0.5,
@@ -47,6 +49,10 @@ def test_a_published_alias_is_the_function() -> None:
         ({"bounds": [100, 0]}, "nothing between"),
         ({"solver": "magic"}, "solver"),
         ({"windows": 3}, "no key 'windows'.*window"),
+        ({"engine": "icpp24"}, "engine = 'icpp24'"),
+        ({"engine": "a4nn", "window": 5}, "window is no setting of the engine 'a4nn'"),
+        ({"gain": 0.5}, "gain is no setting of the engine 'icpp23'"),
+        ({"engine": "a4nn", "gain": -1.0}, "gain = -1"),
     ],
 )
 def test_bad_settings_are_named(settings_: dict[str, object], said: str) -> None:

@@ -1,11 +1,24 @@
-"""Several functions at once: each fitted, each carried on to the horizon, and their median."""
+"""Several functions at once: each fitted, each carried on to the horizon; their median, and an interval.
+
+The interval is for learning rates that stay as they are: it knows no late rise. It has no scale of its own,
+so that it serves a metric without bounds: its ends are sums of quantities in the metric's unit, with
+coefficients (quantiles, 3 and 97 %) fitted to curves trained with constant learning rates by
+``benchmarks/prediction.py``. Judged on a problem left out of the fit, what is inside is near 90 %.
+"""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from a4nn_core.penguin.batch import FitTable
+
+# of the three terms of `uncertainty`; printed by `python benchmarks/prediction.py --data FOLDER --fit`
+BELOW = (-1.3, -0.299, -0.058)
+ABOVE = (0.0, 0.912, 0.352)
 
 
 def extrapolate(fits: FitTable, curve: int, horizon: int) -> NDArray[np.float64]:
@@ -25,9 +38,44 @@ def extrapolate(fits: FitTable, curve: int, horizon: int) -> NDArray[np.float64]
     return out
 
 
-def median_of(values: NDArray[np.float64], bounds: tuple[float | None, float | None]) -> float | None:
-    """The median of the values that are finite and within the bounds, None if there is none."""
+def within(values: NDArray[np.float64], bounds: tuple[float | None, float | None]) -> NDArray[np.float64]:
+    """The values that are finite and within the bounds."""
     low, high = bounds
     kept = values[np.isfinite(values)]
-    kept = kept[(kept >= (-np.inf if low is None else low)) & (kept <= (np.inf if high is None else high))]
-    return float(np.median(kept)) if len(kept) else None
+    return kept[(kept >= (-np.inf if low is None else low)) & (kept <= (np.inf if high is None else high))]
+
+
+def uncertainty(
+    values: Sequence[float], foreseen: NDArray[np.float64], middle: float, horizon: int
+) -> tuple[float, float, float]:
+    """What the interval is made of, in the metric's unit, for a metric whose greater values are better.
+
+    How far one epoch in five of the newer half fell below the best value of its time; the rise of the best
+    value since half of the epochs, times log(horizon / epochs); how far the more hopeful functions (90 %) lie
+    above the middle.
+
+    Args:
+        values: the curve, one value an epoch, from epoch 1.
+        foreseen: of the functions, within the bounds; may be empty.
+        middle: the prediction.
+        horizon: the last epoch, counted from 1.
+    """
+    up = np.asarray(values, dtype=np.float64)
+    epochs = len(up)
+    best = np.maximum.accumulate(up)
+    fallen = float(np.quantile((best - up)[epochs // 2 :], 0.8))
+    rise = float(best[-1] - best[max(1, epochs // 2) - 1]) * math.log(horizon / epochs)
+    hopeful = max(float(np.quantile(foreseen, 0.9)) - middle, 0.0) if len(foreseen) else 0.0
+    return fallen, rise, hopeful
+
+
+def interval(
+    terms: tuple[float, ...], middle: float, bounds: tuple[float | None, float | None]
+) -> tuple[float, float]:
+    """The 90 % interval about the middle, within the bounds."""
+    low = middle + min(float(np.dot(BELOW, terms)), 0.0)
+    high = middle + max(float(np.dot(ABOVE, terms)), 0.0)
+    return (
+        low if bounds[0] is None else max(low, bounds[0]),
+        high if bounds[1] is None else min(high, bounds[1]),
+    )

@@ -128,6 +128,20 @@ def check_horizon(horizon: int) -> None:
         raise BadInput(f"horizon = {horizon} is below 1: it is the last epoch of the budget")
 
 
+def expression(told: Prediction) -> str:
+    """What a prediction rests on, as text: the parametric function, or how else its value follows."""
+    from a4nn_core.penguin.functions import FUNCTIONS
+
+    if told.function in FUNCTIONS:
+        return FUNCTIONS[told.function].expression
+    return {
+        "error-law": "log e(n) = log e(k) - g log(n / k)",
+        "peers": "log e(n) = offset + slope log e(k)",
+        "functions": "median of the parametric functions",
+        "measured": "the last value",
+    }.get(told.function, told.function)
+
+
 ENGINES = ("a4nn", "icpp23", "tpds22")
 
 

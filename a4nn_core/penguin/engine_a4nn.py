@@ -11,10 +11,10 @@ import numpy as np
 
 from a4nn_core.errors import BadInput
 from a4nn_core.penguin.batch import fit_many
-from a4nn_core.penguin.combine import extrapolate, median_of
+from a4nn_core.penguin.combine import extrapolate, interval, uncertainty, within
 from a4nn_core.penguin.engine import Prediction, PredictionEngine, check_horizon
 from a4nn_core.penguin.functions import FUNCTIONS, function
-from a4nn_core.penguin.law import BAND, LAW, learn_from, log_error, value_of
+from a4nn_core.penguin.law import BAND, LAW, learn_from, traits_of, value_of
 
 
 @dataclass(frozen=True)
@@ -25,10 +25,12 @@ class A4nnEngine(PredictionEngine):
       their final errors, and the scatter about it (``peers``).
     - Else, where the metric has a best possible value: the error law (``error-law``, see ``law.py``).
     - Else, or where the learning rate is known to stay constant: the median of the parametric functions that
-      keep to the bounds (``functions``). It has no interval.
+      keep to the bounds (``functions``, see ``combine.py``).
 
     Attributes:
-        schedule: what is known of the learning rate. ``constant`` rules out the rise that the law foresees.
+        schedule: what is known of the learning rate. ``constant`` rules out the rise that the law foresees;
+            ``annealed`` (to about nothing by the last epoch) rules out that the curve falls back to its
+            noise.
         function: use this parametric function only, by the compiled fitter.
     """
 
@@ -64,32 +66,35 @@ class A4nnEngine(PredictionEngine):
         if low is None or high is None or self.schedule == "constant":
             return self._functions(values, horizon, list(FUNCTIONS), floor=best)
         scale = (low, high) if self.direction == "max" else (high, low)
-        return self._law(best, len(values), horizon, scale, finished)
+        return self._law(values, horizon, scale, finished)
 
     def _law(
         self,
-        best: float,
-        epochs: int,
+        values: Sequence[float],
         horizon: int,
         scale: tuple[float, float],
         finished: Sequence[Sequence[float]],
     ) -> Prediction:
-        error, ahead = float(log_error(best, scale)), math.log(horizon / epochs)
+        epochs, ahead = len(values), math.log(horizon / len(values))
+        best = float(max(values) if self.direction == "max" else min(values))
+        traits = traits_of(values, scale)
+        error = traits.error
         whole = [c for c in finished if len(c) == horizon]
         peers = learn_from(whole, epochs, scale)
         if peers is not None:
             at = peers.offset + peers.slope * error
-            ends, name = (peers.low, peers.high), "peers"
+            low, high = at + peers.low, at + peers.high
             evidence = {"best": best, "peers": peers.count, "slope": peers.slope, "offset": peers.offset}
         else:
             at = float(LAW.foresee(error, ahead))
-            ends, name = BAND.of(error, ahead), "error-law"
-            evidence = {"best": best}
-        middle, one, other = (float(value_of(at + d, scale)) for d in (0.0, *ends))
+            low, high = (error + d for d in BAND.of(traits, ahead, self.schedule == "annealed"))
+            evidence = {"best": best, "rate": traits.rate, "noise": traits.noise}
+        middle, good, bad = (float(value_of(e, scale)) for e in (at, min(low, at), max(high, at)))
         if peers is None:  # a perfect value stays perfect, which the floor of the logarithm forgets
             better = max if scale[1] > scale[0] else min
-            middle, one = better(middle, best), better(one, best)
-        return Prediction(middle, min(one, other), max(one, other), name, "predicted", evidence)
+            middle, good = better(middle, best), better(good, best)
+        name = "error-law" if peers is None else "peers"
+        return Prediction(middle, min(good, bad), max(good, bad), name, "predicted", evidence)
 
     def _functions(
         self, values: Sequence[float], horizon: int, names: Sequence[str], floor: float | None
@@ -97,14 +102,24 @@ class A4nnEngine(PredictionEngine):
         models = [function(name) for name in names]
         fits = fit_many(models, [np.asarray(values, dtype=np.float64)])
         foreseen = extrapolate(fits, 0, horizon)
-        name = models[0].name if floor is None else "functions"
         if floor is None:
             one = float(foreseen[0])
             status = fits.fit(0, 0).status
-            return Prediction(one if math.isfinite(one) else None, function=name, status=status)
-        middle = median_of(foreseen, self.bounds)
-        if middle is None:
-            return Prediction(floor, function=name, status="best_so_far", evidence={"best": floor})
-        middle = max(middle, floor) if self.direction == "max" else min(middle, floor)
+            return Prediction(one if math.isfinite(one) else None, function=models[0].name, status=status)
+        # mirrored where smaller values are better, so that there is one way up
+        sign = 1.0 if self.direction == "max" else -1.0
+        kept = sign * within(foreseen, self.bounds)
+        middle = max(float(np.median(kept)), sign * floor) if len(kept) else sign * floor
+        terms = uncertainty([sign * v for v in values], kept, middle, horizon)
+        low, high = self.bounds
+        mirrored = (low, high) if sign > 0 else tuple(None if b is None else -b for b in (high, low))
+        one, other = interval(terms, middle, (mirrored[0], mirrored[1]))
         known = {m.name: float(v) for m, v in zip(models, foreseen, strict=True) if math.isfinite(v)}
-        return Prediction(middle, function=name, status="predicted", evidence={"functions": known})
+        return Prediction(
+            sign * middle,
+            min(sign * one, sign * other),
+            max(sign * one, sign * other),
+            "functions",
+            "predicted" if len(kept) else "best_so_far",
+            {"best": floor, "functions": known},
+        )

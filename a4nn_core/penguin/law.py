@@ -8,7 +8,7 @@ value that the metric can take, the law foresees for the last epoch n
 Curves trained with an annealed learning rate rise in their last epochs by more than any function fitted to
 their first ones says; how much more depends mostly on how far they still are from the best possible value. As
 b1 is negative, the law keeps the order of networks compared after the same epoch: its rank correlation with
-the truth is that of the best value so far.
+the truth is that of the best value so far. Its interval (``Band``) depends on more of the curve.
 
 The coefficients in ``LAW`` and ``BAND`` are fitted by ``benchmarks/prediction.py`` to public learning curves,
 each source counting the same. That script also judges the law on sources left out of the fit;
@@ -28,6 +28,9 @@ FLOOR = 0.01
 
 FEWEST_PEERS = 8
 """Finished networks of a run that are needed to learn from them."""
+
+FLATTEST = 0.01
+"""Least slope of the line through the finished networks: above 0, so that it keeps the order of networks."""
 
 
 @dataclass(frozen=True)
@@ -52,20 +55,75 @@ class ErrorLaw:
 
 
 @dataclass(frozen=True)
-class Band:
-    """Quantiles (5 and 95 %) of what the law misses by in log e: each is c0 + c1 L + c2 L / (1 + e(k)).
+class Traits:
+    """What the interval of a curve depends on, all from the curve itself, on the scale of log e.
 
-    The last term says that small errors scatter more, on the logarithmic scale, than large ones.
+    Attributes:
+        error: log e(k).
+        rate: how fast it fell so far: minus its slope against log time since a quarter of the epochs.
+        noise: by how much log e grows when the metric falls back as far as one epoch in five of the newer
+            half fell below the best value of its time. Noise of a high learning rate is what annealing takes
+            away.
     """
 
-    low: tuple[float, float, float]
-    high: tuple[float, float, float]
+    error: float
+    rate: float
+    noise: float
 
-    def of(self, error: float, ahead: float) -> tuple[float, float]:
-        """What to add to the logarithm of the foreseen error for the ends of the interval."""
-        small = ahead / (1 + float(np.exp(error)))
-        low, high = (c[0] + c[1] * ahead + c[2] * small for c in (self.low, self.high))
-        return min(low, 0.0), max(high, 0.0)
+
+def traits_of(values: ArrayLike, scale: tuple[float, float]) -> Traits:
+    """The traits of a curve.
+
+    Args:
+        values: one an epoch, at least one, finite.
+        scale: as of ``log_error``.
+    """
+    worst, ideal = scale
+    sign = 1.0 if ideal > worst else -1.0
+    up = sign * np.asarray(values, dtype=np.float64)
+    best, epochs = np.maximum.accumulate(up), len(up)
+    error = float(log_error(sign * best[-1], scale))
+    rate = noise = 0.0
+    if epochs > 1:
+        quarter = max(1, epochs // 4)
+        rate = (float(log_error(sign * best[quarter - 1], scale)) - error) / float(np.log(epochs / quarter))
+        fallen = float(np.quantile((best - up)[max(1, (epochs + 1) // 2) :], 0.8))
+        noise = float(log_error(sign * max(best[-1] - fallen, sign * worst), scale)) - error
+    return Traits(error, rate, noise)
+
+
+@dataclass(frozen=True)
+class Band:
+    """The ends of the interval: log e(n) - log e(k), each a sum of
+
+        1,  L,  L / (1 + e(k)),  L rate,  noise
+
+    with these coefficients. ``low`` is the smaller error. They are linear quantiles (8 and 92 %) over all
+    sources: on a source left out of the fit, what is inside is near 90 %.
+
+    Attributes:
+        low, high: coefficients.
+        fall: where nothing says that the learning rate falls, the error at the end can at least be so much
+            greater: the 90 % quantile of the worst source.
+    """
+
+    low: tuple[float, float, float, float, float]
+    high: tuple[float, float, float, float, float]
+    fall: float
+
+    def of(self, traits: Traits, ahead: float, annealed: bool) -> tuple[float, float]:
+        """What to add to log e(k) for the better and the worse end of the interval.
+
+        Args:
+            traits: of the curve.
+            ahead: L = log(n / k).
+            annealed: whether the learning rate is known to fall to about nothing by the last epoch.
+        """
+        terms = np.array(
+            [1.0, ahead, ahead / (1 + float(np.exp(traits.error))), ahead * traits.rate, traits.noise]
+        )
+        low, high = (float(np.dot(c, terms)) for c in (self.low, self.high))
+        return low, high if annealed else max(high, self.fall)
 
 
 def log_error(values: ArrayLike, scale: tuple[float, float]) -> NDArray[np.float64]:
@@ -93,8 +151,8 @@ class Peers:
     """What the finished networks of a run say: log e(n) = offset + slope log e(k), and their scatter.
 
     Attributes:
-        slope, offset: by least squares about the medians, the slope between 0 and 1. A slope of 0 foresees
-            the median of their final values, a slope of 1 the median ratio of their errors.
+        slope, offset: by least squares about the medians, the slope between ``FLATTEST`` and 1. A slope near
+            0 foresees the median of their final values, a slope of 1 the median ratio of their errors.
         low, high: 5 and 95 % quantiles of what they miss the line by, widened for their small number.
         count: of networks.
     """
@@ -123,7 +181,7 @@ def learn_from(finished: Sequence[Sequence[float]], epochs: int, scale: tuple[fl
     final = log_error([c[-1] for c in usable], scale)
     dx, dy = then - np.median(then), final - np.median(final)
     spread = float(np.sum(dx * dx))
-    slope = float(np.clip(np.sum(dx * dy) / spread, 0.0, 1.0)) if spread > 1e-12 else 0.0
+    slope = float(np.clip(np.sum(dx * dy) / spread, FLATTEST, 1.0)) if spread > 1e-12 else FLATTEST
     rest = final - slope * then
     offset = float(np.median(rest))
     # the quantile of a value to come from few seen: the share grows by 1 + 1 / count (split conformal)
@@ -136,4 +194,4 @@ def learn_from(finished: Sequence[Sequence[float]], epochs: int, scale: tuple[fl
 
 # printed by `python benchmarks/prediction.py --data FOLDER --fit`
 LAW = ErrorLaw(1.577, -1.029, 0.836)
-BAND = Band((-0.054, -0.874, 1.704), (-0.007, 0.033, 6.393))
+BAND = Band((0.084, -0.936, -3.71, -0.308, 0.031), (0.096, -0.075, 0.847, -0.428, 0.117), 0.114)

@@ -19,10 +19,13 @@ class FrontSnapshot:
     Attributes:
         version: how many generations it holds; 0 is before the first.
         points: one mapping of metric name to value a member.
+        objectives: metric name to ``minimise`` or ``maximise``. One that is not named is minimised, unless it
+            is the monitored metric, whose direction the context gives.
     """
 
     version: int = 0
     points: tuple[Mapping[str, float], ...] = ()
+    objectives: Mapping[str, Literal["minimise", "maximise"]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -32,14 +35,18 @@ class Context:
     Attributes:
         horizon: the last epoch of the budget, counted from 1.
         metric: name of the monitored metric.
+        direction: whether a greater or a smaller value of it is the better one.
         bounds: the least and greatest value the metric can take, None where open.
+        schedule: what is known of the learning rate: it falls to about nothing by the horizon, or stays.
         fixed: metric values known before training, such as ``{"flops": 7.1e8}``.
         front: the front snapshot that verdicts are judged against.
     """
 
     horizon: int
     metric: str = "accuracy_percent"
+    direction: Literal["max", "min"] = "max"
     bounds: tuple[float | None, float | None] = (0.0, 100.0)
+    schedule: Literal["annealed", "constant"] | None = None
     fixed: Mapping[str, float] = field(default_factory=dict)
     front: FrontSnapshot = field(default_factory=FrontSnapshot)
 
@@ -49,12 +56,12 @@ class FitRecord:
     """One fit of a parametric function after one epoch: a row of the table ``predictions``.
 
     Attributes:
-        function: name of the parametric function.
-        expression: its expression as text.
+        function: name of the parametric function, or of what else the prediction rests on.
+        expression: it as text.
         parameters: fitted values by name; empty if the fit failed.
         predicted: value at the horizon; None if there is none.
         low, high: interval of the prediction, None where the rule gives none.
-        residual: root mean square residual in the metric's unit; None if the fit failed.
+        residual: root mean square residual in the metric's unit; None if nothing was fitted.
         status: the fitter's word for how it ended.
         microseconds: what the fit cost.
     """

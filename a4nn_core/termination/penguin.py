@@ -1,9 +1,12 @@
-"""PENGUIN: training ends when predictions of the final value agree with each other.
+"""PENGUIN: training ends by what is foreseen of the final value.
 
-The criterion is the published one (ICPP 2023, doi 10.1145/3605573.3605636; code TauferLab/A4NN_workflow,
-``penguin/penguino.py``): after every epoch a parametric function is fitted to the whole curve and
-extrapolated to the horizon; when the last three predictions lie within 0.5 of their median and within the
-metric's bounds, the network stops.
+With ``engine = "icpp23"`` (default) it ends when predictions agree with each other, and with ``engine =
+"a4nn"`` when the interval of the prediction leaves nothing to gain (``interval.py``).
+
+The agreement is the published criterion (ICPP 2023, doi 10.1145/3605573.3605636; code
+TauferLab/A4NN_workflow, ``penguin/penguino.py``): after every epoch a parametric function is fitted to the
+whole curve and extrapolated to the horizon; when the last three predictions lie within 0.5 of their median
+and within the metric's bounds, the network stops.
 """
 
 from __future__ import annotations
@@ -21,12 +24,19 @@ from a4nn_core.errors import BadInput
 from a4nn_core.penguin.fit import Fit, fit
 from a4nn_core.penguin.functions import ParametricFunction, function
 from a4nn_core.termination.base import Context, FitRecord, TerminationRule, Verdict
+from a4nn_core.termination.interval import judge_by_interval
 
 
 class Penguin(TerminationRule):
-    """Stop when the last predictions of the final value agree. The defaults are the published settings."""
+    """Stop by what is foreseen of the final value. The defaults are the published settings."""
 
     name: Literal["penguin"] = "penguin"
+    engine: Literal["icpp23", "a4nn"] = "icpp23"
+    """``icpp23`` stops when the newest predictions agree; ``a4nn`` when the front beats the best that can
+    still be expected, or when no more than ``gain`` can be."""
+    gain: float = Field(0.0, ge=0)
+    """Engine a4nn: a network stops when it can improve on its best value by no more than this, in the
+    metric's unit."""
     function: str = "default"
     """The parametric function, by its name or published alias; ``default`` is a - b**(c - x)."""
     window: int = Field(3, ge=1)
@@ -50,13 +60,27 @@ class Penguin(TerminationRule):
             raise ValueError(str(error)) from None
 
     @model_validator(mode="after")
+    def _fits_the_engine(self) -> Penguin:
+        published = ("function", "window", "tolerance", "bounds", "solver")
+        for key in ("gain",) if self.engine == "icpp23" else published:
+            if getattr(self, key) != type(self).model_fields[key].default:
+                raise ValueError(f"{key} is no setting of the engine {self.engine!r}")
+        return self
+
+    @model_validator(mode="after")
     def _ordered(self) -> Penguin:
         if not self.bounds[0] < self.bounds[1]:
             raise ValueError(f"bounds = {list(self.bounds)} leave nothing between them")
         return self
 
     def judge(self, curve: Sequence[float], context: Context) -> Verdict:
-        """See TerminationRule. Nothing is remembered: the newest prefixes of the curve are fitted anew.
+        """See TerminationRule. Nothing is remembered."""
+        if self.engine == "a4nn":
+            return judge_by_interval(curve, context, self.minimum, self.gain)
+        return self._agreement(curve, context)
+
+    def _agreement(self, curve: Sequence[float], context: Context) -> Verdict:
+        """The published criterion. The newest prefixes of the curve are fitted anew.
 
         As published, x runs from 0 (for a function with no value at 0 from 1) while the prediction is the
         value at x = horizon. A value that is not finite, or a fit that gives none, is no prediction, and

@@ -119,7 +119,8 @@ class _Life:
         context = Context(
             horizon=settings.epochs,
             fixed=segment.fixed,
-            front=FrontSnapshot(segment.front_version, tuple(segment.front_points)),
+            schedule="annealed" if settings.final_learning_rate <= 0.1 * settings.learning_rate else None,
+            front=FrontSnapshot(segment.front_version, tuple(segment.front_points), segment.objectives),
         )
         past = read_journal(self.journal)
         curve = [float(line["validation_accuracy_percent"]) for line in past]

@@ -24,6 +24,7 @@ class Segment:
         data, training, termination: settings, as the experiment gives them.
         fixed: metric values known before training, such as ``{"mflops": 7.1}``.
         front_version, front_points: the front snapshot to judge against.
+        objectives: metric name to ``minimise`` or ``maximise``, for the front.
         seed: of this network's weights, shuffling and augmentation.
         device: such as ``cpu`` or ``cuda:0``.
         number: of this segment in the network's life, from 0.
@@ -45,6 +46,7 @@ class Segment:
     epoch_limit: int | None = None
     front_version: int = 0
     front_points: list[dict[str, float]] = field(default_factory=list)
+    objectives: dict[str, Any] = field(default_factory=dict)
 
     def failed(self, error: str, fatal: bool = False) -> SegmentResult:
         """The result of this segment if it failed; see SegmentResult."""

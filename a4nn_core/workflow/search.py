@@ -236,6 +236,7 @@ class Search:
             epoch_limit=(number_of_segment + 1) * piece if piece else None,
             front_version=version,
             front_points=self.front(version),
+            objectives=dict(self.experiment.search.objectives),
         )
         self.writer.events.append(
             "submitted",

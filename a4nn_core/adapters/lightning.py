@@ -1,0 +1,84 @@
+"""PENGUIN for Lightning: a callback that ends training,
+``Trainer(callbacks=[PenguinStopping("val_acc")])``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from a4nn_core.adapters.watch import Watch, missing
+from a4nn_core.errors import BadInput
+from a4nn_core.termination.base import Verdict
+
+try:
+    from lightning.pytorch import Callback
+    from lightning.pytorch.trainer.states import TrainerFn
+except ImportError:
+    raise missing(__name__, "Lightning", "lightning") from None
+
+if TYPE_CHECKING:
+    from lightning.pytorch import LightningModule, Trainer
+
+
+class PenguinStopping(Callback):
+    """End training by the curve of a logged metric, one value an epoch (its last one).
+
+    Its curve is part of Lightning's checkpoints, so that a training that goes on is judged by the whole of
+    it.
+
+    Args:
+        monitor: name of the metric, as logged in validation.
+        bounds: the least and greatest value it can take; torchmetrics give shares, (0, 1).
+        horizon: how often the budget validates; from the trainer's ``max_epochs`` if not given.
+        settings: more of Watch's: ``rule``, ``direction``, ``schedule``, ``beat``, ``front``, ...
+
+    Attributes:
+        verdict: the newest one, with prediction and interval; None before the first validation.
+    """
+
+    def __init__(
+        self,
+        monitor: str,
+        bounds: tuple[float | None, float | None] = (0.0, 1.0),
+        horizon: int | None = None,
+        **settings: Any,
+    ) -> None:
+        super().__init__()
+        self.monitor = monitor
+        self.horizon = horizon
+        self.settings: dict[str, Any] = {"metric": monitor, "bounds": bounds, **settings}
+        self.values: dict[int, float] = {}
+        self.verdict: Verdict | None = None
+        Watch(horizon or 1, **self.settings)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        """See lightning.pytorch.Callback.
+
+        Raises:
+            BadInput: the metric was not logged, or neither the trainer nor the caller gave a budget.
+        """
+        if trainer.sanity_checking or trainer.state.fn != TrainerFn.FITTING:
+            return
+        if self.monitor not in trainer.callback_metrics:
+            known = ", ".join(sorted(trainer.callback_metrics)) or "none"
+            raise BadInput(f"PenguinStopping: no metric {self.monitor!r} was logged; logged: {known}")
+        self.values[trainer.current_epoch] = float(trainer.callback_metrics[self.monitor])
+        curve = [value for _, value in sorted(self.values.items())]
+        self.verdict = Watch(self._last(trainer), curve=curve, **self.settings).verdict()
+        stop = self.verdict.action == "stop"
+        # in distributed training all processes must say the same
+        trainer.should_stop |= trainer.strategy.reduce_boolean_decision(stop, all=False)
+
+    def _last(self, trainer: Trainer) -> int:
+        if self.horizon is not None:
+            return self.horizon
+        if trainer.max_epochs is None or trainer.max_epochs < 1:
+            raise BadInput("PenguinStopping needs horizon=...: the trainer has no max_epochs")
+        return max(1, int(trainer.max_epochs) // int(trainer.check_val_every_n_epoch or 1))
+
+    def state_dict(self) -> dict[str, Any]:
+        """See lightning.pytorch.Callback."""
+        return {"values": dict(self.values)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """See lightning.pytorch.Callback."""
+        self.values = {int(epoch): float(value) for epoch, value in state_dict["values"].items()}
