@@ -265,7 +265,9 @@ def growth(curves: list[Curve]) -> None:
         cells = [np.mean([t for t, _ in ours(function(name), sample)]) for name in names]
         print(f"| {count} | {' | '.join(f'{cell:.2f}' for cell in cells)} |")
     slides = [f for f in FUNCTIONS.values() if f.name not in ("default", "loss")]
-    print("\n| curves | functions | threads | us a curve |\n|---:|---:|---:|---:|")
+    print(
+        "\n| curves | functions | threads | us a curve | us of processor time |\n|---:|---:|---:|---:|---:|"
+    )
     for functions, count, threads in (
         ([function("default")], len(curves), 1),
         (slides, 100, 1),
@@ -273,11 +275,12 @@ def growth(curves: list[Curve]) -> None:
         (slides, len(curves), 2),
     ):
         chosen, times = curves[:: len(curves) // count][:count], []
-        for _ in range(5):
-            begin = time.perf_counter()
+        for _ in range(7):
+            begin = time.perf_counter(), time.process_time()
             fit_many(functions, chosen, threads=threads)
-            times.append(1e6 * (time.perf_counter() - begin) / count)
-        print(f"| {count} | {len(functions)} | {threads} | {min(times):.2f} |")
+            times.append((time.perf_counter() - begin[0], time.process_time() - begin[1]))
+        wall, processor = 1e6 * np.min(times, axis=0) / count
+        print(f"| {count} | {len(functions)} | {threads} | {wall:.2f} | {processor:.2f} |")
 
 
 def main() -> None:

@@ -135,8 +135,8 @@ class Fitter {
             if (linear[static_cast<std::size_t>(j)].rate >= 0) {
                 const double rate = machine_.number(program.root(static_cast<std::size_t>(m_ + j) + 1));
                 if (!std::isfinite(rate)) return infinity;  // the logarithm of a base that has none
-                lower_[j] = exp_one(rate == 0 ? 0.0 : rate * (rate > 0 ? bounds.lower : bounds.upper));
-                upper_[j] = exp_one(rate == 0 ? 0.0 : rate * (rate > 0 ? bounds.upper : bounds.lower));
+                lower_[j] = amplitude(rate, rate > 0 ? bounds.lower : bounds.upper);
+                upper_[j] = amplitude(rate, rate > 0 ? bounds.upper : bounds.lower);
             }
         }
         double square;
@@ -150,6 +150,13 @@ class Fitter {
         }
         if (derivatives) differentiate(theta);
         return cost;
+    }
+
+    // exp(rate * bound), most often 1 or infinity
+    static double amplitude(double rate, double bound) {
+        const double power = rate == 0 ? 0.0 : rate * bound;
+        if (power == 0) return 1;
+        return std::isinf(power) ? (power > 0 ? infinity : 0.0) : exp_one(power);
     }
 
     void weigh(int step, double* out) const {

@@ -50,7 +50,7 @@ struct GridPoint {
 // Grids by function and points, a new one in the place of an old one.
 class GridCache {
   public:
-    static constexpr std::size_t largest = 1 << 15;  // numbers in one grid; greater ones are not kept: memory
+    static constexpr std::size_t largest = 1 << 15;  // numbers in one grid (256 KiB); greater ones are not kept
 
     struct Grid {
         std::uint64_t function = 0;
