@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import pwd
@@ -15,6 +14,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +145,15 @@ class Stack:
         return found
 
     def kill_server(self) -> None:
+        """kill -9; what it had in its database stays."""
         kill_group(self.server)
+
+    def kill_worker(self) -> None:
+        """kill -9 of the worker alone: its flows go on without it."""
+        if self.worker:
+            self.worker.kill()
+            self.worker.wait()
+            self.worker = None
 
     def stop(self) -> None:
         for process in (self.worker, self.server):
@@ -166,7 +174,7 @@ def kill(pid: int, how: signal.Signals = signal.SIGKILL) -> bool:
 def kill_group(process: subprocess.Popen[bytes] | None) -> None:
     """kill -9 of a process and all that still is in its group."""
     if process:
-        with contextlib.suppress(ProcessLookupError):
+        with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 

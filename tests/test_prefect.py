@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import os
+import random
+import signal
 import subprocess
 import sys
 import time
@@ -13,12 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prefect_stack import ROOT, Postgres, Stack, until
-from test_cli import A4NN, SMALL, a4nn
+from prefect_stack import ROOT, Postgres, Stack, kill, until
+from test_cli import A4NN, SMALL, a4nn, children
 from test_workflow import rows
 
 from a4nn_core.commons import Commons
+from a4nn_core.commons.lock import holder
 from a4nn_core.experiment import load_experiment
+from flows.locks import run_lock
 
 pytestmark = pytest.mark.integration
 
@@ -71,6 +75,7 @@ def test_the_same_search_with_a_task_run_a_segment(stack: Stack, tmp_path: Path)
 def test_the_flow_in_its_own_right(stack: Stack, tmp_path: Path) -> None:
     code = f"""
 from a4nn_core.experiment import load_experiment
+from flows.locks import run_lock
 from flows.search import search
 summary = search(load_experiment("digits", {SMALL[2::2]!r}), {str(tmp_path)!r}, "own")
 assert summary["networks"] == 6, summary
@@ -141,7 +146,12 @@ def postgres() -> Iterator[str]:
 
 
 def test_a_schedule_fires_by_itself_on_sqlite(stack: Stack) -> None:
-    check_schedule(stack)
+    runs = check_schedule(stack, {"Completed", "Skipped"})
+    skipped = next(run for run in runs if run["state_name"] == "Skipped")
+    assert (
+        "the run before is still going: run 'every-six-hours' is being written" in skipped["state"]["message"]
+    )
+    assert skipped["name"] not in [path.name for path in (stack.commons / "runs").iterdir()]
 
 
 def test_a_schedule_fires_by_itself_on_postgresql(
@@ -150,7 +160,7 @@ def test_a_schedule_fires_by_itself_on_postgresql(
     one = Stack(tmp_path_factory.mktemp("prefect-postgres"), postgres)
     try:
         one.start_server()
-        check_schedule(one)
+        check_schedule(one, {"Completed"})
         assert not (one.home / "prefect/prefect.db").exists(), "the server did not use PostgreSQL"
     finally:
         one.stop()
@@ -202,3 +212,86 @@ def check_schedule(stack: Stack) -> None:
     assert base64.b64decode(picture)[:8] == b"\x89PNG\r\n\x1a\n"
     assert f"# {run_id}\n\n6 networks, best validation accuracy" in shown[f"report-{run_id}"]["data"]
     assert shown[f"generation-0-{run_id}"]["type"] == "table"
+
+
+LONGER = [
+    *("search.networks=8", "search.population=4", "search.offspring=4", "space.channels=4"),
+    *("training.epochs=5", "training.slots=2", "termination=none"),
+]
+
+
+def epochs(commons: Path, run: str) -> int:
+    """Trained so far, by the journals."""
+    folder = commons / "runs" / run / "journals"
+    return sum(path.read_bytes().count(b"\n") for path in folder.glob("*.jsonl"))
+
+
+def driver(commons: Path, run: str) -> int:
+    """The process of a run's flow."""
+    found = holder(run_lock(commons, run))
+    return int(found["pid"]) if found else 0
+
+
+def test_five_injuries_through_a_work_pool_change_nothing(stack: Stack, tmp_path: Path) -> None:
+    """kill -9 of a training process, the flow, worker and flow together, and the server, and a flow that is
+    stopped for a while, each at a random instant: the run ends with the rows of an undisturbed one."""
+    if not stack.worker:
+        stack.deploy(prepared(stack, SMALL[2::2], interval=3600))
+        stack.start_worker()
+    commons = stack.commons
+    flow = stack.run(
+        "a4nn-search/search", experiment="digits", changes=LONGER, run_id="hurt", commons=str(commons)
+    )
+    chance = random.Random(6)
+
+    def some_epochs_later() -> int:
+        before = epochs(commons, "hurt")
+        until(
+            lambda: epochs(commons, "hurt") >= before + chance.randint(1, 2), 150, lambda: stack.log("worker")
+        )
+        time.sleep(chance.random())
+        return until(lambda: driver(commons, "hurt"), 10)
+
+    one = some_epochs_later()
+    victim = chance.choice(children(one))
+    assert kill(victim)
+
+    one = some_epochs_later()
+    assert kill(one, signal.SIGSTOP)
+    time.sleep(2)
+    assert kill(one, signal.SIGCONT)
+
+    # the worker says at once that the flow crashed; that starts the sweeper, which starts it again
+    one = some_epochs_later()
+    assert kill(one)
+
+    two = some_epochs_later()
+    assert two != one
+    stack.kill_worker()
+    kill(two)
+    stack.start_worker()
+    time.sleep(2)
+    assert stack.flow_run(flow)["state_name"] == "Running", "Prefect does not see it"
+    stack.run("a4nn-sweep/sweep", grace_seconds=0)
+
+    some_epochs_later()
+    stack.kill_server()
+    before = epochs(commons, "hurt")
+    until(lambda: epochs(commons, "hurt") > before, 60)  # training goes on without the server
+    stack.start_server()
+
+    def completed() -> bool:
+        state = stack.flow_run(flow)["state"]
+        assert state["type"] != "FAILED", state
+        return bool(state["type"] == "COMPLETED")
+
+    until(completed, 200, lambda: stack.log("worker"))
+    assert stack.flow_run(flow)["run_count"] == 3
+
+    words = ["run", "digits", *(word for change in LONGER for word in ("--set", change)), "--run-id", "hurt"]
+    whole = a4nn(*words, "--commons", tmp_path)
+    assert whole.returncode == 0, whole.stderr
+    assert rows(commons, "hurt") == rows(tmp_path, "hurt")
+    for path in (commons / "runs/hurt/journals").glob("*.jsonl"):
+        trained = [json.loads(line)["epoch"] for line in path.read_text().splitlines()]
+        assert trained == list(range(1, 6)), "an epoch was trained again"
