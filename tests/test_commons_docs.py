@@ -131,7 +131,7 @@ def test_the_rest(commons: Commons) -> None:
     rest = 1.5 * len(commons.epochs("done")) - learned - phases["fitting_seconds"]
     assert phases["validating_and_saving_seconds"] == pytest.approx(rest, abs=0.05)
     assert phases["fitting_seconds"] == fits["done"]["fitting_seconds"]
-    assert phases["waiting_for_a_device_seconds"] is None  # these made-up runs submitted nothing
+    assert phases["waiting_seconds"] is None  # these made-up runs submitted nothing
     time = [r for r in ask(commons, "time") if r["run"] == "done"]
     assert sum(r["epochs"] for r in time) == len(commons.epochs("done"))
     gaps = ask(commons, "overfitting")

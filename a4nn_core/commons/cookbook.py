@@ -146,7 +146,7 @@ with trained as (
 select t.run, round(t.learning, 1) as learning_seconds,
        round(t.epochs - t.learning - coalesce(f.fitting, 0), 1) as validating_and_saving_seconds,
        round(coalesce(f.fitting, 0), 3) as fitting_seconds,
-       round(s.lived - t.epochs, 1) as waiting_for_a_device_seconds
+       round(s.lived - t.epochs, 1) as waiting_seconds
 from trained t left join fitted f on f.run = t.run left join spent s on s.run = t.run
 order by t.run""",
     ),

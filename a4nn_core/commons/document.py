@@ -33,7 +33,10 @@ anything; `a4nn sql` asks them all at once.
 
     a4nn sql "select network, best_accuracy_percent, flops from front order by flops"
     a4nn sql "from epochs where network = 7" --format csv
-    a4nn commons check | compact | merge OTHER | export --out FOLDER
+    a4nn commons check | compact | merge OTHER
+    a4nn commons export --out FOLDER | FILE.duckdb | s3://BUCKET/PATH
+    a4nn commons export --out FOLDER --format syne-tune      for Syne Tune's simulator
+    a4nn import icpp23 | optuna | csv
 
 From Python: `Commons(path).sql("select ...")` gives a DuckDB relation (`.fetchall()`, `.df()`, `.arrow()`).
 One SELECT statement is answered; it can reach the tables and nothing else of the machine.
