@@ -137,6 +137,29 @@ def test_bad_options_are_one_sentence(curves: Path, options: list[str], words: s
     assert words in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("values", "engine", "words"),
+    [
+        ("50 nan 60 inf 70", "a4nn", "epoch 2 has no finite value"),
+        ("50 60", "icpp23", "needs more than its 2 epochs"),
+    ],
+)
+def test_why_there_is_no_prediction_is_said(tmp_path: Path, values: str, engine: str, words: str) -> None:
+    path = tmp_path / "odd.csv"
+    path.write_text("epoch,accuracy\n" + "".join(f"{e},{v}\n" for e, v in enumerate(values.split(), 1)))
+    done = CliRunner().invoke(app, [str(path), "--engine", engine, "--horizon", "25", "--json"])
+    assert done.exit_code == 0
+    assert json.loads(done.stdout)["curves"][0]["predicted"] is None
+    assert words in done.stderr
+
+
+def test_what_lies_beyond_the_horizon_is_not_looked_at(curves: Path) -> None:
+    document = json.loads(run(curves, "--horizon", 4, "--json"))
+    a = document["curves"][0]
+    assert [h["epoch"] for h in a["history"]] == [1, 2, 3, 4]
+    assert a["predicted"] == pytest.approx(90 - 40 * 0.7**4)
+
+
 def test_a_missing_file_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="cannot be read as CSV"):
+    with pytest.raises(BadInput, match=r"none\.csv cannot be read: No such file"):
         run(tmp_path / "none.csv")
