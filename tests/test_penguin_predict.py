@@ -12,6 +12,8 @@ from typer.testing import CliRunner
 from a4nn_core.cli.predict import predict
 from a4nn_core.errors import BadInput
 from a4nn_core.penguin.curves import read_curves
+from a4nn_core.penguin.engine import make_engine
+from a4nn_core.penguin.plot import fitted
 
 app = typer.Typer()
 app.command()(predict)
@@ -80,7 +82,19 @@ def test_pictures(curves: Path, tmp_path: Path, ending: str) -> None:
     assert len(content) > 5000
     assert sorted(p.name for p in tmp_path.iterdir()) == ["curves.csv", picture.name]
     if ending == "html":
-        assert b"foreseen for epoch 25" in content
+        for drawn in (b"measured", b"foreseen for epoch 25", b"newest fit", b"90 % interval"):
+            assert drawn in content
+
+
+def test_the_newest_fit_is_drawn_through_the_curve() -> None:
+    values = [90 - 40 * 0.7**e for e in range(1, 11)]
+    along = dict(fitted(make_engine("a4nn", function="u - v * exp(-w * x)"), values, 25))
+    assert list(along) == list(range(1, 26))
+    assert [along[e] for e in range(1, 11)] == pytest.approx(values, abs=1e-3)
+    ahead = dict(fitted(make_engine("a4nn"), values, 25))
+    assert list(ahead) == list(range(11, 26))
+    assert list(ahead.values()) == sorted(ahead.values())
+    assert ahead[25] == make_engine("a4nn").predict(values, 25).value
 
 
 def test_a_file_without_ids_is_one_curve(tmp_path: Path) -> None:

@@ -66,9 +66,10 @@ def predict(
         if steps[-1].prediction.value is None:
             say(f"curve {name!r}: no prediction, {_why(steps[-1].prediction.status, read[name])}")
     if plot is not None:
-        from a4nn_core.penguin.plot import MOST_PANELS, plot_traces
+        from a4nn_core.penguin.plot import MOST_PANELS, fitted, plot_traces
 
-        plot_traces(read, traces, last, plot, f"engine {engine}, horizon {last}")
+        fits = {name: fitted(made, read[name][:last], last) for name in list(read)[:MOST_PANELS]}
+        plot_traces(read, traces, last, plot, f"engine {engine}, horizon {last}", fits)
         if len(read) > MOST_PANELS:
             say(f"{plot} shows the first {MOST_PANELS} of {len(read)} curves")
     if as_json:

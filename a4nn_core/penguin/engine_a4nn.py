@@ -127,8 +127,13 @@ class A4nnEngine(PredictionEngine):
         foreseen = extrapolate(fits, 0, horizon)
         if floor is None:
             one = float(foreseen[0])
-            status = fits.fit(0, 0).status
-            return Prediction(one if math.isfinite(one) else None, function=models[0].name, status=status)
+            done = fits.fit(0, 0)
+            return Prediction(
+                one if math.isfinite(one) else None,
+                function=models[0].name,
+                status=done.status,
+                evidence={"parameters": dict(done.parameters)},
+            )
         # mirrored where smaller values are better, so that there is one way up
         sign = 1.0 if self.direction == "max" else -1.0
         kept = sign * within(foreseen, self.bounds)
