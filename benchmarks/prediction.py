@@ -324,7 +324,7 @@ def main() -> None:
         print(*fit_steady(with_functions(d[d.source == "deepobs"], curves)))
         return
     d = with_functions(judged(d, family=False), curves)
-    columns = ["last", "best", "functions", "law"]
+    columns, constant = ["last", "best", "functions", "law"], steady(d)
     if asked.published:
         engine = make_engine("icpp23")
         kept = d[d.fraction.isin(SHOWN)].copy()
@@ -339,7 +339,7 @@ def main() -> None:
     coverage("Its 90 % intervals, nothing known of the learning rate", d, "low0", "high0")
     annealed = d[d.source != "deepobs"]
     coverage("The same, known to be annealed", annealed, "low1", "high1")
-    coverage("Functions, known to be constant, the problem left out of the fit", steady(d), "low", "high")
+    coverage("Functions, known to be constant, the problem left out of the fit", constant, "low", "high")
     family = judged(table(curves), family=True)
     family = family[family.source.str.startswith("icpp23")]
     show("The published runs, all of them left out of the fit", family, ["best", "law"])

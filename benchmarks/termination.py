@@ -15,16 +15,19 @@ import argparse
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 from prediction import fit_band, fit_law, read, table
+from pydantic import Field
 from pymoo.indicators.hv import HV
 
 from a4nn_core.commons.front import nondominated
 from a4nn_core.penguin import engine_a4nn
+from a4nn_core.penguin.engine import make_engine
 from a4nn_core.penguin.law import Band, ErrorLaw
-from a4nn_core.termination.base import RULES, Context, FrontSnapshot, TerminationRule
+from a4nn_core.termination.base import RULES, Context, FrontSnapshot, TerminationRule, Verdict
 
 Network = tuple[int, list[float], float]
 """Generation, validation accuracy in percent after each epoch, multiply-adds in millions."""
@@ -60,14 +63,34 @@ def own(commons: Path, run: str) -> list[Network]:
     ]
 
 
+class WithFinished(TerminationRule):
+    """The engine a4nn, told the curves of the networks that finished in earlier generations."""
+
+    name: Literal["with-finished"] = "with-finished"
+    finished: list[list[float]] = Field(default_factory=list)
+
+    def judge(self, curve: Sequence[float], context: Context) -> Verdict:
+        if len(curve) < 4:
+            return Verdict("continue")
+        told = make_engine("a4nn", schedule="annealed").predict(curve, context.horizon, self.finished)
+        beaten = any(
+            p["error_percent"] < 100 - told.high and p["mflops"] <= context.fixed["mflops"]
+            for p in context.front.points
+        )
+        return Verdict("stop" if beaten else "continue")
+
+
 def replay(networks: Sequence[Network], rule: TerminationRule | int) -> tuple[int, np.ndarray]:
     """Epochs saved, and every network's error and cost under a rule, or with a smaller budget."""
     scores: list[tuple[float, float]] = []
+    whole: list[list[float]] = []
     saved, generation, points = 0, -1, np.empty((0, 2))
     for number, curve, mflops in networks:
         if number != generation:
             known = np.array(scores).reshape(-1, 2)
             generation, points = number, known[nondominated(known)] if len(known) else known
+            if isinstance(rule, WithFinished):
+                rule = WithFinished(finished=list(whole))
         context = Context(
             horizon=len(curve),
             schedule="annealed",
@@ -79,6 +102,8 @@ def replay(networks: Sequence[Network], rule: TerminationRule | int) -> tuple[in
             ends = (k for k in range(1, len(curve)) if rule.judge(curve[:k], context).action == "stop")
             end = next(ends, len(curve))
         saved += len(curve) - end
+        if end == len(curve):
+            whole.append(curve)
         scores.append((100 - max(curve[:end]), mflops))
     return saved, np.array(scores)
 
@@ -91,7 +116,9 @@ def lines(label: str, networks: Sequence[Network], rules: dict[str, dict[str, ob
     worst = full.max(axis=0) + 1e-9
     volume = HV(ref_point=worst)
     first: int | None = None
-    made: dict[str, TerminationRule | int] = {name: RULES.make(r, "rule") for name, r in rules.items()}
+    made: dict[str, TerminationRule] = {name: RULES.make(r, "rule") for name, r in rules.items()}
+    if "a4nn, gain 0.5" in made:
+        made["a4nn, with the finished networks"] = WithFinished()
     for name, rule in made.items():
         saved, scores = replay(networks, rule)
         yield _line(label, name, saved, epochs, scores, front, full, volume)

@@ -97,6 +97,41 @@ def test_a_missing_package_is_one_sentence(name: str, package: str) -> None:
     assert f"pip install 'a4nn[{name}]'" in done.stdout
 
 
+def test_the_loop_in_the_readme_ends_early(capsys: pytest.CaptureFixture[str]) -> None:
+    """As a real training: a classifier of two clouds that cannot be told apart well."""
+    import torch
+
+    page = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
+    code = page.split("```python\n")[1].split("```")[0]
+    torch.manual_seed(0)
+    x = torch.randn(400, 2)
+    y = (x[:, 0] + 2 * torch.randn(400) > 0).float()
+    model = torch.nn.Linear(2, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+    trained = 0
+
+    def train_one_epoch(model: torch.nn.Module) -> None:
+        nonlocal trained
+        trained += 1
+        optimizer.zero_grad()
+        torch.nn.functional.binary_cross_entropy_with_logits(model(x)[:, 0], y).backward()
+        optimizer.step()
+
+    def accuracy_percent(model: torch.nn.Module) -> float:
+        return 100 * float(((model(x)[:, 0] > 0) == (y > 0)).float().mean())
+
+    scope: dict[str, Any] = {
+        "model": model,
+        "train_one_epoch": train_one_epoch,
+        "accuracy_percent": accuracy_percent,
+        "best_so_far": 99.5,
+    }
+    exec(code, scope)
+    assert scope["verdict"].reason == "beaten"
+    assert trained == len(scope["watch"].curve) < 25
+    assert str(scope["verdict"].predicted) in capsys.readouterr().out
+
+
 # Optuna
 
 

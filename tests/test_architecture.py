@@ -39,6 +39,8 @@ def imports(room: str) -> set[str]:
         ("training", ["a4nn_core.workflow", "a4nn_core.cli", "a4nn_core.archaeology"]),
         ("workflow", ["a4nn_core.cli", "a4nn_core.archaeology"]),
         ("replay", ["torch", "a4nn_core.cli", "a4nn_core.archaeology"]),
+        ("adapters", ["torch", "a4nn_core.training", "a4nn_core.workflow", "a4nn_core.commons"]),
+        ("adapters/watch.py", ["optuna", "lightning", "ray"]),
     ],
 )
 def test_arrows_point_down(room: str, never: list[str]) -> None:

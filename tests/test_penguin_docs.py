@@ -13,6 +13,7 @@ import pytest
 
 from a4nn_core.penguin import _lm
 from a4nn_core.penguin.functions import FUNCTIONS
+from a4nn_core.penguin.law import BAND, LAW
 
 PAGE = (Path(__file__).resolve().parents[1] / "docs" / "penguin.md").read_text(encoding="utf-8")
 
@@ -40,6 +41,13 @@ def test_the_table_lists_every_function_as_declared() -> None:
 def test_every_status_is_explained() -> None:
     for word, _ in _lm.STATUSES:
         assert f"`{word}`" in PAGE
+
+
+def test_the_law_is_the_one_in_use() -> None:
+    told = re.search(r"log g = ([\d.]+) - ([\d.]+) log e\(k\) \+ ([\d.]+) log L", PAGE)
+    assert told
+    assert (float(told[1]), -float(told[2]), float(told[3])) == (LAW.level, LAW.slope, LAW.time)
+    assert f"at least {BAND.fall} above" in PAGE
 
 
 def _printed_by_example(number: int) -> str:

@@ -132,13 +132,45 @@ def test_a_smaller_metric_is_the_mirror_of_a_greater_one() -> None:
     assert (down.low, down.high) == (pytest.approx(100 - up.high), pytest.approx(100 - up.low))
 
 
+def test_a_collapse_is_noticed() -> None:
+    up = [90 - 40 * 0.6**n for n in range(9)]
+    for schedule in (None, "annealed", "constant"):
+        engine = make_engine("a4nn", schedule=schedule)
+        before = engine.predict(up, 25)
+        dip = engine.predict([*up, 20.0, 21.0], 25)
+        collapsed = engine.predict([*up, 20.0, 21.0, 20.5], 25)
+        assert before.status == dip.status == "predicted"
+        assert collapsed.status == "fallen"
+        assert collapsed.low <= 21.0
+        assert dip.low > 21.0 or schedule == "constant"
+        assert collapsed.evidence["now"] == 21.0
+        down = make_engine("a4nn", schedule=schedule, direction="min")
+        mirrored = down.predict([100 - v for v in [*up, 20.0, 21.0, 20.5]], 25)
+        assert mirrored.status == "fallen"
+        assert mirrored.high == pytest.approx(100 - collapsed.low)
+
+
+def test_what_is_known_of_the_learning_rate_narrows_the_interval() -> None:
+    curve = [80 - 40 * 0.6**n for n in range(12)]
+    unknown = make_engine("a4nn").predict(curve, 50)
+    annealed = make_engine("a4nn", schedule="annealed").predict(curve, 50)
+    assert (annealed.value, annealed.high) == (unknown.value, unknown.high)
+    assert unknown.low < annealed.low <= annealed.value
+    constant = make_engine("a4nn", schedule="constant").predict(curve, 50)
+    assert constant.low <= constant.value <= constant.high < unknown.high
+
+
 def test_an_open_metric_takes_the_functions_and_never_falls_behind_the_best() -> None:
     engine = make_engine("a4nn", bounds=(0.0, None), direction="min")
     losses = [2.0 + 3 * 0.8**n for n in range(10)]
     told = engine.predict(losses, 25)
     assert told.function == "functions"
     assert told.value == pytest.approx(2.0, abs=0.1)
-    assert engine.predict([1.0, 2.0, 3.0, 4.0, 5.0], 25).value <= 1.0
+    assert told.low <= told.value <= told.high
+    assert told.low >= 0
+    rising = engine.predict([1.0, 2.0, 3.0, 4.0, 5.0], 25)
+    assert rising.value <= 1.0
+    assert rising.high > 1.0  # it may never come back
 
 
 def test_a_constant_learning_rate_rules_out_the_late_rise() -> None:

@@ -12,6 +12,8 @@ from typer.testing import CliRunner
 from a4nn_core.cli.predict import predict
 from a4nn_core.errors import BadInput
 from a4nn_core.penguin.curves import read_curves
+from a4nn_core.penguin.engine import make_engine
+from a4nn_core.penguin.plot import fitted
 
 app = typer.Typer()
 app.command()(predict)
@@ -80,7 +82,19 @@ def test_pictures(curves: Path, tmp_path: Path, ending: str) -> None:
     assert len(content) > 5000
     assert sorted(p.name for p in tmp_path.iterdir()) == ["curves.csv", picture.name]
     if ending == "html":
-        assert b"foreseen for epoch 25" in content
+        for drawn in (b"measured", b"foreseen for epoch 25", b"newest fit", b"90 % interval"):
+            assert drawn in content
+
+
+def test_the_newest_fit_is_drawn_through_the_curve() -> None:
+    values = [90 - 40 * 0.7**e for e in range(1, 11)]
+    along = dict(fitted(make_engine("a4nn", function="u - v * exp(-w * x)"), values, 25))
+    assert list(along) == list(range(1, 26))
+    assert [along[e] for e in range(1, 11)] == pytest.approx(values, abs=1e-3)
+    ahead = dict(fitted(make_engine("a4nn"), values, 25))
+    assert list(ahead) == list(range(11, 26))
+    assert list(ahead.values()) == sorted(ahead.values())
+    assert ahead[25] == make_engine("a4nn").predict(values, 25).value
 
 
 def test_a_file_without_ids_is_one_curve(tmp_path: Path) -> None:
@@ -137,6 +151,29 @@ def test_bad_options_are_one_sentence(curves: Path, options: list[str], words: s
     assert words in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("values", "engine", "words"),
+    [
+        ("50 nan 60 inf 70", "a4nn", "epoch 2 has no finite value"),
+        ("50 60", "icpp23", "needs more than its 2 epochs"),
+    ],
+)
+def test_why_there_is_no_prediction_is_said(tmp_path: Path, values: str, engine: str, words: str) -> None:
+    path = tmp_path / "odd.csv"
+    path.write_text("epoch,accuracy\n" + "".join(f"{e},{v}\n" for e, v in enumerate(values.split(), 1)))
+    done = CliRunner().invoke(app, [str(path), "--engine", engine, "--horizon", "25", "--json"])
+    assert done.exit_code == 0
+    assert json.loads(done.stdout)["curves"][0]["predicted"] is None
+    assert words in done.stderr
+
+
+def test_what_lies_beyond_the_horizon_is_not_looked_at(curves: Path) -> None:
+    document = json.loads(run(curves, "--horizon", 4, "--json"))
+    a = document["curves"][0]
+    assert [h["epoch"] for h in a["history"]] == [1, 2, 3, 4]
+    assert a["predicted"] == pytest.approx(90 - 40 * 0.7**4)
+
+
 def test_a_missing_file_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="cannot be read as CSV"):
+    with pytest.raises(BadInput, match=r"none\.csv cannot be read: No such file"):
         run(tmp_path / "none.csv")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -60,17 +61,33 @@ def predict(
     for name, values in read.items():
         if len(values) > 1 and max((v for v in values if v == v), default=100.0) <= 1.0:
             say(f"curve {name!r} never exceeds 1: are its values fractions? They are read as percent.")
-    traces = {name: made.trace(values, last) for name, values in read.items()}
+    traces = {name: made.trace(values[:last], last) for name, values in read.items()}
+    for name, steps in traces.items():
+        if steps[-1].prediction.value is None:
+            say(f"curve {name!r}: no prediction, {_why(steps[-1].prediction.status, read[name])}")
     if plot is not None:
-        from a4nn_core.penguin.plot import MOST_PANELS, plot_traces
+        from a4nn_core.penguin.plot import MOST_PANELS, fitted, plot_traces
 
-        plot_traces(read, traces, last, plot, f"engine {engine}, horizon {last}")
+        fits = {name: fitted(made, read[name][:last], last) for name in list(read)[:MOST_PANELS]}
+        plot_traces(read, traces, last, plot, f"engine {engine}, horizon {last}", fits)
         if len(read) > MOST_PANELS:
             say(f"{plot} shows the first {MOST_PANELS} of {len(read)} curves")
     if as_json:
         print_json({"curves": [_document(name, steps) for name, steps in traces.items()]})
         return
     _table(read, traces, last)
+
+
+def _why(status: str, values: Sequence[float]) -> str:
+    """A sentence's end for a prediction that is not there."""
+    if status == "not_finite":
+        epoch = next(e for e, v in enumerate(values, 1) if not math.isfinite(v))
+        return f"epoch {epoch} has no finite value"
+    return {
+        "too_few_points": f"the engine needs more than its {len(values)} epochs",
+        "evaluation_limit": "the fit did not converge",
+        "undefined": "the function has no value at some epoch",
+    }.get(status, status.replace("_", " "))
 
 
 def _document(name: str, steps: Sequence[Step]) -> dict[str, Any]:

@@ -27,7 +27,9 @@ def read_curves(path: Path) -> dict[str, list[float]]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             return _curves(path, csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror or error}") from None
+    except (UnicodeDecodeError, csv.Error) as error:
         raise BadInput(f"{path} cannot be read as CSV: {error}") from None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -64,9 +64,32 @@ class A4nnEngine(PredictionEngine):
         if self.function is not None:
             return self._functions(values, horizon, [self.function], floor=None)
         if low is None or high is None or self.schedule == "constant":
-            return self._functions(values, horizon, list(FUNCTIONS), floor=best)
-        scale = (low, high) if self.direction == "max" else (high, low)
-        return self._law(values, horizon, scale, finished)
+            told = self._functions(values, horizon, list(FUNCTIONS), floor=best)
+        else:
+            scale = (low, high) if self.direction == "max" else (high, low)
+            told = self._law(values, horizon, scale, finished)
+        return self._if_fallen(values, told)
+
+    def _if_fallen(self, values: Sequence[float], told: Prediction) -> Prediction:
+        """A curve that collapsed may stay where it is: the interval then reaches down to there.
+
+        It has collapsed if the whole newest quarter (three epochs at least) lies further from the best value
+        than any epoch before did. The prediction stays, as nearly all published curves recover when the
+        learning rate falls.
+        """
+        sign = 1.0 if self.direction == "max" else -1.0
+        up = sign * np.asarray(values, dtype=np.float64)
+        newest = max(3, len(up) // 4)
+        if len(up) <= newest or told.low is None or told.high is None:
+            return told
+        before, now = up[:-newest], float(up[-newest:].max())
+        best = np.maximum.accumulate(before)
+        if best[-1] - now <= np.max(best - before):
+            return told
+        low, high = min(told.low, sign * now), max(told.high, sign * now)
+        return replace(
+            told, low=low, high=high, status="fallen", evidence={**told.evidence, "now": sign * now}
+        )
 
     def _law(
         self,
@@ -104,8 +127,13 @@ class A4nnEngine(PredictionEngine):
         foreseen = extrapolate(fits, 0, horizon)
         if floor is None:
             one = float(foreseen[0])
-            status = fits.fit(0, 0).status
-            return Prediction(one if math.isfinite(one) else None, function=models[0].name, status=status)
+            done = fits.fit(0, 0)
+            return Prediction(
+                one if math.isfinite(one) else None,
+                function=models[0].name,
+                status=done.status,
+                evidence={"parameters": dict(done.parameters)},
+            )
         # mirrored where smaller values are better, so that there is one way up
         sign = 1.0 if self.direction == "max" else -1.0
         kept = sign * within(foreseen, self.bounds)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from a4nn_core.errors import BadInput
-from a4nn_core.penguin.engine import Step
+from a4nn_core.penguin.engine import PredictionEngine, Step
+from a4nn_core.penguin.functions import function
+from a4nn_core.penguin.reference import value_at
 
 _CURVE, _FORESEEN, _STOP = "#2b6cb0", "#d1495b", "#3c3f46"
 MOST_PANELS = 12
@@ -26,6 +29,7 @@ def plot_traces(
     horizon: int,
     path: Path,
     title: str = "",
+    fits: Mapping[str, Sequence[tuple[int, float]]] | None = None,
 ) -> None:
     """Draw a panel a curve, at most twelve, into a file that appears whole or not at all.
 
@@ -35,13 +39,14 @@ def plot_traces(
         horizon: the epoch that is foreseen.
         path: ends in .png, .svg or .html.
         title: over all panels.
+        fits: (epoch, value) along what was fitted to the whole curve, see ``fitted``.
 
     Raises:
         BadInput: another ending, or a file that cannot be written.
     """
     check_picture(path)
     shown = list(curves)[:MOST_PANELS]
-    data = {name: _series(curves[name], traces[name]) for name in shown}
+    data = {name: _series(curves[name], traces[name], (fits or {}).get(name, ())) for name in shown}
     whole = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
         if path.suffix.lower() == ".html":
@@ -55,7 +60,23 @@ def plot_traces(
         whole.unlink(missing_ok=True)
 
 
-def _series(values: Sequence[float], steps: Sequence[Step]) -> dict[str, Any]:
+def fitted(engine: PredictionEngine, values: Sequence[float], horizon: int) -> list[tuple[int, float]]:
+    """(epoch, value) along the newest fit: a parametric function from the first epoch to the horizon, or, for
+    what is no function, what is foreseen of each epoch to come."""
+    told = engine.predict(values, horizon)
+    parameters = told.evidence.get("parameters")
+    if parameters:
+        model = function(told.function)
+        drawn = [(e, value_at(model, parameters, model.first + e - 1)) for e in range(1, horizon + 1)]
+    else:
+        later = range(len(values) + 1, horizon + 1)
+        drawn = [(e, v) for e in later if (v := engine.predict(values, e).value) is not None]
+    return [(e, v) for e, v in drawn if math.isfinite(v)]
+
+
+def _series(
+    values: Sequence[float], steps: Sequence[Step], fit: Sequence[tuple[int, float]]
+) -> dict[str, Any]:
     told = [s for s in steps if s.prediction.value is not None]
     ranged = [s for s in told if s.prediction.low is not None]
     stop = next((s for s in steps if s.converged), None)
@@ -68,6 +89,8 @@ def _series(values: Sequence[float], steps: Sequence[Step]) -> dict[str, Any]:
         "low": [s.prediction.low for s in ranged],
         "high": [s.prediction.high for s in ranged],
         "stop": stop.epoch if stop else None,
+        "fit_epochs": [e for e, _ in fit],
+        "fit": [v for _, v in fit],
     }
 
 
@@ -108,6 +131,8 @@ def _still(panels: Mapping[str, Mapping[str, Any]], horizon: int, path: Path, ti
             color=_FORESEEN,
             label=f"foreseen for epoch {horizon}",
         )
+        if data["fit"]:
+            axes.plot(data["fit_epochs"], data["fit"], lw=1, color=_STOP, alpha=0.7, label="newest fit")
         if data["stop"]:
             axes.axvline(
                 data["stop"], color=_STOP, lw=1, ls=":", label=f"agreement after epoch {data['stop']}"
@@ -168,6 +193,18 @@ def _interactive(panels: Mapping[str, Mapping[str, Any]], horizon: int, path: Pa
             ),
             **where,
         )
+        if data["fit"]:
+            figure.add_trace(
+                go.Scatter(
+                    x=data["fit_epochs"],
+                    y=data["fit"],
+                    mode="lines",
+                    line={"color": _STOP, "width": 1},
+                    name="newest fit",
+                    showlegend=first,
+                ),
+                **where,
+            )
         if data["stop"]:
             figure.add_vline(data["stop"], line={"color": _STOP, "dash": "dot", "width": 1}, **where)
         figure.update_xaxes(range=[0.5, horizon + 0.5], title="epoch", **where)
