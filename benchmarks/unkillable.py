@@ -256,18 +256,18 @@ def hurt(place: Any, result: Result, chance: random.Random, stopped: float) -> N
             return
         victim = chance.choice(found)
         network = network_of(victim)
-        before = lines(commons, network)
         kill(victim)
+        before = lines(commons, network)
 
         def replaced() -> bool:
             return len(trainers(driver)) >= len(found) and victim not in trainers(driver)
 
         until(replaced, 60)
         result.notice.append(time.time() - at)
-    elif result.victim == "driver":
-        result.notice.append(place.kill_driver())
-    elif result.victim == "worker and driver":
-        result.notice.append(place.kill_worker_and_driver())
+    elif result.victim in ("driver", "worker and driver"):
+        kill_it = place.kill_driver if result.victim == "driver" else place.kill_worker_and_driver
+        result.notice.append(kill_it())
+        before = lines(commons)
     elif result.victim == "Prefect worker":
         place.kill_worker()
     elif result.victim == "server":
@@ -294,6 +294,7 @@ def campaign(
     """Hurt searches until the victim was hit so often."""
     chance = random.Random(f"{place.name} {result.victim} {result.how} {seed}")
     number = 0
+    instants += result.instants
     while result.instants < instants:
         number += 1
         place.start(f"commons-{number}")
@@ -345,7 +346,7 @@ def main() -> None:
     options.add_argument("--rows", nargs="*", help="only these, from 0; 3:10 for ten instants of row 3")
     options.add_argument("--stopped", type=float, default=60, help="seconds of a SIGSTOP")
     options.add_argument("--seed", type=int, default=0)
-    options.add_argument("--out", type=Path, default=Path("unkillable.json"))
+    options.add_argument("--out", type=Path, default=Path("unkillable.json"), help="added to if it is there")
     given = options.parse_args()
     home = Path(tempfile.mkdtemp(prefix="a4nn-unkillable-"))
     reference = Embedded(home)
@@ -353,7 +354,7 @@ def main() -> None:
     assert reference.process
     assert reference.process.wait() == 0
     whole = rows(reference.commons)
-    results: list[Result] = []
+    results = [Result(**one) for one in json.loads(given.out.read_text())] if given.out.exists() else []
 
     def save() -> None:
         given.out.write_text(json.dumps([asdict(one) for one in results], indent=1))
@@ -367,8 +368,10 @@ def main() -> None:
         folder = home / str(number)
         folder.mkdir()
         place = kind(folder)
-        result = Result(place.name, victim, how)
-        results.append(result)
+        key = (place.name, victim, how)
+        result = next((r for r in results if (r.mode, r.victim, r.how) == key), Result(*key))
+        if result not in results:
+            results.append(result)
         try:
             campaign(place, result, instants, whole, given.seed, given.stopped, save)
         finally:
