@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from prefect import State, flow
-from prefect.runtime import flow_run
+from prefect.runtime import deployment, flow_run
 from prefect.states import Cancelled
 
 from a4nn_core.commons import Commons, RunFolder
@@ -58,6 +58,10 @@ def search(
         the summary of the run, as ``a4nn run --json`` gives it; for a scheduled run that found the one before
         it still going, a cancelled state named Skipped.
     """
+    if deployment.get_id() and not commons.is_absolute():
+        raise BadInput(
+            f"commons = {str(commons)!r}: a deployment needs the whole path; its runs start in other folders"
+        )
     experiment = resolve(experiment, changes)
     run_id = run_id or own_run_id(flow_run.get_parameters()["experiment"])
     come_from = origin()

@@ -65,61 +65,127 @@ def sweep(
         the names of flow runs that were ended and started again, and of task runs that were ended.
     """
     log = get_run_logger()
-    done: dict[str, list[str]] = {"ended": [], "restarted": [], "task_runs": []}
 
-    def act(client: SyncPrefectClient) -> None:
-        limits = _Limits(timedelta(seconds=grace_seconds), timedelta(seconds=pending_seconds))
-        for name, lock_of in (("a4nn-search", search_lock), ("a4nn-segment", segment_lock)):
-            for run in list(_flow_runs(client, name, _ALIVE)):
-                lock = lock_of(run)
-                if lock is None or not limits.dead(run, lock):
-                    continue
-                if run.state_type == StateType.CANCELLING:
-                    ended: State[Any] = Cancelled(message="its process is gone")
-                else:
-                    ended = Crashed(message=f"its process is gone: nobody holds {lock}")
-                if _replace(client, run, ended):
-                    done["ended"].append(run.name)
-                    log.warning("%s: ended, as nobody holds %s", run.name, lock)
+    def act(client: SyncPrefectClient) -> dict[str, list[str]]:
+        one = Sweep(client, timedelta(seconds=grace_seconds), timedelta(seconds=pending_seconds), log)
+        one.end_dead("a4nn-search", search_lock)
+        one.end_dead("a4nn-segment", segment_lock)
         if restart:
-            since = datetime.now(UTC) - timedelta(days=days)
-            for run in list(_flow_runs(client, "a4nn-search", [StateType.CRASHED])):
-                if run.state is None or run.state.timestamp < since:
-                    continue
-                trouble = _not_to_restart(run, restarts)
-                if trouble:
-                    log.warning("%s crashed and is not started again: %s", run.name, trouble)
-                    continue
-                mine = FlowRunFilter(id=FlowRunFilterId(any_=[run.id]))
-                done["task_runs"] += _end_task_runs(client, mine)
-                if _replace(client, run, AwaitingRetry(message="started again by a4nn-sweep")):
-                    done["restarted"].append(run.name)
-                    log.warning("%s: started again", run.name)
-        # the server learns of the ends of task runs a while after they ended
-        before = datetime.now(UTC) - max(limits.grace, timedelta(seconds=300))
-        ended_before = FlowRunFilter(
-            state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_ENDED)),
-            end_time=FlowRunFilterEndTime(before_=before),
-        )
-        done["task_runs"] += _end_task_runs(client, ended_before)
+            one.restart_crashed(restarts, timedelta(days=days))
+        one.end_left_task_runs()
+        return one.done
 
-    patiently(act)
-    return done
+    return patiently(act)
 
 
-class _Limits:
-    """How long what may take."""
+class Sweep:
+    """One sweep.
 
-    def __init__(self, grace: timedelta, pending: timedelta) -> None:
+    Args:
+        client: of the server.
+        grace: how long a flow run may be running without its lock.
+        pending: how long it may be on its way.
+        log: is told what was done.
+
+    Attributes:
+        done: what was done, as ``sweep`` returns it.
+    """
+
+    def __init__(self, client: SyncPrefectClient, grace: timedelta, pending: timedelta, log: Any) -> None:
+        self.client = client
         self.grace = grace
         self.pending = pending
+        self.log = log
+        self.done: dict[str, list[str]] = {"ended": [], "restarted": [], "task_runs": []}
 
-    def dead(self, run: FlowRun, lock: Path) -> bool:
-        """Whether a flow run that should be alive is not."""
-        if run.state is None:
+    def end_dead(self, flow_name: str, lock_of: Callable[[FlowRun], Path | None]) -> None:
+        """End flow runs that should be alive and whose lock nobody holds."""
+        for run in self._flow_runs(flow_name, _ALIVE):
+            lock = lock_of(run)
+            if run.state is None or lock is None:
+                continue
+            patience = self.pending if run.state.type == StateType.PENDING else self.grace
+            if datetime.now(UTC) - run.state.timestamp <= patience or holder(lock) is not None:
+                continue
+            if run.state.type == StateType.CANCELLING:
+                ended: State[Any] = Cancelled(message="its process is gone")
+            else:
+                ended = Crashed(message=f"its process is gone: nobody holds {lock}")
+            # forced: it is true whatever the rules say; the slots it holds are freed all the same
+            if self._replace(run, ended, force=True):
+                self.done["ended"].append(run.name)
+                self.log.warning("%s: ended, as nobody holds %s", run.name, lock)
+
+    def restart_crashed(self, restarts: int, age: timedelta) -> None:
+        """Start crashed searches again, in the same flow run."""
+        for run in self._flow_runs("a4nn-search", [StateType.CRASHED]):
+            if run.state is None or datetime.now(UTC) - run.state.timestamp > age:
+                continue
+            trouble = not_to_restart(run, restarts)
+            if trouble:
+                self.log.warning("%s crashed and is not started again: %s", run.name, trouble)
+                continue
+            self._end_task_runs(FlowRunFilter(id=FlowRunFilterId(any_=[run.id])))
+            if self._replace(run, AwaitingRetry(message="started again by a4nn-sweep")):
+                self.done["restarted"].append(run.name)
+                self.log.warning("%s: started again", run.name)
+
+    def end_left_task_runs(self) -> None:
+        """End task runs that are alive though their flow run has ended; not at once, as the server learns of
+        their ends a while after they ended."""
+        before = datetime.now(UTC) - max(self.grace, timedelta(seconds=300))
+        self._end_task_runs(
+            FlowRunFilter(
+                state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_ENDED)),
+                end_time=FlowRunFilterEndTime(before_=before),
+            )
+        )
+
+    def _replace(self, run: FlowRun, state: State[Any], force: bool = False) -> bool:
+        """Give a flow run a state, if it still has the one that was read."""
+        now = self.client.read_flow_run(run.id).state
+        if now is None or run.state is None or now.id != run.state.id:
             return False
-        patience = self.pending if run.state_type == StateType.PENDING else self.grace
-        return datetime.now(UTC) - run.state.timestamp > patience and holder(lock) is None
+        self.client.set_flow_run_state(run.id, state, force=force)
+        return True
+
+    def _flow_runs(self, flow_name: str, types: list[StateType]) -> list[FlowRun]:
+        def page(offset: int) -> list[FlowRun]:
+            return self.client.read_flow_runs(
+                flow_filter=FlowFilter(name=FlowFilterName(any_=[flow_name])),
+                flow_run_filter=FlowRunFilter(
+                    state=FlowRunFilterState(type=FlowRunFilterStateType(any_=types))
+                ),
+                sort=FlowRunSort.EXPECTED_START_TIME_DESC,
+                limit=PAGE,
+                offset=offset,
+            )
+
+        return list(_pages(page))
+
+    def _end_task_runs(self, of: FlowRunFilter) -> None:
+        """End the task runs of dead flow runs that are shown as alive."""
+        alive = TaskRunFilterStateType(any_=[StateType.RUNNING, StateType.PENDING])
+
+        def page(offset: int) -> list[TaskRun]:
+            return self.client.read_task_runs(
+                flow_filter=FlowFilter(name=FlowFilterName(any_=["a4nn-search"])),
+                flow_run_filter=of,
+                task_run_filter=TaskRunFilter(state=TaskRunFilterState(type=alive)),
+                limit=PAGE,
+                offset=offset,
+            )
+
+        for task in list(_pages(page)):
+            self.client.set_task_run_state(task.id, Crashed(message="its flow run has ended"), force=True)
+            self.done["task_runs"].append(task.name)
+
+
+def _pages(page: Callable[[int], list[Any]]) -> Iterator[Any]:
+    offset = 0
+    while found := page(offset):
+        yield from found
+        offset += len(found)
 
 
 def search_lock(run: FlowRun) -> Path | None:
@@ -151,7 +217,7 @@ def _is_commons(path: Path) -> bool:
     return True
 
 
-def _not_to_restart(run: FlowRun, restarts: int) -> str | None:
+def not_to_restart(run: FlowRun, restarts: int) -> str | None:
     """Why a crashed search is left alone; None if it is started again."""
     if run.deployment_id is None:
         return f"no deployment made it; to go on: a4nn run --run-id {search_run_id(run)} with its experiment"
@@ -163,55 +229,3 @@ def _not_to_restart(run: FlowRun, restarts: int) -> str | None:
     if holder(lock) is not None:
         return f"somebody holds {lock}"
     return None
-
-
-def _replace(client: SyncPrefectClient, run: FlowRun, state: State[Any]) -> bool:
-    """Give a flow run a state, if it still has the one that was read."""
-    now = client.read_flow_run(run.id).state
-    if now is None or run.state is None or now.id != run.state.id:
-        return False
-    # forced: the rules would keep a run that is "running" from crashing twice; slots are freed all the same
-    client.set_flow_run_state(run.id, state, force=not state.is_scheduled())
-    return True
-
-
-def _flow_runs(client: SyncPrefectClient, name: str, types: list[StateType]) -> Iterator[FlowRun]:
-    def page(offset: int) -> list[FlowRun]:
-        return client.read_flow_runs(
-            flow_filter=FlowFilter(name=FlowFilterName(any_=[name])),
-            flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=types))),
-            sort=FlowRunSort.EXPECTED_START_TIME_DESC,
-            limit=PAGE,
-            offset=offset,
-        )
-
-    return _pages(page)
-
-
-def _pages(page: Callable[[int], list[Any]]) -> Iterator[Any]:
-    offset = 0
-    while found := page(offset):
-        yield from found
-        offset += len(found)
-
-
-def _end_task_runs(client: SyncPrefectClient, of: FlowRunFilter) -> list[str]:
-    """End the task runs of dead flow runs that are shown as alive."""
-
-    def page(offset: int) -> list[TaskRun]:
-        return client.read_task_runs(
-            flow_filter=FlowFilter(name=FlowFilterName(any_=["a4nn-search"])),
-            flow_run_filter=of,
-            task_run_filter=TaskRunFilter(
-                state=TaskRunFilterState(
-                    type=TaskRunFilterStateType(any_=[StateType.RUNNING, StateType.PENDING])
-                )
-            ),
-            limit=PAGE,
-            offset=offset,
-        )
-
-    tasks = list(_pages(page))
-    for task in tasks:
-        client.set_task_run_state(task.id, Crashed(message="its flow run has ended"), force=True)
-    return [task.name for task in tasks]

@@ -1,0 +1,384 @@
+"""kill -9 and SIGSTOP at random instants, many times over, and what it cost: the table in docs/operations.md.
+
+    python benchmarks/unkillable.py --instants 20 --out unkillable.json
+
+Every row of the table is one victim, embedded (``a4nn run``, started again by this script as systemd would)
+or through a work pool (server, worker and the delivered deployments, healed by the sweeper). Searches are
+started and hurt until the victim has been hit so often; every search that ends is compared, row for row and
+times aside, with one that was never disturbed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent / "tests"))
+
+from prefect_stack import ROOT, Stack, kill, until  # noqa: E402
+
+from a4nn_core.commons import Commons  # noqa: E402
+from a4nn_core.commons.lock import holder  # noqa: E402
+from a4nn_core.commons.rows import without_timing  # noqa: E402
+from a4nn_core.commons.schema import TABLES  # noqa: E402
+from flows.locks import run_lock  # noqa: E402
+
+A4NN = [sys.executable, "-P", "-c", "from a4nn_core.cli import main; main()"]
+CHANGES = [
+    *("search.networks=24", "search.population=8", "search.offspring=8", "space.channels=4"),
+    *("training.epochs=8", "training.slots=2", "termination=none"),
+]
+EPOCHS = 24 * 8
+RUN = "hurt"  # every search has this id, in a commons of its own: the id is in its rows
+
+
+@dataclass
+class Result:
+    """One row of the table.
+
+    Attributes:
+        mode, victim, how: what was done to whom.
+        instants: how often.
+        searches: that ended meanwhile, and were compared.
+        lost, doubled: rows of networks and epochs, against the undisturbed search.
+        again: epochs that stand in a journal twice.
+        equal: searches with the same rows.
+        notice: seconds until somebody knew, an entry an instant; empty where nobody has to.
+        resume: seconds until the next epoch of what was hit, or of the run, was on disk.
+    """
+
+    mode: str
+    victim: str
+    how: str
+    instants: int = 0
+    searches: int = 0
+    lost: int = 0
+    doubled: int = 0
+    again: int = 0
+    equal: int = 0
+    notice: list[float] = field(default_factory=list)
+    resume: list[float] = field(default_factory=list)
+
+
+def lines(commons: Path, network: int | None = None) -> int:
+    """Epochs on disk."""
+    folder = commons / "runs" / RUN / "journals"
+    name = "*" if network is None else f"{network:04d}"
+    return sum(path.read_bytes().count(b"\n") for path in folder.glob(f"{name}.jsonl"))
+
+
+def rows(commons: Path) -> dict[str, list[Any]]:
+    store = Commons(commons)
+    return {
+        "networks": without_timing(TABLES["networks"], store.networks(RUN)),
+        "epochs": without_timing(TABLES["epochs"], store.epochs(RUN)),
+    }
+
+
+def compare(result: Result, commons: Path, whole: dict[str, list[Any]]) -> None:
+    """Add one search that has ended."""
+    found = rows(commons)
+    result.searches += 1
+    result.equal += found == whole
+    for table, wanted in whole.items():
+        keys = [(row["network"], row.get("epoch")) for row in found[table]]
+        result.lost += len({(r["network"], r.get("epoch")) for r in wanted} - set(keys))
+        result.doubled += len(keys) - len(set(keys))
+    for path in (commons / "runs" / RUN / "journals").glob("*.jsonl"):
+        numbers = [json.loads(line)["epoch"] for line in path.read_text().splitlines()]
+        result.again += len(numbers) - len(set(numbers))
+
+
+class Embedded:
+    """``a4nn run`` under a supervisor that starts it again."""
+
+    name = "embedded"
+
+    def __init__(self, home: Path) -> None:
+        self.home = self.commons = home
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, commons: str) -> None:
+        self.commons = self.home / commons
+        self._start()
+
+    def _start(self) -> None:
+        words = [word for change in CHANGES for word in ("--set", change)]
+        command = [*A4NN, "run", "digits", *words, "--run-id", RUN, "--commons", str(self.commons)]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def driver(self) -> int:
+        assert self.process
+        return self.process.pid if self.process.poll() is None else 0
+
+    def ended(self) -> bool:
+        assert self.process
+        return self.process.poll() == 0
+
+    def kill_driver(self) -> float:
+        assert self.process
+        at = time.time()
+        self.process.kill()
+        self.process.wait()
+        notice = time.time() - at
+        self._start()
+        return notice
+
+    def close(self) -> None:
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+class Pool:
+    """A search of the delivered deployments, on a server and worker of its own."""
+
+    name = "work pool"
+
+    def __init__(self, home: Path) -> None:
+        self.stack = Stack(home)
+        self.home = self.commons = home
+        self.stack.start_server()
+        self.stack.deploy(ROOT / "deployments/prefect.yaml")
+        self.stack.start_worker()
+        self.flow = ""
+
+    def start(self, commons: str) -> None:
+        self.commons = self.home / commons
+        self.flow = self.stack.run(
+            "a4nn-search/search", experiment="digits", changes=CHANGES, run_id=RUN, commons=str(self.commons)
+        )
+
+    def driver(self) -> int:
+        found = holder(run_lock(self.commons, RUN))
+        return int(found["pid"]) if found else 0
+
+    def ended(self) -> bool:
+        try:
+            return bool(self.stack.flow_run(self.flow)["state_type"] == "COMPLETED")
+        except OSError:
+            return False
+
+    def _crashed(self, since: float) -> float:
+        """When Prefect knew, in seconds after ``since``."""
+
+        def known() -> float | None:
+            states = self.stack.get(f"flow_run_states/?flow_run_id={self.flow}")
+            times = [
+                datetime.fromisoformat(s["timestamp"]).timestamp() for s in states if s["type"] == "CRASHED"
+            ]
+            late = [t for t in times if t >= since - 0.1]
+            return max(0.0, late[0] - since) + 1e-6 if late else None
+
+        return float(until(known, 500))
+
+    def kill_driver(self) -> float:
+        at = time.time()
+        kill(self.driver())
+        return self._crashed(at)
+
+    def kill_worker(self) -> None:
+        self.stack.kill_worker()
+        self.stack.start_worker()
+
+    def kill_worker_and_driver(self) -> float:
+        """A machine that dies: nobody is left to tell Prefect, so the sweeper has to see it."""
+        at = time.time()
+        self.stack.kill_worker()
+        kill(self.driver())
+        self.stack.start_worker()
+        return self._crashed(at)
+
+    def kill_server(self) -> None:
+        self.stack.kill_server()
+
+    def close(self) -> None:
+        self.stack.stop()
+
+
+def trainers(driver: int) -> list[int]:
+    """Processes that train for a driver."""
+    found = []
+    for file in Path(f"/proc/{driver}/task").glob("*/children"):
+        for word in file.read_text().split():
+            try:
+                if b"a4nn_core.training.worker" in Path(f"/proc/{word}/cmdline").read_bytes():
+                    found.append(int(word))
+            except OSError:
+                continue
+    return found
+
+
+def network_of(process: int) -> int | None:
+    """Which network a process trains: the one whose lock it has open."""
+    for link in Path(f"/proc/{process}/fd").glob("*"):
+        try:
+            target = link.readlink()
+        except OSError:
+            continue
+        if target.name == "lock" and target.parent.parent.name == "checkpoints":
+            return int(target.parent.name)
+    return None
+
+
+def hurt(place: Any, result: Result, chance: random.Random, stopped: float) -> None:
+    """One injury, and the wait until the run goes on."""
+    commons = place.commons
+    time.sleep(chance.uniform(0.0, 2.0))
+    driver = place.driver()
+    if not driver or lines(commons) >= EPOCHS - 4:
+        return
+    network = None
+    before = lines(commons)
+    at = time.time()
+    if result.how == "SIGSTOP":
+        kill(driver, signal.SIGSTOP)
+        time.sleep(stopped)
+        before = lines(commons)
+        at = time.time()
+        kill(driver, signal.SIGCONT)
+    elif result.victim == "training":
+        found = trainers(driver)
+        if not found:
+            return
+        victim = chance.choice(found)
+        network = network_of(victim)
+        kill(victim)
+        before = lines(commons, network)
+
+        def replaced() -> bool:
+            return len(trainers(driver)) >= len(found) and victim not in trainers(driver)
+
+        until(replaced, 60)
+        result.notice.append(time.time() - at)
+    elif result.victim in ("driver", "worker and driver"):
+        kill_it = place.kill_driver if result.victim == "driver" else place.kill_worker_and_driver
+        result.notice.append(kill_it())
+        before = lines(commons)
+    elif result.victim == "Prefect worker":
+        place.kill_worker()
+    elif result.victim == "server":
+        place.kill_server()
+    result.instants += 1
+    # a network at its last epoch has no next one
+    if network is not None and before >= 8:
+        network, before = None, lines(commons)
+    until(lambda: lines(commons, network) > before or lines(commons) >= EPOCHS, 900)
+    result.resume.append(time.time() - at)
+    if result.victim == "server":
+        place.stack.start_server()
+
+
+def campaign(
+    place: Any,
+    result: Result,
+    instants: int,
+    whole: dict[str, list[Any]],
+    seed: int,
+    stopped: float,
+    save: Callable[[], object],
+) -> Result:
+    """Hurt searches until the victim was hit so often."""
+    chance = random.Random(f"{place.name} {result.victim} {result.how} {seed}")
+    number = 0
+    instants += result.instants
+    while result.instants < instants:
+        number += 1
+        place.start(f"commons-{number}")
+        until(lambda: lines(place.commons) > 0, 200)
+        while result.instants < instants and lines(place.commons) < EPOCHS - 4:
+            hurt(place, result, chance, stopped)
+            save()
+        until(place.ended, 600)
+        compare(result, place.commons, whole)
+        sys.stderr.write(f"{place.name} {result.victim} {result.how}: {result.instants}\n")
+    return result
+
+
+def seconds(values: list[float]) -> str:
+    return f"{statistics.median(values):.1f} ({max(values):.1f})" if values else "-"
+
+
+def table(results: list[Result]) -> str:
+    head = [
+        "how it runs", "what was hit", "signal", "instants", "rows lost", "rows doubled",
+        "epochs trained again", "s to notice", "s to the next epoch", "searches equal",
+    ]  # fmt: skip
+    text = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
+    for r in results:
+        cells: list[Any] = [r.mode, r.victim, r.how, r.instants, r.lost, r.doubled, r.again]
+        cells += [seconds(r.notice), seconds(r.resume), f"{r.equal} of {r.searches}"]
+        text.append(f"| {' | '.join(map(str, cells))} |")
+    return "\n".join(text)
+
+
+ROWS: list[tuple[Callable[[Path], Any], str, str, float]] = [
+    (Embedded, "training", "SIGKILL", 1.0),
+    (Embedded, "driver", "SIGKILL", 1.0),
+    (Pool, "training", "SIGKILL", 1.0),
+    (Pool, "driver", "SIGKILL", 1.0),
+    (Pool, "Prefect worker", "SIGKILL", 1.0),
+    (Pool, "server", "SIGKILL", 1.0),
+    (Embedded, "driver", "SIGSTOP", 0.1),
+    (Pool, "driver", "SIGSTOP", 0.1),
+    (Pool, "worker and driver", "SIGKILL", 0.1),
+]
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    options.add_argument("--instants", type=int, default=20, help="of each row; the slow ones get a tenth")
+    options.add_argument("--rows", nargs="*", help="only these, from 0; 3:10 for ten instants of row 3")
+    options.add_argument("--stopped", type=float, default=60, help="seconds of a SIGSTOP")
+    options.add_argument("--seed", type=int, default=0)
+    options.add_argument("--out", type=Path, default=Path("unkillable.json"), help="added to if it is there")
+    given = options.parse_args()
+    home = Path(tempfile.mkdtemp(prefix="a4nn-unkillable-"))
+    reference = Embedded(home)
+    reference.start("whole")
+    assert reference.process
+    assert reference.process.wait() == 0
+    whole = rows(reference.commons)
+    results = [Result(**one) for one in json.loads(given.out.read_text())] if given.out.exists() else []
+
+    def save() -> None:
+        given.out.write_text(json.dumps([asdict(one) for one in results], indent=1))
+
+    wanted = {number: max(1, round(given.instants * share)) for number, (*_, share) in enumerate(ROWS)}
+    if given.rows:
+        asked = [row.partition(":") for row in given.rows]
+        wanted = {int(row): int(count) if count else wanted[int(row)] for row, _, count in asked}
+    for number, instants in wanted.items():
+        kind, victim, how, _ = ROWS[number]
+        folder = home / str(number)
+        folder.mkdir()
+        place = kind(folder)
+        key = (place.name, victim, how)
+        result = next((r for r in results if (r.mode, r.victim, r.how) == key), Result(*key))
+        if result not in results:
+            results.append(result)
+        try:
+            campaign(place, result, instants, whole, given.seed, given.stopped, save)
+        finally:
+            place.close()
+            save()
+            print(table(results), flush=True)
+
+
+if __name__ == "__main__":
+    main()
