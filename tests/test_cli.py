@@ -75,6 +75,10 @@ def test_records_and_pictures(whole: tuple[Path, dict[str, Any]]) -> None:
     assert json.loads(shown.stdout)["front"] == result["front"]
     (status,) = json.loads(a4nn("status", "--commons", commons, "--json").stdout)
     assert (status["run"], status["status"], status["networks"]) == ("r", "completed", 6)
+    assert (status["alive"], status["training"], status["seconds_left"]) == (False, [], None)
+    shown = a4nn("status", "r", "--commons", commons).stdout
+    assert "completed" in shown
+    assert "18/18" in shown
     query = "select count(*) as n, avg(validation_accuracy_percent) > 10 as learned from epochs"
     answer = a4nn("sql", query, "--commons", commons, "--format", "json")
     assert json.loads(answer.stdout) == [{"n": 18, "learned": True}]

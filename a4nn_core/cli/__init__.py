@@ -15,6 +15,7 @@ def main() -> None:
 
     Exit codes: 0 done; 1 the run failed; 2 something the user gave cannot be used; 130 Ctrl-C.
     """
+    from a4nn_core import logs
     from a4nn_core.cli.app import app
     from a4nn_core.errors import A4NNError, BadInput
 
@@ -23,6 +24,7 @@ def main() -> None:
     if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # in the background of a shell it is ignored
         signal.signal(signal.SIGINT, _interrupt)
     try:
+        logs.set_up()
         app()  # usage errors and Ctrl-C end here, with exit codes 2 and 130
     except BadInput as error:
         _end(str(error), 2)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from a4nn_core.cli import commons, describe, importing, predict, run, simulate, sql
+from a4nn_core.cli import commons, describe, importing, predict, run, simulate, sql, status
 
 app = typer.Typer(
     name="a4nn",
@@ -37,7 +37,7 @@ def _root(
 
 
 app.command()(run.run)
-app.command()(run.status)
+app.command()(status.status)
 app.command()(run.front)
 app.command()(run.presets)
 app.command()(describe.describe)

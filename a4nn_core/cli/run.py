@@ -1,4 +1,4 @@
-"""``a4nn run``, ``status``, ``front`` and ``presets``: one search, where it stands, what it found."""
+"""``a4nn run``, ``front`` and ``presets``: one search, and what it found."""
 
 from __future__ import annotations
 
@@ -49,38 +49,6 @@ def run(
     show(commons, name, as_json, draw=True)
 
 
-def status(
-    run_id: Annotated[str | None, typer.Argument(metavar="[RUN]", help="One run; all if left out.")] = None,
-    commons: CommonsOption = DEFAULT_COMMONS,
-    as_json: JsonOption = False,
-) -> None:
-    """Show where runs stand, also while they go on."""
-    from a4nn_core.commons import Commons
-    from a4nn_core.workflow.summary import summarise
-
-    store = Commons(commons)
-    summaries = [summarise(store, name) for name in ([run_id] if run_id else store.runs())]
-    if as_json:
-        print_json([summary.as_dict() | {"front": len(summary.front)} for summary in summaries])
-        return
-    columns = ["run", "status", "networks", "epochs", "epochs saved", "best accuracy", "time"]
-    _table(
-        columns,
-        [
-            [
-                s.run,
-                s.status,
-                f"{s.networks}/{s.networks_budget}",
-                f"{s.epochs_trained}/{s.epochs_budget}",
-                f"{s.epochs_saved_percent:.1f} %",
-                "-" if s.best_accuracy_percent is None else f"{s.best_accuracy_percent:.2f} %",
-                _duration(s.seconds),
-            ]
-            for s in summaries
-        ],
-    )
-
-
 def front(
     run_id: Annotated[str, typer.Argument(metavar="RUN", help="Which run.")],
     commons: CommonsOption = DEFAULT_COMMONS,
@@ -123,7 +91,7 @@ def show(commons: Path, run_id: str, as_json: bool, draw: bool) -> None:
 
 def _print(summary: Summary) -> None:
     typer.echo(f"\nPareto front of {summary.run} ({summary.status})\n")
-    _table(
+    print_table(
         ["network", "validation", "test", "MFLOPs", "parameters", "epochs", "genome"],
         [
             [
@@ -147,13 +115,13 @@ def _print(summary: Summary) -> None:
         f"{summary.epochs_saved_by_equality} by not training equal architectures again"
     )
     typer.echo(
-        f"  {_duration(summary.seconds)} taken; about {_duration(summary.training_seconds_saved)} of "
+        f"  {duration(summary.seconds)} taken; about {duration(summary.training_seconds_saved)} of "
         "training saved"
     )
 
 
-def _table(header: list[str], rows: list[list[str]]) -> None:
-    from rich.console import Console
+def make_table(header: list[str], rows: list[list[str]]) -> Any:
+    """A plain table for ``rich``; the first and the last column are text."""
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -161,16 +129,25 @@ def _table(header: list[str], rows: list[list[str]]) -> None:
         table.add_column(name, justify="left" if position in (0, len(header) - 1) else "right", no_wrap=True)
     for row in rows:
         table.add_row(*row)
+    return table
+
+
+def print_table(header: list[str], rows: list[list[str]]) -> None:
+    """Print a table on standard output."""
+    from rich.console import Console
+
     # a table that goes into a file or pipe must not be cut at a terminal's width
     console = Console(highlight=False)
-    (console if console.is_terminal else Console(highlight=False, width=250)).print(table)
+    console = console if console.is_terminal else Console(highlight=False, width=250)
+    console.print(make_table(header, rows))
 
 
 def _percent(value: Any) -> str:
     return "-" if value is None else f"{value:.2f} %"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Seconds for people."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:

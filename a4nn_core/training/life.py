@@ -191,6 +191,20 @@ class _Life:
                 }
                 journal.append(line)
                 past.append(line)
+                log.info(
+                    "epoch %d of %d: validation accuracy %.2f %%",
+                    epoch,
+                    settings.epochs,
+                    accuracy,
+                    extra={
+                        "run": segment.run_id,
+                        "network": segment.network,
+                        "generation": segment.generation,
+                        "epoch": epoch,
+                        "accuracy_percent": accuracy,
+                        "seconds": line["seconds"],
+                    },
+                )
                 _keep(self.checkpoints, past, settings)
         if action == "stop":
             return "completed" if len(curve) == settings.epochs else "stopped"

@@ -8,22 +8,26 @@ When its parent goes away, however, it ends at once: an orphan would train on be
 
 from __future__ import annotations
 
+import logging
 import os
 import queue
 import signal
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from typing import TextIO
 
+from a4nn_core import logs
 from a4nn_core.errors import A4NNError, BadInput
 from a4nn_core.training.segment import ALIVE, Segment
+
+log = logging.getLogger(__name__)
 
 
 def main() -> None:
     """Serve until standard input ends."""
+    logs.set_up()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever a library prints must not be taken for an answer
@@ -81,7 +85,8 @@ def serve(requests: queue.Queue[str], answers: TextIO) -> None:
             result = segment.failed(f"{type(error).__name__}: {error}")
         except Exception as error:
             # an outcome of this network; if it is a defect, every network has it and the run ends soon
-            traceback.print_exc()
+            about = {"run": segment.run_id, "network": segment.network}
+            log.exception("network %d raised an exception", segment.network, extra=about)
             said = str(error).strip().splitlines() or [""]
             result = segment.failed(f"{type(error).__name__}: {said[0]}")
         answers.write(result.to_json() + "\n")

@@ -7,6 +7,7 @@ what it asked for, and goes on.
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -25,6 +26,7 @@ from a4nn_core.workflow.executor import Executor
 from a4nn_core.workflow.rows import Row, equal_row, graph_rows, network_row
 
 POLL_SECONDS = 0.5
+log = logging.getLogger(__name__)
 
 
 class Watcher(Protocol):
@@ -291,6 +293,20 @@ class Search:
             epochs=len(journal),
             error=result.error,
             **({"manner": manner} if (manner := journal and journal[-1].get("manner")) else {}),
+        )
+        log.log(
+            logging.WARNING if result.status == "failed" else logging.INFO,
+            "network %d: %s",
+            number,
+            result.error or result.status,
+            extra={
+                "run": self.writer.folder.run_id,
+                "network": number,
+                "generation": candidate.generation,
+                "epoch": len(journal),
+                "status": result.status,
+                "device": result.device,
+            },
         )
         if result.status == "paused" and journal[-1]["verdict"]["action"] == "continue":
             self._submit(candidate)  # it only came to the end of a segment

@@ -1,0 +1,122 @@
+"""``a4nn status``: where runs stand; of one run that goes on, a view that stays up to date."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption, print_json
+from a4nn_core.cli.run import duration, make_table, print_table
+
+if TYPE_CHECKING:
+    from a4nn_core.workflow.live import Live
+    from a4nn_core.workflow.summary import Summary
+
+
+def status(
+    run_id: Annotated[str | None, typer.Argument(metavar="[RUN]", help="One run; all if left out.")] = None,
+    once: Annotated[bool, typer.Option("--once", help="Show one run as it is now, and end.")] = False,
+    every: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks.")] = 2.0,
+    commons: CommonsOption = DEFAULT_COMMONS,
+    as_json: JsonOption = False,
+) -> None:
+    """Show where runs stand. Of one run that goes on: what trains where, live on a terminal."""
+    from a4nn_core.commons import Commons
+
+    store = Commons(commons)
+    names = [run_id] if run_id else store.runs()
+    if as_json:
+        print_json([_document(*_look(store, name)) for name in names])
+    elif run_id is None:
+        print_table(_HEADER, [_row(*_look(store, name)) for name in names])
+    else:
+        _follow(store, run_id, every, once)
+
+
+def _look(store: Any, run: str) -> tuple[Summary, Live]:
+    from a4nn_core.workflow.live import look
+    from a4nn_core.workflow.summary import summarise
+
+    # an equal network counts with the no time it took
+    live = look(Path(store.path), run, [float(n["seconds"] or 0.0) for n in store.networks(run)])
+    # the summary comes last: a run that is not alive has said how it ended
+    return summarise(store, run), live
+
+
+def _document(summary: Summary, live: Live) -> dict[str, Any]:
+    return summary.as_dict() | {"front": len(summary.front)} | live.as_dict()
+
+
+_HEADER = ["run", "status", "networks", "epochs", "epochs saved", "best accuracy", "time", "left"]
+
+
+def _row(summary: Summary, live: Live) -> list[str]:
+    killed = summary.status == "running" and not live.alive
+    return [
+        summary.run,
+        "killed, can go on" if killed else summary.status,
+        f"{summary.networks}/{summary.networks_budget}",
+        f"{summary.epochs_trained}/{summary.epochs_budget}",
+        f"{summary.epochs_saved_percent:.1f} %",
+        "-" if summary.best_accuracy_percent is None else f"{summary.best_accuracy_percent:.2f} %",
+        duration(summary.seconds + live.seconds_so_far),
+        "-" if live.seconds_left is None else f"about {duration(live.seconds_left)}",
+    ]
+
+
+def _follow(store: Any, run: str, every: float, once: bool) -> None:
+    """Show one run until it ends; once where that is wanted, or where there is no terminal."""
+    from rich.console import Console
+    from rich.live import Live as Screen
+
+    console = Console(highlight=False)
+    if once or not console.is_terminal:
+        _print(*_look(store, run))
+        return
+    with Screen(console=console, auto_refresh=False) as screen:
+        while True:
+            summary, live = _look(store, run)
+            screen.update(_view(summary, live), refresh=True)
+            if not live.alive:
+                return
+            time.sleep(every)
+
+
+def _view(summary: Summary, live: Live) -> Any:
+    from rich.console import Group
+
+    tables = [make_table(_HEADER, [_row(summary, live)])]
+    if live.training:
+        tables.append(make_table(_TRAINING, _training(live)))
+    return Group(*(part for table in tables for part in (table, "")))
+
+
+def _print(summary: Summary, live: Live) -> None:
+    print_table(_HEADER, [_row(summary, live)])
+    if live.training:
+        typer.echo()
+        print_table(_TRAINING, _training(live))
+
+
+_TRAINING = ["network", "generation", "epoch", "accuracy", "predicted", "left", "where"]
+
+
+def _training(live: Live) -> list[list[str]]:
+    rows = []
+    for one in live.training:
+        between = f" ({one.interval[0]:.1f} to {one.interval[1]:.1f})" if one.interval else ""
+        rows.append(
+            [
+                str(one.network),
+                str(one.generation),
+                f"{one.epoch}/{one.epochs}",
+                "-" if one.accuracy_percent is None else f"{one.accuracy_percent:.2f} %",
+                "-" if one.predicted is None else f"{one.predicted:.2f} %{between}",
+                "-" if one.seconds_left is None else duration(one.seconds_left),
+                one.where or "waits for a slot",
+            ]
+        )
+    return rows

@@ -1,0 +1,186 @@
+"""What a run says of itself while it goes on: the live view and the structured logs."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+import pytest
+from fakes import FakeExecutor, experiment, search
+from test_training import CPU, segment
+from test_workflow import Killed
+
+from a4nn_core import logs
+from a4nn_core.cli.status import _follow, _look
+from a4nn_core.commons import Commons, RunFolder
+from a4nn_core.commons.lock import KernelLock
+from a4nn_core.errors import BadInput
+from a4nn_core.training.life import train_segment
+from a4nn_core.training.loading import DeviceData
+from a4nn_core.training.segment import Segment, SegmentResult
+from a4nn_core.workflow.live import Live, look
+
+
+class Looks:
+    """A watcher that looks at the run from outside whenever the loop does."""
+
+    def __init__(self, commons: Path) -> None:
+        self.commons = commons
+        self.seen: list[Live] = []
+
+    def looked(self, one: Any) -> None:
+        ended = [row["seconds"] for row in one.rows.values()]
+        folder = RunFolder(self.commons, "r").checkpoints(1)
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = KernelLock(folder / "lock", device="left#0")
+        self.seen.append(look(self.commons, "r", ended))
+        lock.release()
+
+    def ended(self, row: Any) -> None:
+        pass
+
+
+def test_a_run_is_seen_as_it_goes_on(tmp_path: Path) -> None:
+    looks = Looks(tmp_path)
+    what = experiment(training={"segment_epochs": 1}, termination={"name": "none"})
+    search(what, tmp_path, FakeExecutor(one_at_a_time=True), watcher=looks)
+    assert all(live.alive for live in looks.seen)
+    first = looks.seen[0]
+    assert [one.network for one in first.training] == [0, 1, 2, 3]
+    assert {one.epoch for one in first.training} == {0, 1}
+    ones = [one for live in looks.seen for one in live.training if one.network == 1]
+    assert [one.epoch for one in ones] == sorted(one.epoch for one in ones)
+    assert {one.epoch for one in ones} >= {0, 1, 2, 3}
+    for one in ones:
+        assert one.epochs == 4
+        assert one.where is not None
+        assert one.where.startswith("left#0 on ")
+        # the made-up trainer takes 2 s an epoch
+        assert one.seconds_left == (None if one.epoch == 0 else (4 - one.epoch) * 2.0)
+        assert (one.accuracy_percent is None) == (one.epoch == 0)
+    assert all(one.where is None for live in looks.seen for one in live.training if one.network != 1)
+    # an estimate needs networks that have ended and one that trains; then 8 s a network at this pace
+    middle = next(live for live in looks.seen if live.seconds_left is not None)
+    assert 0 < middle.seconds_left <= 12 * 8.0  # type: ignore[operator]
+    assert look(tmp_path, "r") == Live(False, 0.0, [], None)
+    json.dumps(first.as_dict())
+
+
+def test_a_killed_run_is_told_from_one_that_goes_on(tmp_path: Path) -> None:
+    def die(_: Segment) -> SegmentResult | None:
+        raise Killed
+
+    with pytest.raises(Killed):
+        search(experiment(), tmp_path, FakeExecutor(die))
+    store = Commons(tmp_path)
+    assert store.run("r")["status"] == "running"
+    assert not look(tmp_path, "r").alive
+    from a4nn_core.cli.status import _row
+
+    assert _row(*_look(store, "r"))[1] == "killed, can go on"
+
+
+def test_the_live_view_ends_with_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("COLUMNS", "150")
+    reached, go = Event(), Event()
+
+    def gate(one: Segment) -> SegmentResult | None:
+        if one.network == 5:
+            reached.set()
+            go.wait(timeout=60)
+        return None
+
+    run = Thread(target=search, args=(experiment(), tmp_path, FakeExecutor(gate, one_at_a_time=True)))
+    run.start()
+    assert reached.wait(timeout=60)
+    store = Commons(tmp_path)
+    view = Thread(target=_follow, args=(store, "r", 0.05, False))
+    view.start()
+    view.join(timeout=0.5)
+    assert view.is_alive()
+    go.set()
+    run.join(timeout=60)
+    view.join(timeout=60)
+    assert not view.is_alive()
+    shown = capsys.readouterr().out
+    assert "waits for a slot" in shown
+    assert "running" in shown
+    assert shown.rindex("completed") > shown.rindex("running")
+    _follow(store, "r", 1.0, True)
+    assert "12/12" in capsys.readouterr().out
+
+
+# logs
+
+
+@pytest.fixture
+def no_handlers() -> Iterator[None]:
+    logger = logging.getLogger("a4nn_core")
+    before = (list(logger.handlers), logger.level, logger.propagate)
+    yield
+    for handler in logger.handlers:
+        handler.close()
+    logger.handlers[:], logger.level, logger.propagate = before
+
+
+@pytest.mark.usefixtures("no_handlers")
+def test_logs_are_json_with_run_network_and_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(logs.LOG_FILE, str(tmp_path / "log.jsonl"))
+    logs.set_up()
+    logs.set_up()
+    data = DeviceData(experiment().data.load(), CPU)
+    train_segment(segment(tmp_path, epoch_limit=2), data, CPU)
+
+    def fail(one: Segment) -> SegmentResult | None:
+        return one.failed("out of luck") if one.network == 2 else None
+
+    search(experiment(), tmp_path / "other", FakeExecutor(fail))
+    lines = [json.loads(text) for text in (tmp_path / "log.jsonl").read_text().splitlines()]
+    epochs = [line for line in lines if line["logger"] == "a4nn_core.training.life"]
+    assert [(line["run"], line["network"], line["epoch"]) for line in epochs] == [("r", 0, 1), ("r", 0, 2)]
+    assert all(line["level"] == "info" and line["accuracy_percent"] > 0 for line in epochs)
+    (failed,) = [line for line in lines if line["level"] == "warning"]
+    assert (failed["network"], failed["status"], failed["message"]) == (
+        2,
+        "failed",
+        "network 2: out of luck",
+    )
+    try:
+        raise ValueError("x")
+    except ValueError:
+        logging.getLogger("a4nn_core.test").exception("went wrong")
+    last = json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1])
+    assert "ValueError: x" in last["traceback"]
+
+
+@pytest.mark.usefixtures("no_handlers")
+def test_logs_that_cannot_be_written_are_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(logs.LOG_FILE, str(tmp_path / "no/log"))
+    with pytest.raises(BadInput, match=r"cannot write .*/no/log: No such file"):
+        logs.set_up()
+    monkeypatch.setenv(logs.LOG_LEVEL, "loud")
+    with pytest.raises(BadInput, match="'LOUD' is no level"):
+        logs.set_up()
+
+
+def test_the_command_line_writes_logs(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", "from a4nn_core.cli import main; main()", "presets"],
+        env={**os.environ, logs.LOG_FILE: str(tmp_path / "no/log")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("Error: cannot write")
