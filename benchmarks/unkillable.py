@@ -41,7 +41,9 @@ CHANGES = [
     *("search.networks=24", "search.population=8", "search.offspring=8", "space.channels=4"),
     *("training.epochs=8", "training.slots=2", "termination=none"),
 ]
-EPOCHS = 24 * 8
+LAST = (
+    12  # epochs at the end of a search in which it is left alone, so that there is a next epoch to wait for
+)
 RUN = "hurt"  # every search has this id, in a commons of its own: the id is in its rows
 
 
@@ -234,12 +236,12 @@ def network_of(process: int) -> int | None:
     return None
 
 
-def hurt(place: Any, result: Result, chance: random.Random, stopped: float) -> None:
-    """One injury, and the wait until the run goes on."""
+def hurt(place: Any, result: Result, chance: random.Random, stopped: float, total: int) -> None:
+    """One injury to a search of so many epochs, and the wait until it goes on."""
     commons = place.commons
     time.sleep(chance.uniform(0.0, 2.0))
     driver = place.driver()
-    if not driver or lines(commons) >= EPOCHS - 4:
+    if not driver or lines(commons) >= total - LAST:
         return
     network = None
     before = lines(commons)
@@ -276,7 +278,7 @@ def hurt(place: Any, result: Result, chance: random.Random, stopped: float) -> N
     # a network at its last epoch has no next one
     if network is not None and before >= 8:
         network, before = None, lines(commons)
-    until(lambda: lines(commons, network) > before or lines(commons) >= EPOCHS, 900)
+    until(lambda: lines(commons, network) > before or lines(commons) >= total, 900)
     result.resume.append(time.time() - at)
     if result.victim == "server":
         place.stack.start_server()
@@ -292,15 +294,16 @@ def campaign(
     save: Callable[[], object],
 ) -> Result:
     """Hurt searches until the victim was hit so often."""
-    chance = random.Random(f"{place.name} {result.victim} {result.how} {seed}")
+    total = len(whole["epochs"])
+    chance = random.Random(f"{place.name} {result.victim} {result.how} {seed} {result.instants}")
     number = 0
     instants += result.instants
     while result.instants < instants:
         number += 1
         place.start(f"commons-{number}")
         until(lambda: lines(place.commons) > 0, 200)
-        while result.instants < instants and lines(place.commons) < EPOCHS - 4:
-            hurt(place, result, chance, stopped)
+        while result.instants < instants and lines(place.commons) < total - LAST:
+            hurt(place, result, chance, stopped, total)
             save()
         until(place.ended, 600)
         compare(result, place.commons, whole)

@@ -35,7 +35,7 @@ def until(what: Callable[[], Any], seconds: float, otherwise: Callable[[], str] 
         answer = what()
         if answer:
             return answer
-        time.sleep(0.3)
+        time.sleep(0.1)
     raise AssertionError(f"nothing in {seconds} s; {otherwise()}")
 
 

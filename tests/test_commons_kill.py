@@ -71,29 +71,29 @@ def test_kill_at_random_instants(tmp_path: Path) -> None:
     rng = random.Random(20230807)
     victim = Victim()
     networks = 12
-    kills = killed_tidying = 0
+    kills = killed_tidying = rounds = 0
     run_number = 0
     acknowledged: dict[str, set[str]] = {}
-    while kills < 75:
+    while kills < 50 or killed_tidying < 8:  # however fast the machine is today
+        rounds += 1
+        assert rounds < 1000
         run = f"run-{run_number}"
-        tidying = kills % 3 == 2 and (commons / "commons.json").exists()
+        tidying = rounds % 3 == 2 and (commons / "commons.json").exists()
         said, status = victim.work(
             commons, "-" if tidying else run, networks, kill_after=rng.uniform(0.0, 0.06 if tidying else 0.12)
         )
         assert status in (0, -signal.SIGKILL), said
         if tidying:
             killed_tidying += status != 0
-            kills += 1
         else:
             acknowledged.setdefault(run, set()).update(said)
-            kills += status != 0
             run_number += status == 0
+        kills += status != 0
         if (commons / "commons.json").exists() and run in Commons(commons).runs():
             check(commons, run, acknowledged[run])
     run = f"run-{run_number}"
     said, status = victim.work(commons, run, networks, kill_after=None)
     assert status == 0
-    assert killed_tidying > 5
     assert victim.work(commons, "-", 0, kill_after=None)[1] == 0
     assert check_commons(commons, checkpoints=False).problems == []
     victim.process.stdin.close()  # type: ignore[union-attr]

@@ -291,3 +291,25 @@ def test_docker_compose_takes_its_file() -> None:
             text=True,
         )
         assert done.returncode == 0, done.stderr
+
+
+# docs/operations.md
+
+
+def test_the_operators_page_names_every_deployment_and_begins_with_six_commands() -> None:
+    page = (ROOT / "docs/operations.md").read_text()
+    flows = {
+        "search": "a4nn-search",
+        "segment": "a4nn-segment",
+        "maintain": "a4nn-maintain",
+        "sweep": "a4nn-sweep",
+    }
+    named = set(re.findall(r"^\| `(a4nn-\w+/[\w-]+)` \|", page, re.MULTILINE))
+    there = {f"{flows[one['entrypoint'].rpartition('.')[2]]}/{name}" for name, one in deployments().items()}
+    assert named == there
+    block = re.search(r"## From nothing[^#]*?\n\n((?:    [^\n]*\n)+)", page)
+    assert block
+    commands = [line.strip() for line in block[1].splitlines()]
+    assert len(commands) == 6
+    for file in re.findall(r"deployments/[\w./-]+", page):
+        assert (ROOT / file.replace("KIND", "docker").rstrip(".")).exists(), file

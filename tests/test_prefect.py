@@ -22,7 +22,7 @@ from test_workflow import rows
 from a4nn_core.commons import Commons
 from a4nn_core.commons.lock import holder
 from a4nn_core.experiment import load_experiment
-from flows.locks import run_lock
+from flows.locks import network_lock, run_lock
 
 pytestmark = pytest.mark.integration
 
@@ -75,7 +75,7 @@ def test_the_same_search_with_a_task_run_a_segment(stack: Stack, tmp_path: Path)
 def test_the_flow_in_its_own_right(stack: Stack, tmp_path: Path) -> None:
     code = f"""
 from a4nn_core.experiment import load_experiment
-from flows.locks import run_lock
+from flows.locks import network_lock, run_lock
 from flows.search import search
 summary = search(load_experiment("digits", {SMALL[2::2]!r}), {str(tmp_path)!r}, "own")
 assert summary["networks"] == 6, summary
@@ -215,8 +215,8 @@ def check_schedule(stack: Stack) -> None:
 
 
 LONGER = [
-    *("search.networks=8", "search.population=4", "search.offspring=4", "space.channels=4"),
-    *("training.epochs=5", "training.slots=2", "termination=none"),
+    *("search.networks=10", "search.population=5", "search.offspring=5", "space.channels=4"),
+    *("training.epochs=10", "training.slots=2", "termination=none"),
 ]
 
 
@@ -235,9 +235,7 @@ def driver(commons: Path, run: str) -> int:
 def test_five_injuries_through_a_work_pool_change_nothing(stack: Stack, tmp_path: Path) -> None:
     """kill -9 of a training process, the flow, worker and flow together, and the server, and a flow that is
     stopped for a while, each at a random instant: the run ends with the rows of an undisturbed one."""
-    if not stack.worker:
-        stack.deploy(prepared(stack, SMALL[2::2], interval=3600))
-        stack.start_worker()
+    ready(stack)
     commons = stack.commons
     flow = stack.run(
         "a4nn-search/search", experiment="digits", changes=LONGER, run_id="hurt", commons=str(commons)
@@ -249,7 +247,7 @@ def test_five_injuries_through_a_work_pool_change_nothing(stack: Stack, tmp_path
         until(
             lambda: epochs(commons, "hurt") >= before + chance.randint(1, 2), 150, lambda: stack.log("worker")
         )
-        time.sleep(chance.random())
+        time.sleep(0.3 * chance.random())
         return until(lambda: driver(commons, "hurt"), 10)
 
     one = some_epochs_later()
@@ -280,18 +278,54 @@ def test_five_injuries_through_a_work_pool_change_nothing(stack: Stack, tmp_path
     until(lambda: epochs(commons, "hurt") > before, 60)  # training goes on without the server
     stack.start_server()
 
-    def completed() -> bool:
+    completed(stack, flow)
+    assert stack.flow_run(flow)["run_count"] == 3
+    same(commons, "hurt", LONGER, tmp_path, epochs=10)
+
+
+def test_other_machines_train_a_searchs_networks(stack: Stack, tmp_path: Path) -> None:
+    """A flow run a network; the process of one is killed, and the network goes on elsewhere."""
+    ready(stack)
+    changes = ["search.networks=2", "search.population=2", "search.offspring=2", "space.channels=4"]
+    changes += ["training.epochs=20", "training.slots=2", "termination=none"]
+    given = {"experiment": "digits", "changes": changes, "run_id": "many", "commons": str(stack.commons)}
+    flow = stack.run("a4nn-search/many-machines", **given)
+    until(lambda: epochs(stack.commons, "many") > 2, 150, lambda: stack.log("worker"))
+    (victim, *_) = [n for n in range(2) if holder(network_lock(stack.commons, "many", n))]
+    found = holder(network_lock(stack.commons, "many", victim))
+    assert found
+    assert kill(int(found["pid"]))
+    completed(stack, flow)
+    segments = stack.ask("flow_runs", flows={"name": {"any_": ["a4nn-segment"]}})
+    states = sorted((run["name"], run["state_name"]) for run in segments)
+    wanted = [(f"many network {n} segment 0", "Completed") for n in range(2)]
+    assert states == sorted([*wanted, (f"many network {victim} segment 0", "Crashed")])
+    assert all("many" in run["tags"] for run in segments)
+    same(stack.commons, "many", changes, tmp_path, epochs=20)
+
+
+def ready(stack: Stack) -> None:
+    """Everything is deployed and a worker is there."""
+    if not stack.worker:
+        stack.deploy(prepared(stack, SMALL[2::2], interval=3600))
+        stack.start_worker()
+
+
+def completed(stack: Stack, flow: str) -> None:
+    def ended() -> bool:
         state = stack.flow_run(flow)["state"]
         assert state["type"] != "FAILED", state
         return bool(state["type"] == "COMPLETED")
 
-    until(completed, 200, lambda: stack.log("worker"))
-    assert stack.flow_run(flow)["run_count"] == 3
+    until(ended, 200, lambda: stack.log("worker"))
 
-    words = ["run", "digits", *(word for change in LONGER for word in ("--set", change)), "--run-id", "hurt"]
+
+def same(commons: Path, run: str, changes: list[str], tmp_path: Path, epochs: int) -> None:
+    """A run has the rows of one that was never disturbed, and no epoch was trained twice."""
+    words = ["run", "digits", *(word for change in changes for word in ("--set", change)), "--run-id", run]
     whole = a4nn(*words, "--commons", tmp_path)
     assert whole.returncode == 0, whole.stderr
-    assert rows(commons, "hurt") == rows(tmp_path, "hurt")
-    for path in (commons / "runs/hurt/journals").glob("*.jsonl"):
+    assert rows(commons, run) == rows(tmp_path, run)
+    for path in (commons / "runs" / run / "journals").glob("*.jsonl"):
         trained = [json.loads(line)["epoch"] for line in path.read_text().splitlines()]
-        assert trained == list(range(1, 6)), "an epoch was trained again"
+        assert trained == list(range(1, epochs + 1)), "an epoch was trained again"
