@@ -2,9 +2,9 @@
 
 One odd cell makes a whole column text, so the types follow from the file and from nothing else.
 
-Source: CSVFileReader and TabularSubsetGenerator of Dataverse 6. Three traps in it: an empty cell is missing in
-a column of numbers, dates or times but an empty text in one of text; ``null`` among numbers is zero; and a
-text that merely begins with a date, such as an ISO 8601 time with its ``T``, counts as that date.
+Source: CSVFileReader and TabularSubsetGenerator of Dataverse 6. Three traps in it: an empty cell is missing
+in a column of numbers, dates or times but an empty text in one of text; ``null`` among numbers is zero; and
+a text that merely begins with a date, such as an ISO 8601 time with its ``T``, counts as that date.
 """
 
 from __future__ import annotations
