@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from a4nn_core.cli import commons, describe, importing, predict, run, sql
+from a4nn_core.cli import commons, describe, importing, predict, publish, run, sql
 
 app = typer.Typer(
     name="a4nn",
@@ -43,5 +43,7 @@ app.command()(run.presets)
 app.command()(describe.describe)
 app.command()(predict.predict)
 app.command()(sql.sql)
+app.command()(publish.publish)
+app.command()(publish.deposit_example)
 app.add_typer(commons.app, name="commons")
 app.add_typer(importing.app, name="import")
