@@ -13,7 +13,17 @@ import yaml
 from a4nn_core.errors import BadInput
 from a4nn_core.publish.citation import citation_cff, codemeta, license_text
 from a4nn_core.publish.dataverse_json import check_dataverse_json, citation_fields, dataverse_json
-from a4nn_core.publish.metadata import example, make_metadata, read_metadata
+from a4nn_core.publish.metadata import (
+    Author,
+    Contact,
+    DepositMetadata,
+    Grant,
+    Publication,
+    example,
+    make_metadata,
+    read_metadata,
+)
+from a4nn_core.publish.vocabulary import LICENSES, SUBJECTS
 
 
 def settings(**changes: Any) -> dict[str, Any]:
@@ -177,6 +187,15 @@ def test_what_dataverse_would_refuse_is_found() -> None:
     ]
     assert broken(lambda d: d["datasetVersion"]["license"].pop("uri")) == ["license needs both name and uri"]
     assert check_dataverse_json({}) == ["there is no datasetVersion.metadataBlocks.citation.fields"]
+
+
+def test_the_guide_names_every_key_and_subject() -> None:
+    text = (Path(__file__).resolve().parents[1] / "docs/publishing.md").read_text()
+    for model in (DepositMetadata, Author, Contact, Grant, Publication):
+        for name in model.model_fields:
+            assert f"`{name}" in text or f"`[[{name}]]`" in text, name
+    assert "; ".join(SUBJECTS) in text
+    assert all(spdx in text for spdx in LICENSES)
 
 
 def test_citation_files() -> None:

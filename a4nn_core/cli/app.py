@@ -6,7 +6,18 @@ from typing import Annotated
 
 import typer
 
-from a4nn_core.cli import commons, describe, importing, predict, publish, run, sql
+from a4nn_core.cli import (
+    classify,
+    commons,
+    describe,
+    import_deposit,
+    importing,
+    predict,
+    publish,
+    run,
+    sql,
+    upload,
+)
 
 app = typer.Typer(
     name="a4nn",
@@ -44,6 +55,8 @@ app.command()(describe.describe)
 app.command()(predict.predict)
 app.command()(sql.sql)
 app.command()(publish.publish)
-app.command()(publish.deposit_example)
+app.command()(upload.upload)
+app.command()(classify.classify)
 app.add_typer(commons.app, name="commons")
+importing.app.command("deposit")(import_deposit.deposit)
 app.add_typer(importing.app, name="import")

@@ -13,6 +13,14 @@ from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption, pr
 METADATA = Path("deposit.toml")
 
 
+def _example(wanted: bool) -> None:
+    if wanted:
+        from a4nn_core.publish.metadata import example
+
+        typer.echo(example(), nl=False)
+        raise typer.Exit
+
+
 def publish(
     runs: Annotated[list[str], typer.Argument(metavar="RUNS...", help="Runs to publish together.")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="New folder for the deposit.")],
@@ -33,11 +41,13 @@ def publish(
     ] = False,
     commons: CommonsOption = DEFAULT_COMMONS,
     as_json: JsonOption = False,
+    example: Annotated[
+        bool,
+        typer.Option("--example", callback=_example, is_eager=True, help="Print a metadata file and exit."),
+    ] = False,
 ) -> None:
-    """Build a deposit ready for Dataverse: tables, weights, models, pictures and all metadata.
-
-    ``a4nn deposit-example`` prints a metadata file to start from.
-    """
+    """Build a deposit ready for Dataverse: tables, weights, models, pictures and all metadata."""
+    del example  # done when it was read
     from a4nn_core.errors import BadInput
     from a4nn_core.publish.deposit import Settings, build
     from a4nn_core.publish.metadata import read_metadata
@@ -51,7 +61,7 @@ def publish(
             raise BadInput(f"--{name} {value!r} is none of {', '.join(choices[name])}")
     if metadata == METADATA and not metadata.exists():
         raise BadInput(
-            f"there is no metadata file {metadata}: start from `a4nn deposit-example > {metadata}`, "
+            f"there is no metadata file {metadata}: start from `a4nn publish --example > {metadata}`, "
             "or name one by --metadata"
         )
     settings: dict[str, Any] = {"weights": weights, "models": models, "unfinished": unfinished}
@@ -68,10 +78,3 @@ def publish(
     for remark in built.remarks:
         say(f"note: {remark}")
     say(f"{built.folder}: {built.files} files, {built.bytes / 1e6:.1f} MB, {built.unf or 'no UNF'}")
-
-
-def deposit_example() -> None:
-    """Print a metadata file to start from: what the published A4NN deposit says of itself."""
-    from a4nn_core.publish.metadata import example
-
-    typer.echo(example(), nl=False)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import pyarrow as pa
@@ -184,9 +186,17 @@ def _network_problems(folder: RunFolder, number: int, found: Checked) -> Iterato
 def _check_checkpoints(commons: Path, found: Checked) -> None:
     columns = [("checkpoint", "checkpoint_sha256"), ("best_checkpoint", "best_checkpoint_sha256")]
     seen: set[str] = set()
+    left_out: Counter[str] = Counter()
+
+    @cache
+    def deposited(run: str) -> str | None:
+        """Whose checkpoints the deposit held that a run was imported from; None if from none."""
+        weights = read_json(RunFolder(commons, run).run_file).get("deposited_weights")
+        return None if weights is None else str(weights)
+
     for part in Snapshot(commons).parts(TABLES["networks"]):
         try:
-            rows = part.to_table(columns=[c for pair in columns for c in pair]).to_pylist()
+            rows = part.to_table(columns=["run", *(c for pair in columns for c in pair)]).to_pylist()
         except (OSError, pa.ArrowException):
             continue  # said above, by name
         for row in rows:
@@ -196,8 +206,15 @@ def _check_checkpoints(commons: Path, found: Checked) -> None:
                 seen.add(row[name])
                 found.files += 1
                 path = commons / row[name]
+                if not path.is_file() and deposited(row["run"]) not in (None, "all"):
+                    left_out[row["run"]] += 1
+                    continue
                 if not path.is_file():
                     found.problems.append(f"{path} is missing")
                     continue
                 if file_checksum(path) != row[digest]:
                     found.problems.append(f"{path} is damaged: its SHA-256 is not the recorded one")
+    found.notes += [
+        f"run {run!r}: {count} checkpoints were not in the deposit it was imported from"
+        for run, count in left_out.items()
+    ]

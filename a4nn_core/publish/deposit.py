@@ -26,7 +26,7 @@ from a4nn_core.errors import BadInput
 from a4nn_core.publish.citation import citation_cff, codemeta, license_text
 from a4nn_core.publish.croissant import croissant
 from a4nn_core.publish.dataverse_json import dataverse_json
-from a4nn_core.publish.files import DepositFile, describe_file, paths_in, write_manifest
+from a4nn_core.publish.files import describe_file, paths_in, write_manifest
 from a4nn_core.publish.found import networks, run_rows
 from a4nn_core.publish.metadata import DepositMetadata
 from a4nn_core.publish.readme import readme
@@ -130,7 +130,7 @@ def _fill(
     tables = gather(commons, list(stored))
     packed = pack(commons, tables, settings.weights, folder, settings.archive_bytes)
     written = write_tables(tables, folder, settings.csv_rows)
-    _write_architectures(tables, folder / "data" / "architectures.jsonl")
+    untold = _write_architectures(tables, folder / "data" / "architectures.jsonl")
     if settings.models == "front":
         from a4nn_core.publish.models import export_front
 
@@ -161,6 +161,11 @@ def _fill(
     write_whole(folder / "CITATION.cff", citation_cff(metadata, date).encode())
     write_whole(folder / "LICENSE", license_text(metadata).encode())
     remarks = _remarks(stored, packed, settings)
+    if untold:
+        remarks.append(
+            f"the recorded layers of {len(untold)} networks do not give their architecture; "
+            "`data/architectures.jsonl` lacks them"
+        )
     _write_descriptions(folder, metadata, tables, written, packed, unf, date, remarks)
     write_manifest(folder)
     paths = [p for p in folder.rglob("*") if p.is_file()]
@@ -207,8 +212,9 @@ def identify(stored: Mapping[str, Mapping[str, Any]]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def _write_architectures(tables: Mapping[str, pa.Table], path: Path) -> None:
-    """One JSON line a network that was trained: which layers, how connected."""
+def _write_architectures(tables: Mapping[str, pa.Table], path: Path) -> list[tuple[str, int]]:
+    """One JSON line a network that was trained: which layers, how connected. Gives those left out."""
+    untold: list[tuple[str, int]] = []
     rows = [row for row in python_rows(tables["networks"]) if row["equal_to"] is None]
     lines = [
         json.dumps(
@@ -223,10 +229,11 @@ def _write_architectures(tables: Mapping[str, pa.Table], path: Path) -> None:
             },
             ensure_ascii=False,
         )
-        for found in networks(tables, rows)
+        for found in networks(tables, rows, untold)
     ]
     if lines:
         write_whole(path, ("\n".join(lines) + "\n").encode())
+    return untold
 
 
 def _date(tables: Mapping[str, pa.Table]) -> str:
@@ -291,6 +298,3 @@ def _about(path: str, packed: Packed, runs: Mapping[str, Any]) -> tuple[str, str
         case "models", _:
             return f"model card of network {table}", owner
     raise AssertionError(path)
-
-
-__all__ = ["FORMAT", "RECORD", "Built", "DepositFile", "Settings", "build", "identify"]

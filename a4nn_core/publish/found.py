@@ -100,23 +100,35 @@ def grouped(table: pa.Table) -> Iterator[tuple[tuple[str, int], list[Row]]]:
         yield key, rows
 
 
-def networks(tables: Tables, rows: Iterable[Row] | None = None) -> Iterator[Found]:
+def networks(
+    tables: Tables, rows: Iterable[Row] | None = None, untold: list[tuple[str, int]] | None = None
+) -> Iterator[Found]:
     """Networks with their architectures, in the order of the tables.
 
     Args:
         tables: of a deposit.
         rows: of ``networks``; all if None. A network without recorded layers is left out.
+        untold: if given, it is told of networks whose layers are not those of the recorded architecture, and
+            they are left out.
 
     Raises:
-        BadInput: the layers are not those of the recorded architecture.
+        BadInput: the layers of a network are not those of the recorded architecture.
     """
     runs = run_rows(tables)
     wanted = {(r["run"], r["network"]): r for r in (rows or python_rows(tables["networks"]))}
     edges = dict(grouped(_of(tables["edges"], wanted)))
     for key, layers in grouped(_of(tables["layers"], wanted)):
         row = wanted.get(key)
-        if row is not None:
-            yield Found(runs[key[0]], row, _architecture(runs[key[0]], row, layers, edges.get(key, [])))
+        if row is None:
+            continue
+        try:
+            architecture = _architecture(runs[key[0]], row, layers, edges.get(key, []))
+        except BadInput:
+            if untold is None:
+                raise
+            untold.append(key)
+            continue
+        yield Found(runs[key[0]], row, architecture)
 
 
 def _of(table: pa.Table, wanted: Mapping[tuple[str, int], Row]) -> pa.Table:

@@ -27,7 +27,10 @@ _WORDS = {"nan": math.nan, "na": None, "inf": math.inf, "+inf": math.inf, "-inf"
 _JAVA_DOUBLE = re.compile(r"[+-]?(NaN|Infinity|((\d+\.?\d*|\.\d+)([eE][+-]?\d+)?)[fFdD]?)", re.ASCII)
 _INTEGER = re.compile(r"[+-]?\d+|null")
 _DATE = re.compile(r"\s*(\d+)-(\d+)-(\d+)", re.ASCII)
-_TIME = re.compile(r"(\d+)-(\d+)-(\d+) (\d+):(\d+):(\d+)(?: (\S+))?", re.ASCII)
+# Java's zones: +0100, GMT+01:00 or a name; not Z and not +01:00, which leave a mere date
+_TIME = re.compile(
+    r"(\d+)-(\d+)-(\d+) (\d+):(\d+):(\d+)(?: ([+-]\d{4}|GMT[+-]\d\d:\d\d|[A-Z]{2,5}))?", re.ASCII
+)
 _ZONE = re.compile(r"(?:GMT)?([+-])(\d\d):?(\d\d)", re.ASCII)
 _LONG = 2**63
 

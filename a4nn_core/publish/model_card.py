@@ -84,8 +84,8 @@ def model_card(found: Found, tables: Tables) -> str:
             "## Intended use and limits",
             "",
             f"For images made as those of {run['dataset']} were: same size, same channels, same units. "
-            "It names one of its classes for any image at all, also for one that shows something else, and its "
-            "scores "
+            "It names one of its classes for any image at all, also for one that shows something else, and "
+            "its scores "
             "are not calibrated probabilities. It was selected among many networks by its validation "
             "accuracy, which is therefore optimistic.",
             "",

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from a4nn_core import __version__
 from a4nn_core.publish.citation import schema_person
 from a4nn_core.publish.files import DepositFile
 from a4nn_core.publish.found import Row
@@ -16,6 +15,7 @@ from a4nn_core.publish.metadata import DepositMetadata
 NAME = "ro-crate-metadata.json"
 _PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
 _HOME = "https://doi.org/10.1145/3605573.3605636"
+_UNKNOWN = "unknown"  # version of what made an imported run
 _ACTIONS = uuid.UUID("6a0c7c1e-8d2f-5c55-9f0a-0f4f6e3f0a44")  # of this namespace are the ids of actions
 
 
@@ -38,14 +38,14 @@ def ro_crate(
         networks: trained networks of each run, rows of ``networks``.
         date: when the data were made, YYYY-MM-DD.
     """
-    people = [_person(person, number) for number, person in enumerate(map(schema_person, metadata.authors))]
-    versions = sorted({str(run["code_version"] or __version__) for run in runs.values()})
-    software = {version: f"#a4nn-{version}" for version in versions}
+    people, places = _people(metadata)
+    versions = sorted({str(run["code_version"] or _UNKNOWN) for run in runs.values()})
+    software = {version: f"{_HOME}#a4nn-{version}" for version in versions}
     actions: list[dict[str, Any]] = []
     for name, run in runs.items():
-        instrument = software[str(run["code_version"] or __version__)]
+        instrument = software[str(run["code_version"] or _UNKNOWN)]
         actions.append(_search(name, run, instrument, people[0]["@id"], files))
-        actions += [_training(row, instrument, people[0]["@id"]) for row in networks.get(name, ())]
+        actions += [_training(row, run, instrument, people[0]["@id"]) for row in networks.get(name, ())]
     root = {
         "@id": "./",
         "@type": "Dataset",
@@ -54,8 +54,8 @@ def ro_crate(
         "description": metadata.description,
         "datePublished": date,
         "license": {"@id": metadata.license_uri},
-        "author": [{"@id": person["@id"]} for person in people],
-        "publisher": {"@id": people[0]["@id"]},
+        "author": _one_or_all([{"@id": person["@id"]} for person in people]),
+        **({"publisher": {"@id": places[0]["@id"]}} if places else {}),
         "keywords": ", ".join(metadata.keywords),
         "hasPart": [{"@id": file.path} for file in files],
         "mentions": [{"@id": action["@id"]} for action in actions],
@@ -79,12 +79,13 @@ def ro_crate(
             {"@id": _PROFILE, "@type": "CreativeWork", "name": "Process Run Crate", "version": "0.5"},
             license_,
             *people,
+            *places,
             *(
                 {
                     "@id": software[version],
                     "@type": "SoftwareApplication",
-                    "name": "a4nn",
-                    "description": "Analytics for Neural Networks: neural architecture search",
+                    "name": "a4nn" if version != _UNKNOWN else "the software that made the imported runs",
+                    "description": "neural architecture search",
                     "url": _HOME,
                     "version": version,
                 }
@@ -107,8 +108,17 @@ def ro_crate(
     }
 
 
-def _person(person: dict[str, Any], number: int) -> dict[str, Any]:
-    return {"@id": f"#author-{number + 1}", **person}
+def _people(metadata: DepositMetadata) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The authors, and where they work."""
+    people = []
+    places: dict[str, dict[str, Any]] = {}
+    for number, person in enumerate(map(schema_person, metadata.authors), start=1):
+        entity = {"@id": f"#author-{number}", **person}
+        if name := person.get("affiliation"):
+            new = {"@id": f"#place-{len(places) + 1}", "@type": "Organization", "name": name}
+            entity["affiliation"] = {"@id": places.setdefault(name, new)["@id"]}
+        people.append(entity)
+    return people, list(places.values())
 
 
 def _search(name: str, run: Row, instrument: str, agent: str, files: Sequence[DepositFile]) -> dict[str, Any]:
@@ -123,14 +133,15 @@ def _search(name: str, run: Row, instrument: str, agent: str, files: Sequence[De
         "agent": {"@id": agent},
         "startTime": _iso(run["started"]),
         **({"endTime": _iso(run["ended"])} if run["ended"] else {}),
-        "actionStatus": {"@id": f"http://schema.org/{'Completed' if done else 'Failed'}ActionStatus"},
+        "actionStatus": f"http://schema.org/{'Completed' if done else 'Failed'}ActionStatus",
         **({} if done else {"error": f"the search is {run['status']}"}),
         "result": [{"@id": path} for path in results],
     }
 
 
-def _training(row: Row, instrument: str, agent: str) -> dict[str, Any]:
+def _training(row: Row, run: Row, instrument: str, agent: str) -> dict[str, Any]:
     failed = row["status"] == "failed"
+    ended = row["ended"] or run["ended"] or run["started"]  # one that failed at once has no epoch
     return {
         "@id": f"#{uuid.uuid5(_ACTIONS, '{run}/{network}'.format(**row))}",
         "@type": "CreateAction",
@@ -139,11 +150,16 @@ def _training(row: Row, instrument: str, agent: str) -> dict[str, Any]:
         f"after {row['epochs_trained']} of {row['epochs_budget']} epochs",
         "instrument": {"@id": instrument},
         "agent": {"@id": agent},
-        **({"endTime": _iso(row["ended"])} if row["ended"] else {}),
-        "actionStatus": {"@id": f"http://schema.org/{'Failed' if failed else 'Completed'}ActionStatus"},
+        "endTime": _iso(ended),
+        "actionStatus": f"http://schema.org/{'Failed' if failed else 'Completed'}ActionStatus",
         **({"error": row["error"] or "unknown"} if failed else {}),
         "result": [{"@id": "data/networks.parquet"}, {"@id": "data/epochs.parquet"}],
     }
+
+
+def _one_or_all(values: list[Any]) -> Any:
+    """JSON-LD of RO-Crate writes a single value without a list."""
+    return values[0] if len(values) == 1 else values
 
 
 def _iso(moment: datetime) -> str:
