@@ -47,8 +47,10 @@ def search(
     run_id = run_id or new_run_id(experiment)
     execute(experiment, commons, run_id, PrefectExecutor, _Artifacts(experiment, _watcher.get()))
     summary = summarise(Commons(commons), run_id)
-    create_table_artifact(_front(summary), key=_key("front", run_id), description=f"Pareto front of {run_id}")
-    create_markdown_artifact(_report(summary), key=_key("report", run_id))
+    create_table_artifact(
+        _front(summary), key=artifact_key("front", run_id), description=f"Pareto front of {run_id}"
+    )
+    create_markdown_artifact(_report(summary), key=artifact_key("report", run_id))
     return summary.as_dict()
 
 
@@ -104,7 +106,7 @@ class _Artifacts:
                 rows = sorted(self.ended_in[generation], key=lambda row: row["network"])
                 create_table_artifact(
                     [{name: row.get(name) for name in _COLUMNS} for row in rows],
-                    key=_key(f"generation-{generation}", search.writer.folder.run_id),
+                    key=artifact_key(f"generation-{generation}", search.writer.folder.run_id),
                     description=f"Generation {generation}",
                 )
 
@@ -114,7 +116,7 @@ class _Artifacts:
         self.ended_in.setdefault(row["generation"], []).append(row)
         done = 100.0 * sum(map(len, self.ended_in.values())) / self.networks
         if self.progress is None:
-            key = _key("progress", str(flow_run.get_name()))
+            key = artifact_key("progress", str(flow_run.get_name()))
             self.progress = create_progress_artifact(done, key=key, description="networks that have ended")
         else:
             update_progress_artifact(self.progress, done)
@@ -132,7 +134,7 @@ _COLUMNS = (
 )
 
 
-def _key(what: str, run_id: str) -> str:
+def artifact_key(what: str, run_id: str) -> str:
     """Artifact keys take lower-case letters, digits and dashes."""
     plain = "".join(c if c.isalnum() else "-" for c in run_id.lower() if c.isascii())
     return f"{what}-{plain}"
