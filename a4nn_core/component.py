@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -94,12 +94,16 @@ def explain(error: ValidationError, model: type[BaseModel], place: str) -> str:
 def _sentence(detail: dict[str, Any], model: type[BaseModel], place: str) -> str:
     where = [str(part) for part in detail["loc"]]
     holder: type[BaseModel] | None = model
-    for part in where[:-1]:
+    tables = [part for part in where[:-1] if not part.isdigit()]
+    for part in tables:
         field = holder.model_fields.get(part) if holder else None
         inner = field.annotation if field else None
-        holder = inner if isinstance(inner, type) and issubclass(inner, BaseModel) else None
-    table = ".".join(where[:-1])
+        models = [m for m in (inner, *get_args(inner)) if isinstance(m, type) and issubclass(m, BaseModel)]
+        holder = models[0] if models else None
+    table = ".".join(tables)
     at = f"{place} [{table}]" if table else place
+    if len(where) > 2 and where[-2].isdigit():  # a table in an array of tables, counted as people count
+        at = f"{place} [[{table}]] {int(where[-2]) + 1}"
     if detail["type"] == "extra_forbidden":
         known = f"; known keys: {', '.join(holder.model_fields)}" if holder else ""
         return f"{at} has no key {where[-1]!r}{known}"

@@ -37,10 +37,12 @@ def imports(room: str) -> set[str]:
         ("spaces", ["a4nn_core.training", "a4nn_core.workflow", "a4nn_core.search"]),
         ("data", ["a4nn_core.training", "a4nn_core.workflow", "a4nn_core.spaces"]),
         ("training", ["a4nn_core.workflow", "a4nn_core.cli", "a4nn_core.archaeology"]),
-        ("workflow", ["a4nn_core.cli", "a4nn_core.archaeology"]),
         ("replay", ["torch", "a4nn_core.cli", "a4nn_core.archaeology"]),
         ("adapters", ["torch", "a4nn_core.training", "a4nn_core.workflow", "a4nn_core.commons"]),
         ("adapters/watch.py", ["optuna", "lightning", "ray"]),
+        ("workflow", ["a4nn_core.cli", "a4nn_core.archaeology", "a4nn_core.publish"]),
+        ("publish", ["a4nn_core.cli", "flows"]),
+        ("archaeology", ["a4nn_core.cli", "a4nn_core.publish"]),
     ],
 )
 def test_arrows_point_down(room: str, never: list[str]) -> None:

@@ -6,7 +6,20 @@ from typing import Annotated
 
 import typer
 
-from a4nn_core.cli import commons, describe, importing, predict, run, simulate, sql, status
+from a4nn_core.cli import (
+    classify,
+    commons,
+    describe,
+    import_deposit,
+    importing,
+    predict,
+    publish,
+    run,
+    simulate,
+    sql,
+    status,
+    upload,
+)
 
 app = typer.Typer(
     name="a4nn",
@@ -44,5 +57,9 @@ app.command()(describe.describe)
 app.command()(predict.predict)
 app.command()(sql.sql)
 app.add_typer(simulate.app, name="simulate")
+app.command()(publish.publish)
+app.command()(upload.upload)
+app.command()(classify.classify)
 app.add_typer(commons.app, name="commons")
+importing.app.command("deposit")(import_deposit.deposit)
 app.add_typer(importing.app, name="import")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import pyarrow as pa
@@ -203,7 +205,15 @@ def _network_problems(folder: RunFolder, number: int, found: Checked) -> Iterato
 def _check_checkpoints(commons: Path, found: Checked) -> None:
     columns = [("checkpoint", "checkpoint_sha256"), ("best_checkpoint", "best_checkpoint_sha256")]
     seen: set[str] = set()
+    left_out: Counter[str] = Counter()
     removed: dict[str, set[int] | None] = {}
+
+    @cache
+    def deposited(run: str) -> str | None:
+        """Whose checkpoints the deposit held that a run was imported from; None if from none."""
+        weights = read_json(RunFolder(commons, run).run_file).get("deposited_weights")
+        return None if weights is None else str(weights)
+
     try:
         parts = Snapshot(commons).parts(TABLES["networks"])
     except Damaged:
@@ -225,12 +235,19 @@ def _check_checkpoints(commons: Path, found: Checked) -> None:
                     if file_checksum(path) != row[digest]:
                         found.problems.append(f"{path} is damaged: its SHA-256 is not the recorded one")
                     continue
+                if deposited(row["run"]) not in (None, "all"):
+                    left_out[row["run"]] += 1
+                    continue
                 if row["run"] not in removed:
                     removed[row["run"]] = _removed(RunFolder(commons, row["run"]))
                 gone = removed[row["run"]]
                 owner = row["network"] if row["equal_to"] is None else row["equal_to"]
                 if gone is not None and owner not in gone:
                     found.problems.append(f"{path} is missing")
+    found.notes += [
+        f"run {run!r}: {count} checkpoints were not in the deposit it was imported from"
+        for run, count in left_out.items()
+    ]
 
 
 def _removed(folder: RunFolder) -> set[int] | None:

@@ -127,6 +127,27 @@ def _class_folders(root: Path) -> tuple[tuple[str, ...], list[tuple[Path, int]],
     return tuple(folder.name for folder in folders), files, troubles
 
 
+def read_image(file: Path) -> NDArray[Any]:
+    """One image as numbers, shape (channels, height, width).
+
+    Palettes and bilevel images become what they look like; all else keeps its numbers and its bit depth.
+
+    Raises:
+        BadInput: it cannot be read.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(file) as image:
+            shown = image.convert("RGB") if image.mode in ("P", "CMYK", "YCbCr") else image
+            shown = shown.convert("L") if shown.mode in ("1", "LA") else shown
+            shown = shown.convert("RGB") if shown.mode == "RGBA" else shown
+            array = np.asarray(shown)
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        raise BadInput(f"image {file} cannot be read: {error}") from None
+    return array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
+
+
 def _read_images(
     root: Path, files: list[tuple[Path, int]], troubles: list[str]
 ) -> tuple[NDArray[Any], NDArray[np.int64]]:
@@ -143,7 +164,6 @@ def _read_images(
     Raises:
         BadInput: there are troubles, or unreadable images, or images of several sizes or kinds.
     """
-    from PIL import Image
 
     loaded: list[NDArray[Any]] = []
     unreadable: list[Path] = []
@@ -152,18 +172,12 @@ def _read_images(
     example: dict[str, Path] = {}
     for file, _ in files:
         try:
-            with Image.open(file) as image:
-                # palettes and bilevel images become what they look like; all else keeps its numbers
-                shown = image.convert("RGB") if image.mode in ("P", "CMYK", "YCbCr") else image
-                shown = shown.convert("L") if shown.mode in ("1", "LA") else shown
-                shown = shown.convert("RGB") if shown.mode == "RGBA" else shown
-                array = np.asarray(shown)
-        except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError):
+            array = read_image(file)
+        except BadInput:
             unreadable.append(file)
             continue
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             endless.append(file)
-        array = array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
         kind = f"{array.shape[2]} x {array.shape[1]} {'colour' if len(array) == 3 else 'grey'} {array.dtype}"
         kinds[kind] += 1
         example.setdefault(kind, file)

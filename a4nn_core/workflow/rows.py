@@ -9,7 +9,7 @@ from typing import Any
 
 from a4nn_core.commons.journal import best_epoch
 from a4nn_core.search.base import Candidate
-from a4nn_core.spaces.architecture import Architecture
+from a4nn_core.spaces.architecture import Architecture, Layer
 from a4nn_core.training.segment import SegmentResult
 
 Row = dict[str, Any]
@@ -148,3 +148,29 @@ def graph_rows(architecture: Architecture) -> tuple[list[Row], list[Row]]:
         )
     edges = [{"source": source, "target": target} for source, target in architecture.edges]
     return layers, edges
+
+
+def architecture_of(layers: Sequence[Mapping[str, Any]], edges: Sequence[Mapping[str, Any]]) -> Architecture:
+    """The architecture that ``graph_rows`` wrote down; it needs no search space.
+
+    Args:
+        layers: the rows of one network, by number.
+        edges: its rows in the order in which they were written.
+    """
+    known = {row["layer"]: row for row in layers}
+    feeds = {edge["target"]: known[edge["source"]] for edge in edges}
+    made = []
+    for row in layers:
+        bias = False
+        if row["op"] in ("conv", "linear"):
+            before = feeds[row["layer"]]
+            area = before["height_out"] * before["width_out"] if row["op"] == "linear" else row["kernel"] ** 2
+            bias = row["parameters"] > area * row["channels_in"] * row["channels_out"]
+        settings = {name: row[name] for name in ("op", "kernel", "stride", "padding", "phase", "label")}
+        made.append(Layer(**settings, channels=row["channels_out"], bias=bias))
+    first = layers[0]
+    return Architecture(
+        tuple(made),
+        tuple((edge["source"], edge["target"]) for edge in edges),
+        (first["channels_out"], first["height_out"], first["width_out"]),
+    )

@@ -7,6 +7,7 @@ import platform
 import time
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import asdict
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, entry_points, version
 from pathlib import Path
@@ -128,6 +129,8 @@ def header(experiment: Experiment, data: ImageData, device: str, slots: int) -> 
             "train": len(data.train),
             "validation": len(data.validation),
             "test": len(data.test),
+            # what the networks saw of a stored image: without it their weights cannot be used
+            "transform": asdict(data.transform),
         },
         "code_version": __version__,
         "environment": {

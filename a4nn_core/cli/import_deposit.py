@@ -1,0 +1,54 @@
+"""``a4nn import deposit``: a deposit, or what a DOI names, back into a commons."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption, print_json, say
+
+
+def deposit(
+    source: Annotated[str, typer.Argument(metavar="DIR or DOI", help="Folder of a deposit, or its DOI.")],
+    server: Annotated[
+        str | None, typer.Option(metavar="URL", help="Where to look for the DOI; doi.org says if not given.")
+    ] = None,
+    commons: CommonsOption = DEFAULT_COMMONS,
+    json_: JsonOption = False,
+) -> None:
+    """A deposit that a4nn publish built: its runs, tables and weights.
+
+    A draft needs the API token in the environment variable DATAVERSE_API_TOKEN.
+    """
+    from dataclasses import asdict
+
+    from a4nn_core.cli.upload import show_progress
+    from a4nn_core.files import make_folder
+    from a4nn_core.publish.client import TOKEN_VARIABLE, Dataverse
+    from a4nn_core.publish.download import as_persistent_id, download, server_of
+    from a4nn_core.publish.restore import restore
+
+    name = None if Path(source).exists() else as_persistent_id(source)
+    if name is None:
+        done = restore(Path(source), commons)
+    else:
+        make_folder(commons.absolute().parent)
+        address = server or server_of(name)
+        with (
+            tempfile.TemporaryDirectory(dir=commons.absolute().parent, prefix=".a4nn-download-") as folder,
+            Dataverse(address, os.environ.get(TOKEN_VARIABLE) or None) as api,
+            show_progress() as progress,
+        ):
+            download(api, name, Path(folder) / "deposit", progress)
+            done = restore(Path(folder) / "deposit", commons)
+    if json_:
+        print_json(asdict(done))
+        return
+    for run, new in done.added.items():
+        say(f"{run} added" if run == new else f"{run} added as {new}: another run has its id")
+    for run in done.present:
+        say(f"{run} is there already")

@@ -1,0 +1,101 @@
+"""``a4nn upload``: a deposit onto a Dataverse server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from a4nn_core.cli.options import JsonOption, print_json, say
+
+if TYPE_CHECKING:
+    from a4nn_core.publish.transmit import Progress
+    from a4nn_core.publish.upload import Release, Uploaded
+
+
+def upload(
+    deposit: Annotated[Path, typer.Argument(metavar="DIR", help="Deposit built by a4nn publish.")],
+    server: Annotated[str, typer.Option(metavar="URL", help="Such as https://demo.dataverse.org.")],
+    dataverse: Annotated[
+        str, typer.Option(metavar="ALIAS", help="Collection in which a new data set is created.")
+    ],
+    doi: Annotated[
+        str | None, typer.Option(help="Existing data set that becomes this deposit, such as doi:10.70122/X.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; send nothing.")] = False,
+    publish: Annotated[
+        str | None, typer.Option(metavar="major|minor", help="Publish the draft as such a version.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Create or update a draft on a Dataverse server; the same command goes on after an interruption.
+
+    The API token is read from the environment variable DATAVERSE_API_TOKEN. Nothing is published without
+    --publish.
+    """
+    from a4nn_core.errors import BadInput
+    from a4nn_core.publish.client import Dataverse, token_from_environment
+    from a4nn_core.publish.upload import upload as upload_deposit
+
+    if publish not in (None, "major", "minor"):
+        raise BadInput(f"--publish {publish!r} is neither major nor minor")
+    with Dataverse(server, token_from_environment()) as api, show_progress() as progress:
+        done = upload_deposit(
+            deposit,
+            api,
+            dataverse,
+            persistent_id=doi,
+            dry_run=dry_run,
+            publish=cast("Release | None", publish),
+            progress=progress,
+        )
+    if as_json:
+        print_json(asdict(done))
+        return
+    _tell(done, server.rstrip("/"))
+
+
+@contextmanager
+def show_progress() -> Iterator[Progress]:
+    """A bar a file on a terminal; elsewhere nothing."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+        tasks = {}
+
+        def show(path: str, sent: int, size: int) -> None:
+            if path not in tasks:
+                tasks[path] = bars.add_task(path, total=size)
+            bars.update(tasks[path], completed=sent, visible=sent < size)
+
+        yield show
+
+
+def _tell(done: Uploaded, server: str) -> None:
+    verb = "would be " if done.dry else ""
+    for path in done.plan.add:
+        say(f"{path}: {verb}added")
+    for path in done.plan.replace:
+        say(f"{path}: {verb}replaced")
+    for path, _ in done.plan.delete:
+        say(f"{path}: {verb}deleted")
+    for path in done.plan.strange:
+        say(f"{path}: not ours, left alone")
+    for path in done.not_ingested:
+        say(f"note: the server did not ingest {path}: it has no UNF there")
+    if done.persistent_id is None:
+        say("a new data set would be created")
+        return
+    say(f"{len(done.plan.keep)} files were there already")
+    state = (
+        "published" if done.published else "a draft: look at it and publish it there, or by --publish major"
+    )
+    if not done.dry:
+        say(f"{server}/dataset.xhtml?persistentId={done.persistent_id} is {state}")

@@ -1,0 +1,1 @@
+"""Publishing: from a commons to a deposit that can be cited, onto a Dataverse server, and back."""

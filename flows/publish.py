@@ -1,0 +1,125 @@
+"""Publishing as a Prefect flow: after a search, a draft on a Dataverse server for a person to release."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from prefect import State, flow, task
+from prefect.artifacts import create_markdown_artifact
+from prefect.blocks.system import Secret
+from prefect.cache_policies import NO_CACHE
+
+from a4nn_core.errors import BadInput
+from a4nn_core.experiment import Experiment
+from a4nn_core.publish.client import Dataverse
+from a4nn_core.publish.deposit import Settings, build
+from a4nn_core.publish.metadata import read_metadata
+from a4nn_core.publish.upload import upload
+from flows.artifacts import artifact_key
+from flows.search import search
+
+TOKEN_BLOCK = "dataverse-token"
+
+
+@task(name="build deposit", cache_policy=NO_CACHE, persist_result=False)
+def build_deposit(runs: list[str], commons: Path, out: Path, metadata: Path, settings: Settings) -> str:
+    """Build the deposit; gives its UNF, empty if it has none."""
+    return build(commons, runs, out, read_metadata(metadata), settings).unf or ""
+
+
+def _may_pass(_task: Any, _run: Any, state: State[Any]) -> bool:
+    """Whether trying again may help: not with a wrong token, a full quota or a missing block."""
+    return not isinstance(state.result(raise_on_failure=False), BadInput)
+
+
+@task(
+    name="upload draft",
+    cache_policy=NO_CACHE,
+    persist_result=False,
+    retries=2,
+    retry_delay_seconds=60,
+    retry_condition_fn=_may_pass,
+)
+def upload_draft(deposit: Path, server: str, dataverse: str, token_block: str, doi: str | None) -> str:
+    """Bring the deposit into a draft; gives its persistent identifier. A retry goes on where it stopped.
+
+    The token is loaded here: a parameter of a task can be read in Prefect's pages.
+    """
+    try:
+        token = str(Secret.load(token_block).get())  # type: ignore[union-attr]
+    except ValueError:
+        raise BadInput(
+            f"Prefect has no Secret block {token_block!r} with the API token of {server}"
+        ) from None
+    with Dataverse(server, token) as api:
+        return str(upload(deposit, api, dataverse, persistent_id=doi).persistent_id)
+
+
+@flow(name="a4nn-publish", validate_parameters=True)
+def publish(
+    runs: list[str],
+    out: Path,
+    metadata: Path,
+    server: str,
+    dataverse: str,
+    commons: Path = Path("commons"),
+    token_block: str = TOKEN_BLOCK,
+    doi: str | None = None,
+    weights: str = "front",
+    models: str = "front",
+) -> dict[str, Any]:
+    """Build a deposit of finished runs and bring it into a draft. It is never published by this flow.
+
+    Args:
+        runs: ids of runs in the commons.
+        out: new folder for the deposit.
+        metadata: TOML file, see docs/publishing.md.
+        server: address of the Dataverse server.
+        dataverse: alias of the collection.
+        commons: folder of the data commons.
+        token_block: name of the Secret block that holds the API token.
+        doi: existing data set that becomes this deposit.
+        weights, models: as for ``a4nn publish``.
+
+    Returns:
+        ``persistent_id``, ``url`` and ``unf``.
+    """
+    chosen: Any = {"weights": weights, "models": models}
+    unf = build_deposit(runs, commons, out, metadata, Settings(**chosen))
+    name = upload_draft(out, server, dataverse, token_block, doi)
+    url = f"{server.rstrip('/')}/dataset.xhtml?persistentId={name}"
+    create_markdown_artifact(
+        f"# Draft {name}\n\nRuns: {', '.join(runs)}. Look at it, and release it: [{url}]({url})\n\n`{unf}`",
+        key=artifact_key("draft", runs[0]),
+    )
+    return {"persistent_id": name, "url": url, "unf": unf}
+
+
+@flow(name="a4nn-search-and-publish", validate_parameters=True)
+def search_and_publish(
+    experiment: Experiment | str,
+    run_id: str,
+    out: Path,
+    metadata: Path,
+    server: str,
+    dataverse: str,
+    commons: Path = Path("commons"),
+    token_block: str = TOKEN_BLOCK,
+    weights: str = "front",
+    models: str = "front",
+) -> dict[str, Any]:
+    """A search, and then its draft; see ``search`` and ``publish``."""
+    read_metadata(metadata)  # what is missing there is told before anything is searched
+    search(experiment, commons, run_id)
+    return publish(
+        [run_id],
+        out,
+        metadata,
+        server,
+        dataverse,
+        commons=commons,
+        token_block=token_block,
+        weights=weights,
+        models=models,
+    )

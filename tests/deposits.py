@@ -1,0 +1,24 @@
+"""Deposits for tests: built from a made-up run in a second."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from commons_data import made_up_run
+
+from a4nn_core.publish.deposit import Built, Settings, build
+from a4nn_core.publish.metadata import DepositMetadata, example, make_metadata
+
+
+def metadata(**changes: Any) -> DepositMetadata:
+    return make_metadata({**tomllib.loads(example()), **changes}, "m.toml")
+
+
+def made_up_deposit(folder: Path, run: str = "made-up", **changes: Any) -> Built:
+    """A deposit without weights in ``folder/deposit``, of a run in ``folder/commons``."""
+    if not (folder / "commons" / "runs" / run).exists():
+        made_up_run(folder / "commons", run)
+    settings = Settings(weights="none", models="none")
+    return build(folder / "commons", [run], folder / "deposit", metadata(**changes), settings)

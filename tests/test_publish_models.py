@@ -1,0 +1,232 @@
+"""Models for people: exported, compared, described, used; and weights that come back from a deposit."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+import yaml
+from deposits import metadata
+from PIL import Image
+from test_cli import a4nn
+
+from a4nn_core.commons import Commons
+from a4nn_core.commons.check import check
+from a4nn_core.commons.rows import python_rows
+from a4nn_core.data.packaged import Digits
+from a4nn_core.errors import A4NNError, BadInput
+from a4nn_core.publish import models
+from a4nn_core.publish.classify import Classifier
+from a4nn_core.publish.deposit import Settings, build
+from a4nn_core.publish.found import Found, networks
+from a4nn_core.publish.restore import restore
+from a4nn_core.publish.tables import gather
+from a4nn_core.spaces import SPACES
+from a4nn_core.workflow.rows import architecture_of, graph_rows
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a commons of one small trained run, and its deposit with every kept checkpoint."""
+    folder = tmp_path_factory.mktemp("trained")
+    changes = ["search.networks=4", "search.population=2", "search.offspring=2", "training.epochs=2"]
+    changes += ["space.channels=4", "termination=none"]
+    words = [word for change in changes for word in ("--set", change)]
+    done = a4nn("run", "digits", *words, "--run-id", "r", "--commons", folder / "commons")
+    assert done.returncode == 0, done.stderr
+    build(folder / "commons", ["r"], folder / "deposit", metadata(), Settings(weights="all"))
+    return folder
+
+
+def front(trained: Path) -> list[Found]:
+    tables = gather(trained / "commons", ["r"])
+    found = list(networks(tables, python_rows(tables["front"])))
+    assert found
+    return found
+
+
+def images() -> Any:
+    return Digits().load().test.images[:50]
+
+
+def test_every_member_of_the_front_in_three_forms(trained: Path) -> None:
+    for found in front(trained):
+        stem = trained / "deposit/models" / found.name
+        seen = torch.from_numpy(images().astype(np.float32))
+        with torch.no_grad():
+            expected = models.deployed(trained / "commons" / found.row["best_checkpoint"], found)(
+                seen
+            ).numpy()
+        session = onnxruntime.InferenceSession(stem.with_name(f"{stem.name}.onnx"))
+        (scores,) = session.run(["scores"], {"images": images().astype(np.float32)})
+        np.testing.assert_allclose(scores, expected, rtol=1e-3, atol=1e-4)
+        again = torch.export.load(stem.with_name(f"{stem.name}.pt2")).module()
+        np.testing.assert_allclose(again(seen).detach().numpy(), expected, rtol=1e-4, atol=1e-5)
+        about = json.loads(session.get_modelmeta().custom_metadata_map["a4nn"])
+        assert about["classes"] == [str(digit) for digit in range(10)]
+        assert about["checkpoint_sha256"] == found.row["best_checkpoint_sha256"]
+
+
+def test_the_exported_model_has_the_recorded_test_accuracy(trained: Path) -> None:
+    """With the stored numbers as they are: the input transform is inside."""
+    test = Digits().load().test
+    for found in front(trained):
+        scores = Classifier(trained / f"deposit/models/{found.name}.onnx").scores(test.images)
+        accuracy = 100 * float((scores.argmax(axis=1) == test.labels).mean())
+        assert accuracy == pytest.approx(found.row["test_accuracy_percent"], abs=0.5)
+
+
+def test_nothing_of_this_machine_is_in_a_model(trained: Path) -> None:
+    for path in (trained / "deposit/models").iterdir():
+        data = path.read_bytes()
+        assert str(Path(models.__file__).parent).encode() not in data, path
+        assert b"site-packages" not in data, path
+        assert b"pytest" not in data, path
+
+
+def test_models_have_the_same_bytes_again(trained: Path, tmp_path: Path) -> None:
+    found = front(trained)[0]
+    models.export(trained / "commons" / found.row["best_checkpoint"], found, tmp_path / found.name)
+    for ending in ("onnx", "pt2"):
+        name = f"{found.name}.{ending}"
+        assert (tmp_path / name).read_bytes() == (trained / "deposit/models" / name).read_bytes()
+
+
+def test_model_cards(trained: Path) -> None:
+    for found in front(trained):
+        text = (trained / f"deposit/models/{found.name}.md").read_text()
+        _, header, body = text.split("---\n", 2)
+        assert yaml.safe_load(header)["pipeline_tag"] == "image-classification"
+        for part in (
+            f"{found.row['best_accuracy_percent']:.2f}",
+            f"{found.row['test_accuracy_percent']:.2f}",
+            f"{found.row['flops']:,} multiply-adds",
+            f"{found.row['parameters']:,} parameters",
+            f"network {found.row['network']} of generation {found.row['generation']}",
+            found.row["genome"],
+            "digits (1,259 train, 269 validation, 269 test images)",
+            "Intended use and limits",
+        ):
+            assert part in body, part
+        for parent in found.row["parents"]:
+            assert str(parent) in body.split("ancestors: ")[1].split("\n")[0]
+        code = body.split("```python\n")[1].split("```")[0]
+        done = subprocess.run(
+            [sys.executable, "-P", "-c", code],
+            cwd=trained / "deposit/models",
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.strip()[2:-2] in found.classes
+
+
+def test_an_exporter_that_is_wrong_is_noticed(trained: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    found = front(trained)[0]
+    plain = onnx.checker.check_model
+
+    def spoil(graph: Any) -> None:
+        weights = next(i for i in graph.graph.initializer if len(i.dims) == 4)
+        weights.raw_data = bytes(len(weights.raw_data))
+        plain(graph)
+
+    monkeypatch.setattr(onnx.checker, "check_model", spoil)
+    with pytest.raises(A4NNError, match="its ONNX model differs from the network by"):
+        models.export(trained / "commons" / found.row["best_checkpoint"], found, tmp_path / "m")
+
+
+def test_weights_come_back_and_predict_the_same(trained: Path, tmp_path: Path) -> None:
+    restore(trained / "deposit", tmp_path / "back")
+    assert check(tmp_path / "back").problems == []
+    tables = gather(tmp_path / "back", ["r"])
+    originals = gather(trained / "commons", ["r"])
+    assert all(tables[name].equals(originals[name]) for name in tables)
+    seen = torch.from_numpy(images().astype(np.float32))
+    compared = 0
+    for found in networks(tables):
+        for name in ("checkpoint", "best_checkpoint"):
+            before, after = (folder / found.row[name] for folder in (trained / "commons", tmp_path / "back"))
+            with torch.no_grad():
+                first, second = models.deployed(before, found)(seen), models.deployed(after, found)(seen)
+            assert torch.equal(first, second)
+            compared += 1
+    assert compared >= 6
+
+
+def test_architectures_come_back_from_their_rows() -> None:
+    space = SPACES.make({"name": "macro", "channels": 6, "phases": 3}, "test")
+    random = np.random.default_rng(0)
+    for _ in range(100):
+        genome = space.genome(random.integers(0, space.upper + 1))
+        architecture = space.decode(genome, (3, 40, 33), 5)
+        assert architecture_of(*graph_rows(architecture)) == architecture
+
+
+def test_classify(trained: Path, tmp_path: Path) -> None:
+    found = front(trained)[0]
+    model = trained / f"deposit/models/{found.name}.onnx"
+    test = Digits().load().test
+    (tmp_path / "digits").mkdir()
+    for number in range(5):
+        Image.fromarray(test.images[number, 0]).save(tmp_path / f"digits/{number}.png")
+    done = a4nn("classify", model, tmp_path / "digits", "--json")
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    scores = Classifier(model).scores(test.images[:5])
+    assert [one["class"] for one in said] == [str(label) for label in scores.argmax(axis=1)]
+    assert [Path(one["image"]).name for one in said] == [f"{number}.png" for number in range(5)]
+    assert all(sum(one["shares"].values()) == pytest.approx(1) for one in said)
+    plain = a4nn("classify", model, tmp_path / "digits/0.png")
+    assert plain.stdout.split()[1] == said[0]["class"]
+
+
+def test_classify_what_cannot_be(trained: Path, tmp_path: Path) -> None:
+    model = trained / f"deposit/models/{front(trained)[0].name}.onnx"
+    Image.new("L", (9, 8)).save(tmp_path / "large.png")
+    Image.new("RGB", (8, 8)).save(tmp_path / "colour.png")
+    (tmp_path / "broken.png").write_bytes(b"x")
+    with pytest.raises(BadInput) as caught:
+        Classifier(model).classify(sorted(tmp_path.glob("*.png")))
+    assert "large.png is 9 x 8 with 1 channel, the model takes 8 x 8 with 1 channel" in str(caught.value)
+    assert "colour.png is 8 x 8 with 3 channels" in str(caught.value)
+    assert "broken.png cannot be read" in str(caught.value)
+    for path, sentence in (
+        (tmp_path / "none.onnx", "there is no model"),
+        (model.with_suffix(".pt2"), "is no .onnx file; others could hold code"),
+        (tmp_path / "bad.onnx", "is no model of a4nn"),
+    ):
+        (tmp_path / "bad.onnx").write_bytes(b"x")
+        with pytest.raises(BadInput, match=sentence):
+            Classifier(path)
+
+
+def test_a_run_that_did_not_record_what_its_networks_saw(trained: Path) -> None:
+    found = front(trained)[0]
+    recorded = found.transform()
+    older = Found({**found.run, "dataset_details": {}}, found.row, found.architecture)
+    assert older.transform() == recorded
+    changed = Found({**older.run, "dataset_fingerprint": "0" * 64}, found.row, found.architecture)
+    with pytest.raises(BadInput, match="have changed since"):
+        changed.transform()
+    gone = {"data": {"name": "npz", "path": "gone.npz"}}
+    with pytest.raises(BadInput, match="cannot be loaded"):
+        Found({**older.run, "experiment": gone}, found.row, found.architecture).transform()
+
+
+def test_without_the_packages_one_sentence(trained: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    with pytest.raises(BadInput, match=r"pip install 'a4nn\[onnx\]', or --models none"):
+        build(trained / "commons", ["r"], tmp_path / "deposit", metadata(), Settings())
+    assert list(tmp_path.iterdir()) == []
+    assert Commons(trained / "commons").runs() == ["r"]
