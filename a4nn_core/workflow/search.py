@@ -92,15 +92,11 @@ class Search:
         """
         self._replay()
         self._keeper.resume(self.rows)
-        generation = self.strategy.generation
         while not self.strategy.finished:
             self._fill()
             if not self.strategy.finished:
                 for result in self.executor.completed(POLL_SECONDS if self.training else 0.0):
                     self._ended(result)
-            if self.strategy.generation != generation:
-                generation = self.strategy.generation
-                self._keeper.generation(self.rows)
             if self.watcher:
                 self.watcher.looked(self)
         self._keeper.generation(self.rows)
@@ -108,8 +104,11 @@ class Search:
     def _fill(self) -> None:
         """Ask for, and submit, all that the schedule allows now."""
         while True:
+            generation = self.strategy.generation
             for candidate in list(self.candidates.values()):
                 self._advance(candidate)
+            if self.strategy.generation != generation:
+                self._keeper.generation(self.rows)
             if not self._ask():
                 return
 
