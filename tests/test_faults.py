@@ -184,7 +184,7 @@ def manner(device: str = "cpu", flops: int = 10**6, images: int = 1000, **settin
 
 def test_manners_follow_from_work_and_device(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
-    assert manner() == Manner(128, 500)
+    assert manner() == Manner(128, 500, channels_last=True)
     assert manner("cuda") == Manner(128, 1040, bfloat16=True, channels_last=True)
     assert not manner("cuda", precision="float32").bfloat16
     # the published search: 700 MFLOPs, 63,508 images, 25 epochs

@@ -79,9 +79,10 @@ class Computation:
         """Class scores, shape (batch, classes), as float32."""
         if self.manner.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
+        forward: Callable[[Tensor], Tensor] = self.model
         # a shape that comes once an epoch is not worth compiling for
-        whole = self.compiled is not None and len(images) in self.sizes
-        forward = self.compiled if whole and self.compiled else self.model
+        if self.compiled is not None and len(images) in self.sizes:
+            forward = self.compiled
         with self._format():
             scores: Tensor = forward(images)
         return scores.float()
