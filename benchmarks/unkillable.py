@@ -272,8 +272,10 @@ def hurt(place: Any, result: Result, chance: random.Random, stopped: float, tota
         before = lines(commons)
     elif result.victim == "Prefect worker":
         place.kill_worker()
+        before = lines(commons)
     elif result.victim == "server":
         place.kill_server()
+        before = lines(commons)
     result.instants += 1
     # a network at its last epoch has no next one
     if network is not None and before >= 8:
