@@ -84,7 +84,7 @@ class Worker:
                 progress for ``stall_seconds`` and was ended for it.
         """
         assert self.process.stdin
-        patience = float(segment.training.get("stall_seconds", 600.0))
+        patience = float(segment.training.get("stall_seconds", 900.0))
         try:
             self.process.stdin.write(segment.to_json() + "\n")
             self.process.stdin.flush()

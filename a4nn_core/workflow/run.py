@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from a4nn_core import __version__
-from a4nn_core.commons import RunWriter
+from a4nn_core.commons import RunFolder, RunWriter
+from a4nn_core.commons.layout import read_json
 from a4nn_core.data.base import ImageData
 from a4nn_core.errors import A4NNError, BadInput
 from a4nn_core.experiment import Experiment
@@ -76,8 +77,9 @@ def execute(
     # the folder is opened with the data already checked, so that bad input leaves nothing behind
     data = experiment.data.load()
     _check_space(experiment, data)
+    head = header(experiment, data, device, slots) | {"experiment": as_recorded(experiment, commons, run_id)}
     with (
-        RunWriter.open(commons, run_id, header(experiment, data, device, slots)) as writer,
+        RunWriter.open(commons, run_id, head) as writer,
         closing(make_executor(slots, experiment.training.threads)) as executor,
     ):
         search = Search(experiment, writer, executor, data.shape, len(data.classes), device, watcher)
@@ -92,6 +94,21 @@ def execute(
             raise
         finally:
             _finish(writer, status, time.monotonic() - started)
+
+
+def as_recorded(experiment: Experiment, commons: Path, run_id: str) -> dict[str, Any]:
+    """The experiment as the run of that id recorded it, if there is one and it means the same: a version from
+    before some setting did not record it, and trained with what is its default."""
+    given = experiment.to_mapping()
+    file = RunFolder(commons, run_id).run_file
+    if not file.is_file():
+        return given
+    recorded = read_json(file).get("header", {}).get("experiment")
+    try:
+        same = Experiment.from_mapping(recorded) == experiment
+    except (A4NNError, TypeError):
+        same = False
+    return dict(recorded) if same else given
 
 
 def _finish(writer: RunWriter, status: str, seconds: float) -> None:
