@@ -74,26 +74,26 @@ def execute(
     """
     device = choose_device(experiment.training.device)
     slots = choose_slots(experiment.training, device)
-    # the folder is opened with the data already checked, so that bad input leaves nothing behind
-    data = experiment.data.load()
-    _check_space(experiment, data)
-    head = header(experiment, data, device, slots) | {"experiment": as_recorded(experiment, commons, run_id)}
-    with (
-        RunWriter.open(commons, run_id, head) as writer,
-        closing(make_executor(slots, experiment.training.threads)) as executor,
-    ):
-        search = Search(experiment, writer, executor, data.shape, len(data.classes), device, watcher)
-        writer.events.append("resumed" if writer.resumed else "started", process=os.getpid())
-        started = time.monotonic()
-        status = "failed"
-        try:
-            search.run()
-            status = "completed"
-        except (KeyboardInterrupt, BadInput):
-            status = "interrupted"
-            raise
-        finally:
-            _finish(writer, status, time.monotonic() - started)
+    with closing(make_executor(slots, experiment.training.threads)) as executor:
+        # the folder is opened with the data already checked, so that bad input leaves nothing behind
+        data = experiment.data.load()
+        _check_space(experiment, data)
+        head = header(experiment, data, device, slots)
+        head["experiment"] = as_recorded(experiment, commons, run_id)
+        # the workers end before another process may write the run
+        with RunWriter.open(commons, run_id, head) as writer, closing(executor):
+            search = Search(experiment, writer, executor, data.shape, len(data.classes), device, watcher)
+            writer.events.append("resumed" if writer.resumed else "started", process=os.getpid())
+            started = time.monotonic()
+            status = "failed"
+            try:
+                search.run()
+                status = "completed"
+            except (KeyboardInterrupt, BadInput):
+                status = "interrupted"
+                raise
+            finally:
+                _finish(writer, status, time.monotonic() - started)
 
 
 def as_recorded(experiment: Experiment, commons: Path, run_id: str) -> dict[str, Any]:
