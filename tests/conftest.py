@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from prefect_stack import Stack
 
 
 @pytest.fixture(scope="session")
@@ -56,3 +57,14 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if skipped:
         reporter.write_line(f"golden tests skipped: {', '.join(skipped)}", red=True)
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A Prefect server on SQLite, one for all tests."""
+    one = Stack(tmp_path_factory.mktemp("prefect"))
+    try:
+        one.start_server()
+        yield one
+    finally:
+        one.stop()

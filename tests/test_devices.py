@@ -92,6 +92,16 @@ def test_warm_workers_keep_their_device(tmp_path: Path) -> None:
     assert len({p["pid"] for p in places(tmp_path)}) == 1
 
 
+def test_workers_can_start_before_there_is_work(tmp_path: Path) -> None:
+    workers = WorkerPool(2, 1)
+    workers.warm()
+    started = {worker.process.pid for worker in workers._all}
+    assert len(started) == 2
+    assert workers.run(segment(tmp_path, network=WORKS)).status == "completed"
+    assert {p["pid"] for p in places(tmp_path)} < started
+    workers.close()
+
+
 def test_two_runs_do_not_take_the_same_slot(tmp_path: Path) -> None:
     """The second run waits for the first one's device, and gets it when the first ends."""
     first, second = WorkerPool(2, 1), WorkerPool(2, 1)

@@ -27,17 +27,6 @@ from flows.locks import network_lock, run_lock
 pytestmark = pytest.mark.integration
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A server on SQLite."""
-    one = Stack(tmp_path_factory.mktemp("prefect"))
-    try:
-        one.start_server()
-        yield one
-    finally:
-        one.stop()
-
-
 def test_the_same_search_with_a_task_run_a_segment(stack: Stack, tmp_path: Path) -> None:
     words = [*A4NN, "run", *SMALL, "--set", "training.segment_epochs=2", "--run-id", "flow", "--json"]
     done = subprocess.run(

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from dataverse_server import TOKEN, StandIn
+from prefect_stack import Stack
 from test_cli import a4nn
-from test_prefect import server as prefect  # noqa: F401  (a fixture)
 
 pytestmark = pytest.mark.integration
 
@@ -32,14 +32,14 @@ except Exception as error:
 """
 
 
-def test_a_search_and_its_draft(tmp_path: Path, prefect: dict[str, str]) -> None:  # noqa: F811
+def test_a_search_and_its_draft(tmp_path: Path, stack: Stack) -> None:
     (tmp_path / "deposit.toml").write_text(a4nn("publish", "--example").stdout)
     server = StandIn()
     try:
         done = subprocess.run(
             [sys.executable, "-P", "-c", CODE, server.url, TOKEN],
             cwd=tmp_path,
-            env=prefect,
+            env=stack.environment,
             capture_output=True,
             text=True,
             timeout=280,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from pathlib import Path
@@ -16,6 +17,7 @@ from a4nn_core.commons.rows import without_timing
 from a4nn_core.commons.schema import TABLES
 from a4nn_core.errors import BadInput, RunFailed
 from a4nn_core.training.segment import Segment, SegmentResult
+from a4nn_core.workflow.run import as_recorded
 from a4nn_core.workflow.summary import summarise
 
 
@@ -121,6 +123,24 @@ def test_equal_architectures_are_trained_once(tmp_path: Path) -> None:
     assert summary.epochs_budget == 16 * 4
     assert summary.epochs_trained == 12
     assert summary.training_seconds_saved == 13 * 4 * 2.0  # the made-up trainer takes 2 s an epoch
+
+
+def test_a_run_from_before_a_setting_goes_on(tmp_path: Path) -> None:
+    """Settings that an earlier version did not have stand at their defaults."""
+    what = experiment()
+    assert as_recorded(what, tmp_path, "r") == what.to_mapping()
+    search(what, tmp_path, FakeExecutor())
+    file = tmp_path / "runs/r/run.json"
+    run = json.loads(file.read_text())
+    earlier = run["header"]["experiment"]
+    del earlier["search"]["schedule"], earlier["training"]["stall_seconds"]
+    file.write_text(json.dumps(run))
+    assert as_recorded(what, tmp_path, "r") == earlier
+    other = experiment(search={"schedule": "steady"})
+    assert as_recorded(other, tmp_path, "r") == other.to_mapping()
+    earlier["training"]["unheard_of"] = 1
+    file.write_text(json.dumps(run))
+    assert as_recorded(what, tmp_path, "r") == what.to_mapping()
 
 
 def test_segments_give_the_same_life(tmp_path: Path) -> None:

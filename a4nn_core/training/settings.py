@@ -38,8 +38,9 @@ class Training(BaseModel):
     """networks trained at the same time, None for as many as the machine has cores for or GPU slots"""
     slots_per_device: int = Field(default=1, ge=1)
     """networks that share a GPU when they are small; all runs of a machine should say the same"""
-    stall_seconds: float = Field(default=600.0, gt=0)
-    """a worker that makes no progress for so long is ended, and its segment started again"""
+    stall_seconds: float = Field(default=900.0, gt=0)
+    """a worker that makes no progress for so long is ended, and its segment started again; while a network is
+    compiled there is none to see"""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """number format of the computation; auto takes bfloat16 on GPUs that have it, float32 elsewhere"""
     compile: Literal["auto", "always", "never"] = "auto"

@@ -27,11 +27,19 @@ class Executor(Protocol):
 
 
 class LocalExecutor:
-    """Warm worker processes on this machine: the embedded default, no server needed."""
+    """Warm worker processes on this machine: the embedded default, no server needed.
 
-    def __init__(self, slots: int, threads: int) -> None:
+    Args:
+        slots: segments at the same time.
+        threads: CPU threads of each.
+        warm: start the workers at once; see ``WorkerPool.warm``.
+    """
+
+    def __init__(self, slots: int, threads: int, warm: bool = False) -> None:
         self.slots = slots
         self._pool = WorkerPool(slots, threads)
+        if warm:
+            self._pool.warm()
         self._threads = ThreadPoolExecutor(slots, thread_name_prefix="slot")
         self._results: queue.Queue[SegmentResult | BaseException] = queue.Queue()
 

@@ -84,7 +84,7 @@ class Worker:
                 progress for ``stall_seconds`` and was ended for it.
         """
         assert self.process.stdin
-        patience = float(segment.training.get("stall_seconds", 600.0))
+        patience = float(segment.training.get("stall_seconds", 900.0))
         try:
             self.process.stdin.write(segment.to_json() + "\n")
             self.process.stdin.flush()
@@ -142,7 +142,7 @@ class _Seat:
             WorkerDied: the worker ended.
             BadInput: no device is left.
         """
-        if self.device != segment.device:
+        if self.device not in ("", segment.device):
             self.leave()
         self.device = segment.device
         about = {"run": segment.run_id, "network": segment.network}
@@ -201,6 +201,12 @@ class WorkerPool:
         self._all: list[Worker] = []
         for seat in self._seats:
             self._idle.put(seat)
+
+    def warm(self) -> None:
+        """Start all workers now, so that they load their libraries while other things are done. Only where
+        they need no pinning to a device."""
+        for seat in self._seats:
+            seat.worker = self.start()
 
     def start(self, environment: Mapping[str, str] | None = None, lock: int | None = None) -> Worker:
         """A new worker, which ends with the pool."""

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from a4nn_core import __version__
-from a4nn_core.commons import RunWriter
+from a4nn_core.commons import RunFolder, RunWriter
+from a4nn_core.commons.layout import read_json
 from a4nn_core.data.base import ImageData
 from a4nn_core.errors import A4NNError, BadInput
 from a4nn_core.experiment import Experiment
@@ -74,29 +75,44 @@ def execute(
     """
     device = choose_device(experiment.training.device)
     slots = choose_slots(experiment.training, device)
-    # the folder is opened with the data already checked, so that bad input leaves nothing behind
-    data = experiment.data.load()
-    _check_space(experiment, data)
-    made_with = header(experiment, data, device, slots)
-    with (
-        RunWriter.open(commons, run_id, made_with) as writer,
-        closing(make_executor(slots, experiment.training.threads)) as executor,
-    ):
-        search = Search(experiment, writer, executor, data.shape, len(data.classes), device, watcher)
-        # a run can go on elsewhere, and the row of runs says only where it began
-        place = {key: made_with[key] for key in ("code_version", "environment", "threads", "device")}
-        kind = "resumed" if writer.resumed else "started"
-        writer.events.append(kind, process=os.getpid(), host=platform.node(), **place)
-        started = time.monotonic()
-        status = "failed"
-        try:
-            search.run()
-            status = "completed"
-        except (KeyboardInterrupt, BadInput):
-            status = "interrupted"
-            raise
-        finally:
-            _finish(writer, status, time.monotonic() - started)
+    with closing(make_executor(slots, experiment.training.threads)) as executor:
+        # the folder is opened with the data already checked, so that bad input leaves nothing behind
+        data = experiment.data.load()
+        _check_space(experiment, data)
+        head = header(experiment, data, device, slots)
+        head["experiment"] = as_recorded(experiment, commons, run_id)
+        # the workers end before another process may write the run
+        with RunWriter.open(commons, run_id, head) as writer, closing(executor):
+            search = Search(experiment, writer, executor, data.shape, len(data.classes), device, watcher)
+            # a run can go on elsewhere, and the row of runs says only where it began
+            place = {key: head[key] for key in ("code_version", "environment", "threads", "device")}
+            kind = "resumed" if writer.resumed else "started"
+            writer.events.append(kind, process=os.getpid(), host=platform.node(), **place)
+            started = time.monotonic()
+            status = "failed"
+            try:
+                search.run()
+                status = "completed"
+            except (KeyboardInterrupt, BadInput):
+                status = "interrupted"
+                raise
+            finally:
+                _finish(writer, status, time.monotonic() - started)
+
+
+def as_recorded(experiment: Experiment, commons: Path, run_id: str) -> dict[str, Any]:
+    """The experiment as the run of that id recorded it, if there is one and it means the same: a version from
+    before some setting did not record it, and trained with what is its default."""
+    given = experiment.to_mapping()
+    file = RunFolder(commons, run_id).run_file
+    if not file.is_file():
+        return given
+    recorded = read_json(file).get("header", {}).get("experiment")
+    try:
+        same = Experiment.from_mapping(recorded) == experiment
+    except (A4NNError, TypeError):
+        same = False
+    return dict(recorded) if same else given
 
 
 def _finish(writer: RunWriter, status: str, seconds: float) -> None:
