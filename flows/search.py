@@ -58,7 +58,7 @@ def search(
         the summary of the run, as ``a4nn run --json`` gives it; for a scheduled run that found the one before
         it still going, a cancelled state named Skipped.
     """
-    if deployment.get_id() and not commons.is_absolute():
+    if deployment.id and not commons.is_absolute():
         raise BadInput(
             f"commons = {str(commons)!r}: a deployment needs the whole path; its runs start in other folders"
         )
