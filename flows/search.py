@@ -51,14 +51,14 @@ def search(
         commons: folder of the data commons, on a file system that all machines of the run share.
         run_id: of the run; an existing one goes on. If empty, a new one that belongs to this flow run.
         changes: to a preset or file, each KEY=VALUE such as training.epochs=5.
-        segments: name of a deployment, such as a4nn-segment/gpu, whose work pool trains the networks. If
+        segments: name of a deployment, such as a4nn-segment/segment, whose work pool trains the networks. If
             empty, they are trained where the search runs.
 
     Returns:
         the summary of the run, as ``a4nn run --json`` gives it; for a scheduled run that found the one before
         it still going, a cancelled state named Skipped.
     """
-    if deployment.get_id() and not commons.is_absolute():
+    if deployment.id and not commons.is_absolute():
         raise BadInput(
             f"commons = {str(commons)!r}: a deployment needs the whole path; its runs start in other folders"
         )

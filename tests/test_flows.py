@@ -31,6 +31,7 @@ from flows.artifacts import Publisher
 from flows.locks import held, held_run, network_lock, run_lock
 from flows.maintain import DamagedCommons, maintain
 from flows.pool import ATTEMPTS, WorkPoolExecutor, check_deployment
+from flows.search import search
 from flows.segment import _train
 from flows.sweep import Sweep, not_to_restart, search_lock, search_run_id, segment_lock
 
@@ -495,3 +496,9 @@ def test_a_damaged_commons_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch, com
     with pytest.raises(DamagedCommons, match=r"1 problem.*events\.jsonl line 1 is damaged"):
         maintain.fn(commons)
     assert "## Problems" in shown[-1]
+
+
+def test_a_deployment_needs_the_whole_path_of_its_commons(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT__RUNTIME__DEPLOYMENT__ID", "some")
+    with pytest.raises(BadInput, match="commons = 'commons': a deployment needs the whole path"):
+        search.fn("quick", Path("commons"))
