@@ -52,7 +52,7 @@ def report(commons: Path, run: str, wall: float | None) -> None:
         ("whole command", wall),
         ("training", training),
         ("not training", wall - training),
-        ("of it before the first event: imports, data set", wall - inside),
+        ("of it before the first and after the last event: imports, data set, pictures", wall - inside),
         (
             "of it from the first event to the first epoch: worker, its data",
             (min(a for a, _ in spans) - events[0]["time"]).total_seconds(),
