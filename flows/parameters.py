@@ -17,6 +17,9 @@ from a4nn_core.search.base import STRATEGIES
 from a4nn_core.spaces.base import SPACES
 from a4nn_core.termination.base import RULES
 
+DEFAULT = "quick"
+"""the experiment of a search that is started without one"""
+
 _PARTS: dict[str, Registry[Any]] = {
     "data": DATA_SOURCES,
     "space": SPACES,

@@ -23,7 +23,7 @@ from a4nn_core.workflow.summary import summarise
 from flows.artifacts import Artifacts
 from flows.executor import PrefectExecutor
 from flows.locks import deployment_lock, held, held_run
-from flows.parameters import ExperimentParameter, resolve
+from flows.parameters import DEFAULT, ExperimentParameter, resolve
 from flows.pool import WorkPoolExecutor, check_deployment
 from flows.server import check_server, origin, own_run_id
 
@@ -33,12 +33,12 @@ _watcher: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
 
 def _flow_run_name() -> str:
     given = flow_run.get_parameters()
-    return given.get("run_id") or own_run_id(given["experiment"])
+    return given.get("run_id") or own_run_id(given.get("experiment", DEFAULT))
 
 
 @flow(name="a4nn-search", flow_run_name=_flow_run_name, validate_parameters=True)
 def search(
-    experiment: ExperimentParameter = "quick",
+    experiment: ExperimentParameter = DEFAULT,
     commons: Path = Path("commons"),
     run_id: str | None = None,
     changes: list[str] = [],  # noqa: B006  Prefect shows the default in its form
@@ -62,8 +62,8 @@ def search(
         raise BadInput(
             f"commons = {str(commons)!r}: a deployment needs the whole path; its runs start in other folders"
         )
+    run_id = run_id or own_run_id(experiment)
     experiment = resolve(experiment, changes)
-    run_id = run_id or own_run_id(flow_run.get_parameters()["experiment"])
     come_from = origin()
     executor: Callable[..., Executor] = PrefectExecutor
     if segments:

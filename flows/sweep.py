@@ -35,6 +35,7 @@ from a4nn_core.commons.layout import check_layout
 from a4nn_core.commons.lock import holder
 from a4nn_core.errors import BadInput
 from flows.locks import network_lock, run_lock
+from flows.parameters import DEFAULT
 from flows.server import patiently, run_id_of
 
 PAGE = 200
@@ -199,7 +200,7 @@ def search_run_id(run: FlowRun) -> str:
     if run.parameters.get("run_id"):
         return str(run.parameters["run_id"])
     due = run.expected_start_time or datetime.now(UTC)
-    return run_id_of(str(run.id), due, run.parameters.get("experiment", "quick"))
+    return run_id_of(str(run.id), due, run.parameters.get("experiment", DEFAULT))
 
 
 def segment_lock(run: FlowRun) -> Path | None:
