@@ -9,9 +9,10 @@ import sys
 import time
 from pathlib import Path
 
+from a4nn_core.commons import Journal, RunFolder, read_journal
 from a4nn_core.training.segment import ALIVE, SLOT_VARIABLE, Segment, SegmentResult
 
-WORKS, HANGS, DIES, HOLDS, FAILS = range(5)
+WORKS, HANGS, DIES, HOLDS, FAILS, LIMPS = range(6)
 
 
 def main() -> None:
@@ -28,6 +29,8 @@ def main() -> None:
             time.sleep(3600)
         if what == DIES:
             os.kill(os.getpid(), signal.SIGKILL)
+        if what == LIMPS and _another_epoch(segment) < 5:
+            os.kill(os.getpid(), signal.SIGKILL)
         while what == HOLDS and not (Path(segment.commons) / "go").exists():
             sys.stdout.write(ALIVE)
             sys.stdout.flush()
@@ -37,6 +40,15 @@ def main() -> None:
         result = SegmentResult(segment.network, segment.number, status, error=error, device=segment.device)
         sys.stdout.write(result.to_json() + "\n")
         sys.stdout.flush()
+
+
+def _another_epoch(segment: Segment) -> int:
+    """Record an epoch; gives its number."""
+    path = RunFolder(Path(segment.commons), segment.run_id).journal(segment.network)
+    epoch = len(read_journal(path)) + 1
+    with Journal(path) as journal:
+        journal.append({"epoch": epoch})
+    return epoch
 
 
 if __name__ == "__main__":

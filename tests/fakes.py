@@ -12,6 +12,7 @@ from a4nn_core.experiment import Experiment
 from a4nn_core.search import Candidate
 from a4nn_core.termination.base import RULES, Context
 from a4nn_core.training.segment import Segment, SegmentResult
+from a4nn_core.workflow.run import as_recorded
 from a4nn_core.workflow.search import Search, Watcher
 
 Outcome = Callable[[Segment], SegmentResult | None]
@@ -124,7 +125,7 @@ def search(
     """Run a search with an executor; gives it, finished. The writer is closed, also after an error."""
     header = {
         "name": what.name,
-        "experiment": what.to_mapping(),
+        "experiment": as_recorded(what, commons, run_id),
         "seed": what.seed,
         "dataset_fingerprint": "x",
         "dataset": {"name": "digits", "classes": ["0", "1"], "shape": [1, 8, 8]},

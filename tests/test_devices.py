@@ -15,7 +15,7 @@ from typing import Any
 
 import fake_worker
 import pytest
-from fake_worker import DIES, FAILS, HANGS, HOLDS, WORKS
+from fake_worker import DIES, FAILS, HANGS, HOLDS, LIMPS, WORKS
 from test_training import segment, wait_for
 
 from a4nn_core.commons.lock import holder
@@ -187,6 +187,13 @@ def test_a_killed_worker_keeps_the_slot_for_its_successor(tmp_path: Path) -> Non
     assert len({p["A4NN_SLOT"] for p in places(tmp_path)}) == 1
     assert len({p["pid"] for p in places(tmp_path)}) == 3
     assert workers.run(job(tmp_path, WORKS)).status == "completed"
+    workers.close()
+
+
+def test_deaths_with_epochs_between_them_are_not_the_networks_fault(tmp_path: Path) -> None:
+    workers = WorkerPool(1, 1)
+    assert workers.run(job(tmp_path, LIMPS)).status == "completed"
+    assert len({p["pid"] for p in places(tmp_path)}) == 5
     workers.close()
 
 

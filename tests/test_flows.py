@@ -490,7 +490,9 @@ def test_a_damaged_commons_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch, com
     assert result["check"]["problems"] == []
     assert result["compact"]["networks"] == 0
     (commons / "runs/r").mkdir(parents=True)
-    (commons / "runs/r/run.json").write_text(json.dumps({"started": "2026-01-01", "header": {}}))
+    (commons / "runs/r/run.json").write_text(
+        json.dumps({"started": "2026-01-01", "header": {}, "status": "completed"})
+    )
     (commons / "runs/r/events.jsonl").write_text("{}\n")
     monkeypatch.setattr("flows.maintain.compact_commons", raising(AssertionError("was compacted")))
     with pytest.raises(DamagedCommons, match=r"1 problem.*events\.jsonl line 1 is damaged"):

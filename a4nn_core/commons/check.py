@@ -211,7 +211,10 @@ def _check_checkpoints(commons: Path, found: Checked) -> None:
     @cache
     def deposited(run: str) -> str | None:
         """Whose checkpoints the deposit held that a run was imported from; None if from none."""
-        weights = read_json(RunFolder(commons, run).run_file).get("deposited_weights")
+        try:
+            weights = read_json(RunFolder(commons, run).run_file).get("deposited_weights")
+        except Damaged:
+            return None  # said above
         return None if weights is None else str(weights)
 
     try:

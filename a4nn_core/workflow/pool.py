@@ -17,8 +17,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
+from pathlib import Path
 from typing import IO
 
+from a4nn_core.commons import RunFolder, read_journal
 from a4nn_core.errors import BadInput
 from a4nn_core.training.segment import ALIVE, Segment, SegmentResult
 from a4nn_core.workflow.devices import discover, places
@@ -184,6 +186,10 @@ class _Seat:
             self.slot = None
 
 
+def _journal(segment: Segment) -> Path:
+    return RunFolder(Path(segment.commons), segment.run_id).journal(segment.network)
+
+
 class WorkerPool:
     """Warm workers, one a slot.
 
@@ -218,8 +224,8 @@ class WorkerPool:
 
     def run(self, segment: Segment) -> SegmentResult:
         """Train a segment on an idle worker, waiting for one. If the worker dies, another goes on from the
-        last checkpoint; after three deaths the network has failed. A device that disappears is not the
-        network's fault: it goes on elsewhere."""
+        last checkpoint; after three deaths without an epoch between them the network has failed. A device
+        that disappears is not the network's fault: it goes on elsewhere."""
         seat = self._idle.get()
         try:
             return self._run(seat, segment)
@@ -229,6 +235,7 @@ class WorkerPool:
     def _run(self, seat: _Seat, segment: Segment) -> SegmentResult:
         about = {"run": segment.run_id, "network": segment.network}
         deaths: list[str] = []
+        past = len(read_journal(_journal(segment)))
         while len(deaths) < ATTEMPTS and not self.closed:
             result = None
             try:
@@ -248,6 +255,8 @@ class WorkerPool:
                 return result
             if not self.closed:
                 log.warning("%s", error, extra=about)
+            if (now := len(read_journal(_journal(segment)))) > past:
+                deaths, past = [], now  # it was killed from without, or it could not have come further
             deaths.append(error)
         if self.closed:
             return segment.failed("the run was closed", fatal=True)
