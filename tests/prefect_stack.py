@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
+DEPLOYMENTS = ROOT / "deployments"
 PREFECT = [sys.executable, "-m", "prefect"]
 
 
@@ -102,7 +103,7 @@ class Stack:
         done = subprocess.run(
             [*PREFECT, "--no-prompt", *words],
             env=self.environment,
-            cwd=ROOT,
+            cwd=DEPLOYMENTS,  # as docs/operations.md says: Prefect imports what lies in the current folder
             capture_output=True,
             text=True,
             timeout=180,
@@ -112,8 +113,9 @@ class Stack:
 
     def deploy(self, file: Path) -> None:
         """Make the pool and deploy everything in a file."""
-        template = ROOT / "deployments/work-pools/process.json"
-        self.prefect("work-pool", "create", "a4nn", "--type", "process", "--base-job-template", str(template))
+        template = DEPLOYMENTS / "work-pools/process.json"
+        words = ("--type", "process", "--base-job-template", str(template), "--overwrite")
+        self.prefect("work-pool", "create", "a4nn", *words)
         self.prefect("deploy", "--prefect-file", str(file), "--all")
 
     def run(self, deployment: str, **parameters: Any) -> str:
