@@ -47,6 +47,16 @@ def to_json(value: Any) -> str:
 _SUM = re.compile(rb',?"(.{5})":"(.{8})"}$', re.DOTALL)
 
 
+_END = re.compile(rb'"crc32":"[0-9a-f]{8}"}')
+
+
+def _holds_more(line: bytes) -> bool:
+    """Whether a whole record and something behind it are in one line: a newline has changed. What a crash
+    tears ends before its checksum, or has zeros where a block was not written."""
+    found = _END.search(line)
+    return found is not None and line[found.end() :].strip(b"\0") != b""
+
+
 class _Altered(Damaged):
     """A line was written whole and does not hold any more what was written: it is not a torn one."""
 
@@ -90,10 +100,12 @@ def _read(path: Path) -> tuple[list[dict[str, Any]], int, int]:
             raise
         except Damaged:
             # a block of a torn last write can reach the disk with its newline but without its middle
-            if number == len(lines) and not tail:
+            if number == len(lines) and not tail and not _holds_more(line):
                 break
             raise
         whole += len(line) + 1
+    if _holds_more(tail):
+        raise Damaged(f"{path} line {len(lines) + 1} is damaged: it goes on after its checksum")
     return records, whole, len(data)
 
 
