@@ -172,11 +172,12 @@ def artifact_key(what: str, run_id: str) -> str:
 
 def _picture(commons: Path, run_id: str) -> str:
     """The front as a picture in a URL."""
-    from a4nn_core.archaeology.figures import front_figure
+    from a4nn_core.archaeology.figures import draw
+    from a4nn_core.archaeology.picture import picture
 
     with TemporaryDirectory() as folder:
         png = Path(folder) / "front.png"
-        front_figure(Commons(commons), run_id, png, Path(folder) / "front.html")
+        draw(picture(Commons(commons), run_id), png)
         return "data:image/png;base64," + base64.b64encode(png.read_bytes()).decode()
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption, print_json, say
+
+if TYPE_CHECKING:
+    from a4nn_core.commons.transfer import Merged
 
 app = typer.Typer(
     help="Look after a data commons, hand it over.", no_args_is_help=True, rich_markup_mode=None
@@ -74,6 +77,11 @@ def merge(
     if json_:
         print_json(asdict(done))
         return
+    tell_merged(done)
+
+
+def tell_merged(done: Merged) -> None:
+    """Say which runs came into a commons, and under which names."""
     for run, new in done.added.items():
         say(f"{run} added" if run == new else f"{run} added as {new}: another run has its id")
     for run in done.present:

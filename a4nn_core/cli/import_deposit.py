@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption, print_json, say
+from a4nn_core.cli.commons import tell_merged
+from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption, print_json
 
 
 def deposit(
@@ -26,7 +27,7 @@ def deposit(
     """
     from dataclasses import asdict
 
-    from a4nn_core.cli.upload import show_progress
+    from a4nn_core.cli.progress import file_progress
     from a4nn_core.files import make_folder
     from a4nn_core.publish.client import TOKEN_VARIABLE, Dataverse
     from a4nn_core.publish.download import as_persistent_id, download, server_of
@@ -41,14 +42,11 @@ def deposit(
         with (
             tempfile.TemporaryDirectory(dir=commons.absolute().parent, prefix=".a4nn-download-") as folder,
             Dataverse(address, os.environ.get(TOKEN_VARIABLE) or None) as api,
-            show_progress() as progress,
+            file_progress() as progress,
         ):
             download(api, name, Path(folder) / "deposit", progress)
             done = restore(Path(folder) / "deposit", commons)
     if json_:
         print_json(asdict(done))
         return
-    for run, new in done.added.items():
-        say(f"{run} added" if run == new else f"{run} added as {new}: another run has its id")
-    for run in done.present:
-        say(f"{run} is there already")
+    tell_merged(done)

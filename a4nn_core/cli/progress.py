@@ -10,50 +10,75 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import (
     BarColumn,
+    DownloadColumn,
     MofNCompleteColumn,
+    ProgressColumn,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
+    TransferSpeedColumn,
 )
 from rich.progress import Progress as Bars
 
 from a4nn_core.cli import check_interrupt
 from a4nn_core.commons import read_journal
-from a4nn_core.data.progress import listening
+from a4nn_core.data.progress import Listener, listening
 from a4nn_core.experiment import Experiment
 from a4nn_core.workflow.rows import Row
 from a4nn_core.workflow.search import Search
 
 
 @contextmanager
+def named_bars(console: Console, *columns: ProgressColumn, keep: bool = True) -> Iterator[Listener]:
+    """A bar on a terminal for each thing that is told.
+
+    Args:
+        console: where.
+        columns: after the name and the bar.
+        keep: whether a bar stays when its thing is done.
+    """
+    with Bars(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=30),
+        *columns,
+        console=console,
+        disable=not console.is_terminal,
+    ) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def show(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what)
+            bars.update(tasks[what], completed=done, total=total, visible=keep or done < total)
+
+        yield show
+
+
+@contextmanager
+def file_progress() -> Iterator[Listener]:
+    """A bar a file that is sent or fetched; told are bytes."""
+    with named_bars(Console(stderr=True), DownloadColumn(), TransferSpeedColumn(), keep=False) as show:
+        yield show
+
+
+@contextmanager
 def data_progress() -> Iterator[None]:
     """Within, long work on data shows a bar on standard error, or a line a tenth if that is no terminal."""
     console = Console(stderr=True, highlight=False)
-    bars = Bars(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=30),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
-    )
-    tasks: dict[str, TaskID] = {}
     tenths: dict[str, int] = {}
+    with named_bars(console, MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()) as show:
 
-    def show(what: str, done: int, total: int) -> None:
-        check_interrupt()
-        if what not in tasks:
-            tasks[what] = bars.add_task(what)
-        bars.update(tasks[what], completed=done, total=total)
-        tenth = 10 * done // total
-        if not console.is_terminal and tenth > tenths.get(what, 0):
-            tenths[what] = tenth
-            console.print(f"{what}: {done:,} of {total:,}", soft_wrap=True)
+        def told(what: str, done: int, total: int) -> None:
+            check_interrupt()
+            show(what, done, total)
+            tenth = 10 * done // total
+            if not console.is_terminal and tenth > tenths.get(what, 0):
+                tenths[what] = tenth
+                console.print(f"{what}: {done:,} of {total:,}", soft_wrap=True)
 
-    with bars, listening(show):
-        yield
+        with listening(told):
+            yield
 
 
 class Progress:

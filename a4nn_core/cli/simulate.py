@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import typer
 
 from a4nn_core.cli.options import JsonOption, print_json, say
-from a4nn_core.data.xfel.detector import FLUENCES, REFERENCE_PITCH
 
 app = typer.Typer(no_args_is_help=True, help="Make data sets.", rich_markup_mode=None)
 
@@ -71,7 +70,10 @@ def xfel(
     protein: Annotated[str, typer.Option(help="First part of the file names.")] = "protein",
     b_factors: Annotated[bool, typer.Option(help="Blur atoms by the B factors of their files.")] = False,
     wavelength: Annotated[float, typer.Option(help="In Angstrom.")] = 1.0,
-    pitch: Annotated[float, typer.Option(help="1/Angstrom a pixel at 127 pixels.")] = REFERENCE_PITCH,
+    pitch: Annotated[
+        float | None,
+        typer.Option(help="1/Angstrom a pixel at 127 pixels.", show_default="0.000833, as published"),
+    ] = None,
     device: Annotated[str, typer.Option(help="Where patterns are made: cpu or cuda.")] = "cpu",
     as_json: JsonOption = False,
 ) -> None:
@@ -82,6 +84,7 @@ def xfel(
     """
     from a4nn_core.cli.progress import data_progress
     from a4nn_core.data.base import DATA_SOURCES
+    from a4nn_core.data.xfel.detector import FLUENCES
     from a4nn_core.data.xfel.layout import beam_name
     from a4nn_core.data.xfel.preview import preview as draw
     from a4nn_core.data.xfel.source import Xfel
@@ -91,7 +94,9 @@ def xfel(
     if out is None and preview is None:
         raise BadInput("there is nothing to do: give --out DIR, --preview FILE, or both")
     settings = {"name": "xfel", "size": size, "seed": seed, "geodesic": geodesic, "wavelength": wavelength}
-    settings |= {"b_factors": b_factors, "pitch": pitch}
+    settings["b_factors"] = b_factors
+    if pitch is not None:
+        settings["pitch"] = pitch
     if sources := [*(structures or ()), *(more or ())]:
         settings["structures"] = sources
     made = DATA_SOURCES.make(settings, "a4nn simulate xfel")
@@ -134,16 +139,19 @@ def xfel(
 
 
 def _fluence(beam: str) -> float:
+    from a4nn_core.data.xfel.detector import FLUENCES
     from a4nn_core.data.xfel.source import fluence_of
     from a4nn_core.errors import BadInput
 
     try:
-        return fluence_of(beam if beam in FLUENCES else float(beam))
-    except ValueError as error:
+        given = beam if beam in FLUENCES else float(beam)
+    except ValueError:
         known = f"{', '.join(FLUENCES)}, or photons per square micrometre and pulse"
-        raise BadInput(
-            f"--beam {beam!r} is none of {known}" if "convert" in str(error) else f"--beam {beam}: {error}"
-        ) from None
+        raise BadInput(f"--beam {beam!r} is none of {known}") from None
+    try:
+        return fluence_of(given)
+    except ValueError as error:
+        raise BadInput(f"--beam {beam}: {error}") from None
 
 
 def _device(name: str) -> str:

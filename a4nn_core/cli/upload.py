@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
@@ -13,7 +11,6 @@ import typer
 from a4nn_core.cli.options import JsonOption, print_json, say
 
 if TYPE_CHECKING:
-    from a4nn_core.publish.transmit import Progress
     from a4nn_core.publish.upload import Release, Uploaded
 
 
@@ -37,13 +34,14 @@ def upload(
     The API token is read from the environment variable DATAVERSE_API_TOKEN. Nothing is published without
     --publish.
     """
+    from a4nn_core.cli.progress import file_progress
     from a4nn_core.errors import BadInput
     from a4nn_core.publish.client import Dataverse, token_from_environment
     from a4nn_core.publish.upload import upload as upload_deposit
 
     if publish not in (None, "major", "minor"):
         raise BadInput(f"--publish {publish!r} is neither major nor minor")
-    with Dataverse(server, token_from_environment()) as api, show_progress() as progress:
+    with Dataverse(server, token_from_environment()) as api, file_progress() as progress:
         done = upload_deposit(
             deposit,
             api,
@@ -57,25 +55,6 @@ def upload(
         print_json(asdict(done))
         return
     _tell(done, server.rstrip("/"))
-
-
-@contextmanager
-def show_progress() -> Iterator[Progress]:
-    """A bar a file on a terminal; elsewhere nothing."""
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
-        tasks = {}
-
-        def show(path: str, sent: int, size: int) -> None:
-            if path not in tasks:
-                tasks[path] = bars.add_task(path, total=size)
-            bars.update(tasks[path], completed=sent, visible=sent < size)
-
-        yield show
 
 
 def _tell(done: Uploaded, server: str) -> None:

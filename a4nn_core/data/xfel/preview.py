@@ -13,7 +13,7 @@ from a4nn_core.data.xfel.layout import beam_name
 from a4nn_core.data.xfel.orientations import rotation_matrices
 from a4nn_core.data.xfel.simulator import Simulator
 from a4nn_core.errors import BadInput
-from a4nn_core.files import make_folder, user_errors, whole_file
+from a4nn_core.files import make_folder, whole_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,7 +40,7 @@ def preview(simulator: Simulator, fluences: Sequence[float], file: Path, number:
         raise BadInput(f"preview {file} must end in {', '.join(ENDINGS)}")
     figure = _draw(simulator, fluences, number)
     make_folder(file.parent)
-    with user_errors("write", file), whole_file(file) as temporary:
+    with whole_file(file) as temporary:
         # without the time, so that the same patterns are the same file
         figure.savefig(temporary, format=file.suffix[1:].lower(), metadata=_NO_TIME.get(file.suffix.lower()))
 
@@ -53,11 +53,6 @@ def _draw(simulator: Simulator, fluences: Sequence[float], number: int) -> Figur
 
     classes, beams = len(simulator.structures), len(fluences)
     figure = Figure(figsize=(2.3 * (beams + 1) + 0.4, 2.5 * (classes + 1)), layout="constrained", dpi=150)
-    rows = figure.subplots(
-        classes + 1, 1, squeeze=False, gridspec_kw={"height_ratios": [1] * classes + [1.1]}
-    )
-    for axis in rows[:, 0]:
-        axis.remove()
     grid = figure.add_gridspec(classes + 1, beams + 1, height_ratios=[1] * classes + [1.1])
     counts = simulator.patterns(number, number + 1, fluences)[0]
     turn = rotation_matrices(simulator.orientations.angles(number, number + 1))[0]

@@ -28,7 +28,6 @@ logger = logging.getLogger(__name__)
 
 # part of the cache's key
 RECIPE = 1
-ARRAYS = ("images", "labels", "ids", "tests", "classes")
 _AT_ONCE = 512
 
 
@@ -185,13 +184,12 @@ def _from_folder(folder: Path, imbalance: float) -> Patterns:
     troubles.balance(classes, labels, tests, imbalance)
     cache = cached_file("xfel-files", state.hexdigest()[:32])
     # nothing is read twice, and a folder with troubles is never kept
-    kept = None if troubles else read_arrays(cache, ARRAYS)
+    kept = None if troubles else read_arrays(cache, ["images"])
     if kept is not None:
         return Patterns(kept["images"], labels, ids, tests, classes)
     images = _read_images([entry[3] for entry in files], troubles)
     troubles.end(folder)
-    arrays = {"images": images, "labels": labels, "ids": ids, "tests": tests, "classes": np.array(classes)}
-    write_arrays(cache, arrays)
+    write_arrays(cache, {"images": images})  # the rest is in the names of the files
     return Patterns(images, labels, ids, tests, classes)
 
 
