@@ -4,8 +4,8 @@
     python benchmarks/overhead.py --commons DIR --run ID         # of a run that has been made
 
 *Training* is the time in which at least one network was in an epoch (its steps, its evaluation, and the
-checkpoint and prediction that belong to it). The rest is the start of processes, the search, final test
-accuracies and records.
+checkpoint and prediction that belong to it). The rest is the start of processes, the search, records and, with
+a line of its own as they are no less work for the device, the final test accuracies.
 """
 
 from __future__ import annotations
@@ -44,6 +44,14 @@ def report(commons: Path, run: str, wall: float | None) -> None:
     inside = (events[-1]["time"] - events[0]["time"]).total_seconds()
     spans = [(e["time"] - timedelta(seconds=e["seconds"]), e["time"]) for e in epochs]
     training = covered([(a.timestamp(), b.timestamp()) for a, b in spans])
+    last = {e["network"]: e["time"] for e in epochs}
+    ends = {
+        e["network"]: e["time"]
+        for e in events
+        if e["network"] in last and e["kind"] in ("completed", "stopped")
+    }
+    spans += [(last[network], end) for network, end in ends.items()]
+    testing = covered([(a.timestamp(), b.timestamp()) for a, b in spans]) - training
     predicting = sum(p["microseconds"] or 0.0 for p in store.predictions(run)) / 1e6
     wall = wall or inside
     print("| what | s | % |")
@@ -53,6 +61,7 @@ def report(commons: Path, run: str, wall: float | None) -> None:
         ("training", training),
         ("not training", wall - training),
         ("of it before the first and after the last event: imports, data set, pictures", wall - inside),
+        ("of it test accuracies, while nothing else trained", testing),
         (
             "of it from the first event to the first epoch: worker, its data",
             (min(a for a, _ in spans) - events[0]["time"]).total_seconds(),

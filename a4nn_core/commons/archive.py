@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from a4nn_core.commons.fragments import file_checksum
@@ -237,6 +236,8 @@ def archived_rows(
     Raises:
         Damaged: a pack cannot be read.
     """
+    import pyarrow.dataset as ds  # brings pandas; a search that reads no archive starts without them
+
     wanted = ds.field("run") == run
     if network is not None:
         wanted &= ds.field("network") == network

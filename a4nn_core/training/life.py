@@ -58,7 +58,6 @@ def train_segment(
     """
     settings = Training.model_validate(segment.training)
     torch.set_num_threads(settings.threads)
-    torch.use_deterministic_algorithms(settings.deterministic, warn_only=True)
     folder = RunFolder(Path(segment.commons), segment.run_id)
     checkpoints = folder.checkpoints(segment.network)
     checkpoints.mkdir(parents=True, exist_ok=True)
@@ -66,6 +65,7 @@ def train_segment(
     with _only_one(checkpoints / "lock", os.environ.get(SLOT_VARIABLE) or segment.device):
         past = read_journal(folder.journal(segment.network))
         usual = Manner.choose(settings, architecture, data.shape, len(data.train), device)
+        _choose_algorithms(settings.deterministic, usual.compiled)
         life = _Life(segment, settings, architecture, data, device, folder, usual, beat)
         manner: Manner | None = usual.with_changes(past)
         trouble = ""
@@ -240,6 +240,17 @@ class _Life:
             log.warning("the network cannot be compiled: %s", said, extra=about)
             return said, replace(manner, compiled=False)
         raise error
+
+
+def _choose_algorithms(deterministic: bool, compiled: bool) -> None:
+    """Deterministic ones where torch has them, and a warning where it has not.
+
+    ``use_deterministic_algorithms`` tells the compiler, too, and loads the whole of it for that, which takes
+    nearly as long as loading torch.
+    """
+    torch.set_deterministic_debug_mode("warn" if deterministic else "default")
+    if compiled:
+        torch.use_deterministic_algorithms(deterministic, warn_only=True)
 
 
 def out_of_memory(error: Exception) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -87,6 +89,19 @@ def _listed_by_driver() -> str | None:
     return done.stdout if "UUID" in done.stdout else None
 
 
+def _no_gpu() -> bool:
+    """Whether there certainly is none, known without torch: importing that takes seconds, in which the
+    workers of a short search could train. Without NVIDIA's driver library, or the device file of AMD's
+    driver, torch finds no GPU either."""
+    if sys.platform != "linux" or Path("/dev/kfd").exists():
+        return False
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return True
+    return False
+
+
 def choose_device(name: str) -> str:
     """The device behind a setting.
 
@@ -98,6 +113,8 @@ def choose_device(name: str) -> str:
     """
     if name == "auto" and _fakes():
         return "fake"
+    if name == "cpu" or (name == "auto" and _no_gpu()):
+        return "cpu"
     import torch
 
     if name == "auto":
