@@ -4,8 +4,8 @@
     python benchmarks/overhead.py --commons DIR --run ID         # of a run that has been made
 
 *Training* is the time in which at least one network was in an epoch (its steps, its evaluation, and the
-checkpoint and prediction that belong to it). The rest is the start of processes, the search, records and, with
-a line of its own as they are no less work for the device, the final test accuracies.
+checkpoint and prediction that belong to it). The rest is the start of processes, the search, records and, on
+a line of their own as they are no less work for the device, the final test accuracies.
 """
 
 from __future__ import annotations

@@ -6,7 +6,9 @@ import base64
 import contextvars
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -37,6 +39,20 @@ _COLUMNS = (
     "epochs_trained",
     "genome",
 )
+
+# whoever called the flow in this process and wants to see it go on; no parameter, as it is no data, and not
+# beside the flow, which must be sent to other machines
+_watcher: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
+
+
+@contextmanager
+def watched_by(watcher: Watcher | None) -> Iterator[None]:
+    """Show the searches that are run meanwhile to somebody in this process, too."""
+    token = _watcher.set(watcher)
+    try:
+        yield
+    finally:
+        _watcher.reset(token)
 
 
 class Publisher:
@@ -86,21 +102,20 @@ class Publisher:
 
 
 class Artifacts:
-    """Shows a search in Prefect's pages, and to another watcher.
+    """Shows a search in Prefect's pages, and to whoever else watches it (``watched_by``).
 
     Args:
         run_id: of the run.
         networks: that the search will look at.
         origin: of the flow run, noted in the run's event log.
-        other: is shown the search too.
     """
 
-    def __init__(self, run_id: str, networks: int, origin: dict[str, Any], other: Watcher | None) -> None:
+    def __init__(self, run_id: str, networks: int, origin: dict[str, Any]) -> None:
         self.publisher = Publisher()
         self.run_id = run_id
         self.networks = networks
         self.origin: dict[str, Any] | None = origin
-        self.other = other
+        self.other = _watcher.get()
         self.progress: Any = None
         self.shown: set[int] = set()
         self.done = 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack, closing
-from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,15 +19,13 @@ from a4nn_core.workflow.executor import Executor
 from a4nn_core.workflow.run import execute
 from a4nn_core.workflow.search import Watcher
 from a4nn_core.workflow.summary import summarise
-from flows.artifacts import Artifacts
+from flows.artifacts import Artifacts, watched_by
+from flows.cluster import ClusterExecutor
 from flows.executor import PrefectExecutor
 from flows.locks import deployment_lock, held, held_run
 from flows.parameters import DEFAULT, ExperimentParameter, resolve
 from flows.pool import WorkPoolExecutor, check_deployment
 from flows.server import check_server, origin, own_run_id
-
-# whoever called the flow in this process and wants to see it go on; no parameter, as it is no data
-_watcher: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
 
 
 def _flow_run_name() -> str:
@@ -43,6 +40,7 @@ def search(
     run_id: str | None = None,
     changes: list[str] = [],  # noqa: B006  Prefect shows the default in its form
     segments: str | None = None,
+    cluster: str | None = None,
 ) -> dict[str, Any] | State[Any]:
     """Search network architectures, and record every network's life.
 
@@ -53,6 +51,8 @@ def search(
         changes: to a preset or file, each KEY=VALUE such as training.epochs=5.
         segments: name of a deployment, such as a4nn-segment/segment, whose work pool trains the networks. If
             empty, they are trained where the search runs.
+        cluster: whose machines train the networks: ray or dask, or an address such as ray://head:10001 or
+            tcp://head:8786.
 
     Returns:
         the summary of the run, as ``a4nn run --json`` gives it; for a scheduled run that found the one before
@@ -66,6 +66,10 @@ def search(
     experiment = resolve(experiment, changes)
     come_from = origin()
     executor: Callable[..., Executor] = PrefectExecutor
+    if segments and cluster:
+        raise BadInput(f"segments = {segments!r} and cluster = {cluster!r}: only one can train the networks")
+    if cluster:
+        executor = partial(ClusterExecutor, name=cluster, experiment=experiment)
     if segments:
         check_deployment(segments)
         executor = partial(WorkPoolExecutor, deployment=segments, wished=experiment.training.slots)
@@ -78,7 +82,7 @@ def search(
                 stack.enter_context(held(lock, str(come_from["deployment"]), wait=resumed))
             except BadInput as error:
                 return Cancelled(name="Skipped", message=f"the run before is still going: {error}")
-        shown = Artifacts(run_id, experiment.search.networks, come_from, _watcher.get())
+        shown = Artifacts(run_id, experiment.search.networks, come_from)
         with closing(shown.publisher):
             execute(experiment, commons, run_id, executor, shown)
             summary = summarise(Commons(commons), run_id)
@@ -87,7 +91,11 @@ def search(
 
 
 def run_with_prefect(
-    experiment: Experiment, commons: Path, run_id: str, watcher: Watcher | None = None
+    experiment: Experiment,
+    commons: Path,
+    run_id: str,
+    watcher: Watcher | None = None,
+    cluster: str | None = None,
 ) -> None:
     """The executor ``prefect`` of ``a4nn run``: the flow above, called in this process.
 
@@ -95,8 +103,11 @@ def run_with_prefect(
         BadInput: no server is configured, or it does not answer.
     """
     check_server()
-    token = _watcher.set(watcher)
-    try:
-        search(experiment=experiment, commons=commons, run_id=run_id)
-    finally:
-        _watcher.reset(token)
+    with watched_by(watcher):
+        search(experiment=experiment, commons=commons, run_id=run_id, cluster=cluster)
+
+
+run_with_ray = partial(run_with_prefect, cluster="ray")
+"""The executor ``ray``: on the cluster of ``RAY_ADDRESS``, or on one started for the search."""
+run_with_dask = partial(run_with_prefect, cluster="dask")
+"""The executor ``dask``: on the cluster of ``DASK_SCHEDULER_ADDRESS``, or on one started for the search."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,8 @@ from a4nn_core.commons.layout import check_layout
 from a4nn_core.errors import BadInput
 from a4nn_core.training.segment import Segment, SegmentResult
 from a4nn_core.workflow.devices import choose_device
-from a4nn_core.workflow.executor import LocalExecutor
+from a4nn_core.workflow.pool import WorkerPool
 from flows.locks import held, network_lock
-
-POLL_SECONDS = 1.0
 
 
 def _flow_run_name() -> str:
@@ -38,11 +37,18 @@ def segment(segment: Segment) -> State[Any]:
     Args:
         segment: what to train, as a search on another machine asks for it.
     """
-    result = _train(segment)
+    with closing(WorkerPool(1, int(segment.training["threads"]))) as pool:
+        result = train(segment, pool.run)
     return Completed(message=result.to_json(), name="Completed")
 
 
-def _train(segment: Segment) -> SegmentResult:
+def train(segment: Segment, run: Callable[[Segment], SegmentResult]) -> SegmentResult:
+    """Train a segment that another machine asks for on this one.
+
+    Args:
+        segment: what to train; the commons it names must be seen from here.
+        run: trains on this machine, once nobody else trains the network.
+    """
     commons = Path(segment.commons)
     try:
         check_layout(commons)
@@ -59,11 +65,5 @@ def _train(segment: Segment) -> SegmentResult:
             fatal=True,
         )
     lock = network_lock(commons, segment.run_id, segment.network)
-    with (
-        held(lock, f"{segment.run_id} network {segment.network}", wait=True),
-        closing(LocalExecutor(1, int(segment.training["threads"]))) as executor,
-    ):
-        executor.submit(segment)
-        while True:
-            for result in executor.completed(POLL_SECONDS):
-                return result
+    with held(lock, f"{segment.run_id} network {segment.network}", wait=True):
+        return run(segment)

@@ -18,7 +18,9 @@ def run(
     source: Annotated[
         str, typer.Argument(metavar="PRESET or FILE", help="A ready experiment or a TOML file.")
     ],
-    executor: Annotated[str, typer.Option(help="Who runs the training: local, prefect.")] = "local",
+    executor: Annotated[
+        str, typer.Option(help="Who runs the training: local, prefect, ray, dask.")
+    ] = "local",
     run_id: Annotated[str | None, typer.Option(help="Name of the run; an existing one is resumed.")] = None,
     changes: Annotated[
         list[str] | None,

@@ -59,7 +59,13 @@ def _fakes() -> list[str]:
     if text.startswith("@"):
         path = Path(text[1:])
         text = path.read_text() if path.exists() else ""
-    return [name.strip() for name in text.replace("\n", ",").split(",") if name.strip()]
+    names = [name.strip() for name in text.replace("\n", ",").split(",") if name.strip()]
+    # hidden from a process as GPUs are, by number or by name
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        return names
+    seen = [token.strip() for token in visible.split(",")]
+    return [name for number, name in enumerate(names) if name in seen or str(number) in seen]
 
 
 def _gpus(only: int | None) -> list[Device]:
