@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import logging
 import os
 import threading
 from concurrent.futures import CancelledError
@@ -30,6 +31,8 @@ ATTEMPTS = 3
 POLL_SECONDS = 0.1
 IDLE_SECONDS = 60.0
 """how long a machine of the cluster keeps warm workers, and with them their device slots"""
+CONNECT_SECONDS = 60.0
+"""how long a Dask cluster may take to answer and to have a worker"""
 _DASK = ("tcp://", "tls://", "ucx://", "ucxx://", "ws://", "wss://", "inproc://")
 
 
@@ -189,14 +192,16 @@ class DaskCluster:
         address = address or dask.config.get("scheduler-address", None)
         own = {"n_workers": slots, "threads_per_worker": 1, "dashboard_address": None}
         self._runner = (
-            DaskTaskRunner(address=address, client_kwargs={"timeout": 30})
+            DaskTaskRunner(address=address, client_kwargs={"timeout": CONNECT_SECONDS})
             if address
             else DaskTaskRunner(cluster_class=distributed.LocalCluster, cluster_kwargs=own)
         )
+        # a machine that leaves says so in many lines; what is lost is told below
+        logging.getLogger("distributed").setLevel(logging.ERROR)
         self._runner.__enter__()
         try:
             client = self._runner.client
-            client.wait_for_workers(1, timeout=60)
+            client.wait_for_workers(1, timeout=CONNECT_SECONDS)
             workers = client.scheduler_info(n_workers=-1)["workers"].values()
         except (OSError, TimeoutError) as error:
             self.close()

@@ -62,12 +62,12 @@ def search(
         raise BadInput(
             f"commons = {str(commons)!r}: a deployment needs the whole path; its runs start in other folders"
         )
+    if segments and cluster:
+        raise BadInput(f"segments = {segments!r} and cluster = {cluster!r}: only one can train the networks")
     run_id = run_id or own_run_id(experiment)
     experiment = resolve(experiment, changes)
     come_from = origin()
     executor: Callable[..., Executor] = PrefectExecutor
-    if segments and cluster:
-        raise BadInput(f"segments = {segments!r} and cluster = {cluster!r}: only one can train the networks")
     if cluster:
         executor = partial(ClusterExecutor, name=cluster, experiment=experiment)
     if segments:

@@ -25,6 +25,7 @@ from a4nn_core.commons.layout import open_commons
 from a4nn_core.commons.lock import holder
 from a4nn_core.errors import BadInput
 from a4nn_core.training.segment import Segment, SegmentResult
+from a4nn_core.workflow.pool import WorkerPool
 from flows import pool as pools
 from flows import server
 from flows.artifacts import Publisher
@@ -32,7 +33,7 @@ from flows.locks import held, held_run, network_lock, run_lock
 from flows.maintain import DamagedCommons, maintain
 from flows.pool import ATTEMPTS, WorkPoolExecutor, check_deployment
 from flows.search import search
-from flows.segment import _train
+from flows.segment import train
 from flows.sweep import Sweep, not_to_restart, search_lock, search_run_id, segment_lock
 
 AGO = datetime.now(UTC) - timedelta(hours=1)
@@ -475,7 +476,7 @@ def test_a_pool_that_cannot_train_is_said_before_anything_trains(
 )
 def test_a_machine_that_cannot_train_says_so(commons: Path, changes: dict[str, Any], sentence: str) -> None:
     place = commons if "device" in changes else commons / "missing"
-    result = _train(segment(place, **changes))
+    result = train(segment(place, **changes), WorkerPool(1, 1).run)
     assert result.fatal
     assert sentence in str(result.error)
 
