@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -29,9 +30,9 @@ from typing import Any
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "tests"))
 
-from prefect_stack import ROOT, Stack, kill, until  # noqa: E402
+from prefect_stack import ROOT, Postgres, Stack, kill, kill_group, until  # noqa: E402
 
-from a4nn_core.commons import Commons  # noqa: E402
+from a4nn_core.commons import Commons, read_journal  # noqa: E402
 from a4nn_core.commons.lock import holder  # noqa: E402
 from a4nn_core.commons.rows import without_timing  # noqa: E402
 from a4nn_core.commons.schema import TABLES  # noqa: E402
@@ -101,7 +102,7 @@ def compare(result: Result, commons: Path, whole: dict[str, list[Any]]) -> None:
         result.lost += len({(r["network"], r.get("epoch")) for r in wanted} - set(keys))
         result.doubled += len(keys) - len(set(keys))
     for path in (commons / "runs" / RUN / "journals").glob("*.jsonl"):
-        numbers = [json.loads(line)["epoch"] for line in path.read_text().splitlines()]
+        numbers = [line["epoch"] for line in read_journal(path)]
         result.again += len(numbers) - len(set(numbers))
 
 
@@ -122,7 +123,9 @@ class Embedded:
     def _start(self) -> None:
         words = [word for change in CHANGES for word in ("--set", change)]
         command = [*A4NN, "run", "digits", *words, "--run-id", RUN, "--commons", str(self.commons)]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
 
     def driver(self) -> int:
         assert self.process
@@ -141,10 +144,61 @@ class Embedded:
         self._start()
         return notice
 
+    def kill_all(self) -> float:
+        """The search and everything it started, at the same moment."""
+        assert self.process
+        at = time.time()
+        kill_group(self.process)
+        notice = time.time() - at
+        self._start()
+        return notice
+
+    def kill_torn(self) -> float:
+        """As if the machine had died while the last lines were being written."""
+        assert self.process
+        at = time.time()
+        kill_group(self.process)
+        folder = self.commons / "runs" / RUN
+        for path in (folder / "events.jsonl", *(folder / "journals").glob("*.jsonl")):
+            line = path.read_bytes().rpartition(b"\n")[0].rpartition(b"\n")[2]
+            with path.open("ab") as file:
+                file.write(line[: len(line) // 2])
+        notice = time.time() - at
+        self._start()
+        return notice
+
     def close(self) -> None:
-        if self.process and self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
+        kill_group(self.process)
+
+
+class SmallDisk(Embedded):
+    """The same with the commons on a disk of 64 MB, which somebody else fills. Needs root."""
+
+    name = "embedded"
+
+    def __init__(self, home: Path) -> None:
+        super().__init__(home)
+        mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(home)]
+        subprocess.run(mount, check=True)
+
+    def fill(self) -> float:
+        """Fill the disk, wait until the search gives up, make room and start it again."""
+        assert self.process
+        at = time.time()
+        filler = self.home / "filler"
+        with filler.open("wb", buffering=0) as file, suppress(OSError):
+            while True:
+                file.write(bytes(4096))
+        code = self.process.wait(timeout=120)
+        assert code == 2, f"a full disk ended the search with exit code {code}"
+        notice = time.time() - at
+        filler.unlink()
+        self._start()
+        return notice
+
+    def close(self) -> None:
+        super().close()
+        subprocess.run(["umount", "-l", str(self.home)], check=True)
 
 
 class Pool:
@@ -152,14 +206,17 @@ class Pool:
 
     name = "work pool"
 
-    def __init__(self, home: Path) -> None:
-        self.stack = Stack(home)
+    def __init__(self, home: Path, database: str | None = None) -> None:
+        self.stack = Stack(home, database)
         self.home = self.commons = home
         self.hits: Counter[int | None] = Counter()
         self.stack.start_server()
-        self.stack.deploy(ROOT / "deployments/prefect.yaml")
+        self.stack.deploy(self.deployments())
         self.stack.start_worker()
         self.flow = ""
+
+    def deployments(self) -> Path:
+        return ROOT / "deployments/prefect.yaml"
 
     def start(self, commons: str) -> None:
         self.commons = self.home / commons
@@ -199,7 +256,32 @@ class Pool:
         self.stack.kill_worker()
         self.stack.start_worker()
 
-    def kill_worker_and_driver(self) -> float:
+    def kill_server(self) -> None:
+        self.stack.kill_server()
+
+    def close(self) -> None:
+        self.stack.stop()
+
+
+class SweptOften(Pool):
+    """The same with a sweeper that comes every 30 s and looks at once, not every five minutes after one."""
+
+    def deployments(self) -> Path:
+        text = (ROOT / "deployments/prefect.yaml").read_text()
+        for old, new in (
+            ("interval: 300", "interval: 30"),
+            (
+                "entrypoint: flows.sweep.sweep\n",
+                "entrypoint: flows.sweep.sweep\n    parameters: { grace_seconds: 5 }\n",
+            ),
+        ):
+            assert text.count(old) == 1, old
+            text = text.replace(old, new)
+        file = self.stack.home / "prefect.yaml"
+        file.write_text(text)
+        return file
+
+    def kill_machine(self) -> float:
         """A machine that dies: nobody is left to tell Prefect, so the sweeper has to see it."""
         at = time.time()
         self.stack.kill_worker()
@@ -207,11 +289,33 @@ class Pool:
         self.stack.start_worker()
         return self._crashed(at)
 
-    def kill_server(self) -> None:
+    def kill_all(self) -> float:
+        """Everything there is, at the same moment."""
+        at = time.time()
+        driver = self.driver()
+        victims = [driver, *trainers(driver)]
+        self.stack.kill_worker()
+        for victim in victims:
+            kill(victim)
         self.stack.kill_server()
+        self.stack.start_server()
+        self.stack.start_worker()
+        return self._crashed(at)
+
+
+class OnPostgres(Pool):
+    """The same on PostgreSQL."""
+
+    def __init__(self, home: Path) -> None:
+        self.database = Postgres()
+        super().__init__(home, self.database.url)
+
+    def kill_database(self) -> None:
+        self.database.kill()
 
     def close(self) -> None:
-        self.stack.stop()
+        super().close()
+        self.database.stop()
 
 
 def trainers(driver: int) -> list[int]:
@@ -272,15 +376,11 @@ def hurt(place: Any, result: Result, chance: random.Random, stopped: float, tota
 
         until(replaced, 60)
         result.notice.append(time.time() - at)
-    elif result.victim in ("driver", "worker and driver"):
-        kill_it = place.kill_driver if result.victim == "driver" else place.kill_worker_and_driver
-        result.notice.append(kill_it())
+    elif result.victim in ("Prefect worker", "server", "database"):
+        getattr(place, f"kill_{result.victim.split()[-1]}")()
         before = lines(commons)
-    elif result.victim == "Prefect worker":
-        place.kill_worker()
-        before = lines(commons)
-    elif result.victim == "server":
-        place.kill_server()
+    else:
+        result.notice.append(getattr(place, INJURIES[result.victim])())
         before = lines(commons)
     result.instants += 1
     # a network at its last epoch has no next one
@@ -288,8 +388,12 @@ def hurt(place: Any, result: Result, chance: random.Random, stopped: float, tota
         network, before = None, lines(commons)
     until(lambda: lines(commons, network) > before or lines(commons) >= total, 900)
     result.resume.append(time.time() - at)
+    if result.victim in ("server", "database"):
+        time.sleep(chance.uniform(0.0, 15.0))  # nobody is quick at once
     if result.victim == "server":
         place.stack.start_server()
+    elif result.victim == "database":
+        place.database.start()
 
 
 def campaign(
@@ -337,16 +441,28 @@ def table(results: list[Result]) -> str:
     return "\n".join(text)
 
 
-ROWS: list[tuple[Callable[[Path], Any], str, str, float]] = [
-    (Embedded, "training", "SIGKILL", 1.0),
-    (Embedded, "driver", "SIGKILL", 1.0),
-    (Pool, "training", "SIGKILL", 1.0),
-    (Pool, "driver", "SIGKILL", 1.0),
-    (Pool, "Prefect worker", "SIGKILL", 1.0),
-    (Pool, "server", "SIGKILL", 1.0),
-    (Embedded, "driver", "SIGSTOP", 0.1),
-    (Pool, "driver", "SIGSTOP", 0.1),
-    (Pool, "worker and driver", "SIGKILL", 0.1),
+INJURIES = {
+    "driver": "kill_driver",
+    "all processes": "kill_all",
+    "all processes, lines torn": "kill_torn",
+    "disk": "fill",
+    "worker and driver": "kill_machine",
+}
+ROWS: list[tuple[Callable[[Path], Any], str, str]] = [
+    (Embedded, "training", "SIGKILL"),
+    (Embedded, "driver", "SIGKILL"),
+    (Embedded, "all processes", "SIGKILL"),
+    (Embedded, "all processes, lines torn", "SIGKILL"),
+    (SmallDisk, "disk", "full"),
+    (Embedded, "driver", "SIGSTOP"),
+    (Pool, "training", "SIGKILL"),
+    (Pool, "driver", "SIGKILL"),
+    (Pool, "Prefect worker", "SIGKILL"),
+    (Pool, "server", "SIGKILL"),
+    (OnPostgres, "database", "SIGKILL"),
+    (SweptOften, "worker and driver", "SIGKILL"),
+    (SweptOften, "all processes", "SIGKILL"),
+    (Pool, "driver", "SIGSTOP"),
 ]
 
 
@@ -354,12 +470,16 @@ def main() -> None:
     options = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    options.add_argument("--instants", type=int, default=20, help="of each row; the slow ones get a tenth")
+    options.add_argument("--instants", type=int, default=20, help="of each row")
     options.add_argument("--rows", nargs="*", help="only these, from 0; 3:10 for ten instants of row 3")
+    options.add_argument("--show", nargs="*", type=Path, help="print what these files hold, and end")
     options.add_argument("--stopped", type=float, default=60, help="seconds of a SIGSTOP")
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--out", type=Path, default=Path("unkillable.json"), help="added to if it is there")
     given = options.parse_args()
+    if given.show:
+        print(table([Result(**one) for file in given.show for one in json.loads(file.read_text())]))
+        return
     home = Path(tempfile.mkdtemp(prefix="a4nn-unkillable-"))
     reference = Embedded(home)
     reference.start("whole")
@@ -371,12 +491,12 @@ def main() -> None:
     def save() -> None:
         given.out.write_text(json.dumps([asdict(one) for one in results], indent=1))
 
-    wanted = {number: max(1, round(given.instants * share)) for number, (*_, share) in enumerate(ROWS)}
+    wanted = dict.fromkeys(range(len(ROWS)), given.instants)
     if given.rows:
         asked = [row.partition(":") for row in given.rows]
         wanted = {int(row): int(count) if count else wanted[int(row)] for row, _, count in asked}
     for number, instants in wanted.items():
-        kind, victim, how, _ = ROWS[number]
+        kind, victim, how = ROWS[number]
         folder = home / str(number)
         folder.mkdir()
         place = kind(folder)

@@ -18,6 +18,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 ROOT = Path(__file__).parent.parent
 DEPLOYMENTS = ROOT / "deployments"
 PREFECT = [sys.executable, "-m", "prefect"]
@@ -222,8 +224,8 @@ class Postgres:
                 raise FileNotFoundError("no user postgres, and PostgreSQL does not run as root") from None
             os.chown(self.folder, user.pw_uid, user.pw_gid)
             self._user = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
-        port = free_port()
-        self.url = f"postgresql+asyncpg://prefect:secret@127.0.0.1:{port}/postgres"
+        self._port = free_port()
+        self.url = f"postgresql+asyncpg://prefect:secret@127.0.0.1:{self._port}/postgres"
         password = self.folder / "password"
         password.write_text("secret")
         password.chmod(0o644)
@@ -235,8 +237,20 @@ class Postgres:
             "--auth=scram-sha-256",
             f"--pwfile={password}",
         )
-        settings = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"
+        self.start()
+
+    def start(self) -> None:
+        settings = f"-p {self._port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"
         self._do("pg_ctl", "start", "-w", "-D", str(self.folder / "data"), "-o", settings, "-l", self._log)
+
+    def kill(self) -> None:
+        """kill -9 of all its processes."""
+        first = psutil.Process(int((self.folder / "data/postmaster.pid").read_text().split()[0]))
+        family = [first, *first.children(recursive=True)]
+        for process in family:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(family, timeout=10)
 
     @property
     def _log(self) -> str:
