@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any
 
 import fake_worker
@@ -143,6 +143,49 @@ def test_small_networks_share_a_device(tmp_path: Path) -> None:
     (tmp_path / "go").touch()
     runs.join()
     workers.close()
+
+
+@pytest.mark.parametrize(("first", "second"), [(1, 2), (2, 1)])
+def test_of_two_runs_the_one_that_wants_fewer_on_a_device_is_heard(
+    first: int, second: int, machine: Path
+) -> None:
+    machine.write_text("only")
+    held = slots.acquire("fake", first, lambda: True)
+    assert held
+    looks = iter([True, True, False])
+    assert slots.acquire("fake", second, lambda: next(looks)) is None
+    held.release()
+    after = slots.acquire("fake", second, lambda: True)
+    assert after
+    after.release()
+
+
+def test_however_many_runs_come_at_once_nobody_is_crowded(machine: Path) -> None:
+    machine.write_text("only")
+    there: list[int] = []
+    crowded: list[list[int]] = []
+    guard = Lock()
+
+    def come(per_device: int) -> None:
+        for _ in range(15):
+            slot = slots.acquire("fake", per_device, lambda: True)
+            assert slot
+            with guard:
+                there.append(per_device)
+                if len(there) > min(there):
+                    crowded.append([*there])
+            time.sleep(0.002)
+            with guard:
+                there.remove(per_device)
+            slot.release()
+
+    threads = [Thread(target=come, args=(n,)) for n in (1, 2, 2, 3, 3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=120)
+        assert not thread.is_alive()
+    assert not crowded
 
 
 HOLDER = """

@@ -16,8 +16,9 @@ from a4nn_core.commons import Commons, read_events
 from a4nn_core.commons.rows import without_timing
 from a4nn_core.commons.schema import TABLES
 from a4nn_core.errors import BadInput, RunFailed
+from a4nn_core.experiment import load_experiment
 from a4nn_core.training.segment import Segment, SegmentResult
-from a4nn_core.workflow.run import as_recorded
+from a4nn_core.workflow.run import as_recorded, execute
 from a4nn_core.workflow.summary import summarise
 
 
@@ -70,6 +71,21 @@ def test_a_killed_search_goes_on_as_if_nothing_had_happened(tmp_path: Path, seed
             deaths += 1
     assert deaths > 0
     assert rows(tmp_path / "killed") == rows(tmp_path / "whole")
+
+
+@pytest.mark.parametrize(("trouble", "status"), [(Killed, "interrupted"), (RuntimeError, "failed")])
+def test_a_signal_interrupts_a_run_and_a_defect_fails_it(
+    trouble: type[BaseException], status: str, tmp_path: Path
+) -> None:
+    """Prefect turns a SIGTERM into an exception of its own, which is no ``Exception``."""
+
+    def die(_: Segment) -> SegmentResult | None:
+        raise trouble
+
+    with pytest.raises(trouble):
+        execute(load_experiment("digits"), tmp_path, "r", lambda *_: FakeExecutor(die))
+    assert Commons(tmp_path).run("r")["status"] == status
+    assert Commons(tmp_path).events("r")[-1]["kind"] == status
 
 
 def test_an_asked_batch_torn_by_a_crash_is_completed(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ class Training(BaseModel):
     slots: int | None = Field(default=None, ge=1)
     """networks trained at the same time, None for as many as the machine has cores for or GPU slots"""
     slots_per_device: int = Field(default=1, ge=1)
-    """networks that share a GPU when they are small; all runs of a machine should say the same"""
+    """networks that share a GPU when they are small; of several runs on a machine, the least counts"""
     stall_seconds: float = Field(default=900.0, gt=0)
     """a worker that makes no progress for so long is ended, and its segment started again; while a network is
     compiled there is none to see"""

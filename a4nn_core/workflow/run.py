@@ -93,8 +93,10 @@ def execute(
             try:
                 search.run()
                 status = "completed"
-            except (KeyboardInterrupt, BadInput):
-                status = "interrupted"
+            except BaseException as error:
+                # signals are no Exceptions: Ctrl-C, and the SIGTERM that Prefect turns into one
+                if isinstance(error, BadInput) or not isinstance(error, Exception):
+                    status = "interrupted"
                 raise
             finally:
                 _finish(writer, status, time.monotonic() - started)

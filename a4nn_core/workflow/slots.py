@@ -6,8 +6,10 @@ the worker, or the run that started it, lives: any death frees it, and nothing i
 
 from __future__ import annotations
 
+import glob
 import logging
 import os
+import random
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from a4nn_core.commons.lock import Held, KernelLock
+from a4nn_core.commons.lock import Held, KernelLock, holder
 from a4nn_core.errors import BadInput
 from a4nn_core.files import user_errors
 from a4nn_core.training.segment import SLOT_VARIABLE
@@ -91,19 +93,38 @@ def acquire(name: str, per_device: int, wanted: Callable[[], bool], **about: obj
             raise BadInput(f"this machine has no device {name!r} any more to train on")
         holders = []
         for slot, device in _places(devices, per_device):
-            path = folder / f"{slot.replace('/', '_')}.lock"
+            path = folder / f"{_file(slot)}.lock"
             try:
-                lock = KernelLock(path, patience=0.1, slot=slot, **about)
-                with suppress(PermissionError):  # another user's file has been opened to all by its owner
-                    os.fchmod(lock.fileno(), 0o666)
-                return Slot(device, slot, lock)
+                lock = KernelLock(path, patience=0.1, slot=slot, per_device=per_device, **about)
             except Held as error:
                 holders.append(f"{slot} by {error}")
+                continue
+            with suppress(PermissionError):  # another user's file has been opened to all by its owner
+                os.fchmod(lock.fileno(), 0o666)
+            if not _crowded(folder, device, per_device):
+                return Slot(device, slot, lock)
+            lock.release()
+            holders.append(f"{device.identity} by a run that shares it with fewer networks")
         if not told:
             told = True
             log.warning("waiting for a device slot; held: %s", "; ".join(holders), extra=about)
-        time.sleep(POLL_SECONDS)
+        time.sleep(POLL_SECONDS * random.uniform(0.5, 1.5))
     return None
+
+
+def _crowded(folder: Path, device: Device, per_device: int) -> bool:
+    """Whether a device has more networks than one of their runs wants there.
+
+    Asked with a slot in hand: of two processes that come at the same time at least one sees the other, and if
+    both do, both try again.
+    """
+    found = [holder(path) for path in folder.glob(f"{glob.escape(_file(device.identity))}#*.lock")]
+    held = [said for said in found if said is not None]
+    return len(held) > min([per_device, *(int(said.get("per_device", per_device)) for said in held)])
+
+
+def _file(slot: str) -> str:
+    return slot.replace("/", "_")
 
 
 def _places(devices: list[Device], per_device: int) -> Iterator[tuple[str, Device]]:
