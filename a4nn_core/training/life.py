@@ -28,6 +28,7 @@ from a4nn_core.errors import A4NNError
 from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.spaces.build import Network
 from a4nn_core.termination.base import RULES, Context, FrontSnapshot, Verdict
+from a4nn_core.training import energy
 from a4nn_core.training.checkpoint import checkpoint_name, load_checkpoint, save_checkpoint
 from a4nn_core.training.loading import DeviceData, augmentation
 from a4nn_core.training.manner import Manner
@@ -114,9 +115,17 @@ class _Life:
         self.data = data
         self.device = device
         self.usual = usual
-        self.beat = beat
+        self._beat = beat
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+        self.meter = energy.meter(device.type, visible) if settings.energy else energy.Meter(())
+        self.share = settings.slots_per_device if device.type == "cuda" else segment.slots
         self.journal = folder.journal(segment.network)
         self.checkpoints = folder.checkpoints(segment.network)
+
+    def beat(self) -> None:
+        """Called after every step."""
+        self._beat()
+        self.meter.tick()
 
     def epochs(self, manner: Manner) -> Status:
         """Train from the last checkpoint on; gives how it ended."""
@@ -153,6 +162,7 @@ class _Life:
             while action == "continue" and len(curve) < limit:
                 epoch = len(curve) + 1
                 started = time.perf_counter()
+                self.meter.lap()
                 watch = Stopwatch(self.device)
                 rate = optimizer.param_groups[0]["lr"]
                 watch.mark()
@@ -178,6 +188,7 @@ class _Life:
                 action = verdict.action
                 path = self.checkpoints / checkpoint_name(epoch)
                 sha256 = save_checkpoint(path, epoch, model, optimizer, scheduler)
+                joules = self.meter.lap()
                 line = {
                     "epoch": epoch,
                     "train_loss": train_loss,
@@ -188,6 +199,7 @@ class _Life:
                     "seconds": time.perf_counter() - started,
                     "images_per_second": len(data.train) / watch.seconds()[0],
                     "peak_memory_bytes": _peak_memory(self.device),
+                    **({} if joules is None else {"energy_joules": joules / self.share}),
                     "time": datetime.now(UTC).isoformat(),
                     "checkpoint": path.name,
                     "checkpoint_sha256": sha256,

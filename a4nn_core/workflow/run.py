@@ -20,6 +20,7 @@ from a4nn_core.data.base import ImageData
 from a4nn_core.errors import A4NNError, BadInput
 from a4nn_core.experiment import Experiment
 from a4nn_core.workflow.devices import choose_device, choose_slots
+from a4nn_core.workflow.energy import warn_unless_measured
 from a4nn_core.workflow.executor import Executor
 from a4nn_core.workflow.fit import check_fit
 from a4nn_core.workflow.search import Search, Watcher
@@ -80,6 +81,8 @@ def execute(
         # the folder is opened with the data already checked, so that bad input leaves nothing behind
         data = experiment.data.load()
         _check_space(experiment, data, device, slots if executor.here else 0)
+        if experiment.training.energy and executor.here:
+            warn_unless_measured(device)
         head = header(experiment, data, device, slots)
         head["experiment"] = as_recorded(experiment, commons, run_id)
         # the workers end before another process may write the run
