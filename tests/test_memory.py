@@ -28,6 +28,7 @@ from a4nn_core.training.memory import Need, check_room, kept_values, machine_mem
 from a4nn_core.training.settings import Training
 from a4nn_core.workflow import fit, run
 from a4nn_core.workflow.fit import check_fit
+from a4nn_core.workflow.pool import WorkerPool
 
 MIB = 2**20
 
@@ -222,6 +223,20 @@ def test_the_machine_that_trains_refuses_a_network_before_its_first_step(
     with pytest.raises(BadInput, match="network 0 does not fit: training needs at least"):
         life.train_segment(segment(tmp_path), DeviceData(digits, CPU), CPU)
     assert not RunFolder(tmp_path, "r").journal(0).exists()
+
+
+def test_such_a_network_ends_the_run_and_is_no_outcome_of_it(tmp_path: Path) -> None:
+    """As on a machine of a work pool, whose worker is asked without a check before."""
+    huge = largest(experiment(space={"channels": 2_000_000}), (1, 8, 8), 10)
+    workers = WorkerPool(1, 1)
+    try:
+        result = workers.run(segment(tmp_path, architecture=huge.to_json()))
+    finally:
+        workers.close()
+    assert result.fatal
+    assert result.error is not None
+    assert result.error.startswith("network 0 does not fit: training needs at least")
+    assert "lower training.batch_size or the search space" in result.error
 
 
 def test_too_much_is_one_sentence_on_the_command_line(tmp_path: Path) -> None:
