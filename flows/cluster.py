@@ -270,6 +270,7 @@ class ClusterExecutor:
         del threads
         self._cluster = open_cluster(name, slots, experiment)
         self.slots = experiment.training.slots or self._cluster.slots
+        self.here = False
         self._waiting: collections.deque[Segment] = collections.deque()
         self._sent: dict[int, tuple[Segment, PrefectFuture[SegmentResult]]] = {}
         self._losses: collections.Counter[int] = collections.Counter()

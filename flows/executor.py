@@ -30,6 +30,7 @@ class PrefectExecutor:
     def __init__(self, *how: Any) -> None:
         self._local = LocalExecutor(*how)
         self.slots = self._local.slots
+        self.here = True
         self._waiting: collections.deque[Segment] = collections.deque()
         self._running: dict[int, Future[SegmentResult]] = {}
         self._task: Task[..., Any] = Task(

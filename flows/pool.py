@@ -111,6 +111,7 @@ class WorkPoolExecutor:
         self.deployment: UUID = found.id
         limit = patiently(lambda client: client.read_work_pool(found.work_pool_name)).concurrency_limit
         self.slots = wished or limit or 8
+        self.here = False
         self._waiting: collections.deque[Segment] = collections.deque()
         self._sent: dict[int, _Sent] = {}
 

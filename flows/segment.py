@@ -16,6 +16,7 @@ from a4nn_core.commons.layout import check_layout
 from a4nn_core.errors import BadInput
 from a4nn_core.training.segment import Segment, SegmentResult
 from a4nn_core.workflow.devices import choose_device
+from a4nn_core.workflow.energy import warn_unless_measured
 from a4nn_core.workflow.pool import WorkerPool
 from flows.locks import held, network_lock
 
@@ -57,6 +58,8 @@ def train(segment: Segment, run: Callable[[Segment], SegmentResult]) -> SegmentR
             segment = dataclasses.replace(segment, device=choose_device("auto"))
         else:
             choose_device(segment.device)
+        if segment.training.get("energy"):
+            warn_unless_measured(segment.device)
     except BadInput as error:
         return segment.failed(
             f"{error} (the commons must lie on a file system shared by all machines)"

@@ -33,6 +33,7 @@ class FakeExecutor:
     """
 
     slots = 4
+    here = True
 
     def __init__(self, outcome: Outcome = lambda _: None, one_at_a_time: bool = False) -> None:
         self.outcome = outcome

@@ -134,6 +134,9 @@ def test_the_rest(commons: Commons) -> None:
     assert phases["waiting_seconds"] is None  # these made-up runs submitted nothing
     time = [r for r in ask(commons, "time") if r["run"] == "done"]
     assert sum(r["epochs"] for r in time) == len(commons.epochs("done"))
+    energy = [r for r in ask(commons, "energy") if r["run"] == "done"]
+    assert len(energy) == 11
+    assert sum(r["joules"] for r in energy) == 30.0 * len(commons.epochs("done"))
     gaps = ask(commons, "overfitting")
     assert all(r["gap_points"] == pytest.approx(1.0) for r in gaps)
     layers = [r for r in ask(commons, "layers") if r["run"] == "done"]

@@ -50,6 +50,7 @@ def test_it_reads_as_it_was_written(commons: Path) -> None:
     assert sum(e["network"] == 1 for e in epochs) == networks[1]["epochs_trained"] == 9
     assert [(e["network"], e["epoch"]) for e in found.epochs("going")][-1] == (1, 4)
     assert [e["kind"] for e in found.events("going")] == ["asked", "told"]
+    assert {e["energy_joules"] for e in epochs} == {n["energy_joules"] for n in networks} == {None}
     assert found.run("compacted")["status"] == "completed"
     assert [n["network"] for n in found.front("compacted")] == [5, 4, 0]
     assert check(commons, checkpoints=False).problems == []

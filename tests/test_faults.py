@@ -21,9 +21,10 @@ from a4nn_core.commons import Commons, Journal, RunFolder, read_journal
 from a4nn_core.data.base import ImageData
 from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.spaces.build import Network
+from a4nn_core.training.compiling import COMPILE_PAYS
 from a4nn_core.training.life import train_segment
 from a4nn_core.training.loading import DeviceData
-from a4nn_core.training.manner import COMPILE_PAYS, Manner
+from a4nn_core.training.manner import Manner
 from a4nn_core.training.segment import Segment, SegmentResult
 from a4nn_core.training.settings import Training
 from a4nn_core.training.steps import Computation, Stopwatch, evaluate, settle, train_epoch

@@ -33,8 +33,9 @@ EMPTY = {
         "predicted_high",
         "equal_to",  # if no genome repeats
         "error",  # if none failed
+        "energy_joules",  # not asked for
     },
-    "epochs": {"predicted_low", "predicted_high"},
+    "epochs": {"predicted_low", "predicted_high", "energy_joules"},
     "predictions": {"low", "high"},
 }
 

@@ -92,6 +92,8 @@ def show(commons: Path, run_id: str, as_json: bool, draw: bool) -> None:
 
 
 def _print(summary: Summary) -> None:
+    from a4nn_core.workflow.summary import JOULES_A_KWH
+
     typer.echo(f"\nPareto front of {summary.run} ({summary.status})\n")
     print_table(
         ["network", "validation", "test", "MFLOPs", "parameters", "epochs", "genome"],
@@ -120,6 +122,11 @@ def _print(summary: Summary) -> None:
         f"  {duration(summary.seconds)} taken; about {duration(summary.training_seconds_saved)} of "
         "training saved"
     )
+    if summary.energy_joules is not None:
+        typer.echo(
+            f"  {summary.energy_joules / JOULES_A_KWH:.4g} kWh ({summary.energy_joules:,.0f} J) used by the "
+            f"devices in training, {summary.networks_measured} networks measured"
+        )
 
 
 def make_table(header: list[str], rows: list[list[str]]) -> Any:

@@ -164,6 +164,19 @@ left join (
 order by e.run""",
     ),
     Recipe(
+        "energy",
+        "How much energy did each network take, and how much for each point above the worst?",
+        """
+select run, network, round(energy_joules, 1) as joules,
+       round(energy_joules / epochs_trained, 2) as joules_an_epoch,
+       round(best_accuracy_percent, 2) as best_percent,
+       round(energy_joules / nullif(best_accuracy_percent
+           - min(best_accuracy_percent) over (partition by run), 0), 1) as joules_a_point
+from networks
+where energy_joules is not null
+order by run, energy_joules desc, network""",
+    ),
+    Recipe(
         "mean-curve",
         "What does the mean learning curve look like?",
         """

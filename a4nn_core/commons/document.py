@@ -53,6 +53,10 @@ One SELECT statement is answered; it can reach the tables and nothing else of th
 - `a4nn commons check` reads every byte: JSON, the CRC-32 of every journal and event line, page checksums, the
   SHA-256 of records, packs and checkpoints.
 
+Columns added since a file was written are null in it. Energy is recorded where `training.energy` asks for it
+and a counter can be read (NVML's of a GPU, powercap's of a CPU); it is the whole device's, shared out equally
+among the slots, so it adds up while all slots are busy. NVML was not tried on a real GPU.
+
 ## Where things lie (layout {LAYOUT_VERSION})
 
     commons.json                             version of the layout

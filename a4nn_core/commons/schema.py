@@ -148,6 +148,13 @@ _NETWORKS = Table(
         Column("device", "text", "", "device it was trained on", timing=True),
         Column("seconds", "number", "s", "time of training, all epochs", timing=True),
         Column(
+            "energy_joules",
+            "number",
+            "J",
+            "sum over its epochs; null unless all were measured (see epochs)",
+            timing=True,
+        ),
+        Column(
             "checkpoint",
             "text",
             "",
@@ -177,6 +184,14 @@ _EPOCHS = Table(
         Column("seconds", "measured", "s", "time of the epoch", timing=True),
         Column("images_per_second", "measured", "1/s", "training throughput", timing=True),
         Column("peak_memory_bytes", "count", "bytes", "greatest memory in use", timing=True),
+        Column(
+            "energy_joules",
+            "measured",
+            "J",
+            "energy of the device (GPU board, or all CPU packages) during the epoch, divided by the networks "
+            "that share it (slots_per_device on a GPU, slots on the CPU); null if not measured",
+            timing=True,
+        ),
         Column("time", "time", "UTC", "when the epoch was recorded", timing=True),
         Column("checkpoint", "text", "", "file in the network's checkpoint folder; null if not kept"),
         Column("checkpoint_sha256", "text", "", "its SHA-256"),

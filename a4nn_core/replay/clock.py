@@ -24,6 +24,7 @@ class VirtualExecutor:
 
     def __init__(self, slots: int, life: Callable[[Segment], tuple[float, SegmentResult]]) -> None:
         self.slots = slots
+        self.here = True
         self.now = 0.0
         self.busy_seconds = 0.0
         self._life = life

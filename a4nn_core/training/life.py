@@ -6,6 +6,7 @@ import gc
 import logging
 import math
 import os
+import platform
 import resource
 import sys
 import time
@@ -27,9 +28,11 @@ from a4nn_core.errors import A4NNError
 from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.spaces.build import Network
 from a4nn_core.termination.base import RULES, Context, FrontSnapshot, Verdict
+from a4nn_core.training import energy
 from a4nn_core.training.checkpoint import checkpoint_name, load_checkpoint, save_checkpoint
 from a4nn_core.training.loading import DeviceData, augmentation
 from a4nn_core.training.manner import Manner
+from a4nn_core.training.memory import Need, check_room, machine_memory
 from a4nn_core.training.segment import SLOT_VARIABLE, Segment, SegmentResult, Status
 from a4nn_core.training.settings import Training
 from a4nn_core.training.steps import Computation, Stopwatch, evaluate, settle, train_epoch
@@ -55,6 +58,9 @@ def train_segment(
     After every epoch the checkpoint is written first and the journal line after it: an epoch in the journal
     always has its checkpoint. A killed segment that is started again goes on after the last epoch in
     the journal and, on the CPU with the same number of threads, gives the same numbers bit for bit.
+
+    Raises:
+        BadInput: the network certainly does not fit this device, or what it leaves cannot be written.
     """
     settings = Training.model_validate(segment.training)
     torch.set_num_threads(settings.threads)
@@ -62,6 +68,7 @@ def train_segment(
     checkpoints = folder.checkpoints(segment.network)
     checkpoints.mkdir(parents=True, exist_ok=True)
     architecture = Architecture.from_json(segment.architecture)
+    _check_room(segment, architecture, settings, len(data.train), device)
     with _only_one(checkpoints / "lock", os.environ.get(SLOT_VARIABLE) or segment.device):
         past = read_journal(folder.journal(segment.network))
         usual = Manner.choose(settings, architecture, data.shape, len(data.train), device)
@@ -108,9 +115,17 @@ class _Life:
         self.data = data
         self.device = device
         self.usual = usual
-        self.beat = beat
+        self._beat = beat
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+        self.meter = energy.meter(device.type, visible) if settings.energy else energy.Meter(())
+        self.share = settings.slots_per_device if device.type == "cuda" else segment.slots
         self.journal = folder.journal(segment.network)
         self.checkpoints = folder.checkpoints(segment.network)
+
+    def beat(self) -> None:
+        """Called after every step."""
+        self._beat()
+        self.meter.tick()
 
     def epochs(self, manner: Manner) -> Status:
         """Train from the last checkpoint on; gives how it ended."""
@@ -147,6 +162,7 @@ class _Life:
             while action == "continue" and len(curve) < limit:
                 epoch = len(curve) + 1
                 started = time.perf_counter()
+                self.meter.lap()
                 watch = Stopwatch(self.device)
                 rate = optimizer.param_groups[0]["lr"]
                 watch.mark()
@@ -172,6 +188,7 @@ class _Life:
                 action = verdict.action
                 path = self.checkpoints / checkpoint_name(epoch)
                 sha256 = save_checkpoint(path, epoch, model, optimizer, scheduler)
+                joules = self.meter.lap()
                 line = {
                     "epoch": epoch,
                     "train_loss": train_loss,
@@ -182,6 +199,7 @@ class _Life:
                     "seconds": time.perf_counter() - started,
                     "images_per_second": len(data.train) / watch.seconds()[0],
                     "peak_memory_bytes": _peak_memory(self.device),
+                    **({} if joules is None else {"energy_joules": joules / self.share}),
                     "time": datetime.now(UTC).isoformat(),
                     "checkpoint": path.name,
                     "checkpoint_sha256": sha256,
@@ -240,6 +258,20 @@ class _Life:
             log.warning("the network cannot be compiled: %s", said, extra=about)
             return said, replace(manner, compiled=False)
         raise error
+
+
+def _check_room(
+    segment: Segment, architecture: Architecture, settings: Training, images: int, device: torch.device
+) -> None:
+    """Refuse a network that certainly does not fit: on a work pool the machine that searches cannot know."""
+    on_gpu = device.type == "cuda"
+    check_room(
+        f"network {segment.network}",
+        Need.of(architecture, settings, images, device.type),
+        f"{torch.cuda.get_device_name(device)} on {platform.node()}" if on_gpu else platform.node(),
+        torch.cuda.get_device_properties(device).total_memory if on_gpu else machine_memory(),
+        lower=["training.batch_size", "the search space"],
+    )
 
 
 def _choose_algorithms(deterministic: bool, compiled: bool) -> None:

@@ -7,7 +7,6 @@ answered once by a weaker one: out of memory by smaller portions, a failing comp
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,14 +14,10 @@ from typing import Any
 import torch
 
 from a4nn_core.spaces.architecture import Architecture, Shape
+from a4nn_core.training.compiling import pays
+from a4nn_core.training.memory import smaller_portion
 from a4nn_core.training.settings import Training
 
-COMPILE_PAYS = {"cpu": 2e13, "cuda": 1e15}
-"""Multiply-adds of a network's whole budget from which on compiling pays by itself: it costs about a minute
-and gains about a fifth, so training must take many minutes. A thread of a CPU does some 2e10 a second. The
-figure for GPUs is a guess."""
-_TRAINING_COST = 3.0
-"""forward and backward against forward alone"""
 _EVALUATION_VALUES = 2**24
 """input values of an evaluation batch on a GPU: some thousand images of 127 x 127 pixels"""
 
@@ -76,7 +71,7 @@ class Manner:
             evaluation_batch=large if on_gpu else 500,
             bfloat16=bfloat16,
             channels_last=device.type in ("cpu", "cuda"),
-            compiled=_pays(settings, architecture, images, device),
+            compiled=pays(settings, architecture, images, device.type),
         )
 
     def with_changes(self, journal: Sequence[Mapping[str, Any]]) -> Manner:
@@ -85,22 +80,11 @@ class Manner:
 
     def smaller(self) -> Manner | None:
         """The manner to try when memory does not suffice; None if there is none."""
-        micro = max(2, self.micro_batch // 4)
-        if micro >= self.micro_batch:
+        micro = smaller_portion(self.micro_batch)
+        if micro == self.micro_batch:
             return None
         return replace(self, micro_batch=micro, evaluation_batch=min(self.evaluation_batch, micro))
 
     def changed(self, usual: Manner) -> dict[str, Any]:
         """What of this manner is not as usual."""
         return {name: value for name, value in self.__dict__.items() if value != getattr(usual, name)}
-
-
-def _pays(settings: Training, architecture: Architecture, images: int, device: torch.device) -> bool:
-    """Whether compiling pays for a network. Its whole budget counts, not what is left of it, so that it is
-    compiled from its first epoch to its last."""
-    if settings.compile != "auto":
-        return settings.compile == "always"
-    if device.type == "cpu" and not any(map(shutil.which, ("c++", "g++", "clang++"))):
-        return False
-    work = _TRAINING_COST * architecture.flops * images * settings.epochs
-    return work >= COMPILE_PAYS.get(device.type, float("inf"))

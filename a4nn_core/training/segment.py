@@ -27,6 +27,7 @@ class Segment:
         objectives: metric name to ``minimise`` or ``maximise``, for the front.
         seed: of this network's weights, shuffling and augmentation.
         device: such as ``cpu`` or ``cuda:0``.
+        slots: networks that train at the same time where this one does.
         number: of this segment in the network's life, from 0.
         epoch_limit: last epoch to train in this segment, None for the whole budget.
     """
@@ -42,6 +43,7 @@ class Segment:
     fixed: dict[str, float]
     seed: int
     device: str
+    slots: int = 1
     number: int = 0
     epoch_limit: int | None = None
     front_version: int = 0

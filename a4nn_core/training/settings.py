@@ -45,6 +45,8 @@ class Training(BaseModel):
     """number format of the computation; auto takes bfloat16 on GPUs that have it, float32 elsewhere"""
     compile: Literal["auto", "always", "never"] = "auto"
     """whether networks are compiled; auto does so where the work of a network's whole budget pays for it"""
+    energy: bool = False
+    """record the energy of each epoch, where the device has a counter of it that can be read"""
     deterministic: bool = True
     """choose deterministic algorithms where torch has them"""
     keep_checkpoints: Literal["last", "best", "all", "front"] = "best"

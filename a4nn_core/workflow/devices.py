@@ -86,6 +86,16 @@ def _gpus(only: int | None) -> list[Device]:
     return found
 
 
+def gpu_memory(name: str) -> int | None:
+    """Bytes of memory of the GPU of a name such as ``cuda:1``; of the largest GPU for ``cuda``. None if there
+    is none any more."""
+    import torch
+
+    _, _, index = name.partition(":")
+    which = [int(index)] if index else range(torch.cuda.device_count())
+    return max((torch.cuda.get_device_properties(i).total_memory for i in which), default=None)
+
+
 def _listed_by_driver() -> str | None:
     """What ``nvidia-smi -L`` says, None where there is no such program or it does not answer."""
     try:

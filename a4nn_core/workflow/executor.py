@@ -12,9 +12,15 @@ from a4nn_core.workflow.pool import WorkerPool
 
 
 class Executor(Protocol):
-    """Runs segments, as many at a time as it has slots."""
+    """Runs segments, as many at a time as it has slots.
+
+    Attributes:
+        slots: segments at the same time.
+        here: whether they run on this machine.
+    """
 
     slots: int
+    here: bool
 
     def submit(self, segment: Segment) -> None:
         """Take a segment; gives control back at once."""
@@ -37,6 +43,7 @@ class LocalExecutor:
 
     def __init__(self, slots: int, threads: int, warm: bool = False) -> None:
         self.slots = slots
+        self.here = True
         self._pool = WorkerPool(slots, threads)
         if warm:
             self._pool.warm()

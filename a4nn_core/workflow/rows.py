@@ -43,6 +43,7 @@ def network_row(
         "status": result.status,
         "device": result.device,
         "seconds": sum(line["seconds"] for line in journal),
+        "energy_joules": _energy(journal),
         "epochs_trained": len(journal),
         "front_version": front_version,
         "seed": seed,
@@ -82,6 +83,12 @@ def network_row(
             "parameters": float(architecture.parameters),
         }
     return row
+
+
+def _energy(journal: Sequence[Mapping[str, Any]]) -> float | None:
+    """Joules of all epochs; None unless all were measured."""
+    joules = [float(line["energy_joules"]) for line in journal if line.get("energy_joules") is not None]
+    return sum(joules) if journal and len(joules) == len(journal) else None
 
 
 def equal_row(candidate: Candidate, architecture: Architecture, original: Row, epochs_budget: int) -> Row:

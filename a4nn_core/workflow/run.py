@@ -20,7 +20,9 @@ from a4nn_core.data.base import ImageData
 from a4nn_core.errors import A4NNError, BadInput
 from a4nn_core.experiment import Experiment
 from a4nn_core.workflow.devices import choose_device, choose_slots
+from a4nn_core.workflow.energy import warn_unless_measured
 from a4nn_core.workflow.executor import Executor
+from a4nn_core.workflow.fit import check_fit
 from a4nn_core.workflow.search import Search, Watcher
 
 PACKAGES = ("numpy", "scipy", "torch", "torchvision", "pymoo", "scikit-learn", "duckdb", "pyarrow", "prefect")
@@ -78,7 +80,9 @@ def execute(
     with closing(make_executor(slots, experiment.training.threads)) as executor:
         # the folder is opened with the data already checked, so that bad input leaves nothing behind
         data = experiment.data.load()
-        _check_space(experiment, data)
+        _check_space(experiment, data, device, slots if executor.here else 0)
+        if experiment.training.energy and executor.here:
+            warn_unless_measured(device)
         head = header(experiment, data, device, slots)
         head["experiment"] = as_recorded(experiment, commons, run_id)
         # the workers end before another process may write the run
@@ -127,10 +131,19 @@ def _finish(writer: RunWriter, status: str, seconds: float) -> None:
             raise
 
 
-def _check_space(experiment: Experiment, data: ImageData) -> None:
-    """Fail before anything is recorded where no genome fits the images."""
+def _check_space(experiment: Experiment, data: ImageData, device: str, slots: int) -> None:
+    """Fail before anything is recorded where no genome fits the images, or the largest one not the device.
+
+    Args:
+        experiment: to run.
+        data: its data set.
+        device: that networks train on.
+        slots: networks that train on this machine at the same time; none if others train them.
+    """
     largest = experiment.space.genome(experiment.space.upper)
-    experiment.space.decode(largest, data.shape, len(data.classes))
+    architecture = experiment.space.decode(largest, data.shape, len(data.classes))
+    if slots:
+        check_fit(experiment, architecture, data, device, slots)
 
 
 def header(experiment: Experiment, data: ImageData, device: str, slots: int) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from typing import Any
 
 from a4nn_core.commons import Commons
 
+JOULES_A_KWH = 3.6e6
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -26,6 +28,8 @@ class Summary:
         seconds: of the run, by the clock.
         training_seconds, training_seconds_saved: spent in epochs, and an estimate of what the epochs that
             were saved would have taken, each network at its own pace.
+        energy_joules: of the networks whose energy was measured, None if none was.
+        networks_measured: how many these are.
         front: the Pareto front, best accuracy first.
         commons: folder.
     """
@@ -42,6 +46,8 @@ class Summary:
     seconds: float
     training_seconds: float
     training_seconds_saved: float
+    energy_joules: float | None
+    networks_measured: int
     front: list[dict[str, Any]]
     commons: str
 
@@ -57,6 +63,7 @@ class Summary:
         return {
             **{name: getattr(self, name) for name in self.__dataclass_fields__},
             "epochs_saved_percent": round(self.epochs_saved_percent, 3),
+            "energy_kwh": None if self.energy_joules is None else self.energy_joules / JOULES_A_KWH,
             "front": front,
         }
 
@@ -85,6 +92,7 @@ def summarise(commons: Commons, run: str) -> Summary:
         seconds_saved += unspent * pace.get(trained_as, 0.0)
     trained = sum(n["epochs_trained"] for n in networks)
     best = [n["best_accuracy_percent"] for n in networks if n["best_accuracy_percent"] is not None]
+    energy = [n["energy_joules"] for n in networks if n["energy_joules"] is not None]
     return Summary(
         run=run,
         status=header["status"],
@@ -98,6 +106,8 @@ def summarise(commons: Commons, run: str) -> Summary:
         seconds=float(totals.get("seconds", 0.0)),
         training_seconds=sum(n["seconds"] for n in networks),
         training_seconds_saved=seconds_saved,
+        energy_joules=sum(energy) if energy else None,
+        networks_measured=len(energy),
         front=sorted(
             (_member(row) for row in commons.front(run)), key=lambda m: (-m["accuracy_percent"], m["flops"])
         ),

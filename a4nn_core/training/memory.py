@@ -1,0 +1,205 @@
+"""The least memory that training a network takes, and what the machine has: known before torch is loaded.
+
+What is said here is a lower bound: it counts only what must be there at one and the same moment, so that what
+is refused for it certainly cannot work. Left out are the workspaces of convolutions, what allocators lose,
+the libraries themselves (some 300 MB a process, more with CUDA), and all that is freed again within a step.
+Measured with the largest networks of ``quick`` and ``digits`` at 32 to 4096 images a batch on the CPU
+(tests/test_memory.py), a worker takes 1.4 to 2.4 times the bound above what it had before, 1.4 times where
+the activations are most of it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from a4nn_core.errors import BadInput
+from a4nn_core.spaces.architecture import Architecture
+from a4nn_core.training.compiling import pays
+from a4nn_core.training.settings import Training
+
+_FLOAT32 = 4
+_BFLOAT16 = 2
+_READ_BACKWARDS = {"conv", "batch_norm", "max_pool", "linear"}
+"""layers whose backward step reads their input"""
+_UNLIMITED = 2**60
+"""cgroup v1 says a number near 2^63 where there is no limit"""
+
+
+def smaller_portion(images: int) -> int:
+    """How many images are computed at once when memory did not suffice for so many; the same if no fewer."""
+    return min(images, max(2, images // 4))
+
+
+@dataclass(frozen=True)
+class Need:
+    """The least memory that training one network takes, in bytes.
+
+    Attributes:
+        portion: images computed at once.
+        state: weights and momentum.
+        gradients: of the weights.
+        images: a batch as the network sees it.
+        kept: what the forward step keeps of one image for the backward step.
+    """
+
+    portion: int
+    state: int
+    gradients: int
+    images: int
+    kept: int
+
+    @property
+    def total(self) -> int:
+        """Bytes at the end of a forward step, or when the weights are changed, whichever are more."""
+        return self.state + max(self.images + self.portion * self.kept, self.gradients)
+
+    @classmethod
+    def of(
+        cls,
+        architecture: Architecture,
+        settings: Training,
+        images: int,
+        kind: str,
+        portion: int | None = None,
+    ) -> Need:
+        """What a network needs.
+
+        Args:
+            architecture: of the network.
+            settings: of training.
+            images: for training.
+            kind: of device, as torch names it: cpu, cuda, mps.
+            portion: images computed at once; None for the fewest that training falls back to.
+        """
+        batch = min(settings.batch_size, images)
+        # the same for a batch that is smaller than the setting: its portions are as the setting's are
+        least = min(smaller_portion(settings.batch_size), batch)
+        weights = _FLOAT32 * architecture.parameters
+        # without bfloat16 a GPU computes in float32, which is more
+        half = settings.precision == "bfloat16" or (settings.precision == "auto" and kind == "cuda")
+        compiled = pays(settings, architecture, images, kind)
+        channels, height, width = architecture.input_shape
+        return cls(
+            portion=least if portion is None else portion,
+            state=weights * (2 if settings.momentum else 1),
+            gradients=weights,
+            images=_FLOAT32 * batch * channels * height * width,
+            kept=(_BFLOAT16 if half else _FLOAT32) * kept_values(architecture, compiled),
+        )
+
+
+def kept_values(architecture: Architecture, compiled: bool) -> int:
+    """Numbers that the forward step of one image keeps for the backward step, at least.
+
+    A convolution, a batch normalisation, a pooling and a linear layer keep their input, a ReLU keeps its
+    output; a tensor kept by several is there once. A compiled network computes cheap ones again, but never a
+    convolution (torch/_functorch/partitioners.py: compute-intensive operations are not recomputed), so of it
+    only the outputs of convolutions count that a convolution or a normalisation reads.
+    """
+    readers: list[set[str]] = [set() for _ in architecture.layers]
+    for source, target in architecture.edges:
+        readers[source].add(architecture.layers[target].op)
+    total = 0
+    for layer, cost, read_by in zip(architecture.layers, architecture.costs, readers, strict=True):
+        if layer.op in ("input", "identity"):  # the batch counts by itself; an identity makes nothing
+            continue
+        if compiled:
+            kept = layer.op == "conv" and bool(read_by & {"conv", "batch_norm"})
+        else:
+            kept = layer.op == "relu" or bool(read_by & _READ_BACKWARDS)
+        if kept:
+            channels, height, width = cost.shape
+            total += channels * height * width
+    return total
+
+
+def check_room(
+    what: str,
+    need: Need,
+    place: str,
+    room: int | None,
+    *,
+    lower: Sequence[str],
+    at_once: int = 1,
+    slots: str = "training.slots",
+    data: int = 0,
+) -> None:
+    """Refuse what certainly does not fit.
+
+    Args:
+        what: is trained, for people.
+        need: of one network.
+        place: that has the memory, for people.
+        room: bytes there; None if that is not known.
+        lower: further settings that lower the need.
+        at_once: networks that share the place.
+        slots: the setting that says how many.
+        data: bytes of the data set where the networks train; each has a copy, and the search has one.
+
+    Raises:
+        BadInput: there is too little memory; says what is needed, what there is and what to lower.
+    """
+
+    def needed(networks: int) -> int:
+        return networks * need.total + (networks + 1) * data
+
+    if room is None or needed(at_once) <= room:
+        return
+    fewer = max((n for n in range(1, at_once) if needed(n) <= room), default=0)
+    options = [*([f"{slots} to {fewer}"] if fewer else []), *lower]
+    several = f", {at_once} at a time" if at_once > 1 else ""
+    of_data = f", and {at_once + 1} copies of the data set, {size(data)} each" if data else ""
+    raise BadInput(
+        f"{what} does not fit{several}: training needs at least {size(needed(at_once))} "
+        f"({size(need.total)} a network with {need.portion} images at once{of_data}), "
+        f"and {place} has {size(room)}; lower {' or '.join(options)}"
+    )
+
+
+def size(count: int) -> str:
+    """Bytes for people."""
+    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.1f} MiB"
+
+
+def machine_memory(root: Path = Path("/")) -> int | None:
+    """Bytes of memory of this machine, or of what its control groups leave to this process, without swap: who
+    swaps does not train. None where the system does not say.
+
+    Args:
+        root: of the file system, for tests.
+    """
+    try:
+        limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    except (ValueError, OSError):
+        limits = []
+    try:
+        groups = (root / "proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        groups = []
+    for group in groups:
+        _, controllers, path = group.split(":", 2)
+        if controllers == "":
+            limits += _limits(root / "sys/fs/cgroup", path, "memory.max")
+        elif "memory" in controllers.split(","):
+            limits += _limits(root / "sys/fs/cgroup/memory", path, "memory.limit_in_bytes")
+    return min(limits, default=None)
+
+
+def _limits(mounted: Path, path: str, name: str) -> list[int]:
+    """The limits of a control group and of those it lies in. In a container the path can be that of the
+    machine outside; its own group is then at the mount."""
+    inside = mounted / path.lstrip("/")
+    found = []
+    for folder in (inside, *inside.parents):
+        try:
+            text = (folder / name).read_text().strip()
+        except OSError:
+            text = ""
+        if text.isdigit() and int(text) < _UNLIMITED:
+            found.append(int(text))
+        if folder == mounted:
+            break
+    return found

@@ -1,0 +1,26 @@
+"""Says before a search trains that its energy cannot be measured, where somebody can see it."""
+
+from __future__ import annotations
+
+import logging
+
+from a4nn_core.training.energy import Unmeasurable, counters
+from a4nn_core.workflow.devices import discover
+
+log = logging.getLogger(__name__)
+
+
+def warn_unless_measured(device: str) -> None:
+    """Log a warning where no energy will be in the records of networks that train on a device.
+
+    Args:
+        device: as ``choose_device`` gives it.
+    """
+    kind = device.partition(":")[0]
+    gpus = [gpu.identity for gpu in discover(device)] if kind == "cuda" else [""]
+    for gpu in gpus:
+        try:
+            counters("cpu" if kind == "fake" else kind, gpu)
+        except Unmeasurable as error:
+            log.warning("training.energy: no energy will be recorded: %s", error)
+            return

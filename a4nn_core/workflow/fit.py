@@ -1,0 +1,62 @@
+"""Whether the networks of an experiment fit the device they are to be trained on, before anything trains."""
+
+from __future__ import annotations
+
+from a4nn_core.data.base import ImageData
+from a4nn_core.experiment import Experiment
+from a4nn_core.spaces.architecture import Architecture
+from a4nn_core.training.memory import Need, check_room, machine_memory
+from a4nn_core.workflow.devices import gpu_memory, places
+
+
+def check_fit(
+    experiment: Experiment, largest: Architecture, data: ImageData, device: str, slots: int
+) -> None:
+    """Refuse an experiment whose largest network certainly cannot be trained in every slot.
+
+    On a GPU ``slots_per_device`` networks share its memory; images that do not fit stay outside. On the CPU
+    all slots share the machine's memory, and every worker, and the search itself, holds the data set.
+
+    Args:
+        experiment: to run.
+        largest: network of its space.
+        data: its data set.
+        device: as ``choose_device`` gives it.
+        slots: networks trained at the same time.
+
+    Raises:
+        BadInput: it does not fit; one sentence says what to lower.
+    """
+    settings = experiment.training
+    on_gpu = device.partition(":")[0] == "cuda"
+    kind = "cpu" if places(device) and not on_gpu else device.partition(":")[0]
+    lower = ["training.batch_size"] if settings.batch_size > 2 else []
+    lower += [
+        f"{table}.{name}"
+        for table, part, name in (("space", experiment.space, "channels"), ("data", experiment.data, "size"))
+        if name in type(part).model_fields
+    ]
+    need = Need.of(largest, settings, len(data.train), kind)
+    what = "the largest network of the search space"
+    lower = lower or ["the search space"]
+    if on_gpu:
+        check_room(
+            what,
+            need,
+            f"the GPU ({device})",
+            gpu_memory(device),
+            lower=lower,
+            at_once=min(settings.slots_per_device, slots, experiment.search.networks),
+            slots="training.slots_per_device",
+        )
+        return
+    parts = (data.train, data.validation, data.test)
+    check_room(
+        what,
+        need,
+        "this machine",
+        machine_memory(),
+        lower=lower,
+        at_once=min(slots, experiment.search.networks),
+        data=sum(part.images.nbytes + part.labels.nbytes for part in parts),
+    )
