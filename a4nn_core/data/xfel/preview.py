@@ -75,7 +75,8 @@ def _draw(simulator: Simulator, fluences: Sequence[float], number: int) -> Figur
 
 def _silhouette(axis: Axes, xyz: NDArray[Any], simulator: Simulator) -> None:
     """Atoms as the beam sees them, near ones darker; all structures to one scale, with a bar."""
-    reach = 0.55 * max(structure.diameter for structure in simulator.structures)
+    # from the centre of mass: it need not be the middle
+    reach = 1.05 * max(float(np.linalg.norm(s.xyz, axis=1).max()) for s in simulator.structures)
     x, y, depth = xyz[np.argsort(xyz[:, 2])].T
     axis.scatter(x, y, s=3, c=depth, cmap="Blues", vmin=-2 * reach, vmax=reach, linewidths=0, rasterized=True)
     axis.set(xlim=(-reach, reach), ylim=(reach, -reach), xticks=[], yticks=[], aspect="equal")
