@@ -51,8 +51,9 @@ class _Warm:
         threads = int(segment.training["threads"])
         with self._lock:
             self._busy += 1
-            # a place costs nothing until it is used
-            pool = self._pools.setdefault(threads, WorkerPool(64, threads))
+            if threads not in self._pools:
+                self._pools[threads] = WorkerPool(64, threads)  # a place costs nothing until it is used
+            pool = self._pools[threads]
         try:
             return pool.run(segment)
         finally:

@@ -102,7 +102,7 @@ def run_with_prefect(
     Raises:
         BadInput: no server is configured, or it does not answer.
     """
-    check_server()
+    check_server(cluster or "prefect")
     with watched_by(watcher):
         search(experiment=experiment, commons=commons, run_id=run_id, cluster=cluster)
 

@@ -46,9 +46,14 @@ def patiently(ask: Callable[[SyncPrefectClient], T], seconds: float = AWAY_SECON
         time.sleep(_PAUSE_SECONDS)
 
 
-def check_server() -> None:
-    """Raises:
-    BadInput: no server is configured, or it does not answer.
+def check_server(executor: str) -> None:
+    """Make sure that there is a server.
+
+    Args:
+        executor: that needs one.
+
+    Raises:
+        BadInput: no server is configured, or it does not answer.
     """
     from prefect.settings import get_current_settings
 
@@ -56,7 +61,7 @@ def check_server() -> None:
     if not url:
         # the server that Prefect would start by itself loses task runs when the process ends
         raise BadInput(
-            "executor prefect needs a server: start one with `prefect server start` and set "
+            f"executor {executor} needs a server: start one with `prefect server start` and set "
             "PREFECT_API_URL=http://127.0.0.1:4200/api"
         )
     with get_client(sync_client=True) as client:
