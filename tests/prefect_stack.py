@@ -120,10 +120,11 @@ class Stack:
         self.prefect("work-pool", "create", "a4nn", *words)
         self.prefect("deploy", "--prefect-file", str(file), "--all")
 
-    def run(self, deployment: str, **parameters: Any) -> str:
-        """Start a flow run now; gives its id."""
+    def run(self, deployment: str, key: str | None = None, **parameters: Any) -> str:
+        """Start a flow run now, one for each key if one is given; gives its id."""
         found = self.get(f"deployments/name/{deployment}")
-        return str(self.post(f"deployments/{found['id']}/create_flow_run", {"parameters": parameters})["id"])
+        body = {"parameters": parameters, "idempotency_key": key}
+        return str(self.post(f"deployments/{found['id']}/create_flow_run", body)["id"])
 
     def _ask(self, request: urllib.request.Request | str) -> Any:
         return json.loads(urllib.request.urlopen(request, timeout=30).read())
