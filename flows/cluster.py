@@ -11,7 +11,10 @@ import contextlib
 import logging
 import os
 import threading
+import time
+from collections.abc import Iterator
 from concurrent.futures import CancelledError
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from prefect import State, Task
@@ -23,12 +26,15 @@ from prefect.states import Completed
 from a4nn_core.errors import BadInput
 from a4nn_core.experiment import Experiment
 from a4nn_core.training.segment import Segment, SegmentResult
+from a4nn_core.workflow.devices import choose_device, discover
 from a4nn_core.workflow.pool import WorkerPool
 from flows.segment import train
+from flows.server import AWAY_SECONDS, is_away
 
 ATTEMPTS = 3
 """how often a segment is sent whose task was lost; the cluster itself has tried several times before"""
 POLL_SECONDS = 0.1
+AWAY_PAUSE_SECONDS = 3.0
 IDLE_SECONDS = 60.0
 """how long a machine of the cluster keeps warm workers, and with them their device slots"""
 CONNECT_SECONDS = 60.0
@@ -36,41 +42,52 @@ CONNECT_SECONDS = 60.0
 _DASK = ("tcp://", "tls://", "ucx://", "ucxx://", "ws://", "wss://", "inproc://")
 
 
+@dataclass
+class _Kept:
+    """A pool that is kept: segments that are in it, and how many have left it."""
+
+    pool: WorkerPool
+    busy: int = 0
+    left: int = 0
+
+
 class _Warm:
     """The warm workers of a process of the cluster: kept from one segment to the next, and given back when
-    none has come for a while, as other searches may wait for their devices."""
+    none has come for a while or another kind has, as others may wait for their devices."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._pools: dict[int, WorkerPool] = {}
-        self._busy = 0
-        self._serial = 0
+        self._kept: dict[tuple[Any, ...], _Kept] = {}
 
     def run(self, segment: Segment) -> SegmentResult:
         """Train a segment; on as many at a time as the cluster gives this process."""
         threads = int(segment.training["threads"])
+        kind = (threads, segment.device, segment.training.get("slots_per_device"))
         with self._lock:
-            self._busy += 1
-            if threads not in self._pools:
-                self._pools[threads] = WorkerPool(64, threads)  # a place costs nothing until it is used
-            pool = self._pools[threads]
+            idle = [other for other, kept in self._kept.items() if other != kind and not kept.busy]
+            old = [self._kept.pop(other) for other in idle]
+            if kind not in self._kept:
+                self._kept[kind] = _Kept(WorkerPool(64, threads))  # a place costs nothing until it is used
+            kept = self._kept[kind]
+            kept.busy += 1
+        for one in old:
+            one.pool.close()
         try:
-            return pool.run(segment)
+            return kept.pool.run(segment)
         finally:
             with self._lock:
-                self._busy -= 1
-                self._serial += 1
-                timer = threading.Timer(IDLE_SECONDS, self._rest, (self._serial,))
+                kept.busy -= 1
+                kept.left += 1
+                timer = threading.Timer(IDLE_SECONDS, self._rest, (kind, kept, kept.left))
                 timer.daemon = True
                 timer.start()
 
-    def _rest(self, serial: int) -> None:
+    def _rest(self, kind: tuple[Any, ...], kept: _Kept, left: int) -> None:
         with self._lock:
-            if self._busy or serial != self._serial:
+            if kept.busy or kept.left != left or self._kept.get(kind) is not kept:
                 return
-            pools, self._pools = self._pools, {}
-        for pool in pools.values():
-            pool.close()
+            del self._kept[kind]
+        kept.pool.close()
 
 
 _warm = _Warm()
@@ -99,7 +116,7 @@ class Cluster(Protocol):
         """Whether there is something to be had, an error included."""
 
     def cancel(self, future: PrefectFuture[SegmentResult]) -> None:
-        """End a segment; its network goes on from its last epoch another time."""
+        """End a segment if the cluster can: Dask only forgets one that has begun."""
 
     def close(self) -> None:
         """Leave the cluster, and end one that was started here."""
@@ -122,30 +139,38 @@ class RayCluster:
             from prefect_ray import RayTaskRunner
         except ImportError:
             raise BadInput("cluster ray needs the packages of pip install 'a4nn[ray]'") from None
+        if ":" in device:
+            raise BadInput(f"[training] device = {device!r}: Ray chooses the GPU; use auto, cuda or cpu")
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        here = {} if address or os.environ.get("RAY_ADDRESS") else _this_machine(device)
         self._ray = ray
-        self._runner = RayTaskRunner(address=address, init_kwargs={"log_to_driver": False, **here})
+        wanted: dict[str, Any] = {"log_to_driver": False}
+        place = address or os.environ.get("RAY_ADDRESS")
+        if place is None:
+            # never one that happens to run here
+            address = "local"
+            wanted |= {"include_dashboard": False, "num_gpus": len(discover(choose_device(device)))}
+        self._runner = RayTaskRunner(address=address, init_kwargs=wanted)
         try:
             self._runner.__enter__()
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            raise BadInput(f"the Ray cluster {address or 'of RAY_ADDRESS'} cannot be used: {error}") from None
-        found = ray.cluster_resources()
-        gpus = int(found.get("GPU", 0))
-        if device not in ("auto", "cpu", "mps") and not gpus:
+        except Exception as error:  # of many kinds: no connection, no token, another version
+            raise BadInput(f"the Ray cluster {place or 'on this machine'} cannot be used: {error}") from None
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        with_gpu = device != "cpu" and any(node.get("GPU") for node in nodes)
+        if device not in ("auto", "cpu") and not with_gpu:
             self.close()
             raise BadInput(f"[training] device = {device!r}: the Ray cluster has no GPU")
-        cpus = found.get("CPU", 0)
         self._options: dict[str, Any] = {"num_cpus": threads}
-        self.slots = int(cpus // threads)
-        if gpus and device != "cpu":
+        if with_gpu:
             self._options["num_gpus"] = 1 / per_device
-            self.slots = min(self.slots, gpus * per_device)
+        # a segment is on one machine
+        self.slots = 0
+        for node in nodes:
+            room = int(node.get("CPU", 0) // threads)
+            self.slots += min(room, int(node.get("GPU", 0)) * per_device) if with_gpu else room
         if not self.slots:
             self.close()
-            raise BadInput(
-                f"[training] threads = {threads}: no network fits the {cpus:g} CPUs of the Ray cluster"
-            )
+            what = f"{threads} CPUs and a GPU" if with_gpu else f"{threads} CPUs"
+            raise BadInput(f"[training] threads = {threads}: no machine of the Ray cluster has {what}")
 
     def submit(self, task: Task[..., Any], segment: Segment) -> PrefectFuture[SegmentResult]:
         from prefect_ray.context import remote_options
@@ -162,13 +187,6 @@ class RayCluster:
 
     def close(self) -> None:
         self._runner.__exit__(None, None, None)
-
-
-def _this_machine(device: str) -> dict[str, Any]:
-    """What Ray must be told to start a cluster here."""
-    from a4nn_core.workflow.devices import choose_device, discover
-
-    return {"include_dashboard": False, "num_gpus": len(discover(choose_device(device)))}
 
 
 class DaskCluster:
@@ -204,7 +222,7 @@ class DaskCluster:
             client = self._runner.client
             client.wait_for_workers(1, timeout=CONNECT_SECONDS)
             workers = client.scheduler_info(n_workers=-1)["workers"].values()
-        except (OSError, TimeoutError) as error:
+        except Exception as error:  # of many kinds: no connection, no worker, no such scheme
             self.close()
             raise BadInput(
                 f"the Dask cluster {address or 'on this machine'} cannot be used: {error}"
@@ -255,6 +273,15 @@ def open_cluster(name: str, slots: int, experiment: Experiment) -> Cluster:
     )
 
 
+@contextlib.contextmanager
+def _lost() -> Iterator[None]:
+    """Whatever a cluster raises when it is gone, as one sentence."""
+    try:
+        yield
+    except Exception as error:
+        raise BadInput(f"the cluster is gone: {type(error).__name__}: {error}") from error
+
+
 class ClusterExecutor:
     """Segments as task runs on a cluster.
 
@@ -275,6 +302,8 @@ class ClusterExecutor:
         self._waiting: collections.deque[Segment] = collections.deque()
         self._sent: dict[int, tuple[Segment, PrefectFuture[SegmentResult]]] = {}
         self._losses: collections.Counter[int] = collections.Counter()
+        self._away_since: float | None = None
+        self._not_before = 0.0
         self._pause = threading.Event()
         self._task: Task[..., Any] = Task(
             fn=_train,
@@ -292,17 +321,20 @@ class ClusterExecutor:
         self._fill()
 
     def _fill(self) -> None:
-        while self._waiting and len(self._sent) < self.slots:
+        while self._waiting and len(self._sent) < self.slots and time.monotonic() >= self._not_before:
             segment = self._waiting.popleft()
             task = self._task.with_options(tags=[segment.run_id, f"generation-{segment.generation}"])
-            self._sent[segment.network] = (segment, self._cluster.submit(task, segment))
+            with _lost():
+                self._sent[segment.network] = (segment, self._cluster.submit(task, segment))
 
     def completed(self, timeout: float) -> list[SegmentResult]:
         results: list[SegmentResult] = []
         waited = 0.0
         while not results:
             for segment, future in list(self._sent.values()):
-                if self._cluster.has_ended(future):
+                with _lost():
+                    ended = self._cluster.has_ended(future)
+                if ended:
                     del self._sent[segment.network]
                     results += self._result(segment, future)
             self._fill()
@@ -315,17 +347,28 @@ class ClusterExecutor:
     def _result(self, segment: Segment, future: PrefectFuture[SegmentResult]) -> list[SegmentResult]:
         """The result of a segment that has ended; none if it was lost and is sent again."""
         try:
-            return [future.result()]
+            result = future.result()
         except (Exception, CancelledError) as error:
-            # every error of training is a result: this one is of the cluster
-            said = (str(error).strip().splitlines() or [""])[0]
-            why = f"{type(error).__name__}: {said}"
+            # every error of training is a result: this one is of the cluster, or of Prefect around it
+            trouble = error
+        else:
+            self._away_since = None
+            return [result]
+        said = (str(trouble).strip().splitlines() or [""])[0]
+        why = f"{type(trouble).__name__}: {said}"
+        self._waiting.appendleft(segment)
+        if is_away(trouble):
+            # a task run begins only where Prefect's server can be reached
+            self._away_since = self._away_since or time.monotonic()
+            if time.monotonic() - self._away_since < AWAY_SECONDS:
+                self._not_before = time.monotonic() + AWAY_PAUSE_SECONDS
+                get_logger("a4nn").warning("network %d waits for the server: %s", segment.network, why)
+                return []
         self._losses[segment.network] += 1
         if self._losses[segment.network] >= ATTEMPTS:
             times = self._losses[segment.network]
-            return [segment.failed(f"the cluster lost it {times} times: {why}", fatal=True)]
+            raise BadInput(f"network {segment.network}: the cluster lost it {times} times: {why}")
         get_logger("a4nn").warning("network %d is sent again: %s", segment.network, why)
-        self._waiting.appendleft(segment)
         return []
 
     def close(self) -> None:

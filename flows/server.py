@@ -25,6 +25,9 @@ def is_away(error: BaseException) -> bool:
     """Whether an error means that the server cannot be reached or cannot answer now."""
     if isinstance(error, httpx.HTTPStatusError):
         return error.response.status_code in _WILL_PASS
+    if isinstance(error, RuntimeError):
+        # what a client raises when it cannot even ask for the server's version
+        return str(error).startswith("Failed to reach API")
     return isinstance(error, httpx.TransportError)
 
 

@@ -175,7 +175,10 @@ def alive(pid: int) -> bool:
         ),
         (["run", "digits", "--set", "epochs"], "--set 'epochs' is not of the form table.key=value"),
         (["run", "digits", "--set", "trainnig.epochs=3"], "has no key 'trainnig'; known keys: name,"),
-        (["run", "digits", "--executor", "slurm"], "there is no executor 'slurm'; known: local, prefect"),
+        (
+            ["run", "digits", "--executor", "slurm"],
+            "no executor 'slurm'; known: dask, local, prefect, ray",
+        ),
         (["run", "digits", "--run-id", "../x"], "run id '../x' cannot be used"),
         (
             ["run", "digits", "--set", "training.device=cuda:77"],

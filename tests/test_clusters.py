@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,9 +23,10 @@ from a4nn_core.commons import read_journal
 from a4nn_core.commons.lock import holder
 from a4nn_core.errors import BadInput
 from a4nn_core.experiment import load_experiment
+from a4nn_core.training.segment import Segment, SegmentResult
 from a4nn_core.workflow import pool
 from flows import cluster
-from flows.cluster import open_cluster
+from flows.cluster import ClusterExecutor, open_cluster
 from flows.search import search as search_flow
 
 pytestmark = pytest.mark.integration
@@ -176,6 +178,105 @@ def test_a_process_of_ray_dies(machine: dict[str, str], embedded: dict[str, Any]
     assert rows(tmp_path / "cluster", "r") == embedded
 
 
+def test_the_server_goes_away_for_a_while(
+    machine: dict[str, str], embedded: dict[str, Any], tmp_path: Path
+) -> None:
+    """Segments that are under way go on; those that come next wait for the server."""
+    mine = Stack(tmp_path)
+    environment = {**machine, **mine.environment}
+    commons = tmp_path / "cluster"
+    try:
+        mine.start_server()
+        with search("dask", commons, environment) as process:
+            until(lambda: sum(epochs(commons)) > 4, 120, log_of(tmp_path))
+            mine.kill_server()
+            until(lambda: sum(epochs(commons)) >= 48, 120, log_of(tmp_path))  # two networks
+            time.sleep(5)  # the next two are on their way
+            mine.start_server()
+            assert process.wait(timeout=300) == 0, log_of(tmp_path)()
+    finally:
+        mine.stop()
+    assert rows(commons, "r") == embedded
+
+
+class Promise:
+    """A future that has ended."""
+
+    def __init__(self, end: SegmentResult | Exception) -> None:
+        self.end = end
+
+    def result(self) -> SegmentResult:
+        if isinstance(self.end, Exception):
+            raise self.end
+        return self.end
+
+
+class MadeUp:
+    """A cluster on which segments end as they are told to, one after the other."""
+
+    slots = 1
+
+    def __init__(self, *ends: SegmentResult | Exception) -> None:
+        self.ends = [*ends]
+        self.is_gone = False
+
+    def submit(self, task: object, segment: Segment) -> Promise:
+        del task, segment
+        if self.is_gone:
+            raise ConnectionError("closed")
+        return Promise(self.ends.pop(0))
+
+    def has_ended(self, future: object) -> bool:
+        del future
+        return True
+
+
+def executor_on(made_up: MadeUp, monkeypatch: pytest.MonkeyPatch) -> ClusterExecutor:
+    monkeypatch.setattr(cluster, "open_cluster", lambda *_: made_up)
+    monkeypatch.setattr(cluster, "AWAY_PAUSE_SECONDS", 0.0)
+    return ClusterExecutor(1, 1, name="made up", experiment=load_experiment("digits"))
+
+
+AWAY = RuntimeError("Failed to reach API at http://127.0.0.1:4200/api")
+DONE = SegmentResult(WORKS, 0, "completed")
+
+
+def test_a_server_that_is_away_is_no_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    executor = executor_on(MadeUp(*[AWAY] * 7, OSError("a machine died"), AWAY, DONE), monkeypatch)
+    executor.submit(segment(tmp_path, network=WORKS))
+    assert executor.completed(5.0) == [DONE]
+
+
+def test_a_server_that_stays_away_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "AWAY_SECONDS", -1.0)
+    executor = executor_on(MadeUp(*[AWAY] * 3), monkeypatch)
+    executor.submit(segment(tmp_path, network=WORKS))
+    with pytest.raises(BadInput, match="lost it 3 times: RuntimeError: Failed to reach API"):
+        executor.completed(5.0)
+
+
+def test_a_segment_that_is_lost_again_and_again_ends_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executor = executor_on(MadeUp(*[OSError("a machine died")] * 3, DONE), monkeypatch)
+    executor.submit(segment(tmp_path, network=WORKS))
+    with pytest.raises(BadInput, match=f"network {WORKS}: the cluster lost it 3 times: OSError: a machine"):
+        executor.completed(5.0)
+
+
+def test_a_cluster_that_is_gone_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made_up = MadeUp()
+    executor = executor_on(made_up, monkeypatch)
+    made_up.is_gone = True
+    with pytest.raises(BadInput, match="the cluster is gone: ConnectionError: closed"):
+        executor.submit(segment(tmp_path, network=WORKS))
+
+
+def test_a_device_by_number_is_ray_s_to_choose() -> None:
+    with pytest.raises(BadInput, match="device = 'cuda:1': Ray chooses the GPU; use auto, cuda or cpu"):
+        open_cluster("ray", 1, load_experiment("digits", ["training.device=cuda:1"]))
+
+
 def test_a_machine_keeps_its_workers_warm_for_a_while(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,6 +294,11 @@ def test_a_machine_keeps_its_workers_warm_for_a_while(
         processes.add(said["worker"])
     assert len(processes) == 1
     wait_for(lambda: holder(tmp_path / "locks/here-a#0.lock") is None)  # another search can have the device
+    # one with other settings need not wait for that
+    monkeypatch.setattr(cluster, "IDLE_SECONDS", 600)
+    for threads in (1, 2):
+        one = segment(tmp_path, network=WORKS, device="fake", training={"threads": threads})
+        assert warm.run(one).status == "completed"
 
 
 @pytest.mark.parametrize(

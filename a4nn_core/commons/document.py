@@ -55,7 +55,8 @@ One SELECT statement is answered; it can reach the tables and nothing else of th
 
 Columns added since a file was written are null in it. Energy is recorded where `training.energy` asks for it
 and a counter can be read (NVML's of a GPU, powercap's of a CPU); it is the whole device's, shared out equally
-among the slots, so it adds up while all slots are busy. NVML was not tried on a real GPU.
+among the slots, so it adds up while all slots are busy. On CPUs of work pools and clusters it is null: who
+shares them is not known there. NVML was not tried on a real GPU.
 
 ## Where things lie (layout {LAYOUT_VERSION})
 

@@ -24,7 +24,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 from a4nn_core.commons import Journal, RunFolder, read_journal
 from a4nn_core.commons.journal import best_epoch
 from a4nn_core.commons.lock import Held, KernelLock
-from a4nn_core.errors import A4NNError
+from a4nn_core.errors import A4NNError, BadInput
 from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.spaces.build import Network
 from a4nn_core.termination.base import RULES, Context, FrontSnapshot, Verdict
@@ -117,8 +117,10 @@ class _Life:
         self.usual = usual
         self._beat = beat
         visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-        self.meter = energy.meter(device.type, visible) if settings.energy else energy.Meter(())
+        # who shares a machine of a work pool or cluster is not known there, so nobody's share is either
         self.share = settings.slots_per_device if device.type == "cuda" else segment.slots
+        measured = settings.energy and self.share > 0
+        self.meter = energy.meter(device.type, visible) if measured else energy.Meter(())
         self.journal = folder.journal(segment.network)
         self.checkpoints = folder.checkpoints(segment.network)
 
@@ -332,7 +334,8 @@ def _only_one(path: Path, device: str) -> Iterator[None]:
     try:
         lock = KernelLock(path, patience=10.0, device=device)
     except Held as error:
-        raise A4NNError(f"this network is being trained by {error}, which holds {path}") from None
+        # not the network's fault: the run ends, and goes on when the other one has ended
+        raise BadInput(f"this network is being trained by {error}, which holds {path}") from None
     try:
         yield
     finally:

@@ -123,9 +123,8 @@ def check_room(
     room: int | None,
     *,
     lower: Sequence[str],
-    at_once: int = 1,
-    slots: str = "training.slots",
     data: int = 0,
+    copies: int = 0,
 ) -> None:
     """Refuse what certainly does not fit.
 
@@ -135,27 +134,20 @@ def check_room(
         place: that has the memory, for people.
         room: bytes there; None if that is not known.
         lower: further settings that lower the need.
-        at_once: networks that share the place.
-        slots: the setting that says how many.
-        data: bytes of the data set where the networks train; each has a copy, and the search has one.
+        data: bytes of the data set.
+        copies: of it that there will be in that place.
 
     Raises:
         BadInput: there is too little memory; says what is needed, what there is and what to lower.
     """
-
-    def needed(networks: int) -> int:
-        return networks * need.total + (networks + 1) * data
-
-    if room is None or needed(at_once) <= room:
+    needed = need.total + copies * data
+    if room is None or needed <= room:
         return
-    fewer = max((n for n in range(1, at_once) if needed(n) <= room), default=0)
-    options = [*([f"{slots} to {fewer}"] if fewer else []), *lower]
-    several = f", {at_once} at a time" if at_once > 1 else ""
-    of_data = f", and {at_once + 1} copies of the data set, {size(data)} each" if data else ""
+    of_data = f", and {copies} copies of the data set, {size(data)} each" if copies else ""
     raise BadInput(
-        f"{what} does not fit{several}: training needs at least {size(needed(at_once))} "
-        f"({size(need.total)} a network with {need.portion} images at once{of_data}), "
-        f"and {place} has {size(room)}; lower {' or '.join(options)}"
+        f"{what} does not fit: training needs at least {size(needed)} "
+        f"({size(need.total)} with {need.portion} images at once{of_data}), "
+        f"and {place} has {size(room)}; lower {' or '.join(lower)}"
     )
 
 

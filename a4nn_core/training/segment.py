@@ -27,7 +27,7 @@ class Segment:
         objectives: metric name to ``minimise`` or ``maximise``, for the front.
         seed: of this network's weights, shuffling and augmentation.
         device: such as ``cpu`` or ``cuda:0``.
-        slots: networks that train at the same time where this one does.
+        slots: networks that train at the same time where this one does; 0 if that is not known.
         number: of this segment in the network's life, from 0.
         epoch_limit: last epoch to train in this segment, None for the whole budget.
     """

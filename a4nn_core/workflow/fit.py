@@ -12,10 +12,10 @@ from a4nn_core.workflow.devices import gpu_memory, places
 def check_fit(
     experiment: Experiment, largest: Architecture, data: ImageData, device: str, slots: int
 ) -> None:
-    """Refuse an experiment whose largest network certainly cannot be trained in every slot.
+    """Refuse an experiment whose largest network certainly cannot be trained.
 
-    On a GPU ``slots_per_device`` networks share its memory; images that do not fit stay outside. On the CPU
-    all slots share the machine's memory, and every worker, and the search itself, holds the data set.
+    Only one is counted, as a search trains no architecture twice and the others may be much smaller. On a GPU
+    images that do not fit stay outside. On the CPU every worker, and the search itself, holds the data set.
 
     Args:
         experiment: to run.
@@ -40,16 +40,11 @@ def check_fit(
     what = "the largest network of the search space"
     lower = lower or ["the search space"]
     if on_gpu:
-        check_room(
-            what,
-            need,
-            f"the GPU ({device})",
-            gpu_memory(device),
-            lower=lower,
-            at_once=min(settings.slots_per_device, slots, experiment.search.networks),
-            slots="training.slots_per_device",
-        )
+        check_room(what, need, f"the GPU ({device})", gpu_memory(device), lower=lower)
         return
+    workers = min(slots, experiment.search.networks)
+    if workers > 1:
+        lower = ["training.slots", *lower]
     parts = (data.train, data.validation, data.test)
     check_room(
         what,
@@ -57,6 +52,6 @@ def check_fit(
         "this machine",
         machine_memory(),
         lower=lower,
-        at_once=min(slots, experiment.search.networks),
+        copies=workers + 1,
         data=sum(part.images.nbytes + part.labels.nbytes for part in parts),
     )

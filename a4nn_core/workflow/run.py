@@ -75,9 +75,15 @@ def execute(
         RunFailed: the run ended because of what happened in it.
         KeyboardInterrupt: passed on after the run was closed cleanly.
     """
-    device = choose_device(experiment.training.device)
-    slots = choose_slots(experiment.training, device)
+    device, trouble = experiment.training.device, None
+    try:
+        device = choose_device(device)
+    except BadInput as error:
+        trouble = error  # the machines that train may have what this one has not
+    slots = (experiment.training.slots or 1) if trouble else choose_slots(experiment.training, device)
     with closing(make_executor(slots, experiment.training.threads)) as executor:
+        if trouble and executor.here:
+            raise trouble
         # the folder is opened with the data already checked, so that bad input leaves nothing behind
         data = experiment.data.load()
         _check_space(experiment, data, device, slots if executor.here else 0)

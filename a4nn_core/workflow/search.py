@@ -234,7 +234,7 @@ class Search:
             seed=network_seed(self.experiment.seed, number),
             device=self.device,
             # what else trains on a machine of a work pool is not known
-            slots=self.executor.slots if self.executor.here else 1,
+            slots=self.executor.slots if self.executor.here else 0,
             number=number_of_segment,
             epoch_limit=(number_of_segment + 1) * piece if piece else None,
             front_version=version,

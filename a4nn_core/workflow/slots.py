@@ -104,7 +104,7 @@ def acquire(name: str, per_device: int, wanted: Callable[[], bool], **about: obj
             if not _crowded(folder, device, per_device):
                 return Slot(device, slot, lock)
             lock.release()
-            holders.append(f"{device.identity} by a run that shares it with fewer networks")
+            holders.append(f"{device.identity} shared by runs with another slots_per_device")
         if not told:
             told = True
             log.warning("waiting for a device slot; held: %s", "; ".join(holders), extra=about)
@@ -120,7 +120,8 @@ def _crowded(folder: Path, device: Device, per_device: int) -> bool:
     """
     found = [holder(path) for path in folder.glob(f"{glob.escape(_file(device.identity))}#*.lock")]
     held = [said for said in found if said is not None]
-    return len(held) > min([per_device, *(int(said.get("per_device", per_device)) for said in held)])
+    # one that is being written just now says nothing: it may want the device for itself
+    return len(held) > min([per_device, *(int(said.get("per_device", 1)) for said in held)])
 
 
 def _file(slot: str) -> str:
