@@ -10,11 +10,13 @@ import collections
 import contextlib
 import logging
 import os
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from prefect import State, Task
@@ -93,8 +95,11 @@ class _Warm:
 _warm = _Warm()
 
 
-def _train(segment: Segment) -> State[SegmentResult]:
-    """What runs on a machine of the cluster."""
+def _train(segment: Segment, folder: str | None = None) -> State[SegmentResult]:
+    """What runs on a machine of the cluster, in the folder of the search if there is one of that name: data
+    sets may be named from there."""
+    if folder and Path(folder).is_dir():
+        os.chdir(folder)
     result = train(segment, _warm.run)
     # a network that failed is an outcome of the search, not a task that went wrong
     return Completed(message=result.error or result.status, data=result)
@@ -150,8 +155,12 @@ class RayCluster:
             address = "local"
             wanted |= {"include_dashboard": False, "num_gpus": len(discover(choose_device(device)))}
         self._runner = RayTaskRunner(address=address, init_kwargs=wanted)
+        # Ray's processes import from the folder that Ray is entered in before all else; the source folder of
+        # this package is one that lacks the compiled module
+        self._empty = tempfile.TemporaryDirectory(prefix="a4nn-ray-", ignore_cleanup_errors=True)
         try:
-            self._runner.__enter__()
+            with contextlib.chdir(self._empty.name):
+                self._runner.__enter__()
         except Exception as error:  # of many kinds: no connection, no token, another version
             raise BadInput(f"the Ray cluster {place or 'on this machine'} cannot be used: {error}") from None
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
@@ -176,7 +185,8 @@ class RayCluster:
         from prefect_ray.context import remote_options
 
         with remote_options(**self._options):
-            sent: PrefectFuture[SegmentResult] = self._runner.submit(task, {"segment": segment})
+            given = {"segment": segment, "folder": str(Path.cwd())}
+            sent: PrefectFuture[SegmentResult] = self._runner.submit(task, given)
         return sent
 
     def has_ended(self, future: Any) -> bool:
@@ -187,6 +197,7 @@ class RayCluster:
 
     def close(self) -> None:
         self._runner.__exit__(None, None, None)
+        self._empty.cleanup()
 
 
 class DaskCluster:
