@@ -135,37 +135,34 @@ class Embedded:
         assert self.process
         return self.process.poll() == 0
 
-    def kill_driver(self) -> float:
+    def _again(self, hurt: Callable[[subprocess.Popen[bytes]], object]) -> float:
+        """Hurt the search until it has ended, and start it again; gives the seconds that its end took."""
         assert self.process
         at = time.time()
-        self.process.kill()
+        hurt(self.process)
         self.process.wait()
         notice = time.time() - at
         self._start()
         return notice
 
+    def kill_driver(self) -> float:
+        return self._again(lambda search: search.kill())
+
     def kill_all(self) -> float:
         """The search and everything it started, at the same moment."""
-        assert self.process
-        at = time.time()
-        kill_group(self.process)
-        notice = time.time() - at
-        self._start()
-        return notice
+        return self._again(kill_group)
 
     def kill_torn(self) -> float:
         """As if the machine had died while the last lines were being written."""
-        assert self.process
-        at = time.time()
-        kill_group(self.process)
+        return self._again(self._tear)
+
+    def _tear(self, search: subprocess.Popen[bytes]) -> None:
+        kill_group(search)
         folder = self.commons / "runs" / RUN
         for path in (folder / "events.jsonl", *(folder / "journals").glob("*.jsonl")):
             line = path.read_bytes().rpartition(b"\n")[0].rpartition(b"\n")[2]
             with path.open("ab") as file:
                 file.write(line[: len(line) // 2])
-        notice = time.time() - at
-        self._start()
-        return notice
 
     def close(self) -> None:
         kill_group(self.process)
@@ -183,18 +180,16 @@ class SmallDisk(Embedded):
 
     def fill(self) -> float:
         """Fill the disk, wait until the search gives up, make room and start it again."""
-        assert self.process
-        at = time.time()
+        return self._again(self._fill)
+
+    def _fill(self, search: subprocess.Popen[bytes]) -> None:
         filler = self.home / "filler"
         with filler.open("wb", buffering=0) as file, suppress(OSError):
             while True:
                 file.write(bytes(4096))
-        code = self.process.wait(timeout=120)
+        code = search.wait(timeout=120)
         assert code == 2, f"a full disk ended the search with exit code {code}"
-        notice = time.time() - at
         filler.unlink()
-        self._start()
-        return notice
 
     def close(self) -> None:
         super().close()

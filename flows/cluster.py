@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from prefect import State, Task
-from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
 from prefect.logging import get_logger
 from prefect.states import Completed
@@ -30,6 +29,7 @@ from a4nn_core.experiment import Experiment
 from a4nn_core.training.segment import Segment, SegmentResult
 from a4nn_core.workflow.devices import choose_device, discover
 from a4nn_core.workflow.pool import WorkerPool
+from flows.executor import segment_task, tags_of
 from flows.segment import train
 from flows.server import AWAY_SECONDS, is_away
 
@@ -315,15 +315,8 @@ class ClusterExecutor:
         self._losses: collections.Counter[int] = collections.Counter()
         self._away_since: float | None = None
         self._not_before = 0.0
-        self._pause = threading.Event()
-        self._task: Task[..., Any] = Task(
-            fn=_train,
-            name="segment",
-            task_run_name="generation {segment.generation} network {segment.network} "
-            "segment {segment.number}",
-            # the journal and the commons say what is done already; a cache beside them could only disagree
-            cache_policy=NO_CACHE,
-            persist_result=False,
+        self._task = segment_task(
+            _train, "generation {segment.generation} network {segment.network} segment {segment.number}"
         )
 
     def submit(self, segment: Segment) -> None:
@@ -334,14 +327,14 @@ class ClusterExecutor:
     def _fill(self) -> None:
         while self._waiting and len(self._sent) < self.slots and time.monotonic() >= self._not_before:
             segment = self._waiting.popleft()
-            task = self._task.with_options(tags=[segment.run_id, f"generation-{segment.generation}"])
+            task = self._task.with_options(tags=tags_of(segment))
             with _lost():
                 self._sent[segment.network] = (segment, self._cluster.submit(task, segment))
 
     def completed(self, timeout: float) -> list[SegmentResult]:
         results: list[SegmentResult] = []
-        waited = 0.0
-        while not results:
+        deadline = time.monotonic() + timeout
+        while True:
             for segment, future in list(self._sent.values()):
                 with _lost():
                     ended = self._cluster.has_ended(future)
@@ -349,11 +342,9 @@ class ClusterExecutor:
                     del self._sent[segment.network]
                     results += self._result(segment, future)
             self._fill()
-            if results or waited >= timeout:
-                break
-            self._pause.wait(POLL_SECONDS)
-            waited += POLL_SECONDS
-        return results
+            if results or time.monotonic() >= deadline:
+                return results
+            time.sleep(POLL_SECONDS)
 
     def _result(self, segment: Segment, future: PrefectFuture[SegmentResult]) -> list[SegmentResult]:
         """The result of a segment that has ended; none if it was lost and is sent again."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
@@ -14,6 +15,28 @@ from prefect.states import Completed
 from a4nn_core.errors import A4NNError
 from a4nn_core.training.segment import Segment, SegmentResult
 from a4nn_core.workflow.executor import LocalExecutor
+
+
+def segment_task(train: Callable[..., Any], run_name: str) -> Task[..., Any]:
+    """The task of which every segment is a run.
+
+    Args:
+        train: what a task run does.
+        run_name: of task runs, with the parameters in braces.
+    """
+    return Task(
+        fn=train,
+        name="segment",
+        task_run_name=run_name,
+        # the journal and the commons say what is done already; a cache beside them could only disagree
+        cache_policy=NO_CACHE,
+        persist_result=False,
+    )
+
+
+def tags_of(segment: Segment) -> list[str]:
+    """By which a segment's task run or flow run is found in Prefect's pages."""
+    return [segment.run_id, f"generation-{segment.generation}"]
 
 
 class PrefectExecutor:
@@ -33,14 +56,7 @@ class PrefectExecutor:
         self.here = True
         self._waiting: collections.deque[Segment] = collections.deque()
         self._running: dict[int, Future[SegmentResult]] = {}
-        self._task: Task[..., Any] = Task(
-            fn=self._watch,
-            name="segment",
-            task_run_name="generation {generation} network {network} segment {segment}",
-            # the journal and the commons say what is done already; a cache beside them could only disagree
-            cache_policy=NO_CACHE,
-            persist_result=False,
-        )
+        self._task = segment_task(self._watch, "generation {generation} network {network} segment {segment}")
 
     def submit(self, segment: Segment) -> None:
         self._waiting.append(segment)
@@ -52,7 +68,7 @@ class PrefectExecutor:
             self._running[segment.network] = Future()
             self._local.submit(segment)
             try:
-                self._task.with_options(tags=[segment.run_id, f"generation-{segment.generation}"]).submit(
+                self._task.with_options(tags=tags_of(segment)).submit(
                     generation=segment.generation, network=segment.network, segment=segment.number
                 )
             except Exception as error:

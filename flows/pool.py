@@ -23,6 +23,7 @@ from a4nn_core.commons.layout import read_json
 from a4nn_core.commons.lock import holder
 from a4nn_core.errors import BadInput
 from a4nn_core.training.segment import Segment, SegmentResult
+from flows.executor import tags_of
 from flows.locks import network_lock
 from flows.server import is_away, patiently
 
@@ -135,7 +136,7 @@ class WorkPoolExecutor:
                 self.deployment,
                 parameters={"segment": asdict(segment)},
                 name=f"{segment.run_id} network {segment.network} segment {segment.number}",
-                tags=[segment.run_id, f"generation-{segment.generation}"],
+                tags=tags_of(segment),
                 idempotency_key=f"{folder.path} {begun} {segment.network} {segment.number} {serial}",
             )
             if not _is_of_no_use(run):

@@ -19,6 +19,7 @@ from a4nn_core.commons.layout import read_json
 from a4nn_core.data.base import ImageData
 from a4nn_core.errors import A4NNError, BadInput
 from a4nn_core.experiment import Experiment
+from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.workflow.devices import choose_device, choose_slots
 from a4nn_core.workflow.energy import warn_unless_measured
 from a4nn_core.workflow.executor import Executor
@@ -86,9 +87,11 @@ def execute(
             raise trouble
         # the folder is opened with the data already checked, so that bad input leaves nothing behind
         data = experiment.data.load()
-        _check_space(experiment, data, device, slots if executor.here else 0)
-        if experiment.training.energy and executor.here:
-            warn_unless_measured(device)
+        largest = _largest(experiment, data)
+        if executor.here:
+            check_fit(experiment, largest, data, device, slots)
+            if experiment.training.energy:
+                warn_unless_measured(device)
         head = header(experiment, data, device, slots)
         head["experiment"] = as_recorded(experiment, commons, run_id)
         # the workers end before another process may write the run
@@ -137,19 +140,11 @@ def _finish(writer: RunWriter, status: str, seconds: float) -> None:
             raise
 
 
-def _check_space(experiment: Experiment, data: ImageData, device: str, slots: int) -> None:
-    """Fail before anything is recorded where no genome fits the images, or the largest one not the device.
-
-    Args:
-        experiment: to run.
-        data: its data set.
-        device: that networks train on.
-        slots: networks that train on this machine at the same time; none if others train them.
-    """
-    largest = experiment.space.genome(experiment.space.upper)
-    architecture = experiment.space.decode(largest, data.shape, len(data.classes))
-    if slots:
-        check_fit(experiment, architecture, data, device, slots)
+def _largest(experiment: Experiment, data: ImageData) -> Architecture:
+    """The largest network of the search space; fails, before anything is recorded, where no genome fits the
+    images."""
+    genome = experiment.space.genome(experiment.space.upper)
+    return experiment.space.decode(genome, data.shape, len(data.classes))
 
 
 def header(experiment: Experiment, data: ImageData, device: str, slots: int) -> dict[str, Any]:
