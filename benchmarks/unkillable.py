@@ -215,15 +215,9 @@ class Pool:
 
     def start(self, commons: str) -> None:
         self.commons = self.home / commons
-        given = {"experiment": "digits", "changes": CHANGES, "run_id": RUN, "commons": str(self.commons)}
-
-        def made() -> str | None:
-            # a server that has just been started may be busy still
-            with suppress(OSError):
-                return self.stack.run("a4nn-search/search", key=commons, **given)
-            return None
-
-        self.flow = until(made, 120)
+        self.flow = self.stack.run(
+            "a4nn-search/search", experiment="digits", changes=CHANGES, run_id=RUN, commons=str(self.commons)
+        )
 
     def driver(self) -> int:
         found = holder(run_lock(self.commons, RUN))

@@ -12,11 +12,13 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import psutil
 
@@ -120,14 +122,25 @@ class Stack:
         self.prefect("work-pool", "create", "a4nn", *words)
         self.prefect("deploy", "--prefect-file", str(file), "--all")
 
-    def run(self, deployment: str, key: str | None = None, **parameters: Any) -> str:
-        """Start a flow run now, one for each key if one is given; gives its id."""
+    def run(self, deployment: str, **parameters: Any) -> str:
+        """Start a flow run now; gives its id."""
         found = self.get(f"deployments/name/{deployment}")
-        body = {"parameters": parameters, "idempotency_key": key}
+        # the key makes it one flow run however often it is asked for
+        body = {"parameters": parameters, "idempotency_key": uuid4().hex}
         return str(self.post(f"deployments/{found['id']}/create_flow_run", body)["id"])
 
     def _ask(self, request: urllib.request.Request | str) -> Any:
-        return json.loads(urllib.request.urlopen(request, timeout=30).read())
+        """The server's answer; asked again while it says that it is busy, as Prefect's own client does."""
+
+        def answer() -> bytes | None:
+            try:
+                return urllib.request.urlopen(request, timeout=30).read()
+            except urllib.error.HTTPError as error:
+                if error.code != 503:
+                    raise
+                return None
+
+        return json.loads(until(answer, 60, lambda: self.log("server")))
 
     def get(self, path: str) -> Any:
         return self._ask(f"{self.environment['PREFECT_API_URL']}/{path}")
