@@ -9,12 +9,15 @@ from typing import Any
 
 from prefect import Task
 from prefect.cache_policies import NO_CACHE
+from prefect.futures import PrefectFuture, wait
 from prefect.logging import get_logger
 from prefect.states import Completed
 
 from a4nn_core.errors import A4NNError
 from a4nn_core.training.segment import Segment, SegmentResult
 from a4nn_core.workflow.executor import LocalExecutor
+
+_SHOW_SECONDS = 60.0
 
 
 def segment_task(train: Callable[..., Any], run_name: str) -> Task[..., Any]:
@@ -55,7 +58,8 @@ class PrefectExecutor:
         self.slots = self._local.slots
         self.here = True
         self._waiting: collections.deque[Segment] = collections.deque()
-        self._running: dict[int, Future[SegmentResult]] = {}
+        self._running: dict[tuple[int, int], Future[SegmentResult]] = {}
+        self._shown: set[PrefectFuture[Any]] = set()
         self._task = segment_task(self._watch, "generation {generation} network {network} segment {segment}")
 
     def submit(self, segment: Segment) -> None:
@@ -65,18 +69,20 @@ class PrefectExecutor:
     def _dispatch(self) -> None:
         while self._waiting and len(self._running) < self.slots:
             segment = self._waiting.popleft()
-            self._running[segment.network] = Future()
+            self._running[segment.network, segment.number] = Future()
             self._local.submit(segment)
             try:
-                self._task.with_options(tags=tags_of(segment)).submit(
+                shown = self._task.with_options(tags=tags_of(segment)).submit(
                     generation=segment.generation, network=segment.network, segment=segment.number
                 )
+                self._shown.add(shown)
+                shown.add_done_callback(self._shown.discard)
             except Exception as error:
                 get_logger("a4nn").warning("no task run shows network %d: %s", segment.network, error)
 
     def _watch(self, generation: int, network: int, segment: int) -> Any:
-        del generation, segment  # for people, in Prefect's pages
-        ended = self._running.get(network)
+        del generation  # for people, in Prefect's pages
+        ended = self._running.get((network, segment))
         if ended is None:
             return Completed(message="ended before its task run began")
         result = ended.result()
@@ -86,7 +92,7 @@ class PrefectExecutor:
     def completed(self, timeout: float) -> list[SegmentResult]:
         results = self._local.completed(timeout)
         for result in results:
-            self._running.pop(result.network).set_result(result)
+            self._running.pop((result.network, result.number)).set_result(result)
         self._dispatch()
         return results
 
@@ -96,3 +102,6 @@ class PrefectExecutor:
         for left in self._running.values():
             left.set_exception(A4NNError("the run was closed; the network goes on when it is resumed"))
         self._running.clear()
+        # Prefect calls a task run crashed that has not begun when the flow ends, as on a busy machine; but
+        # one that waits for a limit may never begin.
+        wait(list(self._shown), timeout=_SHOW_SECONDS)

@@ -9,20 +9,28 @@ import random
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import prefect
 import pytest
+from prefect.events.worker import EventsWorker
+from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
 from prefect_stack import ROOT, Postgres, Stack, kill, until
 from test_cli import A4NN, SMALL, a4nn, children
+from test_training import segment
 from test_workflow import rows
 
 from a4nn_core.commons import Commons
 from a4nn_core.commons.lock import RunLock, holder
 from a4nn_core.errors import BadInput
 from a4nn_core.experiment import load_experiment
+from a4nn_core.training.segment import Segment, SegmentResult
+from a4nn_core.workflow.executor import LocalExecutor
+from flows import executor as flow_executor
+from flows.executor import PrefectExecutor, segment_task
 from flows.locks import deployment_lock, network_lock, run_lock
 
 pytestmark = pytest.mark.integration
@@ -60,6 +68,43 @@ def test_the_same_search_with_a_task_run_a_segment(stack: Stack, tmp_path: Path)
     kinds = {artifact["key"]: artifact["type"] for artifact in stack.ask("artifacts")}
     assert kinds["generation-0-flow"] == kinds["generation-1-flow"] == kinds["front-flow"] == "table"
     assert (kinds["progress-flow"], kinds["report-flow"]) == ("progress", "markdown")
+
+
+class AtOnce(LocalExecutor):
+    """Segments that end before anybody could look at them."""
+
+    def submit(self, segment: Segment) -> None:
+        self._results.put(SegmentResult(segment.network, segment.number, "completed"))
+
+
+def test_a_task_run_that_comes_late_is_not_called_crashed(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flow_executor, "LocalExecutor", AtOnce)
+
+    def late_task(train: Callable[..., Any], run_name: str) -> prefect.Task[..., Any]:
+        def late_name() -> str:
+            time.sleep(2)  # where a busy machine loses time before the task run begins
+            return run_name
+
+        return segment_task(train, run_name).with_options(task_run_name=late_name)
+
+    monkeypatch.setattr(flow_executor, "segment_task", late_task)
+
+    @prefect.flow(name="late")
+    def one_segment() -> list[SegmentResult]:
+        executor = PrefectExecutor(1, 1)
+        with closing(executor):
+            executor.submit(segment(tmp_path, network=7))
+            return executor.completed(5.0)
+
+    given = {PREFECT_API_URL: stack.environment["PREFECT_API_URL"], PREFECT_LOGGING_TO_API_ENABLED: False}
+    with temporary_settings(given):
+        assert one_segment() == [SegmentResult(7, 0, "completed")]
+        EventsWorker.drain_all()  # it is kept, and knows this server only
+    mine = {"flows": {"name": {"any_": ["late"]}}}
+    (shown,) = until(lambda: [run for run in stack.ask("task_runs", **mine) if run["end_time"]], 60)
+    assert shown["state_type"] == "COMPLETED"
 
 
 @pytest.mark.parametrize(
