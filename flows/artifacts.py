@@ -203,9 +203,6 @@ def _front(summary: Summary) -> list[dict[str, Any]]:
 
 def _report(summary: Summary) -> str:
     best = summary.front[0] if summary.front else None
-    found = f"best validation accuracy {best['accuracy_percent']:.2f} %" if best else "no network"
-    return (
-        f"# {summary.run}\n\n{summary.networks} networks, {found}.\n\n"
-        f"{summary.epochs_trained} of {summary.epochs_budget} epochs trained, "
-        f"{summary.epochs_saved_percent:.1f} % saved.\n\nRecords: `{summary.commons}`"
-    )
+    found = f"Best validation accuracy: {best['accuracy_percent']:.2f} %." if best else "No network."
+    costs = "\n".join(f"- {line}" for line in summary.cost())
+    return f"# {summary.run}\n\n{found}\n\n{costs}\n\nRecords: `{summary.commons}`"

@@ -29,6 +29,7 @@ from a4nn_core.errors import BadInput
 from a4nn_core.experiment import load_experiment
 from a4nn_core.training.segment import Segment, SegmentResult
 from a4nn_core.workflow.executor import LocalExecutor
+from a4nn_core.workflow.summary import summarise
 from flows import executor as flow_executor
 from flows.executor import PrefectExecutor, segment_task
 from flows.locks import deployment_lock, network_lock, run_lock
@@ -245,7 +246,9 @@ def check_schedule(stack: Stack) -> None:
     kind, _, picture = shown[f"front-picture-{run_id}"]["data"].partition(",")
     assert kind == "data:image/png;base64"
     assert base64.b64decode(picture)[:8] == b"\x89PNG\r\n\x1a\n"
-    assert f"# {run_id}\n\n6 networks, best validation accuracy" in shown[f"report-{run_id}"]["data"]
+    report = shown[f"report-{run_id}"]["data"]
+    assert report.startswith(f"# {run_id}\n\nBest validation accuracy: ")
+    assert all(f"\n- {line}\n" in report for line in summarise(store, run_id).cost())
     assert shown[f"generation-0-{run_id}"]["type"] == "table"
 
 

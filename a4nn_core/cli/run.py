@@ -92,8 +92,6 @@ def show(commons: Path, run_id: str, as_json: bool, draw: bool) -> None:
 
 
 def _print(summary: Summary) -> None:
-    from a4nn_core.workflow.summary import JOULES_A_KWH
-
     typer.echo(f"\nPareto front of {summary.run} ({summary.status})\n")
     print_table(
         ["network", "validation", "test", "MFLOPs", "parameters", "epochs", "genome"],
@@ -110,23 +108,7 @@ def _print(summary: Summary) -> None:
             for member in summary.front
         ],
     )
-    typer.echo(
-        f"\n{summary.networks} networks, {summary.epochs_trained} of {summary.epochs_budget} epochs trained: "
-        f"{summary.epochs_saved_percent:.1f} % saved against training every network to the end"
-    )
-    typer.echo(
-        f"  {summary.epochs_saved_by_termination} epochs by ending training early, "
-        f"{summary.epochs_saved_by_equality} by not training equal architectures again"
-    )
-    typer.echo(
-        f"  {duration(summary.seconds)} taken; about {duration(summary.training_seconds_saved)} of "
-        "training saved"
-    )
-    if summary.energy_joules is not None:
-        typer.echo(
-            f"  {summary.energy_joules / JOULES_A_KWH:.4g} kWh ({summary.energy_joules:,.0f} J) used by the "
-            f"devices in training, {summary.networks_measured} networks measured"
-        )
+    typer.echo("\n" + "\n  ".join(summary.cost()))
 
 
 def make_table(header: list[str], rows: list[list[str]]) -> Any:
@@ -153,12 +135,3 @@ def print_table(header: list[str], rows: list[list[str]]) -> None:
 
 def _percent(value: Any) -> str:
     return "-" if value is None else f"{value:.2f} %"
-
-
-def duration(seconds: float) -> str:
-    """Seconds for people."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes:02d} min"
-    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption, print_json
-from a4nn_core.cli.run import duration, make_table, print_table
+from a4nn_core.cli.run import make_table, print_table
 
 if TYPE_CHECKING:
     from a4nn_core.workflow.live import Live
@@ -54,6 +54,8 @@ _HEADER = ["run", "status", "networks", "epochs", "epochs saved", "best accuracy
 
 
 def _row(summary: Summary, live: Live) -> list[str]:
+    from a4nn_core.workflow.summary import duration
+
     killed = summary.status == "running" and not live.alive
     return [
         summary.run,
@@ -105,6 +107,8 @@ _TRAINING = ["network", "generation", "epoch", "accuracy", "predicted", "left", 
 
 
 def _training(live: Live) -> list[list[str]]:
+    from a4nn_core.workflow.summary import duration
+
     rows = []
     for one in live.training:
         between = f" ({one.interval[0]:.1f} to {one.interval[1]:.1f})" if one.interval else ""

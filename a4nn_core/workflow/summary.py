@@ -57,6 +57,23 @@ class Summary:
         saved = self.epochs_saved_by_termination + self.epochs_saved_by_equality
         return 100 * saved / self.epochs_budget if self.epochs_budget else 0.0
 
+    def cost(self) -> list[str]:
+        """What it cost and saved, for people: a line each."""
+        lines = [
+            f"{self.networks} networks, {self.epochs_trained} of {self.epochs_budget} epochs trained: "
+            f"{self.epochs_saved_percent:.1f} % saved against training every network to the end",
+            f"{self.epochs_saved_by_termination} epochs by ending training early, "
+            f"{self.epochs_saved_by_equality} by not training equal architectures again",
+            f"{duration(self.seconds)} taken; "
+            f"about {duration(self.training_seconds_saved)} of training saved",
+        ]
+        if self.energy_joules is not None:
+            lines.append(
+                f"{self.energy_joules / JOULES_A_KWH:.4g} kWh ({self.energy_joules:,.0f} J) used by the "
+                f"devices in training, {self.networks_measured} networks measured"
+            )
+        return lines
+
     def as_dict(self) -> dict[str, Any]:
         """For ``--json``."""
         front = [{k: v for k, v in member.items() if k != "genome_text"} for member in self.front]
@@ -66,6 +83,15 @@ class Summary:
             "energy_kwh": None if self.energy_joules is None else self.energy_joules / JOULES_A_KWH,
             "front": front,
         }
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
 def summarise(commons: Commons, run: str) -> Summary:
