@@ -59,7 +59,7 @@ def train(segment: Segment, run: Callable[[Segment], SegmentResult]) -> SegmentR
         else:
             choose_device(segment.device)
         if segment.training.get("energy"):
-            warn_unless_measured(segment.device)
+            warn_unless_measured(segment.device, segment.slots)
     except BadInput as error:
         return segment.failed(
             f"{error} (the commons must lie on a file system shared by all machines)"

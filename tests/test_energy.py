@@ -222,11 +222,15 @@ def test_the_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_warning_names_the_cause_and_is_silent_where_all_is_well(
     powercap: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    warn_unless_measured("cpu")
-    warn_unless_measured("fake")
+    warn_unless_measured("cpu", 2)
+    warn_unless_measured("fake", 2)
     assert caplog.records == []
+    warn_unless_measured("cpu", 0)
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert "no energy will be recorded: of this machine of a pool or cluster it is not known" in message
+    caplog.clear()
     (powercap / "intel-rapl:0" / "energy_uj").unlink()
-    warn_unless_measured("cpu")
+    warn_unless_measured("cpu", 2)
     assert [r.getMessage() for r in caplog.records if "no energy will be recorded" in r.getMessage()]
     assert len(caplog.records) == 1
 

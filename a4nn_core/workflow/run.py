@@ -91,7 +91,7 @@ def execute(
         if executor.here:
             check_fit(experiment, largest, data, device, slots)
             if experiment.training.energy:
-                warn_unless_measured(device)
+                warn_unless_measured(device, slots)
         head = header(experiment, data, device, slots)
         head["experiment"] = as_recorded(experiment, commons, run_id)
         # the workers end before another process may write the run
