@@ -45,9 +45,9 @@ def tags_of(segment: Segment) -> list[str]:
 class PrefectExecutor:
     """Segments trained by the local executor, each with a task run beside it that ends when it does.
 
-    The task run only watches: a server that is away, or a limit it does not grant, cannot keep a segment from
-    being trained, nor end it. It is submitted when a slot is free, so that what Prefect shows as running is
-    running.
+    The task run only watches: a server that is away cannot keep a segment from being trained, nor end it.
+    It has no tags, as Prefect asks the server for the limit of every tag before a task run begins, and waits
+    for it. It is submitted when a slot is free, so that what Prefect shows as running is running.
 
     Args:
         how: as for LocalExecutor.
@@ -72,7 +72,7 @@ class PrefectExecutor:
             self._running[segment.network, segment.number] = Future()
             self._local.submit(segment)
             try:
-                shown = self._task.with_options(tags=tags_of(segment)).submit(
+                shown = self._task.submit(
                     generation=segment.generation, network=segment.network, segment=segment.number
                 )
                 self._shown.add(shown)
@@ -102,6 +102,6 @@ class PrefectExecutor:
         for left in self._running.values():
             left.set_exception(A4NNError("the run was closed; the network goes on when it is resumed"))
         self._running.clear()
-        # Prefect calls a task run crashed that has not begun when the flow ends, as on a busy machine; but
-        # one that waits for a limit may never begin.
+        # Prefect calls a task run crashed that has not begun when the flow ends, as on a busy machine; but no
+        # search is held up for long by what is only shown.
         wait(list(self._shown), timeout=_SHOW_SECONDS)

@@ -38,6 +38,9 @@ pytestmark = pytest.mark.integration
 
 
 def test_the_same_search_with_a_task_run_a_segment(stack: Stack, tmp_path: Path) -> None:
+    # a limit that is never granted holds up what is tagged so; nothing of a search is
+    stack.post("v2/concurrency_limits/", {"name": "tag:flow", "limit": 1})
+    stack.post("v2/concurrency_limits/increment", {"names": ["tag:flow"], "slots": 1})
     words = [*A4NN, "run", *SMALL, "--set", "training.segment_epochs=2", "--run-id", "flow", "--json"]
     done = subprocess.run(
         [*words, "--executor", "prefect", "--commons", str(tmp_path / "prefect")],
@@ -65,7 +68,6 @@ def test_the_same_search_with_a_task_run_a_segment(stack: Stack, tmp_path: Path)
         time.sleep(1)
     expected = [f"generation {n // 3} network {n} segment {s}" for n in range(6) for s in range(2)]
     assert names == sorted(expected)
-    assert all({"flow", f"generation-{run['name'].split()[1]}"} <= set(run["tags"]) for run in tasks)
     kinds = {artifact["key"]: artifact["type"] for artifact in stack.ask("artifacts")}
     assert kinds["generation-0-flow"] == kinds["generation-1-flow"] == kinds["front-flow"] == "table"
     assert (kinds["progress-flow"], kinds["report-flow"]) == ("progress", "markdown")
