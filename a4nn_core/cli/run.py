@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption, print_json, say
-
-if TYPE_CHECKING:
-    from a4nn_core.workflow.summary import Summary
+from a4nn_core.workflow.summary import Summary, summarise
 
 
 def run(
@@ -74,7 +72,6 @@ def presets(as_json: JsonOption = False) -> None:
 def show(commons: Path, run_id: str, as_json: bool, draw: bool) -> None:
     """Print a run's result and draw its pictures beside its records."""
     from a4nn_core.commons import Commons
-    from a4nn_core.workflow.summary import summarise
 
     store = Commons(commons)
     summary = summarise(store, run_id)

@@ -10,10 +10,10 @@ import typer
 
 from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption, print_json
 from a4nn_core.cli.run import make_table, print_table
+from a4nn_core.workflow.summary import Summary, duration, summarise
 
 if TYPE_CHECKING:
     from a4nn_core.workflow.live import Live
-    from a4nn_core.workflow.summary import Summary
 
 
 def status(
@@ -38,7 +38,6 @@ def status(
 
 def _look(store: Any, run: str) -> tuple[Summary, Live]:
     from a4nn_core.workflow.live import look
-    from a4nn_core.workflow.summary import summarise
 
     # an equal network counts with the no time it took
     live = look(Path(store.path), run, [float(n["seconds"] or 0.0) for n in store.networks(run)])
@@ -54,8 +53,6 @@ _HEADER = ["run", "status", "networks", "epochs", "epochs saved", "best accuracy
 
 
 def _row(summary: Summary, live: Live) -> list[str]:
-    from a4nn_core.workflow.summary import duration
-
     killed = summary.status == "running" and not live.alive
     return [
         summary.run,
@@ -107,8 +104,6 @@ _TRAINING = ["network", "generation", "epoch", "accuracy", "predicted", "left", 
 
 
 def _training(live: Live) -> list[list[str]]:
-    from a4nn_core.workflow.summary import duration
-
     rows = []
     for one in live.training:
         between = f" ({one.interval[0]:.1f} to {one.interval[1]:.1f})" if one.interval else ""

@@ -6,9 +6,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from a4nn_core.commons import Commons
+if TYPE_CHECKING:
+    from a4nn_core.commons import Commons
 
 JOULES_A_KWH = 3.6e6
 
