@@ -23,7 +23,7 @@ from a4nn_core.errors import BadInput
 from a4nn_core.search.base import STRATEGIES, SearchSettings
 from a4nn_core.spaces.base import SPACES, SearchSpace
 from a4nn_core.termination.base import RULES, TerminationRule
-from a4nn_core.training.settings import Training
+from a4nn_core.training.settings import FIRST_DEFAULTS, Training
 
 
 def _part(registry: Registry[Any], place: str) -> BeforeValidator:
@@ -68,6 +68,21 @@ class Experiment(BaseModel):
             raise BadInput(f"{place}: {error}") from None
         except ValidationError as error:
             raise BadInput(explain(error, cls, place)) from None
+
+    @classmethod
+    def from_record(cls, settings: Mapping[str, Any], place: str = "recorded experiment") -> Experiment:
+        """The experiment that a run recorded; what versions before some setting did is what it meant.
+
+        Raises:
+            BadInput: as ``from_mapping``.
+        """
+        training = FIRST_DEFAULTS | dict(settings.get("training", {}))
+        return cls.from_mapping({**settings, "training": training}, place)
+
+    def resolved(self, images: int) -> Experiment:
+        """The experiment with what follows from the number of training images written out."""
+        batch = {"batch_size": self.training.images_a_step(images)}
+        return self.model_copy(update={"training": self.training.model_copy(update=batch)})
 
     def to_mapping(self) -> dict[str, Any]:
         """Plain tables: ``from_mapping`` gives an equal experiment. What is None is left out, as TOML has

@@ -16,9 +16,9 @@ from a4nn_core.commons import Commons, read_events
 from a4nn_core.commons.rows import without_timing
 from a4nn_core.commons.schema import TABLES
 from a4nn_core.errors import BadInput, RunFailed
-from a4nn_core.experiment import load_experiment
+from a4nn_core.experiment import Experiment, load_experiment
 from a4nn_core.training.segment import Segment, SegmentResult
-from a4nn_core.workflow.run import as_recorded, execute
+from a4nn_core.workflow.run import as_begun, execute
 from a4nn_core.workflow.summary import summarise
 
 
@@ -144,19 +144,41 @@ def test_equal_architectures_are_trained_once(tmp_path: Path) -> None:
 def test_a_run_from_before_a_setting_goes_on(tmp_path: Path) -> None:
     """Settings that an earlier version did not have stand at their defaults."""
     what = experiment()
-    assert as_recorded(what, tmp_path, "r") == what.to_mapping()
-    search(what, tmp_path, FakeExecutor())
+
+    def recorded(given: Experiment) -> Any:
+        return as_begun(given, 1257, tmp_path, "r")[1]
+
+    assert recorded(what) == what.resolved(1257).to_mapping()
+    search(what.resolved(1257), tmp_path, FakeExecutor())
     file = tmp_path / "runs/r/run.json"
     run = json.loads(file.read_text())
     earlier = run["header"]["experiment"]
     del earlier["search"]["schedule"], earlier["training"]["stall_seconds"]
     file.write_text(json.dumps(run))
-    assert as_recorded(what, tmp_path, "r") == earlier
+    assert recorded(what) == earlier
     other = experiment(search={"schedule": "steady"})
-    assert as_recorded(other, tmp_path, "r") == other.to_mapping()
+    assert recorded(other) == other.resolved(1257).to_mapping()
     earlier["training"]["unheard_of"] = 1
     file.write_text(json.dumps(run))
-    assert as_recorded(what, tmp_path, "r") == what.to_mapping()
+    assert recorded(what) == what.resolved(1257).to_mapping()
+
+
+def test_a_run_from_before_the_evaluation_was_chosen_goes_on_as_trained(tmp_path: Path) -> None:
+    """Its records have no ``evaluation``, and the batch size that was usual then."""
+    search(experiment().resolved(1257), tmp_path, FakeExecutor())
+    file = tmp_path / "runs/r/run.json"
+    run = json.loads(file.read_text())
+    earlier = run["header"]["experiment"]
+    del earlier["training"]["evaluation"]
+    earlier["training"]["batch_size"] = 128
+    file.write_text(json.dumps(run))
+    begun, record = as_begun(experiment(), 1257, tmp_path, "r")
+    assert (begun.training.evaluation, begun.training.batch_size) == ("as-trained", 128)
+    assert record == earlier
+    # what the user asks for beside that is another experiment, and is refused when the run is opened
+    begun, record = as_begun(experiment(training={"batch_size": 16}), 1257, tmp_path, "r")
+    assert begun.training.batch_size == 16
+    assert record != earlier
 
 
 def test_segments_give_the_same_life(tmp_path: Path) -> None:

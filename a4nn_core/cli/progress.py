@@ -25,6 +25,7 @@ from a4nn_core.cli import check_interrupt
 from a4nn_core.commons import read_journal
 from a4nn_core.data.progress import Listener, listening
 from a4nn_core.experiment import Experiment
+from a4nn_core.training.settings import LEAST_STEPS, USUAL_BATCH
 from a4nn_core.workflow.rows import Row
 from a4nn_core.workflow.search import Search
 
@@ -102,6 +103,7 @@ class Progress:
         self.data = self.bars.add_task("data", total=None, note="", visible=False)
         self.started = time.monotonic()
         self.at_start: int | None = None
+        self.looks = 0
 
     def __enter__(self) -> Progress:
         if not self.console.is_terminal:
@@ -121,6 +123,9 @@ class Progress:
     def looked(self, search: Search) -> None:
         """Bring the bars up to date."""
         check_interrupt()
+        if not self.looks:
+            self._say_batch_size(search)
+        self.looks += 1
         budget = self.experiment.training.epochs
         rows = search.rows.values()
         running = sum(len(read_journal(search.writer.folder.journal(n))) for n in search.training)
@@ -138,6 +143,14 @@ class Progress:
         self.bars.update(
             self.epochs, completed=trained + running + saved, note=f"{saved} saved ({share:.0f} %)"
         )
+
+    def _say_batch_size(self, search: Search) -> None:
+        """Say which batch size was chosen where it is not the usual one."""
+        chosen = search.experiment.training.batch_size
+        if self.experiment.training.batch_size == "auto" and chosen != USUAL_BATCH:
+            self.bars.console.print(
+                f"batch size {chosen}: with {USUAL_BATCH} an epoch would have fewer than {LEAST_STEPS} steps"
+            )
 
     def _left(self, search: Search) -> str:
         """Time left, from the pace of this process; a resumed run's earlier networks say nothing of it."""

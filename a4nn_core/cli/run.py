@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption, print_json, say
+from a4nn_core.errors import BadInput
 from a4nn_core.workflow.summary import Summary, summarise
+
+if TYPE_CHECKING:
+    from a4nn_core.experiment import Experiment
 
 
 def run(
     source: Annotated[
-        str, typer.Argument(metavar="PRESET or FILE", help="A ready experiment or a TOML file.")
-    ],
+        str | None,
+        typer.Argument(
+            metavar="[PRESET or FILE]",
+            help="A ready experiment or a TOML file; left out: as the run of that id began.",
+        ),
+    ] = None,
     executor: Annotated[
         str, typer.Option(help="Who runs the training: local, prefect, ray, dask.")
     ] = "local",
@@ -30,14 +39,14 @@ def run(
     """Run one search; the same id resumes it."""
     from a4nn_core.cli.progress import Progress
     from a4nn_core.data.progress import listening
-    from a4nn_core.experiment import load_experiment
     from a4nn_core.workflow.run import new_run_id, runner
 
-    experiment = load_experiment(source, changes or ())
+    experiment = _experiment(source, changes or (), commons, run_id)
     name = run_id or new_run_id(experiment)
     execute = runner(executor)
     say(f"run {name}: {experiment.description or experiment.name}")
-    again = ["a4nn", "run", source, "--run-id", name, "--commons", str(commons), "--executor", executor]
+    again = ["a4nn", "run", *([source] if source else []), "--run-id", name]
+    again += ["--commons", str(commons), "--executor", executor]
     for change in changes or ():
         again += ["--set", change]
     try:
@@ -47,6 +56,23 @@ def run(
         say(f"interrupted; nothing is lost. To go on: {shlex.join(again)}")
         raise
     show(commons, name, as_json, draw=True)
+
+
+def _experiment(source: str | None, changes: Sequence[str], commons: Path, run_id: str | None) -> Experiment:
+    """The experiment of a preset or file, or the one that a run recorded."""
+    from a4nn_core.experiment import Experiment, load_experiment
+    from a4nn_core.workflow.run import recorded_experiment
+
+    if source is not None:
+        return load_experiment(source, changes)
+    if run_id is None:
+        raise BadInput("give a preset or a file, or the --run-id of a run to go on with")
+    if changes:
+        raise BadInput("--set goes with a preset or a file: a run goes on as it began")
+    recorded = recorded_experiment(commons, run_id)
+    if recorded is None:
+        raise BadInput(f"commons {commons} has no run {run_id!r} to go on with; give a preset or a file")
+    return Experiment.from_record(recorded, f"run {run_id}")
 
 
 def front(

@@ -123,6 +123,10 @@ def best_epoch(journal: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     return max(journal, key=lambda line: (line["validation_accuracy_percent"], -line["epoch"]))
 
 
+LAG = "measurement_lag_points"
+"""what an epoch's line says where the measured network lags behind the trained one"""
+
+
 class Journal:
     """One network's life, a line an epoch. One process appends at a time; any number may read.
 

@@ -109,7 +109,8 @@ class RunWriter:
                     place, stored, given = difference
                     raise BadInput(
                         f"run {self.folder.run_id!r} in {self.folder.commons} was started with "
-                        f"{place} = {_short(stored)}, not {_short(given)}; give another run id"
+                        f"{place} = {_short(stored)}, not {_short(given)}; give another run id, or "
+                        "no experiment to go on as it began"
                     )
             run |= {"status": "running", "ended": None}
         else:

@@ -80,7 +80,7 @@ def deployed(checkpoint: Path, found: Found) -> torch.nn.Module:
     import torch
 
     from a4nn_core.spaces.build import Network
-    from a4nn_core.training.checkpoint import load_checkpoint
+    from a4nn_core.training.checkpoint import load_network
 
     transform = found.transform()
 
@@ -100,7 +100,7 @@ def deployed(checkpoint: Path, found: Found) -> torch.nn.Module:
             return scores
 
     model = Deployed()
-    load_checkpoint(checkpoint, model.network)
+    load_network(checkpoint, model.network)
     return model.eval()
 
 

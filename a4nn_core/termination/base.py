@@ -29,6 +29,22 @@ class FrontSnapshot:
 
 
 @dataclass(frozen=True)
+class Learning:
+    """What is known of a classifier beside its validation curve.
+
+    Attributes:
+        training: accuracy on the training images in percent, one value an epoch.
+        chance: accuracy in percent of whoever always names the most frequent class of the validation images.
+        training_images, validation_images: how many there are.
+    """
+
+    training: tuple[float, ...]
+    chance: float
+    training_images: int
+    validation_images: int
+
+
+@dataclass(frozen=True)
 class Context:
     """What a rule may know beside the curve.
 
@@ -40,6 +56,7 @@ class Context:
         schedule: what is known of the learning rate: it falls to about nothing by the horizon, or stays.
         fixed: metric values known before training, such as ``{"flops": 7.1e8}``.
         front: the front snapshot that verdicts are judged against.
+        learning: of the network so far, None where it is not known.
     """
 
     horizon: int
@@ -49,6 +66,7 @@ class Context:
     schedule: Literal["annealed", "constant"] | None = None
     fixed: Mapping[str, float] = field(default_factory=dict)
     front: FrontSnapshot = field(default_factory=FrontSnapshot)
+    learning: Learning | None = None
 
 
 @dataclass(frozen=True)

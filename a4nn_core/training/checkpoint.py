@@ -1,13 +1,16 @@
-"""Checkpoints: everything a network needs to go on bit for bit, in one safetensors file.
+"""Checkpoints: the network that was measured, and everything that training needs to go on bit for bit, in one
+safetensors file.
 
-Tensors (weights, optimiser state, random number states) are the file's tensors; everything else (scheduler,
-optimiser settings, epoch) is JSON in its header. Nothing is ever unpickled.
+Tensors are the file's tensors: ``model.*`` the weights and statistics that were measured, ``training.*``
+those that training goes on from where they are others, the optimiser's state, the random numbers' states.
+Everything else (scheduler, optimiser settings, epoch) is JSON in its header. Nothing is ever unpickled.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from a4nn_core.errors import A4NNError
 from a4nn_core.files import write_whole
+from a4nn_core.training.evaluation import EvaluatedNetwork
 
 
 def checkpoint_name(epoch: int) -> str:
@@ -28,9 +32,20 @@ def checkpoint_name(epoch: int) -> str:
 
 
 def save_checkpoint(
-    path: Path, epoch: int, model: nn.Module, optimizer: Optimizer, scheduler: LRScheduler
+    path: Path,
+    epoch: int,
+    model: nn.Module,
+    optimizer: Optimizer,
+    scheduler: LRScheduler,
+    measured: EvaluatedNetwork,
 ) -> str:
     """Write a checkpoint atomically.
+
+    Args:
+        path: of the file.
+        epoch: after which it is written.
+        model, optimizer, scheduler: of the training.
+        measured: the network that was measured after this epoch.
 
     Returns:
         SHA-256 of the file, hexadecimal.
@@ -38,7 +53,11 @@ def save_checkpoint(
     Raises:
         BadInput: the file cannot be written; what was there before is untouched.
     """
-    tensors: dict[str, Tensor] = {f"model.{name}": value for name, value in model.state_dict().items()}
+    kept = measured.network.state_dict()
+    tensors: dict[str, Tensor] = {f"model.{name}": value for name, value in kept.items()}
+    for name, value in model.state_dict().items():
+        if not torch.equal(value, kept[name]):
+            tensors[f"training.{name}"] = value
     state = optimizer.state_dict()
     plain: dict[str, dict[str, Any]] = {}
     for index, entries in state["state"].items():
@@ -55,6 +74,7 @@ def save_checkpoint(
         "epoch": epoch,
         "optimizer": {"groups": state["param_groups"], "state": plain},
         "scheduler": scheduler.state_dict(),
+        **({"averaged_steps": measured.steps} if measured.steps else {}),
     }
     data = save(
         {name: value.detach().cpu().contiguous() for name, value in tensors.items()},
@@ -64,42 +84,56 @@ def save_checkpoint(
     return hashlib.sha256(data).hexdigest()
 
 
-def load_checkpoint(
-    path: Path,
-    model: nn.Module,
-    optimizer: Optimizer | None = None,
-    scheduler: LRScheduler | None = None,
-) -> int:
-    """Put a checkpoint's state into a model, and into its optimiser, scheduler and the random number
-    generators if given.
-
-    Returns:
-        the epoch after which it was written.
+def load_network(path: Path, model: nn.Module) -> None:
+    """Put the weights and statistics that were measured into a network.
 
     Raises:
         A4NNError: the file is damaged or missing.
     """
+    _, tensors = _read(path)
+    model.load_state_dict(_below("model.", tensors))
+
+
+def resume_training(
+    path: Path,
+    model: nn.Module,
+    optimizer: Optimizer,
+    scheduler: LRScheduler,
+    measured: EvaluatedNetwork,
+) -> None:
+    """Put a checkpoint's state into a training and the random number generators.
+
+    Raises:
+        A4NNError: the file is damaged or missing.
+    """
+    header, tensors = _read(path)
+    kept = _below("model.", tensors)
+    # the measured network first: it can share its weights, or all it has, with the trained one
+    measured.network.load_state_dict(kept)
+    measured.resume(int(header.get("averaged_steps", 0)))
+    model.load_state_dict(kept | _below("training.", tensors))
+    state: dict[int, dict[str, Any]] = {
+        int(index): dict(values) for index, values in header["optimizer"]["state"].items()
+    }
+    for name, value in _below("optimizer.", tensors).items():
+        index, key = name.split(".", 1)
+        state.setdefault(int(index), {})[key] = value
+    optimizer.load_state_dict({"state": state, "param_groups": header["optimizer"]["groups"]})
+    scheduler.load_state_dict(header["scheduler"])
+    torch.set_rng_state(tensors["random.cpu"])
+    if "random.cuda" in tensors:
+        torch.cuda.set_rng_state(tensors["random.cuda"], next(model.parameters()).device)
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     try:
         with safe_open(path, framework="pt") as file:
             header = json.loads(file.metadata()["a4nn"])
             tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise A4NNError(f"checkpoint {path} cannot be read: {error}") from error
-    model.load_state_dict(
-        {name.removeprefix("model."): value for name, value in tensors.items() if name.startswith("model.")}
-    )
-    if optimizer is not None:
-        state: dict[int, dict[str, Any]] = {
-            int(index): dict(values) for index, values in header["optimizer"]["state"].items()
-        }
-        for name, value in tensors.items():
-            if name.startswith("optimizer."):
-                _, index, key = name.split(".", 2)
-                state.setdefault(int(index), {})[key] = value
-        optimizer.load_state_dict({"state": state, "param_groups": header["optimizer"]["groups"]})
-    if scheduler is not None:
-        scheduler.load_state_dict(header["scheduler"])
-        torch.set_rng_state(tensors["random.cpu"])
-        if "random.cuda" in tensors:
-            torch.cuda.set_rng_state(tensors["random.cuda"], next(model.parameters()).device)
-    return int(header["epoch"])
+    return header, tensors
+
+
+def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

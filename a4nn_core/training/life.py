@@ -10,7 +10,7 @@ import platform
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -22,14 +22,16 @@ from torch.optim import SGD
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from a4nn_core.commons import Journal, RunFolder, read_journal
-from a4nn_core.commons.journal import best_epoch
+from a4nn_core.commons.journal import LAG, best_epoch
 from a4nn_core.commons.lock import Held, KernelLock
 from a4nn_core.errors import A4NNError, BadInput
 from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.spaces.build import Network
-from a4nn_core.termination.base import RULES, Context, FrontSnapshot, Verdict
+from a4nn_core.termination.base import RULES, Context, FrontSnapshot, Learning, Verdict
+from a4nn_core.termination.learning import judge_learning
 from a4nn_core.training import energy
-from a4nn_core.training.checkpoint import checkpoint_name, load_checkpoint, save_checkpoint
+from a4nn_core.training.checkpoint import checkpoint_name, load_network, resume_training, save_checkpoint
+from a4nn_core.training.evaluation import EvaluatedNetwork
 from a4nn_core.training.loading import DeviceData, augmentation
 from a4nn_core.training.manner import Manner
 from a4nn_core.training.memory import Need, check_room, machine_memory
@@ -38,6 +40,10 @@ from a4nn_core.training.settings import Training
 from a4nn_core.training.steps import Computation, Stopwatch, evaluate, settle, train_epoch
 
 log = logging.getLogger(__name__)
+
+
+LAG_POINTS = 15.0
+"""from which on the measurement is said to lag: more than five standard errors of what it is measured on"""
 
 
 class Diverged(A4NNError):
@@ -62,7 +68,7 @@ def train_segment(
     Raises:
         BadInput: the network certainly does not fit this device, or what it leaves cannot be written.
     """
-    settings = Training.model_validate(segment.training)
+    settings = Training.from_record(segment.training)
     torch.set_num_threads(settings.threads)
     folder = RunFolder(Path(segment.commons), segment.run_id)
     checkpoints = folder.checkpoints(segment.network)
@@ -115,6 +121,7 @@ class _Life:
         self.data = data
         self.device = device
         self.usual = usual
+        self.batch_size = settings.images_a_step(len(data.train))
         self._beat = beat
         visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
         # who shares a machine of a work pool or cluster is not known there, so nobody's share is either
@@ -141,6 +148,7 @@ class _Life:
         )
         past = read_journal(self.journal)
         curve = [float(line["validation_accuracy_percent"]) for line in past]
+        learned = [float(line["train_accuracy_percent"]) for line in past]
         limit = min(segment.epoch_limit or settings.epochs, settings.epochs)
         action = past[-1]["verdict"]["action"] if past else "continue"
 
@@ -154,10 +162,19 @@ class _Life:
         )
         scheduler = CosineAnnealingLR(optimizer, settings.epochs, eta_min=settings.final_learning_rate)
         augment = augmentation(settings.augment)
+        computation = Computation(model, manner, self.batch_size, self.device)
+        measured = EvaluatedNetwork(
+            model, settings.evaluation, manner, self.batch_size, data, seed=segment.seed
+        )
         if past:
-            load_checkpoint(self.checkpoints / past[-1]["checkpoint"], model, optimizer, scheduler)
-        computation = Computation(model, manner, settings.batch_size, self.device)
+            last = self.checkpoints / past[-1]["checkpoint"]
+            resume_training(last, model, optimizer, scheduler, measured)
         computation.adopt(optimizer)
+
+        def after_step() -> None:
+            measured.after_step()
+            self.beat()
+
         changed = manner.changed(self.usual)
 
         with Journal(self.journal) as journal:
@@ -172,24 +189,27 @@ class _Life:
                     computation,
                     optimizer,
                     data,
-                    settings.batch_size,
+                    self.batch_size,
                     settings.gradient_clip,
                     augment,
-                    self.beat,
+                    after_step,
                 )
                 watch.mark()
                 scheduler.step()
-                validated = evaluate(computation, data, data.validation, self.beat)
+                measured.refresh()
+                validated = evaluate(measured.computation, data, data.validation, self.beat)
                 (train_loss, train_accuracy), (loss, accuracy) = settle((trained, validated))
                 if not (math.isfinite(train_loss) and math.isfinite(loss)):
                     raise Diverged(
                         f"diverged in epoch {epoch}: training loss {train_loss}, validation loss {loss}"
                     )
                 curve.append(accuracy)
-                verdict = rule.judge(curve, context)
+                learned.append(train_accuracy)
+                verdict = judge_learning(rule, curve, replace(context, learning=self._learning(learned)))
                 action = verdict.action
+                lag = _lag(measured, train_accuracy, accuracy)
                 path = self.checkpoints / checkpoint_name(epoch)
-                sha256 = save_checkpoint(path, epoch, model, optimizer, scheduler)
+                sha256 = save_checkpoint(path, epoch, model, optimizer, scheduler, measured)
                 joules = self.meter.lap()
                 line = {
                     "epoch": epoch,
@@ -207,6 +227,7 @@ class _Life:
                     "checkpoint_sha256": sha256,
                     "segment": segment.number,
                     **({"manner": changed} if changed else {}),
+                    **({} if lag is None else {LAG: lag}),
                     **_judgement(verdict),
                 }
                 journal.append(line)
@@ -230,13 +251,26 @@ class _Life:
             return "completed" if len(curve) == settings.epochs else "stopped"
         return "completed" if len(curve) >= settings.epochs else "paused"
 
+    def _learning(self, learned: Sequence[float]) -> Learning | None:
+        """What rules are told of the training. Runs whose networks are judged as they were trained are judged
+        as published, by the validation curve alone."""
+        if self.settings.evaluation == "as-trained":
+            return None
+        labels = self.data.validation.labels
+        return Learning(
+            tuple(learned),
+            chance=100.0 * int(labels.bincount().max()) / len(labels),
+            training_images=len(self.data.train),
+            validation_images=len(labels),
+        )
+
     def test_accuracy(self, manner: Manner) -> float:
         """Accuracy in percent of the best checkpoint on the part that selection never sees."""
         best = best_epoch(read_journal(self.journal))
         model = Network(self.architecture).to(self.device)
-        load_checkpoint(self.checkpoints / best["checkpoint"], model)
+        load_network(self.checkpoints / best["checkpoint"], model)
         # for one pass it is not compiled
-        once = Computation(model, replace(manner, compiled=False), self.settings.batch_size, self.device)
+        once = Computation(model, replace(manner, compiled=False), self.batch_size, self.device)
         ((_, accuracy),) = settle([evaluate(once, self.data, self.data.test, self.beat)])
         return accuracy
 
@@ -260,6 +294,16 @@ class _Life:
             log.warning("the network cannot be compiled: %s", said, extra=about)
             return said, replace(manner, compiled=False)
         raise error
+
+
+def _lag(measured: EvaluatedNetwork, trained: float, validated: float) -> float | None:
+    """By how many points the measured network's accuracy on training images lies below the one that the steps
+    of the epoch saw, where that is much; None where validation keeps up with training, or where the network
+    does not carry over to new images, which is no fault of the measurement."""
+    if trained - validated < LAG_POINTS:
+        return None
+    lag = trained - 100 * float(measured.accuracy_on_training())
+    return lag if lag >= LAG_POINTS else None
 
 
 def _check_room(

@@ -67,7 +67,7 @@ class Manner:
         )
         large = min(8192, max(1, _EVALUATION_VALUES // (channels * height * width)))
         return cls(
-            micro_batch=settings.batch_size,
+            micro_batch=settings.images_a_step(images),
             evaluation_batch=large if on_gpu else 500,
             bfloat16=bfloat16,
             channels_last=device.type in ("cpu", "cuda"),

@@ -39,7 +39,7 @@ class Need:
 
     Attributes:
         portion: images computed at once.
-        state: weights and momentum.
+        state: weights, momentum and, where it is evaluated, the average of the weights.
         gradients: of the weights.
         images: a batch as the network sees it.
         kept: what the forward step keeps of one image for the backward step.
@@ -74,9 +74,10 @@ class Need:
             kind: of device, as torch names it: cpu, cuda, mps.
             portion: images computed at once; None for the fewest that training falls back to.
         """
-        batch = min(settings.batch_size, images)
+        batch_size = settings.images_a_step(images)
+        batch = min(batch_size, images)
         # the same for a batch that is smaller than the setting: its portions are as the setting's are
-        least = min(smaller_portion(settings.batch_size), batch)
+        least = min(smaller_portion(batch_size), batch)
         weights = _FLOAT32 * architecture.parameters
         # without bfloat16 a GPU computes in float32, which is more
         half = settings.precision == "bfloat16" or (settings.precision == "auto" and kind == "cuda")
@@ -84,7 +85,7 @@ class Need:
         channels, height, width = architecture.input_shape
         return cls(
             portion=least if portion is None else portion,
-            state=weights * (2 if settings.momentum else 1),
+            state=weights * (1 + bool(settings.momentum) + (settings.evaluation == "averaged")),
             gradients=weights,
             images=_FLOAT32 * batch * channels * height * width,
             kept=(_BFLOAT16 if half else _FLOAT32) * kept_values(architecture, compiled),

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from math import ceil
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+FIRST_DEFAULTS = {"evaluation": "as-trained", "batch_size": 128}
+"""What training did where its records do not say it: settings that came later, or whose default changed."""
+EvaluationWay = Literal["averaged", "recalibrated", "as-trained"]
+USUAL_BATCH = 128
+LEAST_BATCH = 8
+LEAST_STEPS = 20
+"""an epoch should have, for its statistics and averages to mean anything"""
 
 
 class Training(BaseModel):
@@ -14,8 +24,12 @@ class Training(BaseModel):
 
     epochs: int = Field(default=25, ge=1)
     """the budget of a network"""
-    batch_size: int = Field(default=128, ge=1)
-    """images a step"""
+    batch_size: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    """images a step; auto takes 128, halved until an epoch has 20 steps, but no fewer than 8"""
+    evaluation: EvaluationWay = "averaged"
+    """what is measured after an epoch, exported and kept: a moving average of the weights, with statistics of
+    batch normalisation taken anew (averaged); the newest weights, with such statistics (recalibrated); the
+    newest weights with the running statistics, as published (as-trained)"""
     learning_rate: float = Field(default=0.025, gt=0)
     """at the first step"""
     final_learning_rate: float = Field(default=0.0, ge=0)
@@ -54,6 +68,20 @@ class Training(BaseModel):
     front, the last and the best of networks on the Pareto front only, from the end of each generation on"""
     failures_in_a_row: int = Field(default=5, ge=1)
     """after how many failed networks one after another the run ends"""
+
+    @classmethod
+    def from_record(cls, settings: Mapping[str, Any]) -> Training:
+        """Settings as a run recorded them. Where it could not choose the evaluation, it was as-trained."""
+        return cls.model_validate(FIRST_DEFAULTS | dict(settings))
+
+    def images_a_step(self, images: int) -> int:
+        """The batch size for so many training images."""
+        if self.batch_size != "auto":
+            return self.batch_size
+        size = USUAL_BATCH
+        while size > LEAST_BATCH and ceil(images / size) < LEAST_STEPS:
+            size //= 2
+        return size
 
     @field_validator("augment")
     @classmethod

@@ -75,20 +75,24 @@ class Computation:
                     if isinstance(value, Tensor) and value.dim() == 4:
                         state[name] = value.contiguous(memory_format=torch.channels_last)
 
+    def laid_out(self, images: Tensor) -> Tensor:
+        """Images, shape (batch, channels, height, width), laid out in memory as the network wants them."""
+        return images.contiguous(memory_format=torch.channels_last) if self.manner.channels_last else images
+
+    def number_format(self) -> AbstractContextManager[Any]:
+        """Within, operations compute in bfloat16 where that is wanted and safe."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.manner.bfloat16)
+
     def __call__(self, images: Tensor) -> Tensor:
         """Class scores, shape (batch, classes), as float32."""
-        if self.manner.channels_last:
-            images = images.contiguous(memory_format=torch.channels_last)
+        images = self.laid_out(images)
         forward: Callable[[Tensor], Tensor] = self.model
         # a shape that comes once an epoch is not worth compiling for
         if self.compiled is not None and len(images) in self.sizes:
             forward = self.compiled
-        with self._format():
+        with self.number_format():
             scores: Tensor = forward(images)
         return scores.float()
-
-    def _format(self) -> AbstractContextManager[Any]:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.manner.bfloat16)
 
 
 def train_epoch(
@@ -98,7 +102,7 @@ def train_epoch(
     batch_size: int,
     gradient_clip: float,
     augment: Callable[[Tensor], Tensor] | None,
-    beat: Callable[[], None],
+    after_step: Callable[[], None],
 ) -> Sums:
     """One pass over the training images in a new random order.
 
@@ -109,7 +113,7 @@ def train_epoch(
         batch_size: images a step.
         gradient_clip: greatest norm of the gradient.
         augment: of batches, None for nothing.
-        beat: called after every step.
+        after_step: called after every step.
     """
     model = computation.model
     model.train()
@@ -131,7 +135,7 @@ def train_epoch(
             sums.correct += (scores.detach().argmax(dim=1) == truth).sum()
         nn.utils.clip_grad_norm_(model.parameters(), gradient_clip)
         optimizer.step()
-        beat()
+        after_step()
     return sums
 
 

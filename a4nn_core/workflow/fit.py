@@ -30,7 +30,7 @@ def check_fit(
     settings = experiment.training
     on_gpu = device.partition(":")[0] == "cuda"
     kind = "cpu" if places(device) and not on_gpu else device.partition(":")[0]
-    lower = ["training.batch_size"] if settings.batch_size > 2 else []
+    lower = ["training.batch_size"] if settings.images_a_step(len(data.train)) > 2 else []
     lower += [
         f"{table}.{name}"
         for table, part, name in (("space", experiment.space, "channels"), ("data", experiment.data, "size"))

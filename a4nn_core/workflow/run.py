@@ -20,6 +20,7 @@ from a4nn_core.data.base import ImageData
 from a4nn_core.errors import A4NNError, BadInput
 from a4nn_core.experiment import Experiment
 from a4nn_core.spaces.architecture import Architecture
+from a4nn_core.training.settings import FIRST_DEFAULTS, Training
 from a4nn_core.workflow.devices import choose_device, choose_slots
 from a4nn_core.workflow.energy import warn_unless_measured
 from a4nn_core.workflow.executor import Executor
@@ -87,13 +88,14 @@ def execute(
             raise trouble
         # the folder is opened with the data already checked, so that bad input leaves nothing behind
         data = experiment.data.load()
+        experiment, recorded = as_begun(experiment, len(data.train), commons, run_id)
         largest = _largest(experiment, data)
         if executor.here:
             check_fit(experiment, largest, data, device, slots)
             if experiment.training.energy:
                 warn_unless_measured(device, slots)
         head = header(experiment, data, device, slots)
-        head["experiment"] = as_recorded(experiment, commons, run_id)
+        head["experiment"] = recorded
         # the workers end before another process may write the run
         with RunWriter.open(commons, run_id, head) as writer, closing(executor):
             search = Search(experiment, writer, executor, data.shape, len(data.classes), device, watcher)
@@ -115,19 +117,50 @@ def execute(
                 _finish(writer, status, time.monotonic() - started)
 
 
-def as_recorded(experiment: Experiment, commons: Path, run_id: str) -> dict[str, Any]:
-    """The experiment as the run of that id recorded it, if there is one and it means the same: a version from
-    before some setting did not record it, and trained with what is its default."""
-    given = experiment.to_mapping()
-    file = RunFolder(commons, run_id).run_file
-    if not file.is_file():
-        return given
-    recorded = read_json(file).get("header", {}).get("experiment")
+def as_begun(
+    experiment: Experiment, images: int, commons: Path, run_id: str
+) -> tuple[Experiment, dict[str, Any]]:
+    """The experiment as the run of that id began, and as it is recorded.
+
+    A run from before some setting did not record it, and goes on with what was done then. What follows from
+    the data is written out.
+
+    Args:
+        experiment: as it was given.
+        images: for training.
+        commons, run_id: of the run, which need not be there.
+    """
+    recorded = recorded_experiment(commons, run_id)
+    if recorded is None:
+        resolved = experiment.resolved(images)
+        return resolved, resolved.to_mapping()
+    if "evaluation" not in recorded.get("training", {}):
+        given = experiment.training
+        then = {k: v for k, v in FIRST_DEFAULTS.items() if getattr(given, k) == _default(k)}
+        experiment = experiment.model_copy(update={"training": given.model_copy(update=then)})
+    resolved = experiment.resolved(images)
     try:
-        same = Experiment.from_mapping(recorded) == experiment
+        same = Experiment.from_record(recorded) == resolved
     except (A4NNError, TypeError):
         same = False
-    return dict(recorded) if same else given
+    return resolved, dict(recorded) if same else resolved.to_mapping()
+
+
+def _default(setting: str) -> Any:
+    return Training.model_fields[setting].default
+
+
+def recorded_experiment(commons: Path, run_id: str) -> dict[str, Any] | None:
+    """The tables of the experiment that a run recorded, None if there is no such run.
+
+    Raises:
+        BadInput: the run's file cannot be read.
+    """
+    file = RunFolder(commons, run_id).run_file
+    if not file.is_file():
+        return None
+    found: dict[str, Any] | None = read_json(file).get("header", {}).get("experiment")
+    return found
 
 
 def _finish(writer: RunWriter, status: str, seconds: float) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 
 from a4nn_core.commons import RunWriter, prediction_rows, read_journal
 from a4nn_core.commons.front import nondominated
+from a4nn_core.commons.journal import LAG
 from a4nn_core.errors import BadInput, RunFailed
 from a4nn_core.experiment import Experiment
 from a4nn_core.search.base import Candidate, Outcome
@@ -80,6 +81,7 @@ class Search:
         self._versions: dict[tuple[int, int], int] = {}
         self._batches = 0
         self._failures = 0
+        self._lag_told = False
         policy = experiment.training.keep_checkpoints
         self._keeper = Keeper(writer, policy, experiment.search.objectives)
 
@@ -312,6 +314,7 @@ class Search:
         if result.status == "paused" and journal[-1]["verdict"]["action"] == "continue":
             self._submit(candidate)  # it only came to the end of a segment
             return
+        self._warn_of_lag(number, journal)
         folder = self.writer.folder
         epochs = kept_epochs(journal, self.experiment.training.keep_checkpoints)
         row = network_row(
@@ -332,6 +335,27 @@ class Search:
                 f"{self._failures} networks failed one after another; the last one, network {number}: "
                 f"{result.error}"
             )
+
+    def _warn_of_lag(self, number: int, journal: list[dict[str, Any]]) -> None:
+        """Say once that accuracies are worse than the networks, where the measurement is at fault."""
+        line = max(journal, key=lambda line: line.get(LAG) or 0.0, default={})
+        if self._lag_told or not line.get(LAG):
+            return
+        self._lag_told = True
+        settings = self.experiment.training
+        log.warning(
+            "network %d, epoch %d: validation accuracy %.1f %% lags far behind training accuracy %.1f %% "
+            "because of how it is measured: on training images, too, the measured network is %.0f points "
+            "worse than the training steps saw; %s",
+            number,
+            line["epoch"],
+            line["validation_accuracy_percent"],
+            line["train_accuracy_percent"],
+            line[LAG],
+            "a smaller training.batch_size makes more steps an epoch"
+            if settings.evaluation == "averaged"
+            else 'training.evaluation = "averaged" measures the network itself',
+        )
 
     def _record(self, row: Row, journal: list[dict[str, Any]]) -> None:
         layers, edges = graph_rows(self.architectures[row["network"]])

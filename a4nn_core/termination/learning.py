@@ -1,0 +1,50 @@
+"""No rule ends a network that is at chance level while it learns.
+
+On few images the validation curve can stay at chance for epochs while the training curve rises: what is
+measured lags behind what was learned, or the network first learns what only training images have. Neither
+says where the curve ends, and every rule that sees the validation curve alone takes the network for hopeless.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import hypot
+
+from a4nn_core.precision import standard_error
+from a4nn_core.termination.base import Context, TerminationRule, Verdict
+
+AT_CHANCE = "learning-at-chance"
+"""reason of a verdict that was to end a network and does not"""
+_STANDARD_ERRORS = 2.0
+"""that two accuracies must lie apart to count as different"""
+
+
+def judge_learning(rule: TerminationRule, curve: Sequence[float], context: Context) -> Verdict:
+    """The rule's verdict after the last epoch of the curve; to go on where the network is at chance level and
+    its training accuracy rises.
+
+    Args:
+        rule: that judges.
+        curve: the monitored metric, one value an epoch, from epoch 1.
+        context: see Context. Without its ``learning`` the rule has the last word.
+    """
+    verdict = rule.judge(curve, context)
+    if verdict.action == "continue" or not learns_at_chance(curve, context):
+        return verdict
+    evidence = {**verdict.evidence, "would_have_been": verdict.reason or verdict.action}
+    return replace(verdict, action="continue", reason=AT_CHANCE, evidence=evidence)
+
+
+def learns_at_chance(curve: Sequence[float], context: Context) -> bool:
+    """Whether the best accuracy cannot be told from chance while the newest training accuracy lies above the
+    first one by more than the errors of counting."""
+    learning = context.learning
+    if learning is None or len(learning.training) < 2 or not curve:
+        return False
+    error = standard_error(learning.chance, learning.validation_images)
+    if max(curve) > learning.chance + _STANDARD_ERRORS * error:
+        return False
+    first, newest = learning.training[0], learning.training[-1]
+    counted = hypot(*(standard_error(value, learning.training_images) for value in (first, newest)))
+    return newest - first > _STANDARD_ERRORS * counted
