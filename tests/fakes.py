@@ -12,7 +12,7 @@ from a4nn_core.experiment import Experiment
 from a4nn_core.search import Candidate
 from a4nn_core.termination.base import RULES, Context
 from a4nn_core.training.segment import Segment, SegmentResult
-from a4nn_core.workflow.run import as_recorded
+from a4nn_core.workflow.run import as_begun
 from a4nn_core.workflow.search import Search, Watcher
 
 Outcome = Callable[[Segment], SegmentResult | None]
@@ -124,9 +124,10 @@ def search(
     what: Experiment, commons: Path, executor: Any, run_id: str = "r", watcher: Watcher | None = None
 ) -> Search:
     """Run a search with an executor; gives it, finished. The writer is closed, also after an error."""
+    what, recorded = as_begun(what, 1257, commons, run_id)  # as many images as digits has for training
     header = {
         "name": what.name,
-        "experiment": as_recorded(what, commons, run_id),
+        "experiment": recorded,
         "seed": what.seed,
         "dataset_fingerprint": "x",
         "dataset": {"name": "digits", "classes": ["0", "1"], "shape": [1, 8, 8]},

@@ -68,10 +68,11 @@ class DeviceData:
     def batches(
         self, part: DeviceSplit, size: int, order: Tensor | None = None
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Batches of (float images as the network sees them, labels), in ``order`` if given."""
+        """Batches of (float images as the network sees them, labels), of the rows in ``order`` if given."""
+        count = len(part)
         if order is not None:
-            order = order.to(part.labels.device)
-        for start in range(0, len(part), size):
+            order, count = order.to(part.labels.device), len(order)
+        for start in range(0, count, size):
             rows = slice(start, start + size) if order is None else order[start : start + size]
             yield self.transform(part.images[rows].to(self.device)), part.labels[rows].to(self.device)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from math import ceil
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 FIRST_DEFAULTS = {"evaluation": "as-trained", "batch_size": 128}
 """What training did where its records do not say it: settings that came later, or whose default changed."""
@@ -17,6 +17,13 @@ LEAST_STEPS = 20
 """an epoch should have, for its statistics and averages to mean anything"""
 
 
+def _whole_number_or_auto(size: object) -> object:
+    # of a union pydantic tells what is wrong with each member, which is two sentences for one mistake
+    if size == "auto" or (isinstance(size, int) and not isinstance(size, bool) and size >= 1):
+        return size
+    raise ValueError("input should be a whole number from 1 on, or auto")
+
+
 class Training(BaseModel):
     """Stochastic gradient descent with a cosine to the last epoch, and how it is run."""
 
@@ -24,7 +31,7 @@ class Training(BaseModel):
 
     epochs: int = Field(default=25, ge=1)
     """the budget of a network"""
-    batch_size: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    batch_size: Annotated[int | Literal["auto"], BeforeValidator(_whole_number_or_auto)] = "auto"
     """images a step; auto takes 128, halved until an epoch has 20 steps, but no fewer than 8"""
     evaluation: EvaluationWay = "averaged"
     """what is measured after an epoch, exported and kept: a moving average of the weights, with statistics of
