@@ -43,7 +43,7 @@ class Looks:
         self.seen.append(look(self.commons, "r", ended))
         lock.release()
 
-    def ended(self, row: Any) -> None:
+    def ended(self, search: Any, row: Any) -> None:
         pass
 
 
