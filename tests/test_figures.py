@@ -128,6 +128,8 @@ def test_accuracies_are_drawn_with_their_standard_errors(
     assert dict(zip(whiskers["y"], whiskers["error_y"]["arrayminus"], strict=True)) == expected
     curves = {t["meta"]["curve"]: t for t in plotted if "curve" in (t.get("meta") or {})}
     assert curves[3]["text"][0] == in_percent(curve(3)[0], standard_error(curve(3)[0], 50))
+    stopped = next(t for t in plotted if t.get("name") == "stopped here")
+    assert stopped["text"] == [in_percent(y, standard_error(y, 50)) for y in stopped["y"]]
     best = max(expected)
     assert f"best {best:.2f} ± {expected[best]:.2f} %" in picture(Commons(folder), "twelve").summary
     assert f"best {best:.2f} \u00b1 {expected[best]:.2f} %" in page

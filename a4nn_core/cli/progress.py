@@ -20,6 +20,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 from rich.progress import Progress as Bars
+from rich.table import Column
 
 from a4nn_core.cli import check_interrupt
 from a4nn_core.commons import read_journal
@@ -95,7 +96,8 @@ class Progress:
             BarColumn(bar_width=30),
             MofNCompleteColumn(),
             TextColumn("{task.fields[note]}"),
-            TimeElapsedColumn(),
+            # on a narrow terminal the bars give way
+            TimeElapsedColumn(table_column=Column(min_width=len("0:00:00"))),
             console=self.console,
             disable=not self.console.is_terminal,
         )
