@@ -23,6 +23,7 @@ from prefect.artifacts import (
 from prefect.logging import get_logger
 
 from a4nn_core.commons import Commons
+from a4nn_core.precision import Images, in_percent
 from a4nn_core.workflow.rows import Row
 from a4nn_core.workflow.search import Search, Watcher
 from a4nn_core.workflow.summary import Summary
@@ -33,11 +34,24 @@ _COLUMNS = (
     "network",
     "status",
     "best_accuracy_percent",
+    "best_accuracy_se_points",
     "test_accuracy_percent",
+    "test_accuracy_se_points",
     "flops",
     "parameters",
     "epochs_trained",
     "genome",
+)
+_FRONT_COLUMNS = (
+    "network",
+    "accuracy_percent",
+    "accuracy_se_points",
+    "indistinguishable_from",
+    "test_accuracy_percent",
+    "test_accuracy_se_points",
+    "flops",
+    "parameters",
+    "epochs_trained",
 )
 
 # whoever called the flow in this process and wants to see it go on; no parameter, as it is no data, and not
@@ -131,14 +145,14 @@ class Artifacts:
             if generation not in self.shown:
                 self.shown.add(generation)
                 rows = [row for _, row in sorted(search.rows.items()) if row["generation"] == generation]
-                self._generation(generation, rows)
+                self._generation(generation, rows, search.images)
 
-    def ended(self, row: Row) -> None:
+    def ended(self, search: Search, row: Row) -> None:
         if self.other:
-            self.other.ended(row)
+            self.other.ended(search, row)
 
-    def _generation(self, generation: int, rows: list[Row]) -> None:
-        table = [{name: row.get(name) for name in _COLUMNS} for row in rows]
+    def _generation(self, generation: int, rows: list[Row], images: Images) -> None:
+        table = [_generation_row(row, images) for row in rows]
         key = artifact_key(f"generation-{generation}", self.run_id)
         self.publisher.put(
             key, lambda: create_table_artifact(table, key=key, description=f"Generation {generation}")
@@ -196,13 +210,25 @@ def _picture(commons: Path, run_id: str) -> str:
         return "data:image/png;base64," + base64.b64encode(png.read_bytes()).decode()
 
 
+def _generation_row(row: Row, images: Images) -> dict[str, Any]:
+    errors = {
+        "best_accuracy_se_points": images.validation_error(row.get("best_accuracy_percent")),
+        "test_accuracy_se_points": images.test_error(row.get("test_accuracy_percent")),
+    }
+    return {name: errors[name] if name in errors else row.get(name) for name in _COLUMNS}
+
+
 def _front(summary: Summary) -> list[dict[str, Any]]:
-    names = ("network", "accuracy_percent", "test_accuracy_percent", "flops", "parameters", "epochs_trained")
-    return [{**{n: member[n] for n in names}, "genome": member["genome_text"]} for member in summary.front]
+    return [
+        {**{name: member[name] for name in _FRONT_COLUMNS}, "genome": member["genome_text"]}
+        for member in summary.front
+    ]
 
 
 def _report(summary: Summary) -> str:
-    best = summary.front[0] if summary.front else None
-    found = f"Best validation accuracy: {best['accuracy_percent']:.2f} %." if best else "No network."
+    best = in_percent(summary.best_accuracy_percent, summary.best_accuracy_se_points)
+    found = f"Best validation accuracy: {best}." if summary.front else "No network."
+    if summary.front and str(summary.images):
+        found += f" ± is one standard error, of {summary.images}."
     costs = "\n".join(f"- {line}" for line in summary.cost())
     return f"# {summary.run}\n\n{found}\n\n{costs}\n\nRecords: `{summary.commons}`"

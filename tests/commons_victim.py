@@ -69,7 +69,7 @@ class Saying:
     def looked(self, search: Any) -> None:
         """Nothing to say."""
 
-    def ended(self, row: dict[str, Any]) -> None:
+    def ended(self, _: Any, row: dict[str, Any]) -> None:
         """Final records are written."""
         say("network", row["network"])
 

@@ -121,16 +121,26 @@ def experiment(**changes: Any) -> Experiment:
 
 
 def search(
-    what: Experiment, commons: Path, executor: Any, run_id: str = "r", watcher: Watcher | None = None
+    what: Experiment,
+    commons: Path,
+    executor: Any,
+    run_id: str = "r",
+    watcher: Watcher | None = None,
+    **images: int,
 ) -> Search:
-    """Run a search with an executor; gives it, finished. The writer is closed, also after an error."""
+    """Run a search with an executor; gives it, finished. The writer is closed, also after an error.
+
+    Args:
+        what, commons, executor, run_id, watcher: as of Search.
+        images: of the parts validation and test, as a real run records them.
+    """
     what, recorded = as_begun(what, 1257, commons, run_id)  # as many images as digits has for training
     header = {
         "name": what.name,
         "experiment": recorded,
         "seed": what.seed,
         "dataset_fingerprint": "x",
-        "dataset": {"name": "digits", "classes": ["0", "1"], "shape": [1, 8, 8]},
+        "dataset": {"name": "digits", "classes": ["0", "1"], "shape": [1, 8, 8], **images},
         "code_version": "test",
         "environment": {},
         "threads": 1,

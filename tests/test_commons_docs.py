@@ -12,6 +12,7 @@ from a4nn_core.commons import Commons, RunWriter
 from a4nn_core.commons.compact import compact
 from a4nn_core.commons.cookbook import COOKBOOK
 from a4nn_core.commons.document import document
+from a4nn_core.precision import standard_error
 
 PAGE = Path(__file__).parent.parent / "docs" / "commons.md"
 RECIPES = {recipe.name: recipe.query for recipe in COOKBOOK}
@@ -64,6 +65,27 @@ def test_front(commons: Commons) -> None:
     rows = ask(commons, "front")
     for run in ("done", "going"):
         assert {r["network"] for r in rows if r["run"] == run} == {n["network"] for n in commons.front(run)}
+
+
+def test_front_precision(commons: Commons) -> None:
+    rows = {(r["run"], r["network"]): r for r in ask(commons, "front-precision")}
+    members = [n for run in ("done", "going") for n in commons.front(run)]
+    assert len(rows) == len(members)
+    for n in members:
+        row = rows[n["run"], n["network"]]
+        for name in ("best", "test"):
+            # 50 images in either part
+            expected = standard_error(n[f"{name}_accuracy_percent"], 50)
+            assert expected is not None
+            assert row[f"{name}_se_points"] == pytest.approx(expected, abs=0.0051)
+
+
+def test_front_precision_is_null_where_images_were_not_counted(tmp_path: Path) -> None:
+    with RunWriter.open(tmp_path, "old", header(dataset={"name": "xfel", "validation": 0})) as writer:
+        record(writer, 0, HORIZON)
+    [row] = ask(Commons(tmp_path), "front-precision")
+    assert (row["best_se_points"], row["test_se_points"]) == (None, None)
+    assert row["best_percent"] > 0
 
 
 def test_family_tree(commons: Commons) -> None:

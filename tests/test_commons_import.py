@@ -5,16 +5,24 @@ from __future__ import annotations
 import csv
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
+from a4nn_core.cli.app import app as a4nn
 from a4nn_core.cli.importing import app, macro_127
 from a4nn_core.commons import Commons
 from a4nn_core.commons.check import check
-from a4nn_core.commons.importing import import_csv, import_icpp23, printed_array
+from a4nn_core.commons.importing import (
+    Arriving,
+    icpp23_run,
+    import_csv,
+    import_icpp23,
+    printed_array,
+)
 from a4nn_core.errors import BadInput
 
 runner = CliRunner()
@@ -129,6 +137,105 @@ def test_plain_curves(tmp_path: Path) -> None:
         with pytest.raises(BadInput, match=message):
             import_csv(file, tmp_path / "d")
         assert not (tmp_path / "d").exists()
+
+
+def shown(command: str, run: str, commons: Path) -> tuple[str, dict[str, Any]]:
+    """What a command says to people, and with --json."""
+    words = [command, run, "--commons", str(commons)]
+    found = [runner.invoke(a4nn, [*words, *more]) for more in ([], ["--json"])]
+    for one in found:
+        assert one.exit_code == 0, one.exception
+    document = json.loads(found[1].stdout)
+    return found[0].stdout, document[0] if command == "status" else document
+
+
+PUBLISHED = HEADER + "".join(
+    f'{epoch},{90 + epoch},{accuracy},inf,False,"[[1,0,0,0,0,0,1],[0,0,0,0,0,0,1],[1,1,0,0,0,0,0]]",0,1.0\n'
+    for epoch, accuracy in enumerate((80.5, 91.25))
+)
+
+
+def test_a_published_run_is_shown(tmp_path: Path) -> None:
+    """It records neither times nor images, nor how many networks it was to look at."""
+    (tmp_path / "1gpu_1e14_training_data.csv").write_text(PUBLISHED)
+    import_icpp23(tmp_path / "1gpu_1e14_training_data.csv", tmp_path / "c", macro_127)
+    text, status = shown("status", "icpp23-1gpu-1e14", tmp_path / "c")
+    assert text.splitlines()[1].split() == [
+        *("icpp23-1gpu-1e14", "completed", "1", "2/25", "92.0", "%", "91.25", "%", "-", "-")
+    ]
+    unknown = ("networks_budget", "seconds", "training_seconds", "training_seconds_saved")
+    assert [status[name] for name in unknown] == [None] * 4
+    assert (status["best_accuracy_percent"], status["best_accuracy_se_points"]) == (91.25, None)
+    text, front = shown("front", "icpp23-1gpu-1e14", tmp_path / "c")
+    assert "1000001 0000001 1100000" in text
+    assert "23 epochs by ending training early, 0 by not training equal architectures again\n\n" in text
+    [one] = front["front"]
+    assert (one["accuracy_percent"], one["accuracy_se_points"]) == (91.25, None)
+    assert (one["test_accuracy_percent"], one["indistinguishable_from"]) == (None, None)
+
+
+@pytest.mark.golden
+def test_all_published_runs_are_shown(reference_data: Path, tmp_path: Path) -> None:
+    tables = sorted((reference_data / "icpp23" / "1gpu").rglob("*training_data.csv"))
+    assert len(tables) == 6
+    for table in tables:
+        run = icpp23_run(table)
+        assert import_icpp23(table, tmp_path / "c", macro_127) == 100
+        text, status = shown("status", run, tmp_path / "c")
+        assert "±" not in text
+        assert (status["networks"], status["epochs_budget"]) == (100, 2500)
+        text, front = shown("front", run, tmp_path / "c")
+        assert "±" not in text
+        assert len(front["front"]) == len(Commons(tmp_path / "c").front(run)) > 1
+        # the runs that were stopped were timed at the source
+        assert (front["training_seconds"] is None) == ("stopping" not in table.name)
+    listed = runner.invoke(a4nn, ["status", "--commons", str(tmp_path / "c")])
+    assert len(listed.stdout.splitlines()) == 7
+
+
+def test_plain_curves_are_shown(tmp_path: Path) -> None:
+    """They have no cost, and a genome that is no list."""
+    file = tmp_path / "curves.csv"
+    file.write_text("curve_id,epoch,accuracy\nb,0,50\nb,1,60.5\na,0,70\n")
+    import_csv(file, tmp_path / "c")
+    text, _ = shown("status", "curves", tmp_path / "c")
+    assert "3/4" in text
+    text, front = shown("front", "curves", tmp_path / "c")
+    assert '{"curve_id":"a"}' in text
+    [one] = front["front"]
+    assert (one["flops"], one["parameters"], one["genome"]) == (None, None, {"curve_id": "a"})
+
+
+def test_a_run_is_looked_at_while_it_is_imported(tmp_path: Path) -> None:
+    table = tmp_path / "1gpu_1e14_training_data.csv"
+    table.write_text(PUBLISHED)
+    arriving = Arriving(tmp_path / "c", "r", "csv", "none", [])
+    seen: list[dict[str, Any]] = []
+
+    def networks() -> Iterator[Any]:
+        for number in range(2):
+            row = {"network": number, "status": "completed", "best_accuracy_percent": 90.0 + number}
+            yield row | {"fitness": {"error_percent": 10.0, "mflops": 1.0}}, [], [], [], []
+            seen.append(shown("status", "r", tmp_path / "c")[1])
+
+    assert arriving.write(networks()) == 2
+    assert [(one["alive"], one["networks"], one["seconds_left"]) for one in seen] == [
+        (True, 1, None),
+        (True, 2, None),
+    ]
+    _, front = shown("front", "r", tmp_path / "c")
+    assert [one["genome"] for one in front["front"]] == [None, None]
+
+
+def test_a_genome_may_be_any_text(tmp_path: Path) -> None:
+    row = {"status": "completed", "best_accuracy_percent": 90.0, "fitness": {"error_percent": 10.0}}
+    genomes = ["C-R-B", 7, {"layers": 2}, [1, 2], None]
+    rows = [({**row, "network": n, "genome": genome}, [], [], [], []) for n, genome in enumerate(genomes)]
+    objectives = {"search": {"objectives": {"error_percent": "minimise"}}}
+    Arriving(tmp_path / "c", "r", "csv", "none", [], experiment=objectives).write(rows)
+    text, front = shown("front", "r", tmp_path / "c")
+    assert [one["genome"] for one in front["front"]] == genomes
+    assert all(word in text for word in ("C-R-B", '{"layers":2}', "[1,2]"))
 
 
 def test_command(tmp_path: Path) -> None:

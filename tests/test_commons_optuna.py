@@ -13,6 +13,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from typer.testing import CliRunner
 
+from a4nn_core.cli.app import app as a4nn
 from a4nn_core.cli.importing import app
 from a4nn_core.commons import Commons
 from a4nn_core.commons.check import check
@@ -195,6 +196,23 @@ def test_generations_and_a_front_of_two_objectives(tmp_path: Path) -> None:
     assert [n["position"] for n in networks] == [k % 5 for k in range(20)]
     expected = {trial.number for trial in study.best_trials}
     assert {n["network"] for n in found.front("mine")} == expected
+
+
+@pytest.mark.parametrize("directions", [["maximize"], ["minimize"], ["minimize", "maximize"]])
+def test_a_study_is_shown(tmp_path: Path, directions: list[str]) -> None:
+    """Accuracies, losses, or two values that nobody knows the kind of; no costs, no counts of images."""
+    storage = f"sqlite:///{tmp_path}/studies.db"
+    study = optuna.create_study(storage=storage, study_name="s", directions=directions)
+    study.optimize(lambda trial: [trial.suggest_float("x", 0, 1)] * len(directions), n_trials=3)
+    import_optuna(storage, tmp_path / "c")
+    for command in ("status", "front"):
+        words = [command, "s", "--commons", str(tmp_path / "c")]
+        for more in ([], ["--json"]):
+            result = runner.invoke(a4nn, [*words, *more])
+            assert result.exit_code == 0, result.exception
+    document = json.loads(result.stdout)
+    assert (document["best_accuracy_percent"] is None) == (directions != ["maximize"])
+    assert all(one["accuracy_se_points"] is None for one in document["front"])
 
 
 def test_every_study_of_a_storage(tmp_path: Path) -> None:

@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 from commons_data import HORIZON, curve, fail, header, made_up_run, record, train
+from matplotlib.axes import Axes
 
-from a4nn_core.archaeology.figures import cost_floor, front_figure
-from a4nn_core.archaeology.picture import picture
+from a4nn_core.archaeology.figures import WHISKERS, cost_floor, front_figure
+from a4nn_core.archaeology.picture import Picture, picture
 from a4nn_core.commons import Commons, RunWriter
 from a4nn_core.errors import BadInput
+from a4nn_core.precision import Images, in_percent, standard_error
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +83,7 @@ def test_the_page_shows_the_run(folder: Path, tmp_path: Path) -> None:
     assert len(points) == 11  # network 5 failed
     networks = {n["network"]: n for n in Commons(folder).networks("twelve")}
     [seven] = [text for text in points if "network 7<" in text]
-    assert f"test {networks[7]['test_accuracy_percent']:.2f} %" in seven
+    assert f"test {networks[7]['test_accuracy_percent']:.2f} ± " in seven
     assert "genome 110 101" in seven
     assert "15 of 25 epochs (converged)" in seven
     curves = {t["meta"]["curve"]: t for t in plotted if "curve" in (t.get("meta") or {})}
@@ -93,6 +95,70 @@ def test_the_page_shows_the_run(folder: Path, tmp_path: Path) -> None:
         networks[n]["predicted_accuracy_percent"] for n in networks if networks[n]["status"] == "stopped"
     ]
     assert foretold["y"] == pytest.approx(expected)
+
+
+def test_accuracies_are_drawn_with_their_standard_errors(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: dict[str, list[Any]] = {"errorbar": [], "fill_between": []}
+
+    def noted(name: str) -> Any:
+        plain = getattr(Axes, name)
+
+        def call(self: Any, *given: Any, **look: Any) -> Any:
+            drawn[name].append((given, look))
+            return plain(self, *given, **look)
+
+        return call
+
+    for name in drawn:
+        monkeypatch.setattr(Axes, name, noted(name))
+    _, page = draw(folder, "twelve", tmp_path)
+    networks = {n["network"]: n for n in Commons(folder).networks("twelve") if n["status"] != "failed"}
+    # the part for validation has 50 images
+    expected = {
+        n["best_accuracy_percent"]: standard_error(n["best_accuracy_percent"], 50) for n in networks.values()
+    }
+    assert len(drawn["errorbar"]) == 11
+    for (_, y), look in drawn["errorbar"]:
+        assert look["yerr"] == [[expected[y]], [min(expected[y], 100 - y)]]
+    assert len(drawn["fill_between"]) == len(Commons(folder).front("twelve"))
+    plotted = traces(page)
+    [whiskers] = [t for t in plotted if t.get("name") == WHISKERS]
+    assert dict(zip(whiskers["y"], whiskers["error_y"]["arrayminus"], strict=True)) == expected
+    curves = {t["meta"]["curve"]: t for t in plotted if "curve" in (t.get("meta") or {})}
+    assert curves[3]["text"][0] == in_percent(curve(3)[0], standard_error(curve(3)[0], 50))
+    stopped = next(t for t in plotted if t.get("name") == "stopped here")
+    assert stopped["text"] == [in_percent(y, standard_error(y, 50)) for y in stopped["y"]]
+    best = max(expected)
+    assert f"best {best:.2f} ± {expected[best]:.2f} %" in picture(Commons(folder), "twelve").summary
+    assert f"best {best:.2f} \u00b1 {expected[best]:.2f} %" in page
+
+
+def test_of_many_networks_the_front_alone_has_whiskers() -> None:
+    points = [
+        {"network": n, "generation": 0, "flops": 10**6, "best_accuracy_percent": 99.5} for n in range(41)
+    ]
+    shown = Picture("r", "t", "s", 5, points, points[:2], images=Images(validation=100))
+    assert [w.point["network"] for w in shown.whiskers] == [0, 1]
+    # 0.5 errors: p = 2.5 / 104, 100 sqrt(p (1 - p) / 100) = 1.53; no accuracy is above 100
+    assert [(round(w.below, 2), w.above) for w in shown.whiskers] == [(1.53, 0.5)] * 2
+    shown.points.pop()
+    assert len(shown.whiskers) == 40
+    shown.images = Images()
+    assert shown.whiskers == []
+
+
+def test_an_imported_run_that_lacks_almost_all(tmp_path: Path) -> None:
+    """No counts of images, no costs, no experiment to speak of."""
+    with RunWriter.open(tmp_path / "c", "r", {"name": "r", "experiment": {}, "dataset": "xfel"}) as writer:
+        row = {"network": 0, "status": "completed", "best_accuracy_percent": 90.0, "epochs_trained": 1}
+        epoch = {"epoch": 1, "validation_accuracy_percent": 90.0}
+        writer.record(row, epochs=[epoch], predictions=[], layers=[], edges=[])
+    png, page = draw(tmp_path / "c", "r", tmp_path)
+    assert png.read_bytes().startswith(b"\x89PNG")
+    assert "best 90.00 %" in page
+    assert not [t for t in traces(page) if t.get("name") == WHISKERS]
 
 
 def test_a_run_still_going(folder: Path) -> None:

@@ -32,6 +32,7 @@ from a4nn_core.commons import Commons
 from a4nn_core.commons.check import check
 from a4nn_core.commons.compact import compact
 from a4nn_core.errors import BadInput
+from a4nn_core.precision import standard_error
 from a4nn_core.publish.client import Dataverse
 from a4nn_core.publish.dataverse_json import check_dataverse_json
 from a4nn_core.publish.deposit import Settings, build
@@ -153,6 +154,14 @@ def test_the_readme_says_how_and_it_works(built: Path, monkeypatch: pytest.Monke
         if path not in ("README.md", "croissant.json", "ro-crate-metadata.json"):
             assert f"`{path}`" in text, path
     assert "| `flops` | int64 | multiply-adds | cost of one image |" in text
+    assert "± is one standard error" in text
+    for n in Commons(built / "commons").front("made-up"):
+        # the made-up run has 50 images in either part
+        best, test = (
+            f"{accuracy:.2f} ± {standard_error(accuracy, 50):.2f}"
+            for accuracy in (n["best_accuracy_percent"], n["test_accuracy_percent"])
+        )
+        assert re.search(rf"\| made-up \| {n['network']} \| {best} \| (-|\d+) \| {test} \| ", text)
     monkeypatch.chdir(deposit)
     code = dict(re.findall(r"```(\w+)\n(.*?)```", text, re.DOTALL))
     space: dict[str, Any] = {}

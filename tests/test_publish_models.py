@@ -23,10 +23,12 @@ from a4nn_core.commons.check import check
 from a4nn_core.commons.rows import python_rows
 from a4nn_core.data.packaged import Digits
 from a4nn_core.errors import A4NNError, BadInput
+from a4nn_core.precision import standard_error
 from a4nn_core.publish import models
 from a4nn_core.publish.classify import Classifier
 from a4nn_core.publish.deposit import Settings, build
 from a4nn_core.publish.found import Found, networks
+from a4nn_core.publish.model_card import model_card
 from a4nn_core.publish.restore import restore
 from a4nn_core.publish.tables import gather
 from a4nn_core.spaces import SPACES
@@ -75,6 +77,9 @@ def test_every_member_of_the_front_in_three_forms(trained: Path) -> None:
         about = json.loads(session.get_modelmeta().custom_metadata_map["a4nn"])
         assert about["classes"] == [str(digit) for digit in range(10)]
         assert about["checkpoint_sha256"] == found.row["best_checkpoint_sha256"]
+        for part in ("validation", "test"):
+            accuracy = about[f"{part}_accuracy_percent"]
+            assert about[f"{part}_accuracy_se_points"] == standard_error(accuracy, 269)
 
 
 def test_the_exported_model_has_the_recorded_test_accuracy(trained: Path) -> None:
@@ -108,8 +113,9 @@ def test_model_cards(trained: Path) -> None:
         _, header, body = text.split("---\n", 2)
         assert yaml.safe_load(header)["pipeline_tag"] == "image-classification"
         for part in (
-            f"{found.row['best_accuracy_percent']:.2f}",
-            f"{found.row['test_accuracy_percent']:.2f}",
+            f"(it was selected by these) | {_shown(found.row['best_accuracy_percent'])} |",
+            f"(never used for selection) | {_shown(found.row['test_accuracy_percent'])} |",
+            "± is one standard error, of 269 validation and 269 test images",
             f"{found.row['flops']:,} multiply-adds",
             f"{found.row['parameters']:,} parameters",
             f"network {found.row['network']} of generation {found.row['generation']}",
@@ -130,6 +136,18 @@ def test_model_cards(trained: Path) -> None:
         )
         assert done.returncode == 0, done.stderr
         assert done.stdout.strip()[2:-2] in found.classes
+
+
+def _shown(accuracy: float) -> str:
+    return f"{accuracy:.2f} ± {standard_error(accuracy, 269):.2f}"
+
+
+def test_a_model_card_of_a_run_that_did_not_count_its_images(trained: Path) -> None:
+    found = front(trained)[0]
+    uncounted = Found({**found.run, "dataset_details": {"name": "digits"}}, found.row, found.architecture)
+    text = model_card(uncounted, gather(trained / "commons", ["r"]))
+    assert f"(it was selected by these) | {found.row['best_accuracy_percent']:.2f} |" in text
+    assert "±" not in text
 
 
 def test_an_exporter_that_is_wrong_is_noticed(trained: Path, tmp_path: Path, monkeypatch: Any) -> None:

@@ -18,10 +18,11 @@ from test_training import CPU, segment
 from test_workflow import Killed
 
 from a4nn_core import logs
-from a4nn_core.cli.status import _follow, _look
+from a4nn_core.cli.status import _follow, _look, _training
 from a4nn_core.commons import Commons, RunFolder
 from a4nn_core.commons.lock import KernelLock
 from a4nn_core.errors import BadInput
+from a4nn_core.precision import standard_error
 from a4nn_core.training.life import train_segment
 from a4nn_core.training.loading import DeviceData
 from a4nn_core.training.segment import Segment, SegmentResult
@@ -43,14 +44,14 @@ class Looks:
         self.seen.append(look(self.commons, "r", ended))
         lock.release()
 
-    def ended(self, row: Any) -> None:
+    def ended(self, search: Any, row: Any) -> None:
         pass
 
 
 def test_a_run_is_seen_as_it_goes_on(tmp_path: Path) -> None:
     looks = Looks(tmp_path)
     what = experiment(training={"segment_epochs": 1}, termination={"name": "none"})
-    search(what, tmp_path, FakeExecutor(one_at_a_time=True), watcher=looks)
+    search(what, tmp_path, FakeExecutor(one_at_a_time=True), watcher=looks, validation=269)
     assert all(live.alive for live in looks.seen)
     first = looks.seen[0]
     assert [one.network for one in first.training] == [0, 1, 2, 3]
@@ -65,6 +66,9 @@ def test_a_run_is_seen_as_it_goes_on(tmp_path: Path) -> None:
         # the made-up trainer takes 2 s an epoch
         assert one.seconds_left == (None if one.epoch == 0 else (4 - one.epoch) * 2.0)
         assert (one.accuracy_percent is None) == (one.epoch == 0)
+        assert one.accuracy_se_points == standard_error(one.accuracy_percent, 269)
+        shown = _training(Live(True, 0.0, [one], None))[0][3]
+        assert ("±" in shown) == (one.epoch > 0)
     assert all(one.where is None for live in looks.seen for one in live.training if one.network != 1)
     # an estimate needs networks that have ended and one that trains; then 8 s a network at this pace
     middle = next(live for live in looks.seen if live.seconds_left is not None)

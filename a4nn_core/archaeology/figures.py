@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _INK = "#1f2430"
 _FAINT = "#8a8f98"
 _FRONT = "#d1495b"
+WHISKERS = "± one standard error"
 
 
 def front_figure(commons: Commons, run: str, png: Path, html: Path) -> None:
@@ -125,9 +126,10 @@ def _draw_front(axes: Axes, shown: Picture, colours: Colormap, norm: Normalize) 
             fontsize=11,
         )
     if not shown.points:
-        axes.text(
-            0.5, 0.5, "no network has finished yet", transform=axes.transAxes, ha="center", color=_FAINT
+        lacking = (
+            "no network has a known cost and accuracy" if shown.finished else "no network has finished yet"
         )
+        axes.text(0.5, 0.5, lacking, transform=axes.transAxes, ha="center", color=_FAINT)
         axes.set(xticks=[], yticks=[])
         return
     front = sorted(shown.front, key=lambda n: int(n["flops"]))
@@ -154,6 +156,21 @@ def _draw_front(axes: Axes, shown: Picture, colours: Colormap, norm: Normalize) 
                 linewidths=0.7,
                 zorder=3,
             )
+    whiskers = shown.whiskers
+    on_front = {n["network"] for n in front}
+    for whisker in whiskers:
+        n = whisker.point
+        axes.errorbar(
+            max(n["flops"] / 1e6, floor),
+            n["best_accuracy_percent"],
+            yerr=[[whisker.below], [whisker.above]],
+            fmt="none",
+            ecolor=colours(norm(n["generation"] or 0)),
+            elinewidth=1.3,
+            capsize=3.5,
+            alpha=0.9 if n["network"] in on_front else 0.45,
+            zorder=2.5,
+        )
     for n in shown.points:
         if n["flops"] / 1e6 < floor:
             text = f"\u25c2 costs {n['flops'] / 1e6:.2g}"
@@ -187,6 +204,8 @@ def _draw_front(axes: Axes, shown: Picture, colours: Colormap, norm: Normalize) 
                 label="Pareto front",
             )
         )
+    if whiskers:
+        entries.append(_key(marker="|", markersize=14, markeredgewidth=1.3, linestyle="", label=WHISKERS))
     _legend(axes, entries)
 
 
@@ -203,7 +222,7 @@ def _legend(axes: Axes, entries: list[Line2D]) -> None:
         handles=entries,
         loc="upper center",
         bbox_to_anchor=(0.5, -0.14),
-        ncols=3,
+        ncols=2 if len(entries) == 4 else 3,
         columnspacing=1.6,
         handletextpad=0.5,
     )
@@ -240,6 +259,7 @@ def _draw_curves(axes: Axes, shown: Picture, colours: Colormap, norm: Normalize)
     on_front = {n["network"] for n in shown.front}
     crowded = len(shown.curves) > 40
     foretold = shown.foretold
+    banded = False
     for curve in shown.curves:
         colour = colours(norm(curve.generation)) if curve.generation is not None else _FAINT
         strong = curve.network in on_front or not curve.finished
@@ -255,6 +275,11 @@ def _draw_curves(axes: Axes, shown: Picture, colours: Colormap, norm: Normalize)
             marker="." if single else None,
             zorder=3 if strong else 2,
         )
+        band = shown.band(curve) if curve.network in on_front and not single else []
+        if band:
+            banded = True
+            low, high = zip(*band, strict=True)
+            axes.fill_between(curve.epochs, low, high, color=colour, alpha=0.15, linewidth=0, zorder=1)
         if curve.stopped:
             axes.scatter(
                 curve.epochs[-1],
@@ -292,7 +317,8 @@ def _draw_curves(axes: Axes, shown: Picture, colours: Colormap, norm: Normalize)
                 clip_on=False,
             )
     axes.set_xlim(0.5, shown.horizon + max(0.5, 0.025 * shown.horizon))
-    entries = [_key(linewidth=2.2, label="on the front"), _key(linewidth=1.1, alpha=0.6, label="others")]
+    strongest = f"on the front, {WHISKERS}" if banded else "on the front"
+    entries = [_key(linewidth=2.2, label=strongest), _key(linewidth=1.1, alpha=0.6, label="others")]
     if any(not c.finished for c in shown.curves):
         entries.append(_key(linestyle=(0, (4, 2)), label="in training"))
     if any(c.stopped for c in shown.curves):

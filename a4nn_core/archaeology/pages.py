@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from a4nn_core.precision import Images, in_percent
+
 if TYPE_CHECKING:
     from a4nn_core.archaeology.picture import Picture
 
@@ -44,7 +46,7 @@ def front_page(shown: Picture) -> str:
     from plotly.colors import sample_colorscale
     from plotly.subplots import make_subplots
 
-    from a4nn_core.archaeology.figures import is_staircase
+    from a4nn_core.archaeology.figures import WHISKERS, is_staircase
 
     first, last = shown.generations
 
@@ -77,6 +79,31 @@ def front_page(shown: Picture) -> str:
             row=1,
             col=1,
         )
+    whiskers = shown.whiskers
+    if whiskers:
+        # a trace of its own, so that a click on its entry in the legend takes them away
+        figure.add_trace(
+            go.Scatter(
+                x=[w.point["flops"] / 1e6 for w in whiskers],
+                y=[w.point["best_accuracy_percent"] for w in whiskers],
+                error_y={
+                    "type": "data",
+                    "symmetric": False,
+                    "array": [w.above for w in whiskers],
+                    "arrayminus": [w.below for w in whiskers],
+                    "color": _GREY,
+                    "thickness": 1.2,
+                    "width": 4,
+                },
+                mode="markers",
+                marker={"symbol": "line-ns", "size": 9, "line": {"color": _GREY, "width": 1.2}},
+                opacity=0.7,
+                name=WHISKERS,
+                hoverinfo="skip",
+            ),
+            row=1,
+            col=1,
+        )
     for status, symbol, label in (
         ("completed", "circle", "trained to the end"),
         ("stopped", "diamond", "stopped early"),
@@ -96,7 +123,7 @@ def front_page(shown: Picture) -> str:
                         "line": {"color": "white", "width": 1},
                     },
                     customdata=[[n["network"]] for n in mine],
-                    text=[_about(n) for n in mine],
+                    text=[_about(n, shown.images) for n in mine],
                     hovertemplate="%{text}<extra></extra>",
                 ),
                 row=1,
@@ -119,7 +146,8 @@ def front_page(shown: Picture) -> str:
                 showlegend=False,
                 customdata=[[curve.network]] * len(curve.epochs),
                 meta={"curve": curve.network},
-                hovertemplate=f"network {curve.network}<br>epoch %{{x}}: %{{y:.2f}} %<extra></extra>",
+                text=[in_percent(value, shown.images.validation_error(value)) for value in curve.values],
+                hovertemplate=f"network {curve.network}<br>epoch %{{x}}: %{{text}}<extra></extra>",
             ),
             row=1,
             col=2,
@@ -156,7 +184,8 @@ def _add_stops(figure: Any, shown: Picture, colour: Any) -> None:
                     "line": {"color": "white", "width": 1},
                 },
                 customdata=[[c.network] for c in stopped],
-                hovertemplate="network %{customdata[0]}<br>stopped at epoch %{x}: %{y:.2f} %<extra></extra>",
+                text=[in_percent(c.values[-1], shown.images.validation_error(c.values[-1])) for c in stopped],
+                hovertemplate="network %{customdata[0]}<br>stopped at epoch %{x}: %{text}<extra></extra>",
             ),
             row=1,
             col=2,
@@ -251,13 +280,13 @@ def _lay_out(figure: Any, shown: Picture, colour: Any) -> None:
     )
 
 
-def _about(network: dict[str, Any]) -> str:
+def _about(network: dict[str, Any], images: Images) -> str:
     """What the page says of a network one points at."""
-    test = network["test_accuracy_percent"]
+    best, test = network["best_accuracy_percent"], network["test_accuracy_percent"]
     lines = [
         f"<b>network {network['network']}</b>, generation {network['generation']}",
-        f"validation {network['best_accuracy_percent']:.2f} %"
-        + (f", test {test:.2f} %" if test is not None else ""),
+        f"validation {in_percent(best, images.validation_error(best))}"
+        + (f", test {in_percent(test, images.test_error(test))}" if test is not None else ""),
         f"{network['flops'] / 1e6:,.1f} M multiply-adds"
         + (f", {network['parameters']:,} parameters" if network["parameters"] is not None else ""),
         f"{network['epochs_trained']} of {network['epochs_budget']} epochs"

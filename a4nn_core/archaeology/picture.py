@@ -6,8 +6,13 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from a4nn_core.commons.runs import setting
+from a4nn_core.precision import Images, in_percent
+
 if TYPE_CHECKING:
     from a4nn_core.commons import Commons
+
+MOST_WHISKERS = 40
 
 
 @dataclass(frozen=True)
@@ -32,9 +37,34 @@ class Curve:
     finished: bool
 
 
+@dataclass(frozen=True)
+class Whisker:
+    """One standard error to either side of a network's best validation accuracy.
+
+    Attributes:
+        point: the row of ``networks``.
+        below, above: points; no accuracy is below 0 % or above 100 %.
+    """
+
+    point: dict[str, Any]
+    below: float
+    above: float
+
+
 @dataclass
 class Picture:
-    """What the figures of one run show."""
+    """What the figures of one run show.
+
+    Attributes:
+        run: its id.
+        title, summary: above the figures.
+        horizon: last epoch of the budget.
+        points: rows of ``networks`` that were trained and whose cost is known.
+        front: those of them on the Pareto front.
+        failed, finished: how many networks did.
+        curves: learning curves, also of networks in training.
+        images: that accuracies were measured on.
+    """
 
     run: str
     title: str
@@ -43,7 +73,9 @@ class Picture:
     points: list[dict[str, Any]] = field(default_factory=list)
     front: list[dict[str, Any]] = field(default_factory=list)
     failed: int = 0
+    finished: int = 0
     curves: list[Curve] = field(default_factory=list)
+    images: Images = field(default_factory=Images)
 
     @property
     def generations(self) -> tuple[int, int]:
@@ -53,6 +85,23 @@ class Picture:
         return (min(known), max(known)) if known else (0, 0)
 
     @property
+    def whiskers(self) -> list[Whisker]:
+        """Of the points; where they are many, of those on the front only, as all would hide one another."""
+        shown = self.points if len(self.points) <= MOST_WHISKERS else self.front
+        errors = [(p, self.images.validation_error(p["best_accuracy_percent"])) for p in shown]
+        return [Whisker(p, *_reach(p["best_accuracy_percent"], se)) for p, se in errors if se is not None]
+
+    def band(self, curve: Curve) -> list[tuple[float, float]]:
+        """One standard error to either side of a curve, percent; empty if it is not known."""
+        errors = [self.images.validation_error(value) for value in curve.values]
+        return [
+            (value - below, value + above)
+            for value, se in zip(curve.values, errors, strict=True)
+            if se is not None
+            for below, above in [_reach(value, se)]
+        ]
+
+    @property
     def foretold(self) -> list[Curve]:
         """Curves that ended early, or go on, with a prediction that can be an accuracy."""
         return [
@@ -60,6 +109,10 @@ class Picture:
             for c in self.curves
             if c.predicted is not None and 0 <= c.predicted <= 100 and (c.stopped or not c.finished)
         ]
+
+
+def _reach(accuracy_percent: float, se_points: float) -> tuple[float, float]:
+    return min(se_points, accuracy_percent), min(se_points, 100 - accuracy_percent)
 
 
 def picture(commons: Commons, run: str) -> Picture:
@@ -74,7 +127,9 @@ def picture(commons: Commons, run: str) -> Picture:
     asked = {e["network"]: e["generation"] for e in commons.events(run) if e["network"] is not None}
     rows = {n["network"]: n for n in networks}
     budgets = [n["epochs_budget"] for n in networks if n["epochs_budget"]]
-    horizon = max([*budgets, *(e["epoch"] for e in epochs), _planned(header)], default=1)
+    planned = setting(json.loads(header["experiment"] or "{}"), "training", "epochs") or 1
+    horizon = max([*budgets, *(e["epoch"] for e in epochs), planned])
+    images = Images.of(header["dataset_details"])
     by_network: dict[int, list[dict[str, Any]]] = {}
     for row in epochs:
         if row["validation_accuracy_percent"] is not None:
@@ -104,24 +159,21 @@ def picture(commons: Commons, run: str) -> Picture:
     return Picture(
         run=run,
         title=header["name"] or run,
-        summary=_summary(header, networks, epochs),
+        summary=_summary(header, networks, epochs, images),
         horizon=horizon,
         points=trained,
         front=[n for n in commons.front(run) if n["network"] in {t["network"] for t in trained}],
         failed=sum(n["status"] == "failed" for n in networks),
+        finished=sum(n["status"] in ("completed", "stopped") for n in networks),
         curves=curves,
+        images=images,
     )
 
 
-def _planned(header: dict[str, Any]) -> int:
-    try:
-        experiment = json.loads(header["experiment"] or "{}")
-        return int(experiment.get("training", {}).get("epochs") or 1)
-    except (AttributeError, TypeError, ValueError):
-        return 1
-
-
-def _summary(header: dict[str, Any], networks: list[dict[str, Any]], epochs: list[dict[str, Any]]) -> str:
+def _summary(
+    header: dict[str, Any], networks: list[dict[str, Any]], epochs: list[dict[str, Any]], images: Images
+) -> str:
+    best = max((a for n in networks if (a := n["best_accuracy_percent"]) is not None), default=None)
     trained = [n for n in networks if n["epochs_trained"] and n["equal_to"] is None]
     budget = sum(n["epochs_budget"] or 0 for n in trained)
     used = sum(n["epochs_trained"] for n in trained)
@@ -130,6 +182,7 @@ def _summary(header: dict[str, Any], networks: list[dict[str, Any]], epochs: lis
         f"data: {header['dataset']}" if header["dataset"] else "",
         f"{len(trained)} network{'' if len(trained) == 1 else 's'} trained",
         f"{failed} failed" if failed else "",
+        f"best {in_percent(best, images.validation_error(best))}" if best is not None else "",
         f"{used} of {budget} epochs ({100 * (1 - used / budget):.0f} % saved)"
         if budget
         else f"{len(epochs)} epochs",

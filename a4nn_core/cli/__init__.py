@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from io import TextIOWrapper
 from typing import Any, NoReturn
 
 
@@ -19,6 +20,9 @@ def main() -> None:
     from a4nn_core.cli.app import app
     from a4nn_core.errors import A4NNError, BadInput
 
+    if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
+        # where an encoding has no sign for what is shown, a question mark stands, not a traceback
+        sys.stdout.reconfigure(errors="replace")
     # a service manager's polite stop is handled like Ctrl-C: close cleanly, say how to resume
     signal.signal(signal.SIGTERM, _interrupt)
     if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # in the background of a shell it is ignored

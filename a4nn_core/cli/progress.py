@@ -20,14 +20,18 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 from rich.progress import Progress as Bars
+from rich.table import Column
 
 from a4nn_core.cli import check_interrupt
 from a4nn_core.commons import read_journal
 from a4nn_core.data.progress import Listener, listening
 from a4nn_core.experiment import Experiment
+from a4nn_core.precision import in_percent
 from a4nn_core.training.settings import LEAST_STEPS, USUAL_BATCH
 from a4nn_core.workflow.rows import Row
 from a4nn_core.workflow.search import Search
+
+_ACCURACY_WIDTH = len(in_percent(100.0, 0.0))
 
 
 @contextmanager
@@ -93,7 +97,8 @@ class Progress:
             BarColumn(bar_width=30),
             MofNCompleteColumn(),
             TextColumn("{task.fields[note]}"),
-            TimeElapsedColumn(),
+            # on a narrow terminal the bars give way
+            TimeElapsedColumn(table_column=Column(min_width=len("0:00:00"))),
             console=self.console,
             disable=not self.console.is_terminal,
         )
@@ -131,8 +136,8 @@ class Progress:
         running = sum(len(read_journal(search.writer.folder.journal(n))) for n in search.training)
         trained = sum(row["epochs_trained"] for row in rows)
         saved = sum(budget - row["epochs_trained"] for row in rows if row["status"] != "failed")
-        best = max((row.get("best_accuracy_percent") or 0.0 for row in rows), default=0.0)
-        accuracy = f"best {best:.2f} %  " if rows else ""
+        best = max((a for row in rows if (a := row.get("best_accuracy_percent")) is not None), default=None)
+        accuracy = "" if best is None else f"best {_with_error(search, best)}  "
         generation = search.strategy.generation
         self.bars.update(
             self.networks,
@@ -164,9 +169,10 @@ class Progress:
         )
         return f"about {seconds / 60:.0f} min left" if seconds >= 90 else f"about {seconds:.0f} s left"
 
-    def ended(self, row: Row) -> None:
+    def ended(self, search: Search, row: Row) -> None:
         """Say what became of a network."""
-        accuracy = row.get("best_accuracy_percent")
+        best = row.get("best_accuracy_percent")
+        accuracy = "" if best is None else _with_error(search, best)
         result = {
             "completed": "trained to the end",
             "stopped": f"stopped early ({row.get('termination_reason')})",
@@ -177,7 +183,10 @@ class Progress:
         self.bars.console.print(
             f"network {row['network']:>3}  generation {row['generation']}  "
             f"{row['flops'] / 1e6:>9.3f} MFLOPs  {row['epochs_trained']:>3} epochs  "
-            + (f"{accuracy:6.2f} %  " if accuracy is not None else "          ")
-            + result,
+            f"{accuracy:>{_ACCURACY_WIDTH}}  {result}",
             soft_wrap=True,
         )
+
+
+def _with_error(search: Search, accuracy_percent: float) -> str:
+    return in_percent(accuracy_percent, search.images.validation_error(accuracy_percent))

@@ -11,6 +11,7 @@ import typer
 
 from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption, print_json, say
 from a4nn_core.errors import BadInput
+from a4nn_core.precision import in_percent
 from a4nn_core.workflow.summary import Summary, summarise
 
 if TYPE_CHECKING:
@@ -116,21 +117,36 @@ def show(commons: Path, run_id: str, as_json: bool, draw: bool) -> None:
 
 def _print(summary: Summary) -> None:
     typer.echo(f"\nPareto front of {summary.run} ({summary.status})\n")
+    twins = any(member["indistinguishable_from"] is not None for member in summary.front)
     print_table(
-        ["network", "validation", "test", "MFLOPs", "parameters", "epochs", "genome"],
+        [
+            "network",
+            "validation",
+            *(["≈"] if twins else []),
+            "test",
+            "MFLOPs",
+            "parameters",
+            "epochs",
+            "genome",
+        ],
         [
             [
                 str(member["network"]),
-                f"{member['accuracy_percent']:.2f} %",
-                _percent(member["test_accuracy_percent"]),
-                f"{member['flops'] / 1e6:.4f}",
-                f"{member['parameters']:,}",
-                str(member["epochs_trained"]),
+                in_percent(member["accuracy_percent"], member["accuracy_se_points"]),
+                *([_or_dash(member["indistinguishable_from"], "d")] if twins else []),
+                in_percent(member["test_accuracy_percent"], member["test_accuracy_se_points"]),
+                "-" if member["flops"] is None else f"{member['flops'] / 1e6:.4f}",
+                _or_dash(member["parameters"], ",d"),
+                _or_dash(member["epochs_trained"], "d"),
                 member["genome_text"],
             ]
             for member in summary.front
         ],
     )
+    if summary.front and str(summary.images):
+        typer.echo(f"\n± one standard error, of {summary.images}")
+    if twins:
+        typer.echo("≈ cannot be told from this cheaper network by its validation accuracy")
     typer.echo("\n" + "\n  ".join(summary.cost()))
 
 
@@ -156,5 +172,5 @@ def print_table(header: list[str], rows: list[list[str]]) -> None:
     console.print(make_table(header, rows))
 
 
-def _percent(value: Any) -> str:
-    return "-" if value is None else f"{value:.2f} %"
+def _or_dash(value: Any, form: str) -> str:
+    return "-" if value is None else format(value, form)

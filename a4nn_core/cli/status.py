@@ -10,6 +10,7 @@ import typer
 
 from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption, print_json
 from a4nn_core.cli.run import make_table, print_table
+from a4nn_core.precision import in_percent
 from a4nn_core.workflow.summary import Summary, duration, summarise
 
 if TYPE_CHECKING:
@@ -53,15 +54,18 @@ _HEADER = ["run", "status", "networks", "epochs", "epochs saved", "best accuracy
 
 
 def _row(summary: Summary, live: Live) -> list[str]:
+    budget = summary.networks_budget
+    seconds = live.seconds_so_far + (summary.seconds or 0.0)
+    timed = live.alive or summary.seconds is not None
     killed = summary.status == "running" and not live.alive
     return [
         summary.run,
         "killed, can go on" if killed else summary.status,
-        f"{summary.networks}/{summary.networks_budget}",
+        str(summary.networks) + ("" if budget is None else f"/{budget}"),
         f"{summary.epochs_trained}/{summary.epochs_budget}",
         f"{summary.epochs_saved_percent:.1f} %",
-        "-" if summary.best_accuracy_percent is None else f"{summary.best_accuracy_percent:.2f} %",
-        duration(summary.seconds + live.seconds_so_far),
+        in_percent(summary.best_accuracy_percent, summary.best_accuracy_se_points),
+        duration(seconds) if timed else "-",
         "-" if live.seconds_left is None else f"about {duration(live.seconds_left)}",
     ]
 
@@ -112,7 +116,7 @@ def _training(live: Live) -> list[list[str]]:
                 str(one.network),
                 str(one.generation),
                 f"{one.epoch}/{one.epochs}",
-                "-" if one.accuracy_percent is None else f"{one.accuracy_percent:.2f} %",
+                in_percent(one.accuracy_percent, one.accuracy_se_points),
                 "-" if one.predicted is None else f"{one.predicted:.2f} %{between}",
                 "-" if one.seconds_left is None else duration(one.seconds_left),
                 one.where or "waits for a slot",

@@ -44,6 +44,27 @@ from front
 order by run, flops""",
     ),
     Recipe(
+        "front-precision",
+        "How exact are the accuracies on the Pareto front, one standard error to either side?",
+        """
+with measured as (
+    select f.run, f.network, f.flops, f.best_accuracy_percent, f.test_accuracy_percent,
+           nullif((r.dataset_details->>'$.validation')::int, 0) as validation_images,
+           nullif((r.dataset_details->>'$.test')::int, 0) as test_images,
+           -- two errors and two hits more than there were (Agresti and Coull)
+           ((1 - f.best_accuracy_percent / 100) * validation_images + 2) / (validation_images + 4) as p,
+           ((1 - f.test_accuracy_percent / 100) * test_images + 2) / (test_images + 4) as q
+    from front f join runs r on r.run = f.run
+)
+select run, network, round(flops / 1e6, 1) as mflops,
+       round(best_accuracy_percent, 2) as best_percent,
+       round(100 * sqrt(p * (1 - p) / validation_images), 2) as best_se_points,
+       round(test_accuracy_percent, 2) as test_percent,
+       round(100 * sqrt(q * (1 - q) / test_images), 2) as test_se_points
+from measured
+order by run, flops""",
+    ),
+    Recipe(
         "family-tree",
         "What is the family tree of the best network of each run?",
         """

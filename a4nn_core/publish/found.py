@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from a4nn_core.commons.rows import python_rows
 from a4nn_core.data.base import InputTransform
 from a4nn_core.errors import A4NNError, BadInput
+from a4nn_core.precision import Images
 from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.spaces.base import SPACES
 from a4nn_core.workflow.rows import architecture_of
@@ -46,6 +47,11 @@ class Found:
         known = (self.run["dataset_details"] or {}).get("classes") or []
         scores = self.architecture.costs[-1].shape[0]
         return [str(c) for c in known] if len(known) == scores else [str(i) for i in range(scores)]
+
+    @property
+    def images(self) -> Images:
+        """That its accuracies were measured on."""
+        return Images.of(self.run["dataset_details"])
 
     def transform(self) -> InputTransform:
         """What the network saw of a stored image.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from a4nn_core.precision import plus_minus
 from a4nn_core.publish.found import Found, Row, Tables
 
 
@@ -25,6 +26,8 @@ def model_card(found: Found, tables: Tables) -> str:
     search = (experiment.get("search") or {}).get("name", "unknown")
     rule = (experiment.get("termination") or {}).get("name", "unknown")
     stopped = row["status"] == "stopped"
+    validation, test = row["best_accuracy_percent"], row["test_accuracy_percent"]
+    validation_se, test_se = found.images.validation_error(validation), found.images.test_error(test)
     return "\n".join(
         [
             "---",
@@ -39,9 +42,19 @@ def model_card(found: Found, tables: Tables) -> str:
             "",
             "| accuracy on | percent |",
             "|---|---|",
-            f"| validation images (it was selected by these) | {_percent(row['best_accuracy_percent'])} |",
-            f"| test images (never used for selection) | {_percent(row['test_accuracy_percent'])} |",
+            f"| validation images (it was selected by these) | {_shown(validation, validation_se)} |",
+            f"| test images (never used for selection) | {_shown(test, test_se)} |",
             "",
+            *(
+                [
+                    f"± is one standard error, of {found.images}: as far as other images of the same "
+                    "kind would have moved the number. Between two networks, a difference of less than "
+                    "three times that says little.",
+                    "",
+                ]
+                if validation_se is not None or test_se is not None
+                else []
+            ),
             f"The test value is the one to quote. Data set: {run['dataset']}"
             + (f" ({', '.join(parts)} images)" if parts else "")
             + f", fingerprint `{run['dataset_fingerprint']}`.",
@@ -93,8 +106,8 @@ def model_card(found: Found, tables: Tables) -> str:
     )
 
 
-def _percent(value: float | None) -> str:
-    return "not recorded" if value is None else f"{value:.2f}"
+def _shown(accuracy_percent: float | None, se_points: float | None) -> str:
+    return "not recorded" if accuracy_percent is None else plus_minus(accuracy_percent, se_points)
 
 
 def _ancestors(row: Row, tables: Tables) -> str:

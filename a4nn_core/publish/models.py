@@ -106,6 +106,7 @@ def deployed(checkpoint: Path, found: Found) -> torch.nn.Module:
 
 def describe(found: Found) -> dict[str, Any]:
     """What the ONNX file says of itself, under the key ``a4nn`` of its metadata."""
+    validation, test = found.row["best_accuracy_percent"], found.row["test_accuracy_percent"]
     return {
         "run": found.row["run"],
         "network": found.row["network"],
@@ -115,8 +116,10 @@ def describe(found: Found) -> dict[str, Any]:
         "parameters": found.architecture.parameters,
         "architecture_hash": found.row["architecture_hash"],
         "checkpoint_sha256": found.row["best_checkpoint_sha256"],
-        "validation_accuracy_percent": found.row["best_accuracy_percent"],
-        "test_accuracy_percent": found.row["test_accuracy_percent"],
+        "validation_accuracy_percent": validation,
+        "validation_accuracy_se_points": found.images.validation_error(validation),
+        "test_accuracy_percent": test,
+        "test_accuracy_se_points": found.images.test_error(test),
         "a4nn_version": __version__,
     }
 

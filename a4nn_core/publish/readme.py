@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from a4nn_core.precision import STANDARD_ERRORS, Images, cheaper_alike, plus_minus
 from a4nn_core.publish.files import DepositFile
 from a4nn_core.publish.found import Row
 from a4nn_core.publish.metadata import DepositMetadata
@@ -77,6 +78,8 @@ def readme(
         *(_run_line(name, run, counts.get(name, 0)) for name, run in runs.items()),
         "",
     ]
+    images = {name: Images.of(run["dataset_details"]) for name, run in runs.items()}
+    known = any(one.validation for one in images.values())
     pictures = [f for f in files if f.path.startswith("figures/")]
     lines += [f"![{f.description}]({f.path})\n" for f in pictures]
     lines += [
@@ -85,14 +88,21 @@ def readme(
         "No other network of the same run is both more accurate and cheaper "
         "(or whatever `runs.objectives` asks for).",
         "",
-        "| run | network | validation % | test % | multiply-adds | parameters |",
-        "|---|---|---|---|---|---|",
-        *(
-            f"| {r['run']} | {r['network']} | {_number(r['best_accuracy_percent'])} | "
-            f"{_number(r['test_accuracy_percent'])} | {_whole(r['flops'])} | {_whole(r['parameters'])} |"
-            for r in front[:50]
-        ),
+        f"| run | network | validation % | {'≈ | ' * known}test % | multiply-adds | parameters |",
+        "|---|---|---|---|---|---|" + "---|" * known,
+        *_front_lines(front, images, known)[:50],
         "",
+        *(
+            [
+                "± is one standard error: as far as other images of the same kind would have moved the "
+                "number. ≈ names a cheaper network of the same run that this one cannot be told from: their "
+                f"validation accuracies differ by less than {STANDARD_ERRORS} times the standard error of a "
+                "difference.",
+                "",
+            ]
+            if known
+            else []
+        ),
         *([f"... and {len(front) - 50} more in `data/front.parquet`.", ""] if len(front) > 50 else []),
         _LOADING,
         "## The files",
@@ -166,8 +176,35 @@ def _run_line(name: str, run: Row, networks: int) -> str:
     return "| " + " | ".join("-" if part is None else str(part) for part in parts) + " |"
 
 
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
+def _front_lines(front: Sequence[Row], images: Mapping[str, Images], marked: bool) -> list[str]:
+    """A line of the table for each member of a front; marked: with the cheaper network that it is like."""
+    members = [
+        {
+            **row,
+            "accuracy_percent": row["best_accuracy_percent"],
+            "accuracy_se_points": images[row["run"]].validation_error(row["best_accuracy_percent"]),
+        }
+        for row in front
+    ]
+    twins = {run: cheaper_alike([m for m in members if m["run"] == run]) for run in images}
+    lines = []
+    for m in members:
+        test, twin = m["test_accuracy_percent"], twins[m["run"]][m["network"]]
+        parts = [
+            m["run"],
+            m["network"],
+            _number(m["accuracy_percent"], m["accuracy_se_points"]),
+            *(["-" if twin is None else twin] if marked else []),
+            _number(test, images[m["run"]].test_error(test)),
+            _whole(m["flops"]),
+            _whole(m["parameters"]),
+        ]
+        lines.append("| " + " | ".join(map(str, parts)) + " |")
+    return lines
+
+
+def _number(accuracy_percent: float | None, se_points: float | None) -> str:
+    return "-" if accuracy_percent is None else plus_minus(accuracy_percent, se_points)
 
 
 def _whole(value: int | None) -> str:

@@ -9,15 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import hypot
 
-from a4nn_core.precision import standard_error
+from a4nn_core.precision import STANDARD_ERRORS, alike, standard_error
 from a4nn_core.termination.base import Context, TerminationRule, Verdict
 
 AT_CHANCE = "learning-at-chance"
 """reason of a verdict that was to end a network and does not"""
-_STANDARD_ERRORS = 2.0
-"""that two accuracies must lie apart to count as different"""
 
 
 def judge_learning(rule: TerminationRule, curve: Sequence[float], context: Context) -> Verdict:
@@ -43,8 +40,10 @@ def learns_at_chance(curve: Sequence[float], context: Context) -> bool:
     if learning is None or len(learning.training) < 2 or not curve:
         return False
     error = standard_error(learning.chance, learning.validation_images)
-    if max(curve) > learning.chance + _STANDARD_ERRORS * error:
+    if error is None or max(curve) > learning.chance + STANDARD_ERRORS * error:
         return False
     first, newest = learning.training[0], learning.training[-1]
-    counted = hypot(*(standard_error(value, learning.training_images) for value in (first, newest)))
-    return newest - first > _STANDARD_ERRORS * counted
+    before, now = (standard_error(value, learning.training_images) for value in (first, newest))
+    if before is None or now is None:
+        return False
+    return newest > first and not alike(first, before, newest, now)

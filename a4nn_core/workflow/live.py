@@ -13,6 +13,8 @@ from a4nn_core.commons import RunFolder, read_events, read_journal
 from a4nn_core.commons.layout import read_json
 from a4nn_core.commons.lock import holder
 from a4nn_core.commons.rows import moment
+from a4nn_core.commons.runs import setting
+from a4nn_core.precision import Images
 
 ENDS = ("completed", "stopped", "paused", "failed")
 
@@ -25,6 +27,7 @@ class InTraining:
         network, generation: which.
         epoch, epochs: trained so far, and its budget.
         accuracy_percent: validation accuracy after the last epoch, None before the first.
+        accuracy_se_points: its standard error (see precision.py), None if the number of images is not known.
         predicted, interval: its value at the end of the budget as last predicted, if it was.
         where: device and host it trains on; None while it waits for a slot.
         seconds_left: if it is trained to the end, None before the first epoch.
@@ -35,6 +38,7 @@ class InTraining:
     epoch: int
     epochs: int
     accuracy_percent: float | None
+    accuracy_se_points: float | None
     predicted: float | None
     interval: tuple[float, float] | None
     where: str | None
@@ -77,22 +81,26 @@ def look(commons: Path, run: str, seconds_of_ended: Sequence[float] = ()) -> Liv
     experiment = stored["header"]["experiment"]
     started = moment(stored["sessions"][-1]["started"])
     seconds = (datetime.now(UTC) - started).total_seconds() if started else 0.0
-    budget = int(experiment["training"]["epochs"])
+    images = Images.of(stored["header"].get("dataset"))
+    budget = setting(experiment, "training", "epochs") or 0
     submitted: dict[int, int] = {}
     for event in read_events(folder.events):
         if event["kind"] == "submitted":
             submitted[event["network"]] = event["generation"]
         elif event["kind"] in ENDS and event["network"] is not None:
             submitted.pop(event["network"], None)
-    training = [_look(folder, number, generation, budget) for number, generation in submitted.items()]
-    unseen = int(experiment["search"]["networks"]) - len(seconds_of_ended) - len(training)
+    training = [_look(folder, number, generation, budget, images) for number, generation in submitted.items()]
+    # one that is being imported does not say how many there will be
+    networks = setting(experiment, "search", "networks") or 0
+    unseen = max(networks - len(seconds_of_ended) - len(training), 0)
     return Live(True, seconds, training, _seconds_left(training, seconds_of_ended, unseen))
 
 
-def _look(folder: RunFolder, number: int, generation: int, budget: int) -> InTraining:
+def _look(folder: RunFolder, number: int, generation: int, budget: int, images: Images) -> InTraining:
     journal = read_journal(folder.journal(number))
     said = holder(folder.checkpoints(number) / "lock")
     last = journal[-1] if journal else None
+    accuracy = last["validation_accuracy_percent"] if last else None
     verdict = last["verdict"] if last else {}
     interval = verdict.get("interval")
     pace = statistics.fmean(line["seconds"] for line in journal) if journal else None
@@ -101,7 +109,8 @@ def _look(folder: RunFolder, number: int, generation: int, budget: int) -> InTra
         generation=generation,
         epoch=len(journal),
         epochs=budget,
-        accuracy_percent=last["validation_accuracy_percent"] if last else None,
+        accuracy_percent=accuracy,
+        accuracy_se_points=images.validation_error(accuracy),
         predicted=verdict.get("predicted"),
         interval=(interval[0], interval[1]) if interval else None,
         where=f"{said.get('device', '?')} on {said.get('host', '?')}" if said is not None else None,

@@ -19,6 +19,7 @@ from a4nn_core.commons.front import nondominated
 from a4nn_core.commons.journal import LAG
 from a4nn_core.errors import BadInput, RunFailed
 from a4nn_core.experiment import Experiment
+from a4nn_core.precision import Images
 from a4nn_core.search.base import Candidate, Outcome
 from a4nn_core.spaces.architecture import Architecture, Shape
 from a4nn_core.training.segment import Segment, SegmentResult
@@ -36,7 +37,7 @@ class Watcher(Protocol):
     def looked(self, search: Search) -> None:
         """Called about twice a second."""
 
-    def ended(self, row: Row) -> None:
+    def ended(self, search: Search, row: Row) -> None:
         """Called when a network's final records are written."""
 
 
@@ -51,6 +52,9 @@ class Search:
         classes: how many.
         device: that networks train on.
         watcher: see Watcher; None for nobody.
+
+    Attributes:
+        images: that accuracies are measured on.
     """
 
     def __init__(
@@ -70,6 +74,7 @@ class Search:
         self.classes = classes
         self.device = device
         self.watcher = watcher
+        self.images = Images.of(writer.header.get("dataset"))
         self.strategy = experiment.search.start(experiment.space, experiment.seed)
         self.started = time.monotonic()
         self.rows: dict[int, Row] = dict(writer.recorded())
@@ -364,7 +369,7 @@ class Search:
         )
         self.rows[row["network"]] = row
         if self.watcher:
-            self.watcher.ended(row)
+            self.watcher.ended(self, row)
 
 
 def network_seed(seed: int, number: int) -> int:

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from a4nn_core.commons.runs import setting
+from a4nn_core.precision import Images, cheaper_alike
+
 if TYPE_CHECKING:
     from a4nn_core.commons import Commons
 
@@ -16,7 +19,7 @@ JOULES_A_KWH = 3.6e6
 
 @dataclass(frozen=True)
 class Summary:
-    """The result of a run.
+    """The result of a run. What an imported run did not record is None.
 
     Attributes:
         run, status: which run and where it stands.
@@ -26,7 +29,9 @@ class Summary:
             the epochs it had count.
         epochs_saved_by_termination, epochs_saved_by_equality: the difference, by cause.
         best_accuracy_percent: highest validation accuracy measured, None before the first epoch.
-        seconds: of the run, by the clock.
+        best_accuracy_se_points: its standard error (see precision.py).
+        validation_images, test_images: that accuracies were measured on.
+        seconds: of the run, by the clock, as far as it came to an end.
         training_seconds, training_seconds_saved: spent in epochs, and an estimate of what the epochs that
             were saved would have taken, each network at its own pace.
         energy_joules: of the networks whose energy was measured, None if none was.
@@ -38,15 +43,18 @@ class Summary:
     run: str
     status: str
     networks: int
-    networks_budget: int
+    networks_budget: int | None
     epochs_trained: int
     epochs_budget: int
     epochs_saved_by_termination: int
     epochs_saved_by_equality: int
     best_accuracy_percent: float | None
-    seconds: float
-    training_seconds: float
-    training_seconds_saved: float
+    best_accuracy_se_points: float | None
+    validation_images: int | None
+    test_images: int | None
+    seconds: float | None
+    training_seconds: float | None
+    training_seconds_saved: float | None
     energy_joules: float | None
     networks_measured: int
     front: list[dict[str, Any]]
@@ -58,6 +66,11 @@ class Summary:
         saved = self.epochs_saved_by_termination + self.epochs_saved_by_equality
         return 100 * saved / self.epochs_budget if self.epochs_budget else 0.0
 
+    @property
+    def images(self) -> Images:
+        """That accuracies were measured on."""
+        return Images(self.validation_images, self.test_images)
+
     def cost(self) -> list[str]:
         """What it cost and saved, for people: a line each."""
         lines = [
@@ -65,9 +78,12 @@ class Summary:
             f"{self.epochs_saved_percent:.1f} % saved against training every network to the end",
             f"{self.epochs_saved_by_termination} epochs by ending training early, "
             f"{self.epochs_saved_by_equality} by not training equal architectures again",
-            f"{duration(self.seconds)} taken; "
-            f"about {duration(self.training_seconds_saved)} of training saved",
         ]
+        taken = "" if self.seconds is None else f"{duration(self.seconds)} taken"
+        saved = self.training_seconds_saved
+        spared = "" if saved is None else f"about {duration(saved)} of training saved"
+        if taken or spared:
+            lines.append("; ".join(part for part in (taken, spared) if part))
         if self.energy_joules is not None:
             lines.append(
                 f"{self.energy_joules / JOULES_A_KWH:.4g} kWh ({self.energy_joules:,.0f} J) used by the "
@@ -102,57 +118,82 @@ def summarise(commons: Commons, run: str) -> Summary:
         BadInput: the commons has no such run.
     """
     header = commons.run(run)
-    experiment = json.loads(header["experiment"])
+    experiment = json.loads(header["experiment"] or "{}")
     totals = json.loads(header["totals"] or "{}")
-    budget = int(experiment["training"]["epochs"])
+    images = Images.of(header["dataset_details"])
+    planned = setting(experiment, "training", "epochs")
     networks = commons.networks(run)
-    pace = {n["network"]: n["seconds"] / n["epochs_trained"] for n in networks if n["epochs_trained"]}
+    trained = {n["network"]: n["epochs_trained"] or 0 for n in networks}
+    spent = {n["network"]: n["seconds"] for n in networks if n["seconds"] is not None}
+    pace = {number: seconds / trained[number] for number, seconds in spent.items() if trained[number]}
     by_termination = by_equality = 0
     seconds_saved = 0.0
     for n in networks:
-        unspent = 0 if n["status"] == "failed" else budget - n["epochs_trained"]
+        had = trained[n["network"]]
+        budget = next((b for b in (n["epochs_budget"], planned) if b is not None), had)
+        unspent = 0 if n["status"] == "failed" else budget - had
         if n["status"] == "equal":
             by_equality += unspent
         else:
             by_termination += unspent
         trained_as = n["equal_to"] if n["status"] == "equal" else n["network"]
         seconds_saved += unspent * pace.get(trained_as, 0.0)
-    trained = sum(n["epochs_trained"] for n in networks)
-    best = [n["best_accuracy_percent"] for n in networks if n["best_accuracy_percent"] is not None]
+    epochs = sum(trained.values())
+    best = max((a for n in networks if (a := n["best_accuracy_percent"]) is not None), default=None)
     energy = [n["energy_joules"] for n in networks if n["energy_joules"] is not None]
+    timed = bool(spent) or not networks
     return Summary(
         run=run,
         status=header["status"],
         networks=len(networks),
-        networks_budget=int(experiment["search"]["networks"]),
-        epochs_trained=trained,
-        epochs_budget=trained + by_termination + by_equality,
+        networks_budget=setting(experiment, "search", "networks"),
+        epochs_trained=epochs,
+        epochs_budget=epochs + by_termination + by_equality,
         epochs_saved_by_termination=by_termination,
         epochs_saved_by_equality=by_equality,
-        best_accuracy_percent=max(best, default=None),
-        seconds=float(totals.get("seconds", 0.0)),
-        training_seconds=sum(n["seconds"] for n in networks),
-        training_seconds_saved=seconds_saved,
+        best_accuracy_percent=best,
+        best_accuracy_se_points=images.validation_error(best),
+        validation_images=images.validation,
+        test_images=images.test,
+        # a run that goes on tells its seconds when it ends; one that was imported never does
+        seconds=totals.get("seconds", None if header["status"] == "completed" else 0.0),
+        training_seconds=sum(spent.values()) if timed else None,
+        training_seconds_saved=seconds_saved if timed else None,
         energy_joules=sum(energy) if energy else None,
         networks_measured=len(energy),
-        front=sorted(
-            (_member(row) for row in commons.front(run)), key=lambda m: (-m["accuracy_percent"], m["flops"])
-        ),
+        front=_front(commons.front(run), images),
         commons=str(Path(commons.path)),
     )
 
 
-def _member(row: Mapping[str, Any]) -> dict[str, Any]:
-    genome = json.loads(row["genome"])
+def _front(rows: list[dict[str, Any]], images: Images) -> list[dict[str, Any]]:
+    members = [_member(row, images) for row in rows]
+    twins = cheaper_alike(members)
+    for member in members:
+        member["indistinguishable_from"] = twins[member["network"]]
+    return sorted(
+        members,
+        # an imported network may have no accuracy, or no cost
+        key=lambda m: (-(m["accuracy_percent"] or 0.0), m["flops"] or 0),
+    )
+
+
+def _member(row: Mapping[str, Any], images: Images) -> dict[str, Any]:
+    try:
+        genome = json.loads(row["genome"] or "null")
+    except ValueError:
+        genome = row["genome"]
     return {
         "network": row["network"],
         "genome": genome,
         "flops": row["flops"],
         "parameters": row["parameters"],
         "accuracy_percent": row["best_accuracy_percent"],
+        "accuracy_se_points": images.validation_error(row["best_accuracy_percent"]),
         "test_accuracy_percent": row["test_accuracy_percent"],
+        "test_accuracy_se_points": images.test_error(row["test_accuracy_percent"]),
         "epochs_trained": row["epochs_trained"],
         "genome_text": " ".join("".join(map(str, part)) for part in genome)
-        if all(isinstance(part, list) for part in genome)
-        else row["genome"],
+        if isinstance(genome, list) and all(isinstance(part, list) for part in genome)
+        else row["genome"] or "-",
     }
