@@ -2,6 +2,7 @@
 
     python benchmarks/training.py                        # on simulated patterns of the preset quick
     python benchmarks/training.py --size 64 --channels 16 --threads 2
+    python benchmarks/training.py --evaluation           # what the ways of training.evaluation cost an epoch
 
 The published loop (NSGA-Net's, as A4NN used it): a Dataset in memory, a DataLoader with four workers that
 batches of 128 come from, and after every step the loss and the right answers as numbers.
@@ -28,10 +29,13 @@ from torch.utils.data import DataLoader, Dataset
 
 from a4nn_core.data.base import ImageData, InputTransform, Split
 from a4nn_core.data.xfel.source import Xfel
+from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.spaces.build import Network
 from a4nn_core.spaces.macro import Macro
+from a4nn_core.training.evaluation import STATISTICS_IMAGES, EvaluatedNetwork
 from a4nn_core.training.loading import DeviceData
 from a4nn_core.training.manner import Manner
+from a4nn_core.training.settings import EvaluationWay, Training
 from a4nn_core.training.steps import Computation, evaluate, settle, train_epoch
 
 GENOMES = {
@@ -106,6 +110,70 @@ class Ours:
         return settle([evaluate(self.computation, self.data, self.data.validation)])[0][1]
 
 
+class Measured(Ours):
+    """Epochs as in a search: training, and the measurement in one of the ways."""
+
+    def __init__(self, model: nn.Module, data: DeviceData, way: EvaluationWay, batch: int) -> None:
+        super().__init__(model, data, False)
+        self.batch = batch
+        self.measured = EvaluatedNetwork(model, way, self.computation.manner, batch, data, seed=1)
+
+    def epoch(self, optimizer: SGD) -> None:
+        after = self.measured.after_step
+        trained = train_epoch(self.computation, optimizer, self.data, self.batch, CLIP, None, after)
+        self.measured.refresh()
+        validated = evaluate(self.measured.computation, self.data, self.data.validation)
+        self.validated = settle([trained, validated])[1][1]
+
+    def accuracy(self) -> float:
+        return self.validated
+
+
+def take_turns(
+    architecture: Architecture, makers: dict[str, Callable[[nn.Module], Any]], epochs: int
+) -> tuple[dict[str, list[tuple[float, ...]]], dict[str, Any]]:
+    """Clocks of every epoch by way, and the loops; the ways take turns, each with the same first weights."""
+    ways = {}
+    for way, make in makers.items():
+        torch.manual_seed(1)
+        model = Network(architecture)
+        optimizer = SGD(model.parameters(), lr=0.025, momentum=0.9, weight_decay=3e-4)
+        ways[way] = (make(model), optimizer, CosineAnnealingLR(optimizer, epochs))
+    spent: dict[str, list[tuple[float, ...]]] = {way: [] for way in ways}
+    for _ in range(epochs):
+        for way, (loop, optimizer, schedule) in ways.items():
+            before = clocks()
+            loop.epoch(optimizer)
+            spent[way].append(tuple(b - a for a, b in zip(before, clocks(), strict=True)))
+            schedule.step()
+    return spent, {way: loop for way, (loop, *_) in ways.items()}
+
+
+def compare_evaluations(name: str, data: ImageData, chosen: argparse.Namespace) -> None:
+    """Train one network with each way of measuring, epochs by turns, and print its lines."""
+    architecture = Macro(channels=chosen.channels).decode(GENOMES[name], data.shape, len(data.classes))
+    on_device = DeviceData(data, torch.device("cpu"))
+    batch = Training().images_a_step(len(data.train))
+    ways: tuple[EvaluationWay, ...] = ("as-trained", "recalibrated", "averaged")
+    spent, _ = take_turns(
+        architecture, {way: lambda m, w=way: Measured(m, on_device, w, batch) for way in ways}, chosen.epochs
+    )
+    # a training image costs a forward and a backward pass, about three forward ones
+    forward = 3 * len(data.train) + len(data.validation)
+    # the mean of the quicker half: other work on the machine only makes epochs slower
+    seconds = {
+        way: sum(sorted(s[1] for s in e[1:])[: len(e) // 2]) / (len(e) // 2) for way, e in spent.items()
+    }
+    for way in ways:
+        images = 0 if way == "as-trained" else min(STATISTICS_IMAGES, len(data.train))
+        more = 100 * (seconds[way] / seconds["as-trained"] - 1)
+        print(
+            f"| {name}, {architecture.flops / 1e6:.1f} MFLOPs | {way} | {seconds[way]:.3f} | {more:.1f} "
+            f"| {100 * images / forward:.2f} |",
+            flush=True,
+        )
+
+
 def compare(name: str, data: ImageData, chosen: argparse.Namespace) -> None:
     """Train one network in each way, epochs by turns, and print its lines."""
     space = Macro(channels=chosen.channels)
@@ -118,26 +186,14 @@ def compare(name: str, data: ImageData, chosen: argparse.Namespace) -> None:
     }
     if chosen.no_compile:
         del makers["a4nn, compiled"]
-    ways = {}
-    for way, make in makers.items():
-        torch.manual_seed(1)
-        model = Network(architecture)
-        optimizer = SGD(model.parameters(), lr=0.025, momentum=0.9, weight_decay=3e-4)
-        ways[way] = (make(model), optimizer, CosineAnnealingLR(optimizer, chosen.epochs))
-    spent: dict[str, list[tuple[float, float, float]]] = {way: [] for way in ways}
-    for _ in range(chosen.epochs):
-        for way, (loop, optimizer, schedule) in ways.items():
-            before = clocks()
-            loop.epoch(optimizer)
-            spent[way].append(tuple(b - a for a, b in zip(before, clocks(), strict=True)))
-            schedule.step()
+    spent, loops = take_turns(architecture, makers, chosen.epochs)
     # the first epoch warms up, and compiles
     best = {
         way: [len(data.train) / min(e[i] for e in epochs[1:]) for i in range(3)]
         for way, epochs in spent.items()
     }
     peer = next(iter(best.values()))
-    for way, (loop, *_) in ways.items():
+    for way, loop in loops.items():
         rates = " | ".join(f"{r:,.0f} | {r / p:.2f}" for r, p in zip(best[way], peer, strict=True))
         print(
             f"| {name}, {architecture.flops / 1e6:.1f} MFLOPs | {way} | {rates} | {spent[way][0][0]:.0f} "
@@ -166,10 +222,17 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=4, help="of the published loop")
     parser.add_argument("--networks", nargs="+", default=list(GENOMES), choices=list(GENOMES))
     parser.add_argument("--no-compile", action="store_true")
+    parser.add_argument("--evaluation", action="store_true", help="compare the ways of measuring instead")
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
     data = Xfel(size=chosen.size, beam="medium", train=chosen.images, validation=1000, test=1000).load()
+    if chosen.evaluation:
+        print("| network | measured | CPU s an epoch | more % | images passed forward more % |")
+        print("|---|---|" + "---:|" * 3)
+        for name in chosen.networks:
+            compare_evaluations(name, data, chosen)
+        return
     print(
         "| network | way | images/s | x | a CPU s of training | x | a CPU s of all | x | first epoch s "
         "| accuracy % |"

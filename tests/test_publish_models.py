@@ -91,6 +91,17 @@ def test_the_exported_model_has_the_recorded_test_accuracy(trained: Path) -> Non
         assert accuracy == pytest.approx(found.row["test_accuracy_percent"], abs=0.5)
 
 
+def test_the_exported_model_is_the_one_that_was_measured(trained: Path) -> None:
+    """The run averages: other weights than the newest ones have these validation accuracies."""
+    validation = Digits().load().validation
+    for found in front(trained):
+        scores = Classifier(trained / f"deposit/models/{found.name}.onnx").scores(validation.images)
+        accuracy = 100 * float((scores.argmax(axis=1) == validation.labels).mean())
+        assert accuracy == pytest.approx(found.row["best_accuracy_percent"], abs=0.5)
+        card = (trained / f"deposit/models/{found.name}.md").read_text()
+        assert "the weights are the moving average over the steps of training" in card
+
+
 def test_nothing_of_this_machine_is_in_a_model(trained: Path) -> None:
     for path in (trained / "deposit/models").iterdir():
         data = path.read_bytes()

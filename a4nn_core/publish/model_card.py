@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from a4nn_core.precision import plus_minus
 from a4nn_core.publish.found import Found, Row, Tables
+
+
+def _weights(experiment: Mapping[str, Any], epoch: int) -> str:
+    """Which weights these are, from how the run evaluated its networks; early runs could not choose."""
+    anew = ", with statistics of batch normalisation taken anew from training images"
+    match (experiment.get("training") or {}).get("evaluation"):
+        case "averaged":
+            return f"the weights are the moving average over the steps of training up to epoch {epoch}{anew}"
+        case "recalibrated":
+            return f"the weights are those of epoch {epoch}{anew}"
+        case _:
+            return f"the weights are those of epoch {epoch}"
 
 
 def model_card(found: Found, tables: Tables) -> str:
@@ -72,7 +85,7 @@ def model_card(found: Found, tables: Tables) -> str:
             f"made by {row['operator'] or 'hand'}",
             f"- trained for {row['epochs_trained']} of {row['epochs_budget']} epochs"
             + (f", then stopped: {row['termination_reason']}" if stopped else "")
-            + f"; the weights are those of epoch {row['best_epoch']}",
+            + f"; {_weights(experiment, row['best_epoch'])}",
             f"- genome `{row['genome']}`, architecture `{row['architecture_hash']}`",
             f"- ancestors: {_ancestors(found.row, tables)}",
             "",

@@ -117,10 +117,9 @@ def readme(
     if any(f.path.startswith("weights/") for f in files):
         lines += [
             "Weights are safetensors files in plain tar archives, under the paths that the column "
-            "`best_checkpoint` names. Tensors called `model.*` are the weights; the others are the state of "
-            "the optimiser, so that training can go on. `data/architectures.jsonl` says which layers they "
-            "belong "
-            "to, in order.",
+            "`best_checkpoint` names. Tensors called `model.*` are the weights and statistics that "
+            "were measured; the others are what training goes on from. `data/architectures.jsonl` says which "
+            "layers they belong to, in order.",
             "",
         ]
     if unf is not None:
