@@ -134,7 +134,7 @@ def search(
         what, commons, executor, run_id, watcher: as of Search.
         images: of the parts validation and test, as a real run records them.
     """
-    what, recorded = as_begun(what, 1257, commons, run_id)  # as many images as digits has for training
+    what, recorded = as_begun(what, 1259, commons, run_id)  # as many images as digits has for training
     header = {
         "name": what.name,
         "experiment": recorded,

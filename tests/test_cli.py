@@ -83,7 +83,9 @@ def test_records_and_pictures(whole: tuple[Path, dict[str, Any]]) -> None:
     answer = a4nn("sql", query, "--commons", commons, "--format", "json")
     assert json.loads(answer.stdout) == [{"n": 18, "learned": True}]
     header = Commons(commons).run("r")
-    assert json.loads(header["experiment"]) == load_experiment("digits", SMALL[2::2]).to_mapping()
+    # of the 1,797 digits 1,259 train, in batches that make 20 steps of an epoch
+    resolved = load_experiment("digits", [*SMALL[2::2], "training.batch_size=64"])
+    assert json.loads(header["experiment"]) == resolved.to_mapping()
     assert json.loads(header["environment"])["torch"]
 
 
@@ -288,3 +290,41 @@ def test_describe(tmp_path: Path) -> None:
     assert facts["parameters"] > 0
     assert len(facts["architecture_hash"]) == 32
     assert "phase 3" in picture.read_text() or "<svg" in picture.read_text()
+
+
+def test_a_run_goes_on_as_it_began_without_an_experiment(tmp_path: Path) -> None:
+    """It names no preset, and presets change; the run's records say all."""
+    commons = tmp_path / "commons"
+    small = [
+        *SMALL[1:],
+        "--set",
+        "search.networks=3",
+        "--set",
+        "training.evaluation=as-trained",
+        "--set",
+        "training.batch_size=100",
+    ]
+    done = a4nn("run", "digits", *small, "--run-id", "r", "--commons", commons)
+    assert done.returncode == 0, done.stderr
+    before = Commons(commons).networks("r")
+    again = a4nn("run", "--run-id", "r", "--commons", commons, "--json")
+    assert again.returncode == 0, again.stderr
+    assert Commons(commons).networks("r") == before
+    changed = a4nn("run", "digits", "--run-id", "r", "--commons", commons)
+    assert changed.returncode != 0
+    assert "no experiment to go on as it began" in changed.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ([], "give a preset or a file, or the --run-id of a run to go on with"),
+        (["--run-id", "r", "--set", "seed=2"], "--set goes with a preset or a file"),
+        (["--run-id", "nobody"], "has no run 'nobody' to go on with"),
+    ],
+)
+def test_going_on_needs_a_run(words: list[str], says: str, tmp_path: Path) -> None:
+    done = a4nn("run", *words, "--commons", tmp_path / "commons")
+    assert done.returncode != 0
+    assert says in done.stderr
+    assert not (tmp_path / "commons").exists()

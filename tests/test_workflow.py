@@ -146,10 +146,10 @@ def test_a_run_from_before_a_setting_goes_on(tmp_path: Path) -> None:
     what = experiment()
 
     def recorded(given: Experiment) -> Any:
-        return as_begun(given, 1257, tmp_path, "r")[1]
+        return as_begun(given, 1259, tmp_path, "r")[1]
 
-    assert recorded(what) == what.resolved(1257).to_mapping()
-    search(what.resolved(1257), tmp_path, FakeExecutor())
+    assert recorded(what) == what.resolved(1259).to_mapping()
+    search(what.resolved(1259), tmp_path, FakeExecutor())
     file = tmp_path / "runs/r/run.json"
     run = json.loads(file.read_text())
     earlier = run["header"]["experiment"]
@@ -157,26 +157,26 @@ def test_a_run_from_before_a_setting_goes_on(tmp_path: Path) -> None:
     file.write_text(json.dumps(run))
     assert recorded(what) == earlier
     other = experiment(search={"schedule": "steady"})
-    assert recorded(other) == other.resolved(1257).to_mapping()
+    assert recorded(other) == other.resolved(1259).to_mapping()
     earlier["training"]["unheard_of"] = 1
     file.write_text(json.dumps(run))
-    assert recorded(what) == what.resolved(1257).to_mapping()
+    assert recorded(what) == what.resolved(1259).to_mapping()
 
 
 def test_a_run_from_before_the_evaluation_was_chosen_goes_on_as_trained(tmp_path: Path) -> None:
     """Its records have no ``evaluation``, and the batch size that was usual then."""
-    search(experiment().resolved(1257), tmp_path, FakeExecutor())
+    search(experiment().resolved(1259), tmp_path, FakeExecutor())
     file = tmp_path / "runs/r/run.json"
     run = json.loads(file.read_text())
     earlier = run["header"]["experiment"]
     del earlier["training"]["evaluation"]
     earlier["training"]["batch_size"] = 128
     file.write_text(json.dumps(run))
-    begun, record = as_begun(experiment(), 1257, tmp_path, "r")
+    begun, record = as_begun(experiment(), 1259, tmp_path, "r")
     assert (begun.training.evaluation, begun.training.batch_size) == ("as-trained", 128)
     assert record == earlier
     # what the user asks for beside that is another experiment, and is refused when the run is opened
-    begun, record = as_begun(experiment(training={"batch_size": 16}), 1257, tmp_path, "r")
+    begun, record = as_begun(experiment(training={"batch_size": 16}), 1259, tmp_path, "r")
     assert begun.training.batch_size == 16
     assert record != earlier
 
