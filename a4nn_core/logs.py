@@ -27,6 +27,7 @@ FIELDS = (
     "segment",
     "status",
     "accuracy_percent",
+    "accuracy_se_points",
     "seconds",
     "device",
 )

@@ -101,8 +101,9 @@ def test_number_formats_and_momentum_count() -> None:
         return Need.of(architecture, Training(**settings), 1000, kind)
 
     plain = need("cpu")
-    assert plain.state == 2 * plain.gradients == 8 * architecture.parameters
-    assert need("cpu", momentum=0.0).state == plain.gradients
+    # weights, momentum and the average of the weights, four bytes each
+    assert plain.state == 3 * plain.gradients == 12 * architecture.parameters
+    assert need("cpu", momentum=0.0, evaluation="recalibrated").state == plain.gradients
     assert need("cuda").kept == need("cpu", precision="bfloat16").kept == plain.kept / 2
     assert need("cuda", precision="float32").kept == plain.kept
     assert need("cpu", compile="always").kept < plain.kept

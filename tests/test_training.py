@@ -19,7 +19,7 @@ from a4nn_core.data.base import ImageData, InputTransform, Split
 from a4nn_core.errors import BadInput
 from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.spaces.build import Network
-from a4nn_core.training.checkpoint import checkpoint_name, load_checkpoint
+from a4nn_core.training.checkpoint import checkpoint_name, load_network
 from a4nn_core.training.life import train_segment
 from a4nn_core.training.loading import DeviceData, augmentation
 from a4nn_core.training.segment import Segment, SegmentResult
@@ -200,7 +200,7 @@ def test_the_best_checkpoint_stays_and_gives_the_test_accuracy(data: DeviceData,
     kept = {path.name for path in folder.checkpoints(0).glob("*.safetensors")}
     assert kept == {best["checkpoint"], journal[-1]["checkpoint"]}
     model = Network(Architecture.from_json(segment(tmp_path).architecture))
-    assert load_checkpoint(folder.checkpoints(0) / best["checkpoint"], model) == best["epoch"]
+    load_network(folder.checkpoints(0) / best["checkpoint"], model)
     model.eval()
     with torch.no_grad():
         right = sum(

@@ -25,6 +25,7 @@ from a4nn_core.commons import Journal, RunFolder, read_journal
 from a4nn_core.commons.journal import LAG, best_epoch
 from a4nn_core.commons.lock import Held, KernelLock
 from a4nn_core.errors import A4NNError, BadInput
+from a4nn_core.precision import in_percent, standard_error
 from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.spaces.build import Network
 from a4nn_core.termination.base import RULES, Context, FrontSnapshot, Learning, Verdict
@@ -232,17 +233,19 @@ class _Life:
                 }
                 journal.append(line)
                 past.append(line)
+                error = standard_error(accuracy, len(data.validation))
                 log.info(
-                    "epoch %d of %d: validation accuracy %.2f %%",
+                    "epoch %d of %d: validation accuracy %s",
                     epoch,
                     settings.epochs,
-                    accuracy,
+                    in_percent(accuracy, error),
                     extra={
                         "run": segment.run_id,
                         "network": segment.network,
                         "generation": segment.generation,
                         "epoch": epoch,
                         "accuracy_percent": accuracy,
+                        "accuracy_se_points": error,
                         "seconds": line["seconds"],
                     },
                 )
