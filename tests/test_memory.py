@@ -139,7 +139,7 @@ def test_on_the_cpu_one_network_and_a_copy_of_the_data_for_each_worker_must_fit(
         try_fit(what, digits, device, 4)
     assert str(caught.value) == (
         "the largest network of the search space does not fit: training needs at least "
-        f"{size(one + 5 * data)} ({size(one)} with 32 images at once, and 5 copies of the data set, "
+        f"{size(one + 5 * data)} ({size(one)} with 16 images at once, and 5 copies of the data set, "
         f"{size(data)} each), and this machine has {size(one + 4 * data)}; "
         "lower training.slots or training.batch_size or space.channels"
     )
