@@ -35,6 +35,7 @@ class Registry(Generic[C]):
         self.kind = kind
         self.group = group
         self._paths = dict(builtin)
+        self._loaded: dict[str, type[C]] = {}
 
     def names(self) -> list[str]:
         """All names that can be used, built-in first."""
@@ -46,10 +47,15 @@ class Registry(Generic[C]):
         Raises:
             BadInput: no part has this name; the message lists those that exist.
         """
+        if name not in self._loaded:
+            self._loaded[name] = self._load(name)
+        return self._loaded[name]
+
+    def _load(self, name: str) -> type[C]:
         if name in self._paths:
             module, _, attribute = self._paths[name].partition(":")
             return cast("type[C]", getattr(import_module(module), attribute))
-        for entry in entry_points(group=self.group):
+        for entry in entry_points(group=self.group):  # reads files of every package
             if entry.name == name:
                 return cast("type[C]", entry.load())
         raise BadInput(f"there is no {self.kind} named {name!r}; known: {', '.join(self.names())}")

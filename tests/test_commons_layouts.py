@@ -21,8 +21,11 @@ from a4nn_core.commons.check import check
 from a4nn_core.commons.compact import compact
 from a4nn_core.commons.cookbook import COOKBOOK
 from a4nn_core.experiment import Experiment
+from a4nn_core.publish.found import grouped
+from a4nn_core.publish.tables import gather
 from a4nn_core.search import Candidate, Outcome, Strategy
 from a4nn_core.training.segment import Segment, SegmentResult
+from a4nn_core.workflow.rows import architecture_of
 
 FOLDER = Path(__file__).parent / "fixtures"
 FIXTURES = sorted(FOLDER.glob("commons-layout-*"))
@@ -162,3 +165,21 @@ def test_the_killed_search_goes_on(searched: Path, tmp_path: Path) -> None:
             assert json.loads(row["genome"]) == logged[number]["genome"]
     assert RunFolder(searched, "searched").events.is_file()
     assert check(searched, checkpoints=False).problems == []
+
+
+def test_its_networks_are_known_from_their_layers(searched: Path) -> None:
+    """Those of the old version too, which did not record all that a layer is."""
+    what = Experiment.from_mapping(json.loads(Commons(searched).run("searched")["experiment"]))
+    search(what, searched, FakeExecutor(one_fails), "searched")
+    compact(searched)
+    found = gather(searched, ["searched"])
+    old = {row["network"] for row in found["layers"].to_pylist() if row["bias"] is None}
+    edges = dict(grouped(found["edges"]))
+    rebuilt = {key[1]: architecture_of(rows, edges[key]) for key, rows in grouped(found["layers"])}
+    assert {number: made.hash for number, made in rebuilt.items()} == {
+        row["network"]: row["architecture_hash"]
+        for row in Commons(searched).networks("searched")
+        if row["network"] in rebuilt
+    }
+    assert set() < old < set(rebuilt)
+    assert {made.layers[-1].bias for made in rebuilt.values()} == {True}

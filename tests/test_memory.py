@@ -58,27 +58,30 @@ def test_a_worker_takes_more_than_the_estimate(preset: str, batch: int) -> None:
     assert measured <= 4 * estimate, "the estimate says nothing"
 
 
-@pytest.mark.parametrize("preset", ["quick", "digits"])
-def test_what_is_kept_is_what_autograd_keeps(preset: str) -> None:
-    """Counted exactly: the distinct float tensors that are saved for the backward step, weights left out."""
-    what = load_experiment(preset)
-    shape = memory_probe.SHAPES[preset]
-    network = Network(largest(what, shape))
-    weights = {weight.untyped_storage().data_ptr() for weight in network.parameters()}
-    weights |= {buffer.untyped_storage().data_ptr() for buffer in network.buffers()}
+def kept_by_autograd(network: Network, images: torch.Tensor) -> int:
+    """Numbers in the distinct float tensors that are saved for the backward step, weights and images left
+    out."""
+    known = {weight.untyped_storage().data_ptr() for weight in network.parameters()}
+    known |= {buffer.untyped_storage().data_ptr() for buffer in network.buffers()}
+    known.add(images.untyped_storage().data_ptr())
     saved: dict[int, torch.Tensor] = {}  # holds them, so that no address is used twice
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:
-        if tensor.is_floating_point() and tensor.untyped_storage().data_ptr() not in weights:
+        if tensor.is_floating_point() and tensor.untyped_storage().data_ptr() not in known:
             saved[tensor.untyped_storage().data_ptr()] = tensor
         return tensor
 
-    images = torch.rand(64, *shape)
-    weights.add(images.untyped_storage().data_ptr())
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         scores = network(images)
     assert scores.requires_grad
-    values = sum(tensor.untyped_storage().nbytes() // 4 for tensor in saved.values())
+    return sum(tensor.untyped_storage().nbytes() // 4 for tensor in saved.values())
+
+
+@pytest.mark.parametrize("preset", ["quick", "digits"])
+def test_what_is_kept_is_what_autograd_keeps(preset: str) -> None:
+    what = load_experiment(preset)
+    shape = memory_probe.SHAPES[preset]
+    values = kept_by_autograd(Network(largest(what, shape)), torch.rand(64, *shape))
     expected = 64 * kept_values(largest(what, shape), compiled=False)
     assert expected <= values <= 1.01 * expected  # beside them batch normalisation keeps its means
     assert kept_values(largest(what, shape), compiled=True) < expected / 4

@@ -37,6 +37,7 @@ EMPTY = {
     },
     "epochs": {"predicted_low", "predicted_high", "energy_joules"},
     "predictions": {"low", "high"},
+    "layers": {"settings"},  # the macro space has no layer with any
 }
 
 

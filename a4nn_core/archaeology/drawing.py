@@ -9,8 +9,6 @@ from a4nn_core.errors import BadInput
 from a4nn_core.spaces.architecture import Architecture
 
 FORMATS = (".svg", ".png", ".pdf")
-# a node's layers are drawn as the one node they make up
-_INNER = ("concat", "merge", "conv", "norm", "relu")
 _PHASE_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f3c8d", "#666666")
 
 
@@ -25,7 +23,8 @@ def draw_architecture(architecture: Architecture, path: Path) -> None:
     """Draw an architecture into a file.
 
     Args:
-        architecture: any; layers whose labels share their first words are drawn as one node.
+        architecture: any; layers whose labels share their first words and end with a word of their operation
+            are drawn as one node.
         path: ends with .svg, .png or .pdf.
 
     Raises:
@@ -127,9 +126,13 @@ def _collapse(architecture: Architecture) -> tuple[list[_Node], list[tuple[int, 
     nodes: list[_Node] = []
     group_of: list[int] = []
     known: dict[tuple[int | None, str], int] = {}
-    for index, layer in enumerate(architecture.layers):
-        words = layer.label.split() or [layer.op]
-        title = " ".join(words[:-1]) if len(words) > 1 and words[-1] in _INNER else " ".join(words)
+    for index, (layer, operation) in enumerate(
+        zip(architecture.layers, architecture.operations, strict=True)
+    ):
+        *node, word = layer.label.split() or operation.text().split()
+        # a node's layers are drawn as the one node they make up
+        inner = node and word in (operation.name, *operation.words)
+        title = " ".join(node if inner else [*node, word])
         key = (layer.phase, title)
         if key not in known:
             known[key] = len(nodes)

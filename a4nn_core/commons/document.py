@@ -13,6 +13,7 @@ from a4nn_core.files import write_whole
 _KINDS = {
     "text": "text",
     "json": "JSON text",
+    "flag": "bool",
     "int": "int32",
     "count": "int64",
     "number": "float64",

@@ -10,6 +10,7 @@ import pyarrow as pa
 _TYPES: dict[str, pa.DataType] = {
     "text": pa.string(),
     "json": pa.string(),
+    "flag": pa.bool_(),
     "int": pa.int32(),
     "count": pa.int64(),
     "number": pa.float64(),
@@ -27,9 +28,9 @@ class Column:
 
     Attributes:
         name: of the column; chosen so that SQL needs no quotes.
-        kind: ``text``, ``json`` (text holding JSON), ``int``, ``count`` (64 bits), ``number`` (64 bits),
-            ``measured`` (32 bits: times and rates), ``time`` (UTC), ``ints``, ``metrics`` (name to number) or
-            ``words`` (name to text).
+        kind: ``text``, ``json`` (text holding JSON), ``flag`` (true or false), ``int``, ``count`` (64 bits),
+            ``number`` (64 bits), ``measured`` (32 bits: times and rates), ``time`` (UTC), ``ints``,
+            ``metrics`` (name to number) or ``words`` (name to text).
         unit: empty if it has none.
         text: what it holds.
         timing: differs between two runs of the same experiment.
@@ -260,6 +261,8 @@ _LAYERS = Table(
         Column("kernel", "int", "pixels", "side of the kernel"),
         Column("stride", "int", "pixels", "stride"),
         Column("padding", "int", "pixels", "padding on each side"),
+        Column("bias", "flag", "", "whether a convolution or linear layer adds one"),
+        Column("settings", "json", "", "further settings of its operation; null if all are as usual"),
         Column("height_out", "int", "pixels", "height of the output"),
         Column("width_out", "int", "pixels", "width of the output"),
         Column("flops", "count", "multiply-adds", "cost of one image"),

@@ -38,6 +38,7 @@ _FORMATS = {"application/vnd.apache.parquet": "application/x-parquet"}
 _TYPES = {
     "text": "sc:Text",
     "json": "sc:Text",
+    "flag": "sc:Boolean",
     "int": "sc:Integer",
     "count": "sc:Integer",
     "ints": "sc:Integer",

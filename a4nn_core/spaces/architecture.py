@@ -9,52 +9,14 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
-Op = Literal[
-    "input", "conv", "batch_norm", "relu", "concat", "max_pool", "global_average_pool", "linear", "identity"
-]
-Shape = tuple[int, int, int]
+from a4nn_core.spaces.layer import Cost, Layer, Shape
+from a4nn_core.spaces.operations import OPERATIONS, Operation
 
-
-@dataclass(frozen=True)
-class Layer:
-    """One layer.
-
-    Attributes:
-        op: what it does.
-        channels: output channels (classes for the linear layer).
-        kernel, stride, padding: of convolutions and pooling, in pixels.
-        bias: whether a convolution or linear layer adds one.
-        phase: which phase of the genome it belongs to, None outside of phases.
-        label: for people and pictures, such as ``node 2``.
-    """
-
-    op: Op
-    channels: int
-    kernel: int = 1
-    stride: int = 1
-    padding: int = 0
-    bias: bool = False
-    phase: int | None = None
-    label: str = ""
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What one layer costs.
-
-    Attributes:
-        shape: of its output, (channels, height, width).
-        flops: multiply-adds for one image, counted as in the published A4NN runs.
-        parameters: trainable numbers.
-    """
-
-    shape: Shape
-    flops: int
-    parameters: int
+__all__ = ["Architecture", "Cost", "Graph", "Layer", "Shape"]
 
 
 @dataclass(frozen=True)
@@ -77,18 +39,43 @@ class Architecture:
         return [source for source, target in self.edges if target == layer]
 
     @cached_property
+    def operations(self) -> tuple[Operation, ...]:
+        """What every layer does, with its settings.
+
+        Raises:
+            BadInput: there is no such operation, or its settings are not what it takes.
+        """
+        return tuple(
+            OPERATIONS.make({**layer.settings, "name": layer.op}, self._place(index))
+            for index, layer in enumerate(self.layers)
+        )
+
+    @cached_property
     def costs(self) -> tuple[Cost, ...]:
         """Shape and cost of every layer.
 
-        Multiply-adds are counted as the published code does by its forward hooks: a convolution
-        ``k k C_in C_out H_out W_out``, batch normalisation 2 and ReLU 1 for each element, pooling 1 for each
-        input element, a linear layer ``in * out``; concatenation is free.
+        Raises:
+            BadInput: as ``operations``.
+            ValueError: a layer cannot do what it does with the inputs that it has.
         """
         costs: list[Cost] = []
-        for index, layer in enumerate(self.layers):
-            sources = [costs[source].shape for source in self.inputs(index)]
-            costs.append(_cost(layer, sources, self.input_shape))
+        for index, (layer, operation) in enumerate(zip(self.layers, self.operations, strict=True)):
+            # the first is fed with the images
+            sources = [costs[source].shape for source in self.inputs(index)] if index else [self.input_shape]
+            if len(sources) != 1 and not (operation.takes_many and sources):
+                raise ValueError(f"{self._place(index)} cannot have {len(sources)} inputs")
+            try:
+                cost = operation.cost(layer, sources)
+            except ValueError as error:
+                raise ValueError(f"{self._place(index)}: {error}") from None
+            if cost.shape[0] != layer.channels:
+                raise ValueError(f"{self._place(index)} has {cost.shape[0]} channels, not {layer.channels}")
+            costs.append(cost)
         return tuple(costs)
+
+    def _place(self, index: int) -> str:
+        layer = self.layers[index]
+        return f"layer {index} ({layer.label or layer.op})"
 
     @property
     def flops(self) -> int:
@@ -109,8 +96,11 @@ class Architecture:
         count: two genomes with the same hash build the same function class and need training only once.
         """
         colours = [
-            _digest(layer.op, layer.channels, layer.kernel, layer.stride, layer.padding, layer.bias)
-            for layer in self.layers
+            _digest(
+                *(layer.op, layer.channels, layer.kernel, layer.stride, layer.padding, layer.bias),
+                *sorted(operation.changed().items()),
+            )
+            for layer, operation in zip(self.layers, self.operations, strict=True)
         ]
         before: list[list[int]] = [[] for _ in self.layers]
         after: list[list[int]] = [[] for _ in self.layers]
@@ -131,7 +121,7 @@ class Architecture:
     def to_json(self) -> dict[str, Any]:
         """Plain lists and numbers; ``from_json`` gives the same architecture back."""
         return {
-            "layers": [asdict(layer) for layer in self.layers],
+            "layers": [layer.to_json() for layer in self.layers],
             "edges": [list(edge) for edge in self.edges],
             "input_shape": list(self.input_shape),
         }
@@ -169,42 +159,3 @@ class Graph:
 
 def _digest(*parts: object) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
-
-
-def _cost(layer: Layer, sources: list[Shape], input_shape: Shape) -> Cost:
-    if layer.op == "input":
-        return Cost(input_shape, 0, 0)
-    if layer.op == "concat":
-        return Cost((sum(s[0] for s in sources), *sources[0][1:]), 0, 0)
-    channels, height, width = sources[0]
-    elements = channels * height * width
-    match layer.op:
-        case "conv":
-            out_height, out_width = (
-                (side + 2 * layer.padding - layer.kernel) // layer.stride + 1 for side in (height, width)
-            )
-            weights = layer.kernel**2 * channels * layer.channels
-            bias = layer.channels if layer.bias else 0
-            return Cost(
-                (layer.channels, out_height, out_width),
-                (weights + bias) * out_height * out_width,
-                weights + bias,
-            )
-        case "batch_norm":
-            return Cost((channels, height, width), 2 * elements, 2 * channels)
-        case "relu":
-            return Cost((channels, height, width), elements, 0)
-        case "identity":
-            return Cost((channels, height, width), 0, 0)
-        case "max_pool":
-            pooled = (
-                channels,
-                *((side - layer.kernel) // layer.stride + 1 for side in (height, width)),
-            )
-            return Cost((pooled[0], pooled[1], pooled[2]), elements, 0)
-        case "global_average_pool":
-            return Cost((channels, 1, 1), elements, 0)
-        case "linear":
-            bias = layer.channels if layer.bias else 0
-            return Cost((layer.channels, 1, 1), elements * layer.channels, elements * layer.channels + bias)
-    raise AssertionError(layer.op)

@@ -1,19 +1,21 @@
-"""An architecture as a torch module. The one place where the graph meets torch."""
+"""An architecture as a torch module, made of those of its operations."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from a4nn_core.spaces.architecture import Architecture, Layer, Shape
+from a4nn_core.spaces.architecture import Architecture, Shape
 
 
 class Network(nn.Module):
     """Runs the layers of an architecture in order.
 
-    Input: float images, shape (batch, channels, height, width). Output: class scores, (batch, classes).
+    Input: float images, shape (batch, channels, height, width). Output: that of the last layer; class scores,
+    (batch, classes), if it is a linear one.
     """
 
     def __init__(self, architecture: Architecture) -> None:
@@ -21,8 +23,10 @@ class Network(nn.Module):
         self.architecture = architecture
         self.sources = [architecture.inputs(index) for index in range(len(architecture.layers))]
         self.layers = nn.ModuleList(
-            _module(layer, [architecture.costs[source].shape for source in self.sources[index]])
-            for index, layer in enumerate(architecture.layers)
+            operation.module(layer, [architecture.costs[source].shape for source in sources])
+            for operation, layer, sources in zip(
+                architecture.operations, architecture.layers, self.sources, strict=True
+            )
         )
         self.last_use = [
             max((t for s, t in architecture.edges if s == index), default=len(architecture.layers))
@@ -33,69 +37,26 @@ class Network(nn.Module):
         outputs: dict[int, Tensor] = {0: images}
         for index in range(1, len(self.sources)):
             inputs = [outputs[source] for source in self.sources[index]]
-            outputs[index] = self.layers[index](torch.cat(inputs, dim=1) if len(inputs) > 1 else inputs[0])
+            outputs[index] = self.layers[index](*inputs)
             for source in self.sources[index]:
                 if self.last_use[source] == index:
                     outputs.pop(source, None)
         return outputs[len(self.sources) - 1]
 
 
-def _module(layer: Layer, sources: list[Shape]) -> nn.Module:
-    match layer.op:
-        case "conv":
-            return nn.Conv2d(
-                sources[0][0],
-                layer.channels,
-                layer.kernel,
-                stride=layer.stride,
-                padding=layer.padding,
-                bias=layer.bias,
-            )
-        case "batch_norm":
-            return nn.BatchNorm2d(layer.channels)
-        case "relu":
-            return nn.ReLU()
-        case "max_pool":
-            return nn.MaxPool2d(layer.kernel, stride=layer.stride)
-        case "global_average_pool":
-            return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
-        case "linear":
-            channels, height, width = sources[0]
-            return nn.Linear(channels * height * width, layer.channels, bias=layer.bias)
-        case "input" | "concat" | "identity":
-            return nn.Identity()
-    raise AssertionError(layer.op)
-
-
-def count_by_hooks(network: nn.Module, input_shape: Shape) -> int:
-    """Multiply-adds for one image, counted on the built module by forward hooks as the published code does.
+class Function(nn.Module):
+    """A function as the module of an operation that has no weights.
 
     Args:
-        network: a module made of the layer types that ``Network`` uses.
-        input_shape: (channels, height, width).
+        function: from the list of inputs to the output.
     """
-    total = 0
 
-    def count(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        nonlocal total
-        match module:
-            case nn.Conv2d():
-                bias = 0 if module.bias is None else output[0].numel()
-                total += module.weight.numel() * output.shape[2] * output.shape[3] + bias
-            case nn.BatchNorm2d():
-                total += 2 * inputs[0][0].numel()
-            case nn.ReLU():
-                total += output[0].numel()
-            case nn.MaxPool2d() | nn.AdaptiveAvgPool2d():
-                total += inputs[0][0].numel()
-            case nn.Linear():
-                total += module.weight.numel()
+    def __init__(self, function: Callable[[Sequence[Tensor]], Tensor]) -> None:
+        super().__init__()
+        self.function = function
 
-    hooks = [module.register_forward_hook(count) for module in network.modules()]
-    _run_once(network, input_shape)
-    for hook in hooks:
-        hook.remove()
-    return total
+    def forward(self, *inputs: Tensor) -> Tensor:
+        return self.function(inputs)
 
 
 def count_by_torch(network: nn.Module, input_shape: Shape) -> int:

@@ -17,13 +17,12 @@ from pathlib import Path
 
 from a4nn_core.errors import BadInput
 from a4nn_core.spaces.architecture import Architecture
+from a4nn_core.spaces.operations.base import elements
 from a4nn_core.training.compiling import pays
 from a4nn_core.training.settings import Training
 
 _FLOAT32 = 4
 _BFLOAT16 = 2
-_READ_BACKWARDS = {"conv", "batch_norm", "max_pool", "linear"}
-"""layers whose backward step reads their input"""
 _UNLIMITED = 2**60
 """cgroup v1 says a number near 2^63 where there is no limit"""
 
@@ -95,26 +94,15 @@ class Need:
 def kept_values(architecture: Architecture, compiled: bool) -> int:
     """Numbers that the forward step of one image keeps for the backward step, at least.
 
-    A convolution, a batch normalisation, a pooling and a linear layer keep their input, a ReLU keeps its
-    output; a tensor kept by several is there once. A compiled network computes cheap ones again, but never a
-    convolution (torch/_functorch/partitioners.py: compute-intensive operations are not recomputed), so of it
-    only the outputs of convolutions count that a convolution or a normalisation reads.
+    Every operation says what it keeps; a tensor kept by several is there once.
     """
-    readers: list[set[str]] = [set() for _ in architecture.layers]
-    for source, target in architecture.edges:
-        readers[source].add(architecture.layers[target].op)
-    total = 0
-    for layer, cost, read_by in zip(architecture.layers, architecture.costs, readers, strict=True):
-        if layer.op in ("input", "identity"):  # the batch counts by itself; an identity makes nothing
-            continue
-        if compiled:
-            kept = layer.op == "conv" and bool(read_by & {"conv", "batch_norm"})
-        else:
-            kept = layer.op == "relu" or bool(read_by & _READ_BACKWARDS)
-        if kept:
-            channels, height, width = cost.shape
-            total += channels * height * width
-    return total
+    kept = [operation.kept(compiled) for operation in architecture.operations]
+    read = {source for source, target in architecture.edges if kept[target].inputs}
+    return sum(
+        elements(cost.shape)
+        for index, (cost, one) in enumerate(zip(architecture.costs, kept, strict=True))
+        if one.held and (one.output or index in read)
+    )
 
 
 def check_room(

@@ -134,8 +134,11 @@ def _identity(candidate: Candidate, architecture: Architecture, epochs_budget: i
 def graph_rows(architecture: Architecture) -> tuple[list[Row], list[Row]]:
     """Rows of the tables ``layers`` and ``edges``."""
     layers = []
-    for index, (layer, cost) in enumerate(zip(architecture.layers, architecture.costs, strict=True)):
+    for index, (layer, operation, cost) in enumerate(
+        zip(architecture.layers, architecture.operations, architecture.costs, strict=True)
+    ):
         sources = architecture.inputs(index)
+        settings = operation.changed()
         layers.append(
             {
                 "layer": index,
@@ -147,6 +150,8 @@ def graph_rows(architecture: Architecture) -> tuple[list[Row], list[Row]]:
                 "kernel": layer.kernel,
                 "stride": layer.stride,
                 "padding": layer.padding,
+                "bias": layer.bias,
+                "settings": json.dumps(settings, sort_keys=True) if settings else None,
                 "height_out": cost.shape[1],
                 "width_out": cost.shape[2],
                 "flops": cost.flops,
@@ -168,16 +173,29 @@ def architecture_of(layers: Sequence[Mapping[str, Any]], edges: Sequence[Mapping
     feeds = {edge["target"]: known[edge["source"]] for edge in edges}
     made = []
     for row in layers:
-        bias = False
-        if row["op"] in ("conv", "linear"):
-            before = feeds[row["layer"]]
-            area = before["height_out"] * before["width_out"] if row["op"] == "linear" else row["kernel"] ** 2
-            bias = row["parameters"] > area * row["channels_in"] * row["channels_out"]
-        settings = {name: row[name] for name in ("op", "kernel", "stride", "padding", "phase", "label")}
-        made.append(Layer(**settings, channels=row["channels_out"], bias=bias))
+        same = {name: row[name] for name in ("op", "kernel", "stride", "padding", "phase", "label")}
+        bias = row.get("bias")
+        if bias is None:
+            bias = _unrecorded_bias(row, feeds)
+        settings = json.loads(row.get("settings") or "{}")
+        made.append(Layer(**same, channels=row["channels_out"], bias=bias, settings=settings))
     first = layers[0]
     return Architecture(
         tuple(made),
         tuple((edge["source"], edge["target"]) for edge in edges),
         (first["channels_out"], first["height_out"], first["width_out"]),
     )
+
+
+def _unrecorded_bias(row: Mapping[str, Any], feeds: Mapping[int, Mapping[str, Any]]) -> bool:
+    """Whether a layer of a record from before ``bias`` was recorded has one, told from its parameters.
+
+    Args:
+        row: of the layer.
+        feeds: row of what feeds a layer, by the number of the layer.
+    """
+    if row["op"] not in ("conv", "linear"):
+        return False
+    before = feeds[row["layer"]]
+    area = before["height_out"] * before["width_out"] if row["op"] == "linear" else row["kernel"] ** 2
+    return bool(row["parameters"] > area * row["channels_in"] * row["channels_out"])

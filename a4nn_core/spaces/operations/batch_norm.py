@@ -1,0 +1,30 @@
+"""Batch normalisation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from a4nn_core.spaces.layer import Cost, Layer, Shape
+from a4nn_core.spaces.operations.base import Kept, Operation, elements
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class BatchNorm(Operation):
+    """Every channel with mean 0 and variance 1 over the batch, then scaled and shifted by what is learned."""
+
+    name: Literal["batch_norm"] = "batch_norm"
+    words: ClassVar[tuple[str, ...]] = ("norm",)
+
+    def cost(self, layer: Layer, inputs: Sequence[Shape]) -> Cost:
+        return Cost(inputs[0], 2 * elements(inputs[0]), 2 * inputs[0][0])
+
+    def module(self, layer: Layer, inputs: Sequence[Shape]) -> nn.Module:
+        from torch import nn
+
+        return nn.BatchNorm2d(layer.channels)
+
+    def kept(self, compiled: bool) -> Kept:
+        return Kept(inputs=True, held=not compiled)

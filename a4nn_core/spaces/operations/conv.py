@@ -1,0 +1,55 @@
+"""Convolution."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
+
+from a4nn_core.spaces.layer import Cost, Layer, Shape
+from a4nn_core.spaces.operations.base import Kept, Operation, windows
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Conv(Operation):
+    """A convolution with a square kernel."""
+
+    name: Literal["conv"] = "conv"
+    words: ClassVar[tuple[str, ...]] = ("merge",)
+
+    groups: int = Field(default=1, ge=1)
+    """groups of channels that are convolved apart from each other; depthwise if as many as channels"""
+    dilation: int = Field(default=1, ge=1)
+    """distance between the pixels that a kernel reads, in pixels"""
+
+    def cost(self, layer: Layer, inputs: Sequence[Shape]) -> Cost:
+        channels, *sides = inputs[0]
+        if channels % self.groups or layer.channels % self.groups:
+            raise ValueError(
+                f"{channels} and {layer.channels} channels cannot be dealt into {self.groups} groups"
+            )
+        height, width = (windows(side, layer, self.dilation) for side in sides)
+        weights = layer.kernel**2 * channels // self.groups * layer.channels
+        bias = layer.channels if layer.bias else 0
+        return Cost((layer.channels, height, width), (weights + bias) * height * width, weights + bias)
+
+    def module(self, layer: Layer, inputs: Sequence[Shape]) -> nn.Module:
+        from torch import nn
+
+        return nn.Conv2d(
+            inputs[0][0],
+            layer.channels,
+            layer.kernel,
+            stride=layer.stride,
+            padding=layer.padding,
+            dilation=self.dilation,
+            groups=self.groups,
+            bias=layer.bias,
+        )
+
+    def kept(self, compiled: bool) -> Kept:
+        # torch/_functorch/partitioners.py: what is compute-intensive is not computed again
+        return Kept(inputs=True)

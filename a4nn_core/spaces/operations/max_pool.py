@@ -1,0 +1,31 @@
+"""Pooling by the greatest value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from a4nn_core.spaces.layer import Cost, Layer, Shape
+from a4nn_core.spaces.operations.base import Kept, Operation, pooled
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class MaxPool(Operation):
+    """The greatest value under the kernel."""
+
+    name: Literal["max_pool"] = "max_pool"
+    words: ClassVar[tuple[str, ...]] = ("pool",)
+
+    def cost(self, layer: Layer, inputs: Sequence[Shape]) -> Cost:
+        return pooled(layer, inputs[0])
+
+    def module(self, layer: Layer, inputs: Sequence[Shape]) -> nn.Module:
+        from torch import nn
+
+        return nn.MaxPool2d(layer.kernel, stride=layer.stride, padding=layer.padding)
+
+    def kept(self, compiled: bool) -> Kept:
+        # compiled, it keeps where the greatest values were
+        return Kept(inputs=not compiled, held=not compiled)

@@ -1,0 +1,29 @@
+"""Rectified linear unit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+from a4nn_core.spaces.layer import Cost, Layer, Shape
+from a4nn_core.spaces.operations.base import Kept, Operation, elements
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Relu(Operation):
+    """The greater of its input and 0."""
+
+    name: Literal["relu"] = "relu"
+
+    def cost(self, layer: Layer, inputs: Sequence[Shape]) -> Cost:
+        return Cost(inputs[0], elements(inputs[0]), 0)
+
+    def module(self, layer: Layer, inputs: Sequence[Shape]) -> nn.Module:
+        from torch import nn
+
+        return nn.ReLU()
+
+    def kept(self, compiled: bool) -> Kept:
+        return Kept(output=True, held=not compiled)
