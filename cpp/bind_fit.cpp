@@ -20,9 +20,11 @@ a4nn::FitOptions options(const std::string& loss, double scale, int max_evaluati
     a4nn::FitOptions out;
     if (loss == "huber") out.loss = a4nn::Loss::huber;
     else if (loss == "soft_l1") out.loss = a4nn::Loss::soft_l1;
-    else if (loss != "squares") throw std::invalid_argument("no loss is named '" + loss + "'; known: squares, huber, soft_l1");
+    else if (loss != "squares")
+        throw std::invalid_argument("no loss is named '" + loss + "'; known: squares, huber, soft_l1");
     if (!(scale > 0)) throw std::invalid_argument("scale = " + std::to_string(scale) + " is not above zero");
-    if (max_evaluations < 1) throw std::invalid_argument("max_evaluations = " + std::to_string(max_evaluations) + " is below one");
+    if (max_evaluations < 1)
+        throw std::invalid_argument("max_evaluations = " + std::to_string(max_evaluations) + " is below one");
     out.scale = scale;
     out.max_evaluations = max_evaluations;
     return out;
@@ -93,8 +95,8 @@ py::tuple fit_many(const std::vector<const a4nn::Function*>& functions, const st
             a4nn::Fitter own;
             for (std::size_t c = next++; c < curves; c = next++)
                 for (std::size_t f = 0; f < count; ++f) {
-                    const a4nn::FitResult result = own.fit(*functions[f], {x[f].data(), lengths[c]},
-                                                           {all + offsets[c], lengths[c]}, {}, settings);
+                    const a4nn::FitResult result =
+                        own.fit(*functions[f], {x[f].data(), lengths[c]}, {all + offsets[c], lengths[c]}, {}, settings);
                     const std::size_t at = c * count + f;
                     out_status[at] = static_cast<std::int8_t>(result.status);
                     out_rms[at] = result.rms;
@@ -126,5 +128,6 @@ void bind_fit(py::module_& m) {
           py::arg("loss") = "squares", py::arg("scale") = 1.0, py::arg("max_evaluations") = 2000);
 
     m.def("fit_many", &fit_many, py::arg("functions"), py::arg("first"), py::arg("values"), py::arg("lengths"),
-          py::arg("loss") = "squares", py::arg("scale") = 1.0, py::arg("max_evaluations") = 2000, py::arg("threads") = 1);
+          py::arg("loss") = "squares", py::arg("scale") = 1.0, py::arg("max_evaluations") = 2000,
+          py::arg("threads") = 1);
 }

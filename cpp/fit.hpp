@@ -24,7 +24,7 @@ enum class Loss { squares, huber, soft_l1 };
 
 struct FitOptions {
     Loss loss = Loss::squares;
-    double scale = 1.0;           // residual at which a robust loss starts to bend, in the unit of y
+    double scale = 1.0;  // residual at which a robust loss starts to bend, in the unit of y
     int max_evaluations = 2000;
 };
 
@@ -78,7 +78,8 @@ class Fitter {
     };
 
     const Range& range(int k) const {
-        return function_->ranges()[static_cast<std::size_t>(function_->separated().nonlinear[static_cast<std::size_t>(k)])];
+        return function_
+            ->ranges()[static_cast<std::size_t>(function_->separated().nonlinear[static_cast<std::size_t>(k)])];
     }
 
     void load(std::span<const double> y, std::span<const double> weights) {
@@ -129,7 +130,8 @@ class Fitter {
         if (!fixed_target_) weigh_target(program.root(0));
         for (int j = 0; j < m_; ++j) {
             if (!fixed_[j]) weigh(program.root(static_cast<std::size_t>(j) + 1), column(j));
-            const Range& bounds = function_->ranges()[static_cast<std::size_t>(linear[static_cast<std::size_t>(j)].parameter)];
+            const Range& bounds =
+                function_->ranges()[static_cast<std::size_t>(linear[static_cast<std::size_t>(j)].parameter)];
             lower_[j] = bounds.lower;
             upper_[j] = bounds.upper;
             if (linear[static_cast<std::size_t>(j)].rate >= 0) {
@@ -205,7 +207,8 @@ class Fitter {
                 const int rate = program.root(static_cast<std::size_t>(m_ + j) + 1);
                 if (linear_.free[j] || rate < 0 || !machine_.depends(rate, k)) continue;
                 // a coefficient held by a bound that moves with theta: P = exp(rate * bound)
-                const Range& bounds = function_->ranges()[static_cast<std::size_t>(linear[static_cast<std::size_t>(j)].parameter)];
+                const Range& bounds =
+                    function_->ranges()[static_cast<std::size_t>(linear[static_cast<std::size_t>(j)].parameter)];
                 const double bound = (c == lower_[j]) == (machine_.number(rate) > 0) ? bounds.lower : bounds.upper;
                 if (!std::isfinite(bound)) continue;
                 const double slope = c * bound * machine_.number_derivative(rate, k);
@@ -242,14 +245,16 @@ class Fitter {
         if (!keeps_grid(range(0).starts.size() + 2)) {
             starts_of_line();
             costs_.resize(grid_.size());
-            for (std::size_t i = 0; i < grid_.size(); ++i) costs_[i] = exhausted() ? infinity : evaluate(&grid_[i], false);
+            for (std::size_t i = 0; i < grid_.size(); ++i)
+                costs_[i] = exhausted() ? infinity : evaluate(&grid_[i], false);
         } else {
             costs_from_cache();
         }
         const std::size_t count = grid_.size();
         order_.clear();
         for (std::size_t i = 0; i < count; ++i)
-            if (costs_[i] < infinity && (i == 0 || costs_[i] <= costs_[i - 1]) && (i + 1 == count || costs_[i] < costs_[i + 1]))
+            if (costs_[i] < infinity && (i == 0 || costs_[i] <= costs_[i - 1]) &&
+                (i + 1 == count || costs_[i] < costs_[i + 1]))
                 order_.push_back(i);
         std::sort(order_.begin(), order_.end(), [&](std::size_t a, std::size_t b) { return costs_[a] < costs_[b]; });
         if (order_.size() > 3) order_.resize(3);
@@ -257,7 +262,8 @@ class Fitter {
         if (exhausted() && !order_.empty()) evaluate(&grid_[order_[0]], false);
         for (std::size_t i : order_) {
             const bool end = i == 0 || i + 1 == count || costs_[i - 1] == infinity || costs_[i + 1] == infinity;
-            refine_line(grid_[i > 0 ? i - 1 : i], end ? grid_[i] : lowest_of_parabola(i), grid_[i + 1 < count ? i + 1 : i]);
+            refine_line(grid_[i > 0 ? i - 1 : i], end ? grid_[i] : lowest_of_parabola(i),
+                        grid_[i + 1 < count ? i + 1 : i]);
         }
     }
 
@@ -300,7 +306,8 @@ class Fitter {
     }
 
     bool keeps_grid(std::size_t count) const {
-        return !weighted_ && (m_ <= GridPoint::max_bounded || !bounded()) && count * static_cast<std::size_t>(m_ + 1) * n_ <= GridCache::largest;
+        return !weighted_ && (m_ <= GridPoint::max_bounded || !bounded()) &&
+               count * static_cast<std::size_t>(m_ + 1) * n_ <= GridCache::largest;
     }
 
     // The least squares problem at u, ready for any curve on these points.
@@ -328,7 +335,9 @@ class Fitter {
         point.basis.assign(linear_.basis(), linear_.basis() + static_cast<std::size_t>(m_) * n_);
         point.bounded = bounded();
         for (int j = 0; j < m_; ++j)
-            if (linear_.dead(j)) std::fill_n(point.basis.begin() + static_cast<std::ptrdiff_t>(j) * static_cast<std::ptrdiff_t>(n_), n_, 0.0);
+            if (linear_.dead(j))
+                std::fill_n(point.basis.begin() + static_cast<std::ptrdiff_t>(j) * static_cast<std::ptrdiff_t>(n_), n_,
+                            0.0);
         if (!point.bounded) return point;
         std::copy_n(lower_, m_, point.lower.begin());
         std::copy_n(upper_, m_, point.upper.begin());
@@ -402,7 +411,8 @@ class Fitter {
             bool lowest = true;
             for (int k = 0; k < q_ && lowest; ++k) {
                 const std::size_t count = range(k).starts.size(), at = i / stride[k] % count;
-                lowest = (at == 0 || costs_[i] <= costs_[i - stride[k]]) && (at + 1 == count || costs_[i] < costs_[i + stride[k]]);
+                lowest = (at == 0 || costs_[i] <= costs_[i - stride[k]]) &&
+                         (at + 1 == count || costs_[i] < costs_[i + stride[k]]);
             }
             if (lowest) order_.push_back(i);
         }
@@ -647,7 +657,8 @@ class Fitter {
     std::span<const double> x_;
     bool weighted_ = false;
     GridCache cache_;
-    double low_[max_parameters] = {}, high_[max_parameters] = {}, lower_[max_parameters] = {}, upper_[max_parameters] = {};
+    double low_[max_parameters] = {}, high_[max_parameters] = {}, lower_[max_parameters] = {},
+           upper_[max_parameters] = {};
     double gradient_[max_parameters] = {}, floor_ = 0;
     std::vector<double> y_, weight_, target_, work_, columns_, jacobian_, grid_, costs_;
     std::vector<std::size_t> order_;

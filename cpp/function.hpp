@@ -32,7 +32,9 @@ struct Range {
     // dp/du
     double slope(double p) const { return logarithmic() ? p - origin : 1.0; }
     double search_lower() const { return logarithmic() ? end(mirrored() ? upper : lower, least_start(), -1) : lower; }
-    double search_upper() const { return logarithmic() ? end(mirrored() ? lower : upper, greatest_start(), +1) : upper; }
+    double search_upper() const {
+        return logarithmic() ? end(mirrored() ? lower : upper, greatest_start(), +1) : upper;
+    }
 
   private:
     double least_start() const { return mirrored() ? starts.back() : starts.front(); }
@@ -77,7 +79,8 @@ class Function {
         if (!(range.lower < range.upper))
             throw std::invalid_argument("the bounds of " + names_[p] + " leave nothing between them");
         std::erase_if(range.starts, [&](double s) {
-            return !(s >= range.lower && s <= range.upper) || (range.logarithmic() && (range.mirrored() ? !(s < range.origin) : !(s > range.origin)));
+            return !(s >= range.lower && s <= range.upper) ||
+                   (range.logarithmic() && (range.mirrored() ? !(s < range.origin) : !(s > range.origin)));
         });
         std::sort(range.starts.begin(), range.starts.end());
         if (!range.starts.empty()) return;
@@ -95,7 +98,8 @@ class Function {
             for (double s = 1e-3; s < 50; s *= factor) range.starts.push_back(range.lower + s);
             return;
         }
-        static const std::vector<double> fine{-30, -10, -3, -1, -0.3, -0.1, -0.03, -0.01, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30};
+        static const std::vector<double> fine{-30,  -10,  -3,  -1,  -0.3, -0.1, -0.03, -0.01,
+                                              0.01, 0.03, 0.1, 0.3, 1,    3,    10,    30};
         static const std::vector<double> middle{-3, -0.5, -0.05, 0.05, 0.5, 1, 3}, coarse{-1, 0.1, 1};
         for (double s : searched == 1 ? fine : searched == 2 ? middle : coarse) {
             const double moved = std::isfinite(range.lower) && s < range.lower   ? range.lower + std::abs(s)

@@ -78,10 +78,12 @@ class LinearSolver {
             if (std::isnan(z_[m_ - 1])) return std::numeric_limits<double>::quiet_NaN();
             bound(lower, upper);
             for (int j = 0; j < m_; ++j)
-                if (!free[j] && square_of(j) > 1e20 * (1 + dot(target, target, n_))) return std::numeric_limits<double>::infinity();
+                if (!free[j] && square_of(j) > 1e20 * (1 + dot(target, target, n_)))
+                    return std::numeric_limits<double>::infinity();
             std::copy_n(target, n_, residual_.data());
             for (int j = 0; j < m_; ++j)
-                if (!free[j]) subtract(residual_.data(), coefficient[j], columns + static_cast<std::size_t>(j) * n_, n_);
+                if (!free[j])
+                    subtract(residual_.data(), coefficient[j], columns + static_cast<std::size_t>(j) * n_, n_);
             factor(columns, residual_.data());
             double held[max_parameters];
             std::copy_n(coefficient, m_, held);
@@ -249,7 +251,8 @@ class LinearSolver {
     }
 
     // Cholesky on the open coefficients, the others held.
-    bool solve_open(const double (*gram)[max_parameters], const double* right, const int* open, int count, double* c) const {
+    bool solve_open(const double (*gram)[max_parameters], const double* right, const int* open, int count,
+                    double* c) const {
         double l[3][3], b[3];
         for (int i = 0; i < count; ++i) {
             b[i] = right[open[i]];

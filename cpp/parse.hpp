@@ -2,8 +2,8 @@
 // exp, log, sqrt and tanh. Nothing in it can run a program or name anything else.
 #pragma once
 
-#include <charconv>
 #include <cctype>
+#include <charconv>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -30,8 +30,7 @@ struct Expression {
 class Parser {
   public:
     // parameters: their names in order; if empty they are taken in order of appearance.
-    Parser(std::string_view text, std::vector<std::string> parameters)
-        : text_(text), open_(parameters.empty()) {
+    Parser(std::string_view text, std::vector<std::string> parameters) : text_(text), open_(parameters.empty()) {
         result_.parameters = std::move(parameters);
         if (result_.parameters.size() > max_parameters)
             throw std::invalid_argument("more than " + std::to_string(max_parameters) + " parameters");

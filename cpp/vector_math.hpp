@@ -13,7 +13,8 @@ namespace a4nn {
 // exp(x) = 2^k exp(r), |r| <= ln(2)/2, with a Taylor polynomial of degree 13: within 2 units in the last place.
 // Beyond the range of a double it gives 0 or infinity; NaN stays NaN.
 [[gnu::always_inline]] inline double exp_one(double x) {
-    constexpr double log2e = 1.4426950408889634, ln2_high = 6.93147180369123816490e-01, ln2_low = 1.90821492927058770002e-10;
+    constexpr double log2e = 1.4426950408889634, ln2_high = 6.93147180369123816490e-01,
+                     ln2_low = 1.90821492927058770002e-10;
     constexpr double shift = 6755399441055744.0;  // 1.5 * 2^52: adding it rounds to a whole number
     const double clipped = x < -708.0 ? -708.0 : x > 709.0 ? 709.0 : x;
     const double shifted = clipped * log2e + shift;
