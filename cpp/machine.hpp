@@ -76,7 +76,6 @@ class Program {
 
 class Machine {
   public:
-    static constexpr std::size_t lanes = 8;
     static std::size_t padded(std::size_t points) { return (points + lanes - 1) / lanes * lanes; }
 
     // Take new points; false if a part that depends on the epoch alone has no finite value at one of them.

@@ -1,4 +1,5 @@
 // Unit tests and a fuzz of the header-only core; tools/test_cpp.sh builds them with sanitizers and runs them.
+#include <bit>
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
@@ -6,35 +7,9 @@
 #include <string>
 
 #include "../fit.hpp"
+#include "check.hpp"
 
 namespace {
-
-int failures = 0;
-
-void check(bool holds, const char* what, int line) {
-    if (holds) return;
-    std::fprintf(stderr, "test_fit.cpp:%d: %s\n", line, what);
-    ++failures;
-}
-#define CHECK(condition) check((condition), #condition, __LINE__)
-
-bool near(double a, double b, double relative) { return std::abs(a - b) <= relative * (1 + std::abs(b)); }
-
-a4nn::Function published_default() {
-    std::vector<a4nn::Range> ranges(3);
-    ranges[0].lower = 0.5;
-    ranges[0].upper = 200;
-    ranges[1].lower = ranges[1].origin = 1;
-    for (double k = -6.5; k < 4.5; k += 1) ranges[1].starts.push_back(1 + std::exp(k));
-    ranges[2].lower = 0;
-    return a4nn::Function("a - b**(c - x)", {"a", "b", "c"}, ranges);
-}
-
-std::vector<double> epochs(std::size_t count, double first = 0) {
-    std::vector<double> x(count);
-    for (std::size_t i = 0; i < count; ++i) x[i] = first + static_cast<double>(i);
-    return x;
-}
 
 void exponentials_and_logarithms_are_exact() {
     for (double x = -700; x < 700; x += 0.37) CHECK(near(a4nn::exp_one(x) / std::exp(x), 1, 1e-15));
@@ -281,6 +256,7 @@ void fuzz(unsigned seed, int rounds) {
 }  // namespace
 
 int main(int argc, char** argv) {
+    test_parts();
     exponentials_and_logarithms_are_exact();
     a_newer_processor_gives_the_same_bits();
     expressions_are_read();
