@@ -6,6 +6,8 @@ STAMPS := $(VENV)/.a4nn
 # what the installed package is made of; the list itself is remembered, so that a deleted file counts too
 SOURCES := $(shell find a4nn_core flows cpp -type f -not -name '*.pyc' -not -path '*/__pycache__/*') CMakeLists.txt pyproject.toml README.md
 
+CPP := $(shell find cpp benchmarks -name '*.hpp' -o -name '*.cpp')
+
 .PHONY: demo test lint install clean help
 help:
 	@echo "make demo     set up, then search networks on simulated protein diffraction (about 5 minutes)"
@@ -23,6 +25,7 @@ test: install $(STAMPS)/test
 lint: install $(STAMPS)/lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/clang-format --dry-run --Werror $(CPP)
 	$(BIN)/mypy
 
 install: $(STAMPS)/package

@@ -74,7 +74,8 @@ static double vap3(double x, const double* p, double* d) {
 }
 static double mmf4(double x, const double* p, double* d) {
     const double power = std::pow(x, p[3]), sum = p[1] + power, value = (p[0] * p[1] + p[2] * power) / sum;
-    d[0] = p[1] / sum, d[1] = (p[0] - value) / sum, d[2] = power / sum, d[3] = (p[2] - value) * power * std::log(x) / sum;
+    d[0] = p[1] / sum, d[1] = (p[0] - value) / sum, d[2] = power / sum,
+    d[3] = (p[2] - value) * power * std::log(x) / sum;
     return value;
 }
 static double loss(double x, const double* p, double* d) {
@@ -95,19 +96,32 @@ struct Peer {
 };
 
 static const Peer peers[] = {
-    {"default", default_function, 3, 0, [](double last, double drop, double, double* p) { p[0] = last, p[1] = 1.3, p[2] = std::log(drop) / std::log(1.3); }},
+    {"default", default_function, 3, 0,
+     [](double last, double drop, double, double* p) {
+         p[0] = last, p[1] = 1.3, p[2] = std::log(drop) / std::log(1.3);
+     }},
     {"pow2", pow2, 2, 1, [](double, double, double first, double* p) { p[0] = first, p[1] = 0.1; }},
     {"pow3", pow3, 3, 1, [](double last, double drop, double, double* p) { p[0] = -drop, p[1] = -0.5, p[2] = last; }},
-    {"pow4", pow4, 4, 0, [](double last, double drop, double, double* p) { p[0] = last, p[1] = 0.5 / drop, p[2] = 1 / drop, p[3] = 1; }},
+    {"pow4", pow4, 4, 0,
+     [](double last, double drop, double, double* p) { p[0] = last, p[1] = 0.5 / drop, p[2] = 1 / drop, p[3] = 1; }},
     {"exp2", exp2, 2, 0, [](double, double, double first, double* p) { p[0] = first, p[1] = 0.01; }},
-    {"exp3", exponential, 3, 0, [](double last, double drop, double, double* p) { p[0] = -drop, p[1] = -0.3, p[2] = last; }},
-    {"exp4", exp4, 4, 1, [](double last, double drop, double, double* p) { p[0] = last, p[1] = 0.3, p[2] = 1, p[3] = std::log(drop); }},
+    {"exp3", exponential, 3, 0,
+     [](double last, double drop, double, double* p) { p[0] = -drop, p[1] = -0.3, p[2] = last; }},
+    {"exp4", exp4, 4, 1,
+     [](double last, double drop, double, double* p) { p[0] = last, p[1] = 0.3, p[2] = 1, p[3] = std::log(drop); }},
     {"expp3", expp3, 3, 0, [](double last, double, double, double* p) { p[0] = last + 3, p[1] = -0.3, p[2] = -0.1; }},
-    {"expd3", exponential, 3, 0, [](double last, double drop, double, double* p) { p[0] = -drop, p[1] = -0.3, p[2] = last; }},
-    {"vap3", vap3, 3, 1, [](double last, double, double, double* p) { p[0] = std::log(std::max(last, 1.0)), p[1] = -0.3, p[2] = 0.05; }},
-    {"mmf4", mmf4, 4, 1, [](double last, double, double first, double* p) { p[0] = first, p[1] = 3, p[2] = last, p[3] = 1; }},
-    {"wbl4", wbl4, 4, 1, [](double last, double drop, double, double* p) { p[0] = last, p[1] = drop, p[2] = 0.3, p[3] = 1; }},
-    {"loss", loss, 3, 0, [](double last, double drop, double, double* p) { p[0] = last, p[1] = 1.3, p[2] = std::log(drop) / std::log(1.3); }},
+    {"expd3", exponential, 3, 0,
+     [](double last, double drop, double, double* p) { p[0] = -drop, p[1] = -0.3, p[2] = last; }},
+    {"vap3", vap3, 3, 1,
+     [](double last, double, double, double* p) { p[0] = std::log(std::max(last, 1.0)), p[1] = -0.3, p[2] = 0.05; }},
+    {"mmf4", mmf4, 4, 1,
+     [](double last, double, double first, double* p) { p[0] = first, p[1] = 3, p[2] = last, p[3] = 1; }},
+    {"wbl4", wbl4, 4, 1,
+     [](double last, double drop, double, double* p) { p[0] = last, p[1] = drop, p[2] = 0.3, p[3] = 1; }},
+    {"loss", loss, 3, 0,
+     [](double last, double drop, double, double* p) {
+         p[0] = last, p[1] = 1.3, p[2] = std::log(drop) / std::log(1.3);
+     }},
 };
 
 struct Problem {
@@ -119,7 +133,8 @@ static double minpack(const Problem& problem, double* p) {
     const int m = static_cast<int>(problem.curve->y.size()), n = problem.peer->parameters;
     static std::vector<double> f, jac, qtf, w1, w2, w3, w4, diag;
     static std::vector<int> pivots;
-    f.resize(m), jac.resize(m * n), qtf.resize(n), w1.resize(n), w2.resize(n), w3.resize(n), w4.resize(m), diag.resize(n), pivots.resize(n);
+    f.resize(m), jac.resize(m * n), qtf.resize(n), w1.resize(n), w2.resize(n), w3.resize(n), w4.resize(m),
+        diag.resize(n), pivots.resize(n);
     int nfev = 0, njev = 0;
     const auto call = [](void* data, int m, int n, const double* p, double* f, double* jac, int stride, int flag) {
         const auto& [peer, curve] = *static_cast<const Problem*>(data);
@@ -132,8 +147,8 @@ static double minpack(const Problem& problem, double* p) {
         }
         return 0;
     };
-    lmder(call, const_cast<Problem*>(&problem), m, n, p, f.data(), jac.data(), m, 1e-8, 1e-8, 0, 400, diag.data(), 1, 100,
-          0, &nfev, &njev, pivots.data(), qtf.data(), w1.data(), w2.data(), w3.data(), w4.data());
+    lmder(call, const_cast<Problem*>(&problem), m, n, p, f.data(), jac.data(), m, 1e-8, 1e-8, 0, 400, diag.data(), 1,
+          100, 0, &nfev, &njev, pivots.data(), qtf.data(), w1.data(), w2.data(), w3.data(), w4.data());
     double square = 0;
     for (double r : f) square += r * r;
     return std::sqrt(square / m);
@@ -224,7 +239,8 @@ int main(int, char** argv) {
         for (Curve& curve : curves) {
             for (std::size_t i = 0; i < curve.x.size(); ++i) curve.x[i] = peer.first + static_cast<double>(i);
             const Problem problem{&peer, &curve};
-            for (const auto& [name, solve] : {std::pair{"minpack", &minpack}, std::pair{"gsl", &gsl}, std::pair{"tinysolver", &tiny_solver}}) {
+            for (const auto& [name, solve] :
+                 {std::pair{"minpack", &minpack}, std::pair{"gsl", &gsl}, std::pair{"tinysolver", &tiny_solver}}) {
                 double best = 1e300, rms = 0;
                 for (int repeat = 0; repeat < 3; ++repeat) {
                     double p[4];
@@ -232,7 +248,9 @@ int main(int, char** argv) {
                     peer.start(last, std::max(std::abs(last - curve.y.front()), 1.0), curve.y.front(), p);
                     const auto begin = std::chrono::steady_clock::now();
                     rms = solve(problem, p);
-                    best = std::min(best, std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - begin).count());
+                    best = std::min(
+                        best,
+                        std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - begin).count());
                 }
                 std::printf("%s %s %.3f %.9g\n", peer.name, name, best, rms);
             }

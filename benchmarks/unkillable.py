@@ -36,7 +36,7 @@ from a4nn_core.commons import Commons, read_journal  # noqa: E402
 from a4nn_core.commons.lock import holder  # noqa: E402
 from a4nn_core.commons.rows import without_timing  # noqa: E402
 from a4nn_core.commons.schema import TABLES  # noqa: E402
-from flows.locks import run_lock  # noqa: E402
+from a4nn_flows.locks import run_lock  # noqa: E402
 
 A4NN = [sys.executable, "-P", "-c", "from a4nn_core.cli import main; main()"]
 CHANGES = [
@@ -266,8 +266,8 @@ class SweptOften(Pool):
         for old, new in (
             ("interval: 300", "interval: 30"),
             (
-                "entrypoint: flows.sweep.sweep\n",
-                "entrypoint: flows.sweep.sweep\n    parameters: { grace_seconds: 5 }\n",
+                "entrypoint: a4nn_flows.sweep.sweep\n",
+                "entrypoint: a4nn_flows.sweep.sweep\n    parameters: { grace_seconds: 5 }\n",
             ),
         ):
             assert text.count(old) == 1, old

@@ -1,13 +1,17 @@
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
-#include <atomic>
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
-#include <thread>
+#include <limits>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <vector>
 
+#include "batch.hpp"
 #include "bindings.hpp"
-#include "fit.hpp"
 
 namespace py = pybind11;
 using Array = py::array_t<double, py::array::c_style | py::array::forcecast>;
@@ -20,9 +24,11 @@ a4nn::FitOptions options(const std::string& loss, double scale, int max_evaluati
     a4nn::FitOptions out;
     if (loss == "huber") out.loss = a4nn::Loss::huber;
     else if (loss == "soft_l1") out.loss = a4nn::Loss::soft_l1;
-    else if (loss != "squares") throw std::invalid_argument("no loss is named '" + loss + "'; known: squares, huber, soft_l1");
+    else if (loss != "squares")
+        throw std::invalid_argument("no loss is named '" + loss + "'; known: squares, huber, soft_l1");
     if (!(scale > 0)) throw std::invalid_argument("scale = " + std::to_string(scale) + " is not above zero");
-    if (max_evaluations < 1) throw std::invalid_argument("max_evaluations = " + std::to_string(max_evaluations) + " is below one");
+    if (max_evaluations < 1)
+        throw std::invalid_argument("max_evaluations = " + std::to_string(max_evaluations) + " is below one");
     out.scale = scale;
     out.max_evaluations = max_evaluations;
     return out;
@@ -56,60 +62,42 @@ py::tuple fit(const a4nn::Function& function, const Array& x, const Array& y, co
     return py::make_tuple(static_cast<int>(result.status), parameters, result.rms, result.evaluations, microseconds);
 }
 
-// Many curves and many functions at once: epoch i of a curve has x = first + i, first given for every function.
-// Work is handed out curve by curve; every fit is on its own, so that the number of threads changes no result.
+// Many curves and many functions at once: the curves one after the other in `values`.
 py::tuple fit_many(const std::vector<const a4nn::Function*>& functions, const std::vector<double>& first,
                    const Array& values, const std::vector<std::size_t>& lengths, const std::string& loss, double scale,
                    int max_evaluations, int threads) {
     const auto settings = options(loss, scale, max_evaluations);
-    const std::size_t curves = lengths.size(), count = functions.size();
+    const std::size_t count = functions.size();
     if (first.size() != count) throw std::invalid_argument("functions and first differ in length");
     if (threads < 1) throw std::invalid_argument("threads = " + std::to_string(threads) + " is below one");
-    std::vector<std::size_t> offsets{0};
-    std::size_t longest = 0;
+    std::vector<std::span<const double>> curves;
+    std::size_t taken = 0;
     for (std::size_t length : lengths) {
-        offsets.push_back(offsets.back() + length);
-        longest = std::max(longest, length);
+        if (length > static_cast<std::size_t>(values.size()) - taken) break;
+        curves.emplace_back(values.data() + taken, length);
+        taken += length;
     }
-    if (offsets.back() != static_cast<std::size_t>(values.size()))
+    if (curves.size() != lengths.size() || taken != static_cast<std::size_t>(values.size()))
         throw std::invalid_argument("the lengths do not add up to the number of values");
-    const auto rows = static_cast<py::ssize_t>(curves), columns = static_cast<py::ssize_t>(count);
+    const auto rows = static_cast<py::ssize_t>(curves.size()), columns = static_cast<py::ssize_t>(count);
     py::array_t<std::int8_t> status({rows, columns});
     py::array_t<double> parameters({rows, columns, static_cast<py::ssize_t>(a4nn::max_parameters)});
     py::array_t<double> rms({rows, columns});
     py::array_t<std::int32_t> evaluations({rows, columns});
-    auto* const out_status = status.mutable_data();
-    auto* const out_parameters = parameters.mutable_data();
-    auto* const out_rms = rms.mutable_data();
-    auto* const out_evaluations = evaluations.mutable_data();
-    const double* const all = values.data();
+    const auto store = [&, out_status = status.mutable_data(), out_parameters = parameters.mutable_data(),
+                        out_rms = rms.mutable_data(), out_evaluations = evaluations.mutable_data()](
+                           std::size_t c, std::size_t f, const a4nn::FitResult& result) {
+        const std::size_t at = c * count + f;
+        out_status[at] = static_cast<std::int8_t>(result.status);
+        out_rms[at] = result.rms;
+        out_evaluations[at] = result.evaluations;
+        double* const out = out_parameters + at * a4nn::max_parameters;
+        std::fill_n(out, a4nn::max_parameters, std::numeric_limits<double>::quiet_NaN());
+        if (a4nn::has_parameters(result.status)) std::copy_n(result.parameters, functions[f]->names().size(), out);
+    };
     {
         const py::gil_scoped_release release;
-        std::vector<std::vector<double>> x(count, std::vector<double>(longest));
-        for (std::size_t f = 0; f < count; ++f)
-            for (std::size_t i = 0; i < longest; ++i) x[f][i] = first[f] + static_cast<double>(i);
-        std::atomic<std::size_t> next{0};
-        const auto work = [&] {
-            a4nn::Fitter own;
-            for (std::size_t c = next++; c < curves; c = next++)
-                for (std::size_t f = 0; f < count; ++f) {
-                    const a4nn::FitResult result = own.fit(*functions[f], {x[f].data(), lengths[c]},
-                                                           {all + offsets[c], lengths[c]}, {}, settings);
-                    const std::size_t at = c * count + f;
-                    out_status[at] = static_cast<std::int8_t>(result.status);
-                    out_rms[at] = result.rms;
-                    out_evaluations[at] = result.evaluations;
-                    for (std::size_t p = 0; p < a4nn::max_parameters; ++p)
-                        out_parameters[at * a4nn::max_parameters + p] =
-                            a4nn::has_parameters(result.status) && p < functions[f]->names().size()
-                                ? result.parameters[p]
-                                : std::numeric_limits<double>::quiet_NaN();
-                }
-        };
-        std::vector<std::jthread> pool;
-        const std::size_t helpers = std::min(static_cast<std::size_t>(threads), std::max<std::size_t>(curves, 1)) - 1;
-        for (std::size_t t = 0; t < helpers; ++t) pool.emplace_back(work);
-        work();
+        a4nn::fit_batch(functions, first, curves, settings, static_cast<std::size_t>(threads), store);
     }
     return py::make_tuple(status, parameters, rms, evaluations);
 }
@@ -126,5 +114,6 @@ void bind_fit(py::module_& m) {
           py::arg("loss") = "squares", py::arg("scale") = 1.0, py::arg("max_evaluations") = 2000);
 
     m.def("fit_many", &fit_many, py::arg("functions"), py::arg("first"), py::arg("values"), py::arg("lengths"),
-          py::arg("loss") = "squares", py::arg("scale") = 1.0, py::arg("max_evaluations") = 2000, py::arg("threads") = 1);
+          py::arg("loss") = "squares", py::arg("scale") = 1.0, py::arg("max_evaluations") = 2000,
+          py::arg("threads") = 1);
 }

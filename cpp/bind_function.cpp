@@ -68,10 +68,16 @@ void bind_function(py::module_& m) {
                                    return out;
                                })
         .def_property_readonly("uses_variable", &a4nn::Function::uses_variable)
-        .def("evaluate",
-             [](const a4nn::Function& f, const std::vector<double>& p, const Array& x) { return evaluate(f, p, x, false); },
-             py::arg("parameters"), py::arg("x"))
-        .def("jacobian",
-             [](const a4nn::Function& f, const std::vector<double>& p, const Array& x) { return evaluate(f, p, x, true); },
-             py::arg("parameters"), py::arg("x"));
+        .def(
+            "evaluate",
+            [](const a4nn::Function& f, const std::vector<double>& p, const Array& x) {
+                return evaluate(f, p, x, false);
+            },
+            py::arg("parameters"), py::arg("x"))
+        .def(
+            "jacobian",
+            [](const a4nn::Function& f, const std::vector<double>& p, const Array& x) {
+                return evaluate(f, p, x, true);
+            },
+            py::arg("parameters"), py::arg("x"));
 }

@@ -10,6 +10,7 @@
 namespace a4nn {
 
 inline constexpr int max_parameters = 8;
+inline constexpr int max_whole_exponent = 64;  // a dozen products at most: less than exp and log cost
 
 enum class Op : std::uint8_t { constant, variable, parameter, add, sub, mul, div, power, neg, exp, log, sqrt, tanh };
 
@@ -80,12 +81,12 @@ class Graph {
     int sqrt(int a) { return is_constant(a) ? constant(std::sqrt(value(a))) : unary(Op::sqrt, a); }
     int tanh(int a) { return is_constant(a) ? constant(std::tanh(value(a))) : unary(Op::tanh, a); }
 
-    // A whole-number exponent is multiplied out; every other power is exp(exponent * log(base)), which has no
+    // A whole-number exponent that is not too great is multiplied out; every other power is exp(exponent * log(base)), which has no
     // value for a negative base.
     int pow(int a, int b) {
         if (both_constant(a, b)) return constant(std::pow(value(a), value(b)));
         if (is(b, 1)) return a;
-        if (is_constant(b) && value(b) == std::rint(value(b)) && std::abs(value(b)) <= 64)
+        if (is_constant(b) && value(b) == std::rint(value(b)) && std::abs(value(b)) <= max_whole_exponent)
             return intern({Op::power, a, static_cast<int>(value(b)), 0, mask(a)});
         return exp(mul(b, log(a)));
     }

@@ -1,11 +1,10 @@
-// The grid of starts of a function, factored once for a set of points: what a curve
-// costs at every start is then a few dot products. Curves of one run share their epochs, so the factors are kept.
+// The grid of starts of a function, factored once for a set of points: what a curve costs at every start is then a
+// few dot products. Curves of one run share their epochs, so the factors are kept.
 #pragma once
 
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <limits>
 #include <span>
 #include <vector>
 
@@ -26,7 +25,7 @@ struct GridPoint {
 
     // Half the squared norm of what is left of y with the best coefficients within their bounds.
     double cost(const double* y, double y_square, std::size_t n, int columns, double* work) const {
-        if (!defined) return std::numeric_limits<double>::infinity();
+        if (!defined) return infinity;
         if (!offset.empty()) {
             for (std::size_t i = 0; i < n; ++i) work[i] = y[i] - offset[i];
             y = work;
@@ -52,25 +51,26 @@ class GridCache {
   public:
     static constexpr std::size_t largest = 1 << 15;  // numbers in one grid (256 KiB); greater ones are not kept
 
+    // The points of this grid; make() gives them where they are not there.
+    template <class Make>
+    const std::vector<GridPoint>& at(std::uint64_t function, std::span<const double> x, Make make) {
+        Grid& grid = grids_[(function * 32 + x.size()) % grids_.size()];
+        if (grid.function != function || !std::ranges::equal(grid.x, x)) {
+            grid.function = 0;  // should making it throw, nobody finds a half of it
+            grid.points = make();
+            grid.x.assign(x.begin(), x.end());
+            grid.function = function;
+        }
+        return grid.points;
+    }
+
+  private:
     struct Grid {
-        std::uint64_t function = 0;
+        std::uint64_t function = 0;  // none
         std::vector<double> x;
         std::vector<GridPoint> points;
     };
 
-    // The place of this grid; `fresh` says that its points are still to be made.
-    Grid& at(std::uint64_t function, std::span<const double> x, bool& fresh) {
-        Grid& grid = grids_[(function * 32 + x.size()) % grids_.size()];
-        fresh = grid.function != function || !std::ranges::equal(grid.x, x);
-        if (fresh) {
-            grid.function = function;
-            grid.x.assign(x.begin(), x.end());
-            grid.points.clear();
-        }
-        return grid;
-    }
-
-  private:
     std::vector<Grid> grids_ = std::vector<Grid>(512);  // sixteen functions, curves of up to 32 epochs: no two meet
 };
 

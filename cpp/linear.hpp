@@ -11,11 +11,11 @@
 
 namespace a4nn {
 
-inline double dot(const double* a, const double* b, std::size_t n) {
-    double lanes[8] = {};  // eight running sums, so that the compiler may use vector registers
+[[gnu::always_inline]] inline double dot(const double* a, const double* b, std::size_t n) {
+    double sums[lanes] = {};  // as many as a vector register may hold
     for (std::size_t i = 0; i < n; i += 8)
-        for (std::size_t l = 0; l < 8; ++l) lanes[l] += a[i + l] * b[i + l];
-    return ((lanes[0] + lanes[4]) + (lanes[1] + lanes[5])) + ((lanes[2] + lanes[6]) + (lanes[3] + lanes[7]));
+        for (std::size_t l = 0; l < lanes; ++l) sums[l] += a[i + l] * b[i + l];
+    return ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7]));
 }
 
 inline void subtract(double* a, double factor, const double* b, std::size_t n) {
@@ -34,7 +34,7 @@ struct BoundedPair {
         if (inside0 && inside1) return;
         // the optimum lies on a bound that the free one violates
         const double free0 = c[0], free1 = c[1];
-        more = std::numeric_limits<double>::infinity();
+        more = infinity;
         const auto keep = [&](double c0, double c1) {
             const double left0 = z0 - r00 * c0 - r01 * c1, left1 = z1 - r11 * c1;
             const double square = left0 * left0 + left1 * left1;
@@ -53,6 +53,18 @@ struct BoundedPair {
 };
 
 class LinearSolver {
+    // What is left of a column without the earlier ones, squared, beside all of it: less is rounding, and the column
+    // has no direction of its own.
+    static constexpr double no_direction = 1e-20;
+    // The square of a column held by a bound, beside that of the target: in a greater one no digit of the target is left.
+    static constexpr double drowning = 1e20;
+    // A pivot below this share of its diagonal is rounding.
+    static constexpr double no_pivot = 1e-14;
+    // More coefficients than this are bounded by moving one after the other, not by trying every choice.
+    static constexpr int max_choices = 3;
+    static constexpr int max_sweeps = 200;
+    static constexpr double settled = 1e-9;  // the greatest move of a last sweep, in the unit of the target
+
   public:
     double coefficient[max_parameters];
     bool free[max_parameters];  // not held by a bound
@@ -66,7 +78,7 @@ class LinearSolver {
 
     // Minimise |target - sum c_j column_j| with lower <= c <= upper. Returns the squared norm of what is left; infinity
     // where a bound demands so great a share of a column that what is left of the sum would be rounding.
-    // columns: m arrays of n values, one after the other; n a multiple of 8.
+    // columns: m arrays of n values, one after the other; n a multiple of `lanes`.
     double solve(const double* columns, const double* target, const double* lower, const double* upper) {
         std::fill_n(free, m_, true);
         factor(columns, target);
@@ -78,10 +90,11 @@ class LinearSolver {
             if (std::isnan(z_[m_ - 1])) return std::numeric_limits<double>::quiet_NaN();
             bound(lower, upper);
             for (int j = 0; j < m_; ++j)
-                if (!free[j] && square_of(j) > 1e20 * (1 + dot(target, target, n_))) return std::numeric_limits<double>::infinity();
+                if (!free[j] && square_of(j) > drowning * (1 + dot(target, target, n_))) return infinity;
             std::copy_n(target, n_, residual_.data());
             for (int j = 0; j < m_; ++j)
-                if (!free[j]) subtract(residual_.data(), coefficient[j], columns + static_cast<std::size_t>(j) * n_, n_);
+                if (!free[j])
+                    subtract(residual_.data(), coefficient[j], columns + static_cast<std::size_t>(j) * n_, n_);
             factor(columns, residual_.data());
             double held[max_parameters];
             std::copy_n(coefficient, m_, held);
@@ -92,14 +105,14 @@ class LinearSolver {
         return dot(residual_.data(), residual_.data(), n_);
     }
 
-    // The same without bounds.
-    void solve_free(const double* columns, const double* target) {
+    // The columns' orthonormal basis and triangle, whatever target and bounds may be.
+    void decompose(const double* columns) {
         std::fill_n(free, m_, true);
-        factor(columns, target);
-        back_substitute();
+        std::fill(residual_.begin(), residual_.end(), 0.0);
+        factor(columns, residual_.data());
     }
 
-    // The orthonormal basis of the last solve, and its triangle; a column without a direction of its own is dead.
+    // The basis and triangle found last; a column without a direction of its own is dead.
     const double* basis() const { return basis_.data(); }
     double triangle(int i, int j) const { return r_[i][j]; }
     bool dead(int j) const { return dead_[j]; }
@@ -131,7 +144,7 @@ class LinearSolver {
             if (!free[j]) continue;
             double* const q = column(j);
             const double left = j == 0 ? whole[0] : dot(q, q, n_);
-            dead_[j] = left <= 1e-20 * whole[j] || whole[j] <= 0;  // no direction of its own
+            dead_[j] = left <= no_direction * whole[j] || whole[j] <= 0;  // no direction of its own
             z_[j] = 0;
             r_[j][j] = 1;
             for (int k = j + 1; k < m_; ++k) r_[j][k] = 0;
@@ -171,7 +184,7 @@ class LinearSolver {
     }
 
     // The best coefficients within the bounds, for the factors at hand: every choice of held coefficients is tried
-    // when there are at most three, else one coefficient after the other is moved until none gains.
+    // when there are few, else one coefficient after the other is moved until none gains.
     void bound(const double* lower, const double* upper) {
         if (m_ == 2 && !dead_[0] && !dead_[1]) {
             const BoundedPair pair(r_[0][0], r_[0][1], r_[1][1], z_[0], z_[1], lower, upper);
@@ -192,7 +205,7 @@ class LinearSolver {
                     if (!dead_[k]) gram[i][j] += r_[k][i] * r_[k][j];
             }
         }
-        double best_cost = std::numeric_limits<double>::infinity(), best[max_parameters] = {};
+        double best_cost = infinity, best[max_parameters] = {};
         bool best_free[max_parameters] = {};
         const auto cost = [&](const double* c) {
             double sum = 0;
@@ -210,10 +223,10 @@ class LinearSolver {
             std::copy_n(c, m_, best);
             for (int j = 0; j < m_; ++j) best_free[j] = c[j] > lower[j] && c[j] < upper[j];
         };
-        if (m_ <= 3) {
+        if (m_ <= max_choices) {
             const int choices = m_ == 1 ? 3 : m_ == 2 ? 9 : 27;
             for (int choice = 0; choice < choices; ++choice) {
-                int rest = choice, open[3], count = 0;
+                int rest = choice, open[max_choices], count = 0;
                 double c[max_parameters] = {};
                 bool possible = true;
                 for (int j = 0; j < m_; ++j, rest /= 3) {
@@ -228,7 +241,7 @@ class LinearSolver {
         } else {
             double c[max_parameters];
             for (int j = 0; j < m_; ++j) c[j] = std::clamp(coefficient[j], lower[j], upper[j]);
-            for (int sweep = 0; sweep < 200; ++sweep) {
+            for (int sweep = 0; sweep < max_sweeps; ++sweep) {
                 double moved = 0;
                 for (int j = 0; j < m_; ++j) {
                     if (gram[j][j] <= 0) continue;
@@ -238,19 +251,20 @@ class LinearSolver {
                     moved = std::max(moved, std::abs(next - c[j]) * std::sqrt(gram[j][j]));
                     c[j] = next;
                 }
-                if (moved < 1e-9) break;
+                if (moved < settled) break;
             }
             keep(c);
         }
-        if (best_cost == std::numeric_limits<double>::infinity())
+        if (best_cost == infinity)
             for (int j = 0; j < m_; ++j) best[j] = std::clamp(0.0, lower[j], upper[j]);
         std::copy_n(best, m_, coefficient);
         std::copy_n(best_free, m_, free);
     }
 
     // Cholesky on the open coefficients, the others held.
-    bool solve_open(const double (*gram)[max_parameters], const double* right, const int* open, int count, double* c) const {
-        double l[3][3], b[3];
+    bool solve_open(const double (*gram)[max_parameters], const double* right, const int* open, int count,
+                    double* c) const {
+        double l[max_choices][max_choices], b[max_choices];
         for (int i = 0; i < count; ++i) {
             b[i] = right[open[i]];
             for (int j = 0; j < m_; ++j)
@@ -259,7 +273,7 @@ class LinearSolver {
                 double sum = gram[open[i]][open[j]];
                 for (int k = 0; k < j; ++k) sum -= l[i][k] * l[j][k];
                 if (i == j) {
-                    if (!(sum > 1e-14 * gram[open[i]][open[i]])) return false;
+                    if (!(sum > no_pivot * gram[open[i]][open[i]])) return false;
                     l[i][i] = std::sqrt(sum);
                 } else {
                     l[i][j] = sum / l[j][j];

@@ -76,7 +76,6 @@ class Program {
 
 class Machine {
   public:
-    static constexpr std::size_t lanes = 8;
     static std::size_t padded(std::size_t points) { return (points + lanes - 1) / lanes * lanes; }
 
     // Take new points; false if a part that depends on the epoch alone has no finite value at one of them.
@@ -122,15 +121,17 @@ class Machine {
 
     std::size_t points() const { return points_; }
     bool is_vector(int step) const { return program_->steps()[static_cast<std::size_t>(step)].vector; }
-    bool depends(int step, int k) const {
-        return program_->steps()[static_cast<std::size_t>(step)].depends >> k & 1u;
+    bool depends(int step, int k) const { return program_->steps()[static_cast<std::size_t>(step)].depends >> k & 1u; }
+    bool depends_at_all(int step) const {
+        return step >= 0 && program_->steps()[static_cast<std::size_t>(step)].depends;
     }
-    bool depends_at_all(int step) const { return step >= 0 && program_->steps()[static_cast<std::size_t>(step)].depends; }
     double number(int step) const { return scalars_[static_cast<std::size_t>(step) * arrays_]; }
     double number_derivative(int step, int k) const {
         return scalars_[static_cast<std::size_t>(step) * arrays_ + static_cast<std::size_t>(k) + 1];
     }
-    const double* values(int step) const { return const_cast<Machine*>(this)->vector(static_cast<std::size_t>(step), 0); }
+    const double* values(int step) const {
+        return const_cast<Machine*>(this)->vector(static_cast<std::size_t>(step), 0);
+    }
     const double* derivatives(int step, int k) const {
         return const_cast<Machine*>(this)->vector(static_cast<std::size_t>(step), static_cast<std::size_t>(k) + 1);
     }
@@ -174,7 +175,9 @@ class Machine {
         const std::size_t a = static_cast<std::size_t>(step.a);
         const double* va = step.a >= 0 ? (is_vector(step.a) ? vector(a, 0) : &scalar(a, 0)) : nullptr;
         switch (step.op) {
-            case Op::constant: case Op::variable: case Op::parameter: return;
+            case Op::constant:
+            case Op::variable:
+            case Op::parameter: return;
             case Op::add: return binary(s, step, [](double l, double r) { return l + r; });
             case Op::sub: return binary(s, step, [](double l, double r) { return l - r; });
             case Op::mul: return binary(s, step, [](double l, double r) { return l * r; });
@@ -259,9 +262,8 @@ class Machine {
             case Op::tanh: return join(s, k, step, out, da, [](double v, double d) { return (1 - v * v) * d; });
             default: {
                 const int exponent = step.b;
-                return join(s, k, step, a, da, [exponent](double v, double d) {
-                    return exponent * integer_power(v, exponent - 1) * d;
-                });
+                return join(s, k, step, a, da,
+                            [exponent](double v, double d) { return exponent * integer_power(v, exponent - 1) * d; });
             }
         }
     }

@@ -2,8 +2,8 @@
 // exp, log, sqrt and tanh. Nothing in it can run a program or name anything else.
 #pragma once
 
-#include <charconv>
 #include <cctype>
+#include <charconv>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -28,14 +28,18 @@ struct Expression {
 };
 
 class Parser {
+    // Bounds on what a text can cost; no function of a curve comes near them.
+    static constexpr std::size_t max_characters = 1000;
+    static constexpr int max_depth = 200;
+
   public:
     // parameters: their names in order; if empty they are taken in order of appearance.
-    Parser(std::string_view text, std::vector<std::string> parameters)
-        : text_(text), open_(parameters.empty()) {
+    Parser(std::string_view text, std::vector<std::string> parameters) : text_(text), open_(parameters.empty()) {
         result_.parameters = std::move(parameters);
         if (result_.parameters.size() > max_parameters)
             throw std::invalid_argument("more than " + std::to_string(max_parameters) + " parameters");
-        if (text.size() > 1000) throw std::invalid_argument("an expression longer than 1000 characters");
+        if (text.size() > max_characters)
+            throw std::invalid_argument("an expression longer than " + std::to_string(max_characters) + " characters");
     }
 
     Expression parse() {
@@ -143,7 +147,7 @@ class Parser {
     // A bound on nesting, so that no text can exhaust the stack.
     struct Depth {
         explicit Depth(Parser& parser) : parser_(parser) {
-            if (++parser_.depth_ > 200) parser_.fail("an expression nested too deeply");
+            if (++parser_.depth_ > max_depth) parser_.fail("an expression nested too deeply");
         }
         ~Depth() { --parser_.depth_; }
         Depth(const Depth&) = delete;

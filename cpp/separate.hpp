@@ -16,9 +16,9 @@ namespace a4nn {
 
 // A linear coefficient of the separated form.
 struct Linear {
-    int parameter;    // which parameter it stands for
-    int column;       // node: its basis function h_j
-    int rate = -1;    // node k if the coefficient is P = exp(k p), else -1
+    int parameter;  // which parameter it stands for
+    int column;     // node: its basis function h_j
+    int rate = -1;  // node k if the coefficient is P = exp(k p), else -1
 };
 
 struct Separated {
@@ -87,9 +87,7 @@ class Separator {
             return out;
         };
         switch (node.op) {
-            case Op::parameter:
-                out.coefficient[node.a % amplitude_slot] = g_.constant(1);
-                return out;
+            case Op::parameter: out.coefficient[node.a % amplitude_slot] = g_.constant(1); return out;
             case Op::add: return merge([&](int a, int b) { return plus(a, b); });
             case Op::sub: return merge([&](int a, int b) { return minus(a, b); });
             case Op::neg: return each(node.a, [&](int a) { return g_.neg(a); });
@@ -129,11 +127,25 @@ class Separator {
         if (id == from) return to;
         const Node node = g_[id];
         switch (node.op) {
-            case Op::constant: case Op::variable: case Op::parameter: return id;
-            case Op::add: { const int a = replace(node.a, from, to); return g_.add(a, replace(node.b, from, to)); }
-            case Op::sub: { const int a = replace(node.a, from, to); return g_.sub(a, replace(node.b, from, to)); }
-            case Op::mul: { const int a = replace(node.a, from, to); return g_.mul(a, replace(node.b, from, to)); }
-            case Op::div: { const int a = replace(node.a, from, to); return g_.div(a, replace(node.b, from, to)); }
+            case Op::constant:
+            case Op::variable:
+            case Op::parameter: return id;
+            case Op::add: {
+                const int a = replace(node.a, from, to);
+                return g_.add(a, replace(node.b, from, to));
+            }
+            case Op::sub: {
+                const int a = replace(node.a, from, to);
+                return g_.sub(a, replace(node.b, from, to));
+            }
+            case Op::mul: {
+                const int a = replace(node.a, from, to);
+                return g_.mul(a, replace(node.b, from, to));
+            }
+            case Op::div: {
+                const int a = replace(node.a, from, to);
+                return g_.div(a, replace(node.b, from, to));
+            }
             case Op::power: return g_.pow(replace(node.a, from, to), g_.constant(node.b));
             case Op::neg: return g_.neg(replace(node.a, from, to));
             case Op::exp: return g_.exp(replace(node.a, from, to));

@@ -10,10 +10,16 @@
 
 namespace a4nn {
 
+inline constexpr double infinity = std::numeric_limits<double>::infinity();
+
+// Arrays over points are padded to a multiple of this, so that loops over them have no tail.
+inline constexpr std::size_t lanes = 8;
+
 // exp(x) = 2^k exp(r), |r| <= ln(2)/2, with a Taylor polynomial of degree 13: within 2 units in the last place.
 // Beyond the range of a double it gives 0 or infinity; NaN stays NaN.
 [[gnu::always_inline]] inline double exp_one(double x) {
-    constexpr double log2e = 1.4426950408889634, ln2_high = 6.93147180369123816490e-01, ln2_low = 1.90821492927058770002e-10;
+    constexpr double log2e = 1.4426950408889634, ln2_high = 6.93147180369123816490e-01,
+                     ln2_low = 1.90821492927058770002e-10;
     constexpr double shift = 6755399441055744.0;  // 1.5 * 2^52: adding it rounds to a whole number
     const double clipped = x < -708.0 ? -708.0 : x > 709.0 ? 709.0 : x;
     const double shifted = clipped * log2e + shift;
@@ -30,14 +36,14 @@ namespace a4nn {
     const auto bits = std::bit_cast<std::uint64_t>(shifted) - std::bit_cast<std::uint64_t>(shift);
     const double scale = std::bit_cast<double>((bits + 1023u) << 52);
     const double result = p * scale;
-    return x < -708.0 ? 0.0 : x > 709.0 ? std::numeric_limits<double>::infinity() : result;
+    return x < -708.0 ? 0.0 : x > 709.0 ? infinity : result;
 }
 
 // log(2^k m) = k ln(2) + log(m), sqrt(1/2) <= m < sqrt(2), with the polynomial of fdlibm (e_log.c, Sun Microsystems
 // 1993): within 1 unit in the last place. Of 0 it gives minus infinity, of less NaN.
 [[gnu::always_inline]] inline double log_one(double x) {
     constexpr double ln2_high = 6.93147180369123816490e-01, ln2_low = 1.90821492927058770002e-10;
-    constexpr double infinity = std::numeric_limits<double>::infinity(), two52 = 4503599627370496.0;
+    constexpr double two52 = 4503599627370496.0;
     const bool small = x < std::numeric_limits<double>::min();
     const auto bits = std::bit_cast<std::uint64_t>(small ? x * 18014398509481984.0 : x);  // 2^54
     const double whole = std::bit_cast<double>((bits & 0x000fffffffffffffu) | 0x3ff0000000000000u);

@@ -27,7 +27,8 @@ from a4nn_core.precision import Images, in_percent
 from a4nn_core.workflow.rows import Row
 from a4nn_core.workflow.search import Search, Watcher
 from a4nn_core.workflow.summary import Summary
-from flows.server import AWAY_SECONDS, is_away
+
+from .server import AWAY_SECONDS, is_away
 
 _PAUSE_SECONDS = 2.0
 _COLUMNS = (

@@ -29,9 +29,10 @@ from a4nn_core.experiment import Experiment
 from a4nn_core.training.segment import Segment, SegmentResult
 from a4nn_core.workflow.devices import choose_device, discover
 from a4nn_core.workflow.pool import WorkerPool
-from flows.executor import segment_task, tags_of
-from flows.segment import train
-from flows.server import AWAY_SECONDS, is_away
+
+from .executor import segment_task, tags_of
+from .segment import train
+from .server import AWAY_SECONDS, is_away
 
 ATTEMPTS = 3
 """how often a segment is sent whose task was lost; the cluster itself has tried several times before"""

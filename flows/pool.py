@@ -23,9 +23,10 @@ from a4nn_core.commons.layout import read_json
 from a4nn_core.commons.lock import holder
 from a4nn_core.errors import BadInput
 from a4nn_core.training.segment import Segment, SegmentResult
-from flows.executor import tags_of
-from flows.locks import network_lock
-from flows.server import is_away, patiently
+
+from .executor import tags_of
+from .locks import network_lock
+from .server import is_away, patiently
 
 ATTEMPTS = 5
 POLL_SECONDS = 2.0

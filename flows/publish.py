@@ -16,8 +16,9 @@ from a4nn_core.publish.client import Dataverse
 from a4nn_core.publish.deposit import Settings, build
 from a4nn_core.publish.metadata import read_metadata
 from a4nn_core.publish.upload import upload
-from flows.artifacts import artifact_key
-from flows.search import search
+
+from .artifacts import artifact_key
+from .search import search
 
 TOKEN_BLOCK = "dataverse-token"
 

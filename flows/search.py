@@ -19,13 +19,14 @@ from a4nn_core.workflow.executor import Executor
 from a4nn_core.workflow.run import execute
 from a4nn_core.workflow.search import Watcher
 from a4nn_core.workflow.summary import summarise
-from flows.artifacts import Artifacts, watched_by
-from flows.cluster import ClusterExecutor
-from flows.executor import PrefectExecutor
-from flows.locks import deployment_lock, held, held_run
-from flows.parameters import DEFAULT, ExperimentParameter, resolve
-from flows.pool import WorkPoolExecutor, check_deployment
-from flows.server import check_server, origin, own_run_id
+
+from .artifacts import Artifacts, watched_by
+from .cluster import ClusterExecutor
+from .executor import PrefectExecutor
+from .locks import deployment_lock, held, held_run
+from .parameters import DEFAULT, ExperimentParameter, resolve
+from .pool import WorkPoolExecutor, check_deployment
+from .server import check_server, origin, own_run_id
 
 
 def _flow_run_name() -> str:

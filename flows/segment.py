@@ -18,7 +18,8 @@ from a4nn_core.training.segment import Segment, SegmentResult
 from a4nn_core.workflow.devices import choose_device
 from a4nn_core.workflow.energy import warn_unless_measured
 from a4nn_core.workflow.pool import WorkerPool
-from flows.locks import held, network_lock
+
+from .locks import held, network_lock
 
 
 def _flow_run_name() -> str:

@@ -12,7 +12,8 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.runtime import deployment, flow_run
 
 from a4nn_core.errors import BadInput
-from flows.parameters import name_of
+
+from .parameters import name_of
 
 T = TypeVar("T")
 

@@ -34,9 +34,10 @@ from prefect.states import AwaitingRetry, Cancelled, Crashed
 from a4nn_core.commons.layout import check_layout
 from a4nn_core.commons.lock import holder
 from a4nn_core.errors import BadInput
-from flows.locks import network_lock, run_lock
-from flows.parameters import DEFAULT
-from flows.server import patiently, run_id_of
+
+from .locks import network_lock, run_lock
+from .parameters import DEFAULT
+from .server import patiently, run_id_of
 
 PAGE = 200
 _ALIVE = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]

@@ -29,7 +29,7 @@ def imports(room: str) -> set[str]:
 @pytest.mark.parametrize(
     ("room", "never"),
     [
-        (".", ["prefect", "flows"]),
+        (".", ["prefect", "flows", "a4nn_flows"]),
         ("penguin", ["torch", "a4nn_core.termination", "a4nn_core.commons", "a4nn_core.workflow"]),
         ("commons", ["torch", "a4nn_core.workflow", "a4nn_core.cli"]),
         ("termination", ["torch", "a4nn_core.training", "a4nn_core.workflow"]),
@@ -42,7 +42,7 @@ def imports(room: str) -> set[str]:
         ("adapters", ["torch", "a4nn_core.training", "a4nn_core.workflow", "a4nn_core.commons"]),
         ("adapters/watch.py", ["optuna", "lightning", "ray"]),
         ("workflow", ["a4nn_core.cli", "a4nn_core.archaeology", "a4nn_core.publish"]),
-        ("publish", ["a4nn_core.cli", "flows"]),
+        ("publish", ["a4nn_core.cli", "a4nn_flows"]),
         ("archaeology", ["a4nn_core.cli", "a4nn_core.publish"]),
     ],
 )

@@ -25,9 +25,9 @@ from a4nn_core.errors import BadInput
 from a4nn_core.experiment import load_experiment
 from a4nn_core.training.segment import Segment, SegmentResult
 from a4nn_core.workflow import pool
-from flows import cluster
-from flows.cluster import ClusterExecutor, open_cluster
-from flows.search import search as search_flow
+from a4nn_flows import cluster
+from a4nn_flows.cluster import ClusterExecutor, open_cluster
+from a4nn_flows.search import search as search_flow
 
 pytestmark = pytest.mark.integration
 DEVICES = ("here-a", "here-b")

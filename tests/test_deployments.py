@@ -22,7 +22,7 @@ from prefect.workers.process import ProcessJobConfiguration
 
 from a4nn_core.errors import BadInput
 from a4nn_core.experiment import Experiment, load_experiment, presets
-from flows.parameters import form, name_of, resolve
+from a4nn_flows.parameters import form, name_of, resolve
 
 ROOT = Path(__file__).parent.parent
 DEPLOYMENTS = ROOT / "deployments"
@@ -82,7 +82,7 @@ def test_segments_named_in_deployments_exist() -> None:
         p["segments"] for one in deployments().values() if (p := one.get("parameters", {})).get("segments")
     ]
     assert named == ["a4nn-segment/segment"]
-    assert flows["segment"] == "flows.segment.segment"
+    assert flows["segment"] == "a4nn_flows.segment.segment"
 
 
 # the form of an experiment

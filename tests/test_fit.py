@@ -404,3 +404,24 @@ def test_no_curves_and_bad_settings_of_many_fits() -> None:
         fit_many([function("default")], [np.arange(5.0), np.ones((2, 2))])
     with pytest.raises(BadInput, match="threads = 0"):
         fit_many([function("default")], [np.arange(5.0)], threads=0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit on memory is one of Linux")
+def test_an_exception_in_a_thread_of_many_fits_reaches_the_caller() -> None:
+    code = """
+import resource
+import numpy as np
+from a4nn_core.penguin.batch import fit_many
+from a4nn_core.penguin.functions import function
+f, long = function("exp4"), np.linspace(50.0, 80.0, 2_000_000)
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 400_000_000,) * 2)  # two long curves take more
+try:
+    fit_many([f], [long] * 4, threads=2)
+except MemoryError:
+    print("no memory")
+print(fit_many([f], [long[:10]] * 2, threads=2).status.shape)
+"""
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split("\n")[:2] == ["no memory", "(2, 1)"]

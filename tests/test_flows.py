@@ -26,15 +26,15 @@ from a4nn_core.commons.lock import holder
 from a4nn_core.errors import BadInput
 from a4nn_core.training.segment import Segment, SegmentResult
 from a4nn_core.workflow.pool import WorkerPool
-from flows import pool as pools
-from flows import server
-from flows.artifacts import Publisher
-from flows.locks import held, held_run, network_lock, run_lock
-from flows.maintain import DamagedCommons, maintain
-from flows.pool import ATTEMPTS, WorkPoolExecutor, check_deployment
-from flows.search import search
-from flows.segment import train
-from flows.sweep import Sweep, not_to_restart, search_lock, search_run_id, segment_lock
+from a4nn_flows import pool as pools
+from a4nn_flows import server
+from a4nn_flows.artifacts import Publisher
+from a4nn_flows.locks import held, held_run, network_lock, run_lock
+from a4nn_flows.maintain import DamagedCommons, maintain
+from a4nn_flows.pool import ATTEMPTS, WorkPoolExecutor, check_deployment
+from a4nn_flows.search import search
+from a4nn_flows.segment import train
+from a4nn_flows.sweep import Sweep, not_to_restart, search_lock, search_run_id, segment_lock
 
 AGO = datetime.now(UTC) - timedelta(hours=1)
 
@@ -138,7 +138,7 @@ class fake_client:  # noqa: N801  stands for a function
 def test_what_is_published_waits_for_the_server_and_never_for_a_search(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("flows.artifacts._PAUSE_SECONDS", 0.02)
+    monkeypatch.setattr("a4nn_flows.artifacts._PAUSE_SECONDS", 0.02)
     away = threading.Event()
     out: list[str] = []
 
@@ -486,7 +486,7 @@ def test_a_machine_that_cannot_train_says_so(commons: Path, changes: dict[str, A
 
 def test_a_damaged_commons_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch, commons: Path) -> None:
     shown: list[str] = []
-    monkeypatch.setattr("flows.maintain.create_markdown_artifact", lambda text, **_: shown.append(text))
+    monkeypatch.setattr("a4nn_flows.maintain.create_markdown_artifact", lambda text, **_: shown.append(text))
     result = maintain.fn(commons)
     assert result["check"]["problems"] == []
     assert result["compact"]["networks"] == 0
@@ -495,7 +495,7 @@ def test_a_damaged_commons_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch, com
         json.dumps({"started": "2026-01-01", "header": {}, "status": "completed"})
     )
     (commons / "runs/r/events.jsonl").write_text("{}\n")
-    monkeypatch.setattr("flows.maintain.compact_commons", raising(AssertionError("was compacted")))
+    monkeypatch.setattr("a4nn_flows.maintain.compact_commons", raising(AssertionError("was compacted")))
     with pytest.raises(DamagedCommons, match=r"1 problem.*events\.jsonl line 1 is damaged"):
         maintain.fn(commons)
     assert "## Problems" in shown[-1]

@@ -8,6 +8,7 @@ import sys
 import sysconfig
 import tarfile
 import zipfile
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -21,9 +22,10 @@ from a4nn_core.termination.base import RULES, Context
 done = fit(function("default"), range(8), [50, 60, 66, 71, 75, 77, 79.5, 80])
 assert done.status == "converged" and abs(done.parameters["a"] - 83.58) < 0.01, done
 assert RULES.make("penguin", "test").judge([50, 60, 66, 71], Context(25)).predicted is not None
-import a4nn_core
+import a4nn_core, a4nn_flows
 print(pathlib.Path(lm.__file__).resolve())
 print(pathlib.Path(a4nn_core.__file__).resolve())
+print(pathlib.Path(a4nn_flows.__file__).resolve())
 """
 
 
@@ -65,16 +67,15 @@ def used_from(folder: Path, tmp_path: Path) -> list[str]:
     """Import and fit in a process that has only this folder and the dependencies; where things came from."""
     dependencies = sysconfig.get_path("purelib")
     code = f"import sys; sys.path[:0] = [{str(folder)!r}]; sys.path.append({dependencies!r})\n{FIT}"
-    return call(sys.executable, "-S", "-P", "-c", code, cwd=tmp_path).split("\n")
+    return call(sys.executable, "-S", "-P", "-c", code, cwd=tmp_path).splitlines()
 
 
 def test_the_wheel_installs_and_fits(built: Path, tmp_path: Path) -> None:
     wheel = next(built.glob("*.whl"))
     target = tmp_path / "target"
     call(sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", target, wheel, cwd=tmp_path)
-    extension, package, *_ = used_from(target, tmp_path)
-    assert Path(extension).is_relative_to(target.resolve())
-    assert Path(package).is_relative_to(target.resolve())
+    for imported in used_from(target, tmp_path):
+        assert Path(imported).is_relative_to(target.resolve())
 
 
 def test_everything_that_is_needed_is_in_the_wheel(built: Path) -> None:
@@ -83,8 +84,8 @@ def test_everything_that_is_needed_is_in_the_wheel(built: Path) -> None:
         metadata = wheel.read(next(n for n in names if n.endswith("METADATA"))).decode()
         entries = wheel.read(next(n for n in names if n.endswith("entry_points.txt"))).decode()
     kept = [
-        p.relative_to(ROOT).as_posix()
-        for package in ("a4nn_core", "flows")
+        f"{installed}/{p.relative_to(ROOT / package).as_posix()}"
+        for package, installed in (("a4nn_core", "a4nn_core"), ("flows", "a4nn_flows"))
         for p in (ROOT / package).rglob("*")
         if p.is_file() and "__pycache__" not in p.parts and p.suffix not in (".so", ".pyc")
     ]
@@ -92,7 +93,7 @@ def test_everything_that_is_needed_is_in_the_wheel(built: Path) -> None:
     assert set(kept) <= names
     assert {"a4nn_core/py.typed", "a4nn_core/presets/quick.toml", "a4nn_core/penguin/_lm.pyi"} <= names
     assert any(n.startswith("a4nn_core/penguin/_lm.") and n.endswith((".so", ".pyd")) for n in names)
-    assert not [n for n in names if n.startswith(("tests/", "cpp/", "benchmarks/"))]
+    assert {n.split("/")[0] for n in names if ".dist-info/" not in n} == {"a4nn_core", "a4nn_flows"}
     assert "License-Expression: Apache-2.0" in metadata
     assert "a4nn = a4nn_core.cli:main" in entries
 
@@ -107,9 +108,8 @@ def test_the_source_distribution_installs_and_fits(built: Path, unpacked: Path, 
         *("--target", target, source),
         cwd=tmp_path,
     )
-    extension, package, *_ = used_from(target, tmp_path)
-    assert Path(extension).is_relative_to(target.resolve())
-    assert Path(package).is_relative_to(target.resolve())
+    for imported in used_from(target, tmp_path):
+        assert Path(imported).is_relative_to(target.resolve())
 
 
 def test_an_editable_install_shows_edits(unpacked: Path, tmp_path: Path) -> None:
@@ -126,9 +126,10 @@ def test_an_editable_install_shows_edits(unpacked: Path, tmp_path: Path) -> None
         cwd=tmp_path,
         PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     )
-    extension, package, *_ = call(python, "-P", "-c", FIT, cwd=tmp_path).split("\n")
+    extension, package, flows = call(python, "-P", "-c", FIT, cwd=tmp_path).splitlines()
     assert Path(extension).is_relative_to(venv.resolve())
     assert Path(package).is_relative_to(unpacked.resolve())
+    assert Path(flows) == (unpacked / "flows" / "__init__.py").resolve()
     with (unpacked / "a4nn_core" / "errors.py").open("a") as file:
         file.write("\nEDITED = True\n")
     assert call(python, "-P", "-c", "import a4nn_core.errors as e; print(e.EDITED)", cwd=tmp_path) == "True\n"
@@ -146,3 +147,37 @@ def test_help_imports_nothing_heavy(words: list[str], tmp_path: Path) -> None:
     )
     out = call(sys.executable, "-c", code, cwd=tmp_path)
     assert "a4nn" in out.lower() or "usage" in out.lower()
+
+
+def test_the_package_is_the_command(tmp_path: Path) -> None:
+    said = call(sys.executable, "-m", "a4nn_core", "--version", cwd=tmp_path)
+    assert said == f"a4nn {version('a4nn')}\n"
+
+
+def test_a_project_with_flows_of_its_own_can_use_every_executor(tmp_path: Path) -> None:
+    (tmp_path / "flows").mkdir()
+    (tmp_path / "flows" / "__init__.py").write_text("MINE = True\n")
+    code = (
+        "from importlib.metadata import entry_points\n"
+        "print(sorted(e.name for e in entry_points(group='a4nn.executors') if callable(e.load())))\n"
+        "import flows\n"
+        "print(flows.MINE)\n"
+    )
+    said = call(sys.executable, "-c", code, cwd=tmp_path, PYTHONPATH=".")
+    assert said == "['dask', 'local', 'prefect', 'ray']\nTrue\n"
+
+
+def test_a_search_under_prefect_starts_beside_flows_of_the_project(tmp_path: Path) -> None:
+    (tmp_path / "flows").mkdir()
+    (tmp_path / "flows" / "__init__.py").touch()
+    done = subprocess.run(
+        [sys.executable, "-m", "a4nn_core", "run", "quick", "--executor", "prefect"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": ".", "PREFECT_API_URL": "", "PREFECT_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    # the flow is there, a server is not
+    assert done.returncode == 2, done.stderr
+    assert "server" in done.stderr

@@ -30,9 +30,9 @@ from a4nn_core.experiment import load_experiment
 from a4nn_core.training.segment import Segment, SegmentResult
 from a4nn_core.workflow.executor import LocalExecutor
 from a4nn_core.workflow.summary import summarise
-from flows import executor as flow_executor
-from flows.executor import PrefectExecutor, segment_task
-from flows.locks import deployment_lock, network_lock, run_lock
+from a4nn_flows import executor as flow_executor
+from a4nn_flows.executor import PrefectExecutor, segment_task
+from a4nn_flows.locks import deployment_lock, network_lock, run_lock
 
 pytestmark = pytest.mark.integration
 

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.integration
 CODE = """
 import json, sys
 from prefect.blocks.system import Secret
-from flows.publish import search_and_publish
+from a4nn_flows.publish import search_and_publish
 from a4nn_core.experiment import load_experiment
 url, token = sys.argv[1:]
 Secret(value=token).save("dataverse-token")

@@ -6,5 +6,5 @@ cd "$(dirname "$0")/.."
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 "${CXX:-g++}" -std=c++20 -O1 -g -Wall -Wextra -Werror -fno-math-errno -ffp-contract=off \
-    -fsanitize=address,undefined -fno-sanitize-recover=all cpp/tests/test_fit.cpp -o "$out/test_fit"
+    -fsanitize=address,undefined -fno-sanitize-recover=all -pthread cpp/tests/*.cpp -o "$out/test_fit"
 "$out/test_fit" "$@"

@@ -1,4 +1,5 @@
 // Unit tests and a fuzz of the header-only core; tools/test_cpp.sh builds them with sanitizers and runs them.
+#include <bit>
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
@@ -6,35 +7,9 @@
 #include <string>
 
 #include "../fit.hpp"
+#include "check.hpp"
 
 namespace {
-
-int failures = 0;
-
-void check(bool holds, const char* what, int line) {
-    if (holds) return;
-    std::fprintf(stderr, "test_fit.cpp:%d: %s\n", line, what);
-    ++failures;
-}
-#define CHECK(condition) check((condition), #condition, __LINE__)
-
-bool near(double a, double b, double relative) { return std::abs(a - b) <= relative * (1 + std::abs(b)); }
-
-a4nn::Function published_default() {
-    std::vector<a4nn::Range> ranges(3);
-    ranges[0].lower = 0.5;
-    ranges[0].upper = 200;
-    ranges[1].lower = ranges[1].origin = 1;
-    for (double k = -6.5; k < 4.5; k += 1) ranges[1].starts.push_back(1 + std::exp(k));
-    ranges[2].lower = 0;
-    return a4nn::Function("a - b**(c - x)", {"a", "b", "c"}, ranges);
-}
-
-std::vector<double> epochs(std::size_t count, double first = 0) {
-    std::vector<double> x(count);
-    for (std::size_t i = 0; i < count; ++i) x[i] = first + static_cast<double>(i);
-    return x;
-}
 
 void exponentials_and_logarithms_are_exact() {
     for (double x = -700; x < 700; x += 0.37) CHECK(near(a4nn::exp_one(x) / std::exp(x), 1, 1e-15));
@@ -42,11 +17,13 @@ void exponentials_and_logarithms_are_exact() {
     CHECK(std::isinf(a4nn::exp_one(1e9)));
     CHECK(std::isnan(a4nn::exp_one(std::nan(""))));
     for (double x = -745; x < 709.7; x += 0.31) CHECK(near(a4nn::log_one(std::exp(x)), std::log(std::exp(x)), 2e-16));
-    for (double x = -1e-3; x < 1e-3; x += 1.7e-6) CHECK(std::abs(a4nn::log_one(1 + x) - std::log(1 + x)) <= 2e-16 * std::abs(x));
+    for (double x = -1e-3; x < 1e-3; x += 1.7e-6)
+        CHECK(std::abs(a4nn::log_one(1 + x) - std::log(1 + x)) <= 2e-16 * std::abs(x));
     CHECK(a4nn::log_one(1) == 0);
     CHECK(a4nn::log_one(0) == -INFINITY);
     CHECK(a4nn::log_one(INFINITY) == INFINITY);
-    CHECK(std::isnan(a4nn::log_one(-1)) && std::isnan(a4nn::log_one(-INFINITY)) && std::isnan(a4nn::log_one(std::nan(""))));
+    CHECK(std::isnan(a4nn::log_one(-1)) && std::isnan(a4nn::log_one(-INFINITY)) &&
+          std::isnan(a4nn::log_one(std::nan(""))));
     CHECK(a4nn::integer_power(2, 10) == 1024);
     CHECK(a4nn::integer_power(2, -2) == 0.25);
     CHECK(a4nn::integer_power(3, 0) == 1);
@@ -64,17 +41,22 @@ void exponentials_and_logarithms_are_exact() {
 void a_newer_processor_gives_the_same_bits() {
     std::mt19937_64 random(1);
     std::vector<double> x{0, -0.0, 1, INFINITY, -INFINITY, 709, 709.1, -708, -708.1, 1e-310}, e, l, e2, l2;
-    while (x.size() % 8 || x.size() < 40000) x.push_back(std::ldexp(static_cast<double>(random() >> 11) - 4e15, static_cast<int>(random() % 24) - 60));
+    while (x.size() % 8 || x.size() < 40000)
+        x.push_back(std::ldexp(static_cast<double>(random() >> 11) - 4e15, static_cast<int>(random() % 24) - 60));
     for (auto* out : {&e, &l, &e2, &l2}) out->resize(x.size());
     a4nn::exp_all(x.data(), e.data(), x.size());
     a4nn::log_all(x.data(), l.data(), x.size());
-    const auto same = [&](double a, double b) { return std::bit_cast<std::uint64_t>(a) == std::bit_cast<std::uint64_t>(b); };
+    const auto same = [&](double a, double b) {
+        return std::bit_cast<std::uint64_t>(a) == std::bit_cast<std::uint64_t>(b);
+    };
     for (std::size_t i = 0; i < x.size(); ++i)
-        CHECK(same(e[i], a4nn::exp_one(x[i])) && (std::isnan(l[i]) ? std::isnan(a4nn::log_one(x[i])) : same(l[i], a4nn::log_one(x[i]))));
+        CHECK(same(e[i], a4nn::exp_one(x[i])) &&
+              (std::isnan(l[i]) ? std::isnan(a4nn::log_one(x[i])) : same(l[i], a4nn::log_one(x[i]))));
 #ifdef A4NN_TEST_AVX2
     if (!__builtin_cpu_supports("avx2")) return;
     exp_and_log_avx2(x.data(), e2.data(), l2.data(), x.size());
-    for (std::size_t i = 0; i < x.size(); ++i) CHECK(same(e[i], e2[i]) && (std::isnan(l[i]) ? std::isnan(l2[i]) : same(l[i], l2[i])));
+    for (std::size_t i = 0; i < x.size(); ++i)
+        CHECK(same(e[i], e2[i]) && (std::isnan(l[i]) ? std::isnan(l2[i]) : same(l[i], l2[i])));
 #endif
 }
 
@@ -90,8 +72,8 @@ void expressions_are_read() {
         return machine.is_vector(root) ? machine.values(root)[0] : machine.number(root);
     };
     CHECK(at("a + b * x", 7) == 2 + 3 * 7);
-    CHECK(at("-x**2", 3) == -9);                  // power binds tighter than the sign
-    CHECK(near(at("2**3**2", 0), 512, 1e-12));    // and to the right
+    CHECK(at("-x**2", 3) == -9);                // power binds tighter than the sign
+    CHECK(near(at("2**3**2", 0), 512, 1e-12));  // and to the right
     CHECK(at("a - b - c", 0) == 2 - 3 - 5);
     CHECK(at("12 / a / b", 0) == 2);
     CHECK(near(at("exp(log(a * x))", 4), 8, 1e-12));
@@ -118,7 +100,7 @@ void linear_parameters_are_found() {
     CHECK(linear("a - b**(c - x)") == "ac");
     CHECK(linear("a * exp(-b * x) + c") == "ac");
     CHECK(linear("(a * b + c * x**d) / (b + x**d)") == "ac");
-    CHECK(linear("a * b * x") .size() == 1);
+    CHECK(linear("a * b * x").size() == 1);
     CHECK(linear("exp(a * x)").empty());
 }
 
@@ -194,9 +176,11 @@ void kept_grids_change_nothing() {
         a4nn::Fitter keeps, evaluates;
         for (int round = 0; round < 20; ++round) {
             std::vector<double> y(12), ones(12, 1.0);
-            for (std::size_t i = 0; i < 12; ++i) y[i] = 80 - 50 * std::exp(-0.3 * x[i]) + static_cast<double>(random() % 1000) / 500;
+            for (std::size_t i = 0; i < 12; ++i)
+                y[i] = 80 - 50 * std::exp(-0.3 * x[i]) + static_cast<double>(random() % 1000) / 500;
             const auto kept = keeps.fit(function, x, y), plain = evaluates.fit(function, x, y, ones);
-            if (!near(kept.rms, plain.rms, 1e-4)) std::fprintf(stderr, "%s: %.9g against %.9g\n", text, kept.rms, plain.rms);
+            if (!near(kept.rms, plain.rms, 1e-4))
+                std::fprintf(stderr, "%s: %.9g against %.9g\n", text, kept.rms, plain.rms);
             CHECK(near(kept.rms, plain.rms, 1e-4));
             a4nn::FitOptions robust;
             robust.loss = a4nn::Loss::huber;
@@ -219,7 +203,8 @@ void rounding_is_no_fit() {
 void coefficients_stay_in_their_bounds() {
     a4nn::LinearSolver solver;
     solver.resize(2, 8);
-    const std::vector<double> columns{1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 2, 3, 4, 5, 6, 7}, target{0, 2, 4, 6, 8, 10, 12, 14};
+    const std::vector<double> columns{1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 2, 3, 4, 5, 6, 7},
+        target{0, 2, 4, 6, 8, 10, 12, 14};
     const double lower[]{-10, -10}, upper[]{10, 1.5};
     solver.solve(columns.data(), target.data(), lower, upper);
     CHECK(solver.coefficient[1] == 1.5);  // 2 without the bound
@@ -231,8 +216,8 @@ void coefficients_stay_in_their_bounds() {
 void fuzz(unsigned seed, int rounds) {
     std::mt19937 random(seed);
     const auto below = [&](int n) { return static_cast<int>(random() % static_cast<unsigned>(n)); };
-    const char* pieces[] = {"a", "b", "c", "x", "n", "1", "2.5", "0", "-", "+", "*", "/", "**", "^", "(", ")", "exp(", "log(",
-                            "sqrt(", "tanh(", " ", "1e5", "d"};
+    const char* pieces[] = {"a",  "b", "c", "x", "n",    "1",    "2.5",   "0",     "-", "+",   "*", "/",
+                            "**", "^", "(", ")", "exp(", "log(", "sqrt(", "tanh(", " ", "1e5", "d"};
     const std::function<std::string(int)> grow = [&](int depth) -> std::string {
         const char* leaves[] = {"a", "b", "c", "x", "2", "0.5"};
         if (depth == 0) return leaves[below(6)];
@@ -271,6 +256,7 @@ void fuzz(unsigned seed, int rounds) {
 }  // namespace
 
 int main(int argc, char** argv) {
+    test_parts();
     exponentials_and_logarithms_are_exact();
     a_newer_processor_gives_the_same_bits();
     expressions_are_read();
