@@ -253,6 +253,17 @@ def test_statistics_are_those_of_the_chosen_images(data: DeviceData) -> None:
     assert float(model[0].running_mean) == 1e6
 
 
+def test_dropout_neither_distorts_statistics_nor_draws_numbers_of_the_training(data: DeviceData) -> None:
+    model = nn.Sequential(nn.Dropout(0.9), nn.BatchNorm2d(1), nn.Flatten(), nn.Linear(64, 10))
+    measured = beside(model, "recalibrated", data, images=50)
+    state = torch.get_rng_state()
+    measured.refresh()
+    assert torch.equal(state, torch.get_rng_state())
+    (seen,) = (images for images, _ in measured._chosen_batches())
+    assert float(measured.network[1].running_var) == pytest.approx(float(seen.var()), rel=1e-5)
+    assert model.training
+
+
 def test_the_choice_of_images_is_fixed_and_holds_every_class_in_proportion(data: DeviceData) -> None:
     model = nn.Linear(1, 1)
     state = torch.get_rng_state()

@@ -13,13 +13,14 @@ its weights, statistics and random numbers stay what they are.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from math import ceil
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from a4nn_core.training.loading import DeviceData
 from a4nn_core.training.manner import Manner
@@ -93,7 +94,7 @@ class EvaluatedNetwork:
         if self.network is not self._trained:
             with self.computation.number_format():
                 batches = (self.computation.laid_out(images) for images, _ in self._chosen_batches())
-                update_bn(batches, self.network)
+                take_statistics(self.network, batches)
 
     def resume(self, steps: int) -> None:
         """Go on with an average whose weights have been loaded into ``network``.
@@ -125,6 +126,34 @@ class EvaluatedNetwork:
         pieces = ceil(len(self._chosen) / self.computation.manner.evaluation_batch)
         for rows in self._chosen.tensor_split(pieces):
             yield from self._data.batches(self._data.train, len(rows), rows)
+
+
+@torch.no_grad()
+def take_statistics(network: nn.Module, batches: Iterable[Tensor]) -> None:
+    """Set the statistics of batch normalisation to the mean over batches, which count the same. Without such
+    layers nothing is computed.
+
+    ``torch.optim.swa_utils.update_bn`` puts the whole network into training for that: dropout would distort
+    the statistics and draw random numbers that belong to the training. Here only these layers are.
+
+    Args:
+        network: that is not trained; in evaluation mode afterwards.
+        batches: images, shape (batch, channels, height, width).
+    """
+    network.eval()
+    layers = [module for module in network.modules() if isinstance(module, _BatchNorm)]
+    if not layers:
+        return
+    momenta = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.reset_running_stats()
+        layer.momentum = None  # a plain mean
+        layer.train()
+    for images in batches:
+        network(images)
+    for layer, momentum in zip(layers, momenta, strict=True):
+        layer.momentum = momentum
+        layer.eval()
 
 
 def _choose(labels: Tensor, images: int, seed: int) -> Tensor:
