@@ -110,7 +110,7 @@ def resume_training(
     kept = _below("model.", tensors)
     # the measured network first: it can share its weights, or all it has, with the trained one
     measured.network.load_state_dict(kept)
-    measured.resume(int(header.get("averaged_steps", 0)))
+    measured.steps = int(header.get("averaged_steps", 0))
     model.load_state_dict(kept | _below("training.", tensors))
     state: dict[int, dict[str, Any]] = {
         int(index): dict(values) for index, values in header["optimizer"]["state"].items()

@@ -20,14 +20,12 @@ from math import ceil
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from a4nn_core.training.loading import DeviceData
 from a4nn_core.training.manner import Manner
 from a4nn_core.training.settings import EvaluationWay
 from a4nn_core.training.steps import Computation
-
-Weights = tuple[Tensor, ...] | list[Tensor]
 
 DECAY = 0.95
 """of the moving average at each step: it reaches back some twenty steps"""
@@ -42,7 +40,8 @@ class EvaluatedNetwork:
     """The network that is measured, beside the one that is trained.
 
     Args:
-        trained: the network in training, on its device.
+        trained: the network in training, on its device and laid out in memory as it is computed: its tensors
+            are changed in place from here on.
         way: how the measured one follows from it.
         manner: of computing.
         batch_size: of training.
@@ -69,25 +68,28 @@ class EvaluatedNetwork:
     ) -> None:
         self._trained = trained
         self._data = data
-        self._average: AveragedModel | None = None
         self.steps = 0
         self.decay = DECAY
-        if way == "averaged":
-            self._average = AveragedModel(trained, multi_avg_fn=self._blend)
-            self.network: nn.Module = self._average.module
-        elif way == "recalibrated":
-            # the parameters are shared, the statistics are its own
-            self.network = deepcopy(trained, {id(p): p for p in trained.parameters()})
-        else:
-            self.network = trained
+        self.network: nn.Module = trained
+        if way != "as-trained":
+            # where weights are not averaged they are shared; the statistics are its own
+            shared = {} if way == "averaged" else {id(p): p for p in trained.parameters()}
+            self.network = deepcopy(trained, shared)
         self.computation = Computation(self.network, manner, batch_size, data.device)
+        # collected once: AveragedModel collects them at each step, which takes 1 % of an epoch of quick
+        self._averaged = [p.detach() for p in self.network.parameters()] if way == "averaged" else []
+        self._current = [p.detach() for p in trained.parameters()] if way == "averaged" else []
         self._chosen = _choose(data.train.labels, images, seed)
 
     def after_step(self) -> None:
         """Take the weights of a training step into the average."""
-        if self._average is not None:
-            self._average.update_parameters(self._trained)
-            self.steps += 1
+        if not self._averaged:
+            return
+        # the first weights are taken as they are
+        decay = min(self.decay, (1 + self.steps) / (WARM_UP + self.steps)) if self.steps else 0.0
+        average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+        average(self._averaged, self._current, self.steps)
+        self.steps += 1
 
     def refresh(self) -> None:
         """Take the statistics of batch normalisation anew; a network that has none is not computed."""
@@ -95,16 +97,6 @@ class EvaluatedNetwork:
             with self.computation.number_format():
                 batches = (self.computation.laid_out(images) for images, _ in self._chosen_batches())
                 take_statistics(self.network, batches)
-
-    def resume(self, steps: int) -> None:
-        """Go on with an average whose weights have been loaded into ``network``.
-
-        Args:
-            steps: that it holds.
-        """
-        self.steps = steps
-        if self._average is not None:
-            self._average.n_averaged.fill_(steps)
 
     def accuracy_on_training(self) -> Tensor:
         """Share of the chosen training images that the measured network classifies right, a scalar on the
@@ -116,10 +108,6 @@ class EvaluatedNetwork:
             for images, labels in self._chosen_batches():
                 right += (self.computation(images).argmax(dim=1) == labels).sum()
         return right / len(self._chosen)
-
-    def _blend(self, average: Weights, current: Weights, _: Tensor | int) -> None:
-        decay = min(self.decay, (1 + self.steps) / (WARM_UP + self.steps))
-        get_ema_multi_avg_fn(decay)(average, current, self.steps)  # type: ignore[no-untyped-call]
 
     def _chosen_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         # of the same size, as every batch counts the same in the statistics
