@@ -45,7 +45,7 @@ def every_kind(rate: float = 0.25) -> Architecture:
     graph = Graph(SHAPE)
     at = graph.add(Layer("conv", 8, kernel=3, padding=1, bias=True, phase=0, label="node 1 conv"), 0)
     one = graph.add(Layer("relu", 8, phase=0, label="node 1 relu"), at)
-    pooled = graph.add(Layer("max_pool", 8, kernel=3, padding=1, phase=0, label="node 2 pool"), one)
+    pooled = graph.add(Layer("max_pool", 8, kernel=3, padding=1, phase=0, label="node 2 pool"), at)
     depthwise = Layer("conv", 8, kernel=3, padding=2, phase=0, label="node 2 conv")
     depthwise = replace(depthwise, settings={"groups": 8, "dilation": 2})
     at = graph.add(depthwise, pooled)
