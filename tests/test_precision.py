@@ -31,7 +31,7 @@ from a4nn_core.precision import (
 )
 from a4nn_core.publish.deposit import Settings, build
 from a4nn_core.workflow.summary import summarise
-from flows.artifacts import _front, _generation_row, _report
+from a4nn_flows.artifacts import _front, _generation_row, _report
 
 
 @pytest.mark.parametrize(
