@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from fakes import FakeExecutor, asked, experiment, search
 
+from a4nn_core.archaeology.picture import picture
 from a4nn_core.cli.progress import Progress
 from a4nn_core.commons import Commons, read_events
 from a4nn_core.commons.rows import without_timing
@@ -272,3 +273,18 @@ def test_the_layers_of_every_network_are_recorded(tmp_path: Path) -> None:
     ).fetchall()
     assert len(found) == 12
     assert all(row[1] == row[2] and row[3] == row[4] for row in found)
+
+
+def test_the_terminal_and_the_picture_tell_the_same_epochs(tmp_path: Path) -> None:
+    """Of twelve networks some are equal to others: they had no epochs, and count as saved in both."""
+    search(experiment(), tmp_path, FakeExecutor())
+    commons = Commons(tmp_path)
+    networks = commons.networks("r")
+    equal = [row for row in networks if row["status"] == "equal"]
+    assert equal
+    summary = summarise(commons, "r")
+    trained = sum(row["epochs_trained"] for row in networks)
+    assert (summary.epochs_trained, summary.epochs_budget) == (trained, 12 * 4)
+    assert summary.epochs_saved_by_equality == 4 * len(equal)
+    told = f"{trained} of 48 epochs ({summary.epochs_saved_percent:.0f} % saved)"
+    assert told in picture(commons, "r").summary

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from a4nn_core.commons.runs import setting
+from a4nn_core.commons.saved import Epochs
 from a4nn_core.precision import Images, in_percent
 
 if TYPE_CHECKING:
@@ -175,16 +176,15 @@ def _summary(
 ) -> str:
     best = max((a for n in networks if (a := n["best_accuracy_percent"]) is not None), default=None)
     trained = [n for n in networks if n["epochs_trained"] and n["equal_to"] is None]
-    budget = sum(n["epochs_budget"] or 0 for n in trained)
-    used = sum(n["epochs_trained"] for n in trained)
+    had = Epochs.of(networks)
     failed = sum(n["status"] == "failed" for n in networks)
     parts = [
         f"data: {header['dataset']}" if header["dataset"] else "",
         f"{len(trained)} network{'' if len(trained) == 1 else 's'} trained",
         f"{failed} failed" if failed else "",
         f"best {in_percent(best, images.validation_error(best))}" if best is not None else "",
-        f"{used} of {budget} epochs ({100 * (1 - used / budget):.0f} % saved)"
-        if budget
+        f"{had.trained} of {had.budget} epochs ({had.saved_percent:.0f} % saved)"
+        if had.trained
         else f"{len(epochs)} epochs",
         "" if header["status"] == "completed" else str(header["status"]),
     ]

@@ -24,6 +24,7 @@ from rich.table import Column
 
 from a4nn_core.cli import check_interrupt
 from a4nn_core.commons import read_journal
+from a4nn_core.commons.saved import Epochs
 from a4nn_core.data.progress import Listener, listening
 from a4nn_core.experiment import Experiment
 from a4nn_core.precision import in_percent
@@ -131,11 +132,10 @@ class Progress:
         if not self.looks:
             self._say_batch_size(search)
         self.looks += 1
-        budget = self.experiment.training.epochs
         rows = search.rows.values()
         running = sum(len(read_journal(search.writer.folder.journal(n))) for n in search.training)
-        trained = sum(row["epochs_trained"] for row in rows)
-        saved = sum(budget - row["epochs_trained"] for row in rows if row["status"] != "failed")
+        ended = Epochs.of(rows)
+        saved = ended.budget - ended.trained
         best = max((a for row in rows if (a := row.get("best_accuracy_percent")) is not None), default=None)
         accuracy = "" if best is None else f"best {_with_error(search, best)}  "
         generation = search.strategy.generation
@@ -144,9 +144,8 @@ class Progress:
             completed=len(search.rows),
             note=f"generation {generation}  {accuracy}{self._left(search)}",
         )
-        share = 100 * saved / (budget * len(rows)) if rows else 0.0
         self.bars.update(
-            self.epochs, completed=trained + running + saved, note=f"{saved} saved ({share:.0f} %)"
+            self.epochs, completed=ended.budget + running, note=f"{saved} saved ({ended.saved_percent:.0f} %)"
         )
 
     def _say_batch_size(self, search: Search) -> None:

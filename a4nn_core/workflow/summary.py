@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from a4nn_core.commons.runs import setting
+from a4nn_core.commons.saved import Epochs, unspent
 from a4nn_core.precision import Images, cheaper_alike
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class Summary:
         epochs_budget: what training every network looked at to the end would take; of a failed network only
             the epochs it had count.
         epochs_saved_by_termination, epochs_saved_by_equality: the difference, by cause.
+        epochs_saved_percent: the difference as a share of the budget.
         best_accuracy_percent: highest validation accuracy measured, None before the first epoch.
         best_accuracy_se_points: its standard error (see precision.py).
         validation_images, test_images: that accuracies were measured on.
@@ -48,6 +50,7 @@ class Summary:
     epochs_budget: int
     epochs_saved_by_termination: int
     epochs_saved_by_equality: int
+    epochs_saved_percent: float
     best_accuracy_percent: float | None
     best_accuracy_se_points: float | None
     validation_images: int | None
@@ -59,12 +62,6 @@ class Summary:
     networks_measured: int
     front: list[dict[str, Any]]
     commons: str
-
-    @property
-    def epochs_saved_percent(self) -> float:
-        """Share of the budget that was not trained."""
-        saved = self.epochs_saved_by_termination + self.epochs_saved_by_equality
-        return 100 * saved / self.epochs_budget if self.epochs_budget else 0.0
 
     @property
     def images(self) -> Images:
@@ -126,19 +123,11 @@ def summarise(commons: Commons, run: str) -> Summary:
     trained = {n["network"]: n["epochs_trained"] or 0 for n in networks}
     spent = {n["network"]: n["seconds"] for n in networks if n["seconds"] is not None}
     pace = {number: seconds / trained[number] for number, seconds in spent.items() if trained[number]}
-    by_termination = by_equality = 0
     seconds_saved = 0.0
     for n in networks:
-        had = trained[n["network"]]
-        budget = next((b for b in (n["epochs_budget"], planned) if b is not None), had)
-        unspent = 0 if n["status"] == "failed" else budget - had
-        if n["status"] == "equal":
-            by_equality += unspent
-        else:
-            by_termination += unspent
         trained_as = n["equal_to"] if n["status"] == "equal" else n["network"]
-        seconds_saved += unspent * pace.get(trained_as, 0.0)
-    epochs = sum(trained.values())
+        seconds_saved += unspent(n, planned) * pace.get(trained_as, 0.0)
+    epochs = Epochs.of(networks, planned)
     best = max((a for n in networks if (a := n["best_accuracy_percent"]) is not None), default=None)
     energy = [n["energy_joules"] for n in networks if n["energy_joules"] is not None]
     timed = bool(spent) or not networks
@@ -147,10 +136,11 @@ def summarise(commons: Commons, run: str) -> Summary:
         status=header["status"],
         networks=len(networks),
         networks_budget=setting(experiment, "search", "networks"),
-        epochs_trained=epochs,
-        epochs_budget=epochs + by_termination + by_equality,
-        epochs_saved_by_termination=by_termination,
-        epochs_saved_by_equality=by_equality,
+        epochs_trained=epochs.trained,
+        epochs_budget=epochs.budget,
+        epochs_saved_by_termination=epochs.saved_by_termination,
+        epochs_saved_by_equality=epochs.saved_by_equality,
+        epochs_saved_percent=epochs.saved_percent,
         best_accuracy_percent=best,
         best_accuracy_se_points=images.validation_error(best),
         validation_images=images.validation,
