@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from a4nn_core.errors import BadInput
 from a4nn_core.termination.base import RULES, Context, FrontSnapshot, Verdict
+
+if TYPE_CHECKING:
+    from a4nn_core.penguin.law import Curves
 
 LITTLE = 0.005
 """Share of the metric's range that is not worth training for, unless a rule says otherwise."""
@@ -27,6 +30,8 @@ class Watch:
         direction: whether a greater or a smaller value is the better one.
         schedule: what is known of the learning rate: ``annealed`` (it falls to about nothing by the horizon)
             or ``constant``. Knowing it makes the interval narrower.
+        curves: what is measured after an epoch: the newest weights (``as-trained``), or an average of them
+            with statistics of batch normalisation taken anew (``averaged``), whose curves are smoother.
         beat: a value that is already had, such as the best of earlier networks.
         front: in place of one value to beat, what is had already in several objectives: a mapping of name to
             value each.
@@ -44,6 +49,7 @@ class Watch:
     bounds: tuple[float | None, float | None] = (0.0, 100.0)
     direction: Literal["max", "min"] = "max"
     schedule: Literal["annealed", "constant"] | None = None
+    curves: Curves = "as-trained"
     beat: float | None = None
     front: Sequence[Mapping[str, float]] = ()
     objectives: Mapping[str, Literal["minimise", "maximise"]] = field(default_factory=dict)
@@ -76,6 +82,7 @@ class Watch:
             direction=self.direction,
             bounds=self.bounds,
             schedule=self.schedule,
+            curves=self.curves,
             fixed=self.fixed,
             front=FrontSnapshot(0, points, self.objectives),
         )

@@ -34,6 +34,10 @@ def predict(
     schedule: Annotated[
         str | None, typer.Option(help="What is known of the learning rate: annealed or constant.")
     ] = None,
+    measured: Annotated[
+        str | None,
+        typer.Option("--curves", help="What the curves measure: as-trained weights, or averaged ones."),
+    ] = None,
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw the curves into a .png, .svg or .html file.")
     ] = None,
@@ -45,10 +49,11 @@ def predict(
     from a4nn_core.penguin.engine import make_engine
 
     settings: dict[str, Any] = {}
-    if schedule is not None:
-        if engine != "a4nn":
-            raise BadInput(f"--schedule is for the engine a4nn, not {engine!r}")
-        settings["schedule"] = schedule
+    for option, value in (("schedule", schedule), ("curves", measured)):
+        if value is not None:
+            if engine != "a4nn":
+                raise BadInput(f"--{option} is for the engine a4nn, not {engine!r}")
+            settings[option] = value
     made = make_engine(engine, function=function, **settings)
     if plot is not None:
         from a4nn_core.penguin.plot import check_picture

@@ -51,7 +51,7 @@ class Epochs:
 
 
 def unspent(row: Mapping[str, Any], planned: int | None = None) -> int:
-    """Epochs of its budget that a network did not have; none of a failed one, which could not have had them."""
+    """Epochs of its budget that a network did not have; none of a failed one, which had no more."""
     had = row["epochs_trained"] or 0
     budget = next((b for b in (row["epochs_budget"], planned) if b is not None), had)
     return 0 if row["status"] == "failed" else budget - had

@@ -14,7 +14,7 @@ from a4nn_core.penguin.batch import fit_many
 from a4nn_core.penguin.combine import extrapolate, interval, uncertainty, within
 from a4nn_core.penguin.engine import Prediction, PredictionEngine, check_horizon
 from a4nn_core.penguin.functions import FUNCTIONS, function
-from a4nn_core.penguin.law import BAND, LAW, learn_from, traits_of, value_of
+from a4nn_core.penguin.law import COEFFICIENTS, Curves, learn_from, traits_of, value_of
 
 
 @dataclass(frozen=True)
@@ -31,16 +31,20 @@ class A4nnEngine(PredictionEngine):
         schedule: what is known of the learning rate. ``constant`` rules out the rise that the law foresees;
             ``annealed`` (to about nothing by the last epoch) rules out that the curve falls back to its
             noise.
+        curves: what was measured after an epoch, for the error law.
         function: use this parametric function only, by the compiled fitter.
     """
 
     schedule: Literal["annealed", "constant"] | None = None
+    curves: Curves = "as-trained"
     function: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.schedule not in ("annealed", "constant", None):
             raise BadInput(f"schedule = {self.schedule!r} is neither 'annealed' nor 'constant'")
+        if self.curves not in COEFFICIENTS:
+            raise BadInput(f"curves = {self.curves!r} is none of: {', '.join(COEFFICIENTS)}")
         if self.function is not None:
             function(self.function)
 
@@ -109,8 +113,9 @@ class A4nnEngine(PredictionEngine):
             low, high = at + peers.low, at + peers.high
             evidence = {"best": best, "peers": peers.count, "slope": peers.slope, "offset": peers.offset}
         else:
-            at = float(LAW.foresee(error, ahead))
-            low, high = (error + d for d in BAND.of(traits, ahead, self.schedule == "annealed"))
+            law, band = COEFFICIENTS[self.curves]
+            at = float(law.foresee(error, ahead))
+            low, high = (error + d for d in band.of(traits, ahead, self.schedule == "annealed"))
             evidence = {"best": best, "rate": traits.rate, "noise": traits.noise}
         middle, good, bad = (float(value_of(e, scale)) for e in (at, min(low, at), max(high, at)))
         if peers is None:  # a perfect value stays perfect, which the floor of the logarithm forgets

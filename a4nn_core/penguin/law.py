@@ -13,15 +13,25 @@ the truth is that of the best value so far. Its interval (``Band``) depends on m
 The coefficients in ``LAW`` and ``BAND`` are fitted by ``benchmarks/prediction.py`` to public learning curves,
 each source counting the same. That script also judges the law on sources left out of the fit;
 ``docs/benchmarks.md`` has its tables.
+
+All these curves are of weights as training left them. Measured on averaged weights with statistics taken
+anew, a curve rises early and little by the end, and has no noise that annealing takes away. Such curves have
+coefficients of their own (``AVERAGED_LAW``, ``AVERAGED_BAND``), fitted by ``benchmarks/own_curves.py`` to
+runs of this project. There b1 is 1: the larger the error, the faster it shrinks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+Curves = Literal["as-trained", "averaged"]
+"""What was measured after the epochs of a curve: the newest weights with the running statistics of batch
+normalisation, as most programs do; or averaged weights, or at least statistics taken anew."""
 
 FLOOR = 0.01
 """Percent of the range added to every error, so that a perfect value has a logarithm."""
@@ -195,3 +205,11 @@ def learn_from(finished: Sequence[Sequence[float]], epochs: int, scale: tuple[fl
 # printed by `python benchmarks/prediction.py --data FOLDER --fit`
 LAW = ErrorLaw(1.577, -1.029, 0.836)
 BAND = Band((0.084, -0.936, -3.71, -0.308, 0.031), (0.096, -0.075, 0.847, -0.428, 0.117), 0.114)
+# printed by `python benchmarks/own_curves.py --fit`
+AVERAGED_LAW = ErrorLaw(-3.947, 1.0, 1.378)
+AVERAGED_BAND = Band((-0.093, -1.301, 7.966, -0.705, 0.031), (0.074, -0.974, 6.624, -0.229, 0.796), 0.222)
+
+COEFFICIENTS: dict[Curves, tuple[ErrorLaw, Band]] = {
+    "as-trained": (LAW, BAND),
+    "averaged": (AVERAGED_LAW, AVERAGED_BAND),
+}

@@ -5,9 +5,12 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from a4nn_core.component import Component, Registry
+
+if TYPE_CHECKING:
+    from a4nn_core.penguin.law import Curves
 
 Action = Literal["continue", "pause", "stop"]
 
@@ -54,6 +57,7 @@ class Context:
         direction: whether a greater or a smaller value of it is the better one.
         bounds: the least and greatest value the metric can take, None where open.
         schedule: what is known of the learning rate: it falls to about nothing by the horizon, or stays.
+        curves: what was measured after the epochs, see ``Curves``.
         fixed: metric values known before training, such as ``{"flops": 7.1e8}``.
         front: the front snapshot that verdicts are judged against.
         learning: of the network so far, None where it is not known.
@@ -64,6 +68,7 @@ class Context:
     direction: Literal["max", "min"] = "max"
     bounds: tuple[float | None, float | None] = (0.0, 100.0)
     schedule: Literal["annealed", "constant"] | None = None
+    curves: Curves = "as-trained"
     fixed: Mapping[str, float] = field(default_factory=dict)
     front: FrontSnapshot = field(default_factory=FrontSnapshot)
     learning: Learning | None = None

@@ -28,10 +28,15 @@ def judge_by_interval(curve: Sequence[float], context: Context, minimum: int, ga
         gain: least improvement that is worth going on for, in the metric's unit.
 
     Raises:
-        BadInput: bounds that leave nothing between them, or an unknown schedule.
+        BadInput: bounds that leave nothing between them, or an unknown schedule or kind of curves.
     """
     started = time.perf_counter()
-    engine = A4nnEngine(bounds=context.bounds, direction=context.direction, schedule=context.schedule)
+    engine = A4nnEngine(
+        bounds=context.bounds,
+        direction=context.direction,
+        schedule=context.schedule,
+        curves=context.curves,
+    )
     if len(curve) < minimum:
         return Verdict("continue")
     told = engine.predict(curve, context.horizon)

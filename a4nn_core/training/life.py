@@ -144,6 +144,7 @@ class _Life:
         context = Context(
             horizon=settings.epochs,
             fixed=segment.fixed,
+            curves="as-trained" if settings.evaluation == "as-trained" else "averaged",
             schedule="annealed" if settings.final_learning_rate <= 0.1 * settings.learning_rate else None,
             front=FrontSnapshot(segment.front_version, tuple(segment.front_points), segment.objectives),
         )
