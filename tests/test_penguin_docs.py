@@ -13,7 +13,7 @@ import pytest
 
 from a4nn_core.penguin import _lm
 from a4nn_core.penguin.functions import FUNCTIONS
-from a4nn_core.penguin.law import BAND, LAW
+from a4nn_core.penguin.law import AVERAGED_LAW, BAND, LAW
 
 PAGE = (Path(__file__).resolve().parents[1] / "docs" / "penguin.md").read_text(encoding="utf-8")
 
@@ -48,6 +48,10 @@ def test_the_law_is_the_one_in_use() -> None:
     assert told
     assert (float(told[1]), -float(told[2]), float(told[3])) == (LAW.level, LAW.slope, LAW.time)
     assert f"at least {BAND.fall} above" in PAGE
+    told = re.search(r"log g = (-[\d.]+) \+ ([\d.]+) log e\(k\) \+ ([\d.]+) log L", PAGE)
+    assert told
+    law = AVERAGED_LAW
+    assert tuple(map(float, told.groups())) == (law.level, law.slope, law.time)
 
 
 def _printed_by_example(number: int) -> str:
