@@ -372,7 +372,7 @@ def test_a_search_over_few_images_learns_from_the_first_epochs(images: int, tmp_
 def test_small_parts_of_known_data_are_learnt_from_the_first_epochs(
     source: DataSource, tmp_path: Path
 ) -> None:
-    """400 training images of ten classes, so batches of 16. Chance is 10 %, and measured as it was trained the
+    """400 training images of ten classes, so batches of 16. Chance is 10 %; measured as it was trained, the
     network on mnist5k stands there after its first epoch (10.3 %)."""
     whole = source.load()
     part = replace(whole, train=Split(whole.train.images[:400], whole.train.labels[:400]))
