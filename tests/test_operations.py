@@ -360,7 +360,7 @@ import torch
 from a4nn_core.archaeology.drawing import draw_architecture
 from a4nn_core.commons import Commons
 from a4nn_core.spaces.build import Network
-from a4nn_core.training.checkpoint import load_checkpoint
+from a4nn_core.training.checkpoint import load_network
 from a4nn_core.workflow.rows import architecture_of
 
 folder = Path(sys.argv[1])
@@ -374,7 +374,7 @@ for row in commons.networks("r"):
     assert architecture.hash == row["architecture_hash"]
     draw_architecture(architecture, folder.parent / "picture.svg")
     network = Network(architecture)
-    load_checkpoint(folder / row["checkpoint"], network)
+    load_network(folder / row["checkpoint"], network)
     [module] = [m for m, layer in zip(network.layers, architecture.layers) if layer.op == "gain"]
     genome = json.loads(row["genome"])
     print(json.dumps([genome, module.start, module.factors.flatten().tolist()]))

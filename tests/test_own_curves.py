@@ -54,7 +54,7 @@ def test_intervals_hold_on_curves_left_out(key: str, most: float, prefixes: own_
     assert above.max() <= 0.13, above  # digits12 without itself; the mean is 5 %
     error = (d["law"] - d.final).abs().groupby(d.source).mean().mean()
     best = (d.best - d.final).abs().groupby(d.source).mean().mean()
-    assert error < 0.5 * best
+    assert error < 0.6 * best
 
 
 def test_the_engine_predicts_averaged_curves_as_the_benchmark_does(

@@ -6,8 +6,8 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from a4nn_core.commons.runs import setting
 from a4nn_core.commons.saved import Epochs
+from a4nn_core.commons.stored import setting
 from a4nn_core.precision import Images, in_percent
 
 if TYPE_CHECKING:

@@ -22,19 +22,6 @@ def objectives(header: Mapping[str, Any]) -> dict[str, str]:
     return {"error_percent": "minimise", "mflops": "minimise"}
 
 
-def setting(experiment: object, table: str, key: str) -> int | None:
-    """A whole number of a stored experiment; None where it has none, as that of an imported run may.
-
-    Args:
-        experiment: as the header holds it.
-        table: of the experiment, such as ``training``.
-        key: of the table.
-    """
-    found = experiment.get(table) if isinstance(experiment, Mapping) else None
-    value = found.get(key) if isinstance(found, Mapping) else None
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
 def run_row(run: str, stored: Mapping[str, Any]) -> Row:
     """The row of ``runs`` of one ``run.json``."""
     header = stored.get("header", {})

@@ -13,7 +13,7 @@ from a4nn_core.commons import RunFolder, read_events, read_journal
 from a4nn_core.commons.layout import read_json
 from a4nn_core.commons.lock import holder
 from a4nn_core.commons.rows import moment
-from a4nn_core.commons.runs import setting
+from a4nn_core.commons.stored import setting
 from a4nn_core.precision import Images
 
 ENDS = ("completed", "stopped", "paused", "failed")

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from a4nn_core.commons.runs import setting
 from a4nn_core.commons.saved import Epochs, unspent
+from a4nn_core.commons.stored import setting
 from a4nn_core.precision import Images, cheaper_alike
 
 if TYPE_CHECKING:
