@@ -69,7 +69,8 @@ def test_out_of_memory_is_tried_again_in_smaller_portions(
     data: DeviceData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     tried = limited(monkeypatch, 63, error)
-    result = train_segment(segment(tmp_path, epoch_limit=1), data, CPU)
+    large = {"batch_size": 128}
+    result = train_segment(segment(tmp_path, epoch_limit=1, training=large), data, CPU)
     assert result.status == "paused"
     assert tried[0] == 128
     assert max(tried[1:]) < 64
@@ -78,7 +79,7 @@ def test_out_of_memory_is_tried_again_in_smaller_portions(
     assert first["train_accuracy_percent"] > 15
     # whoever goes on with the network knows of it
     tried.clear()
-    assert train_segment(segment(tmp_path, epoch_limit=2), data, CPU).status == "paused"
+    assert train_segment(segment(tmp_path, epoch_limit=2, training=large), data, CPU).status == "paused"
     assert max(tried) < 64
 
 
@@ -86,7 +87,7 @@ def test_out_of_memory_twice_is_a_failed_network(
     data: DeviceData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried = limited(monkeypatch, 16, MEMORY[0])
-    result = train_segment(segment(tmp_path), data, CPU)
+    result = train_segment(segment(tmp_path, training={"batch_size": 128}), data, CPU)
     assert (result.status, result.fatal) == ("failed", False)
     assert result.error == (
         "out of memory on cpu: CUDA out of memory. Tried to allocate 2 GiB (also with 32 images at a time)"
@@ -180,7 +181,8 @@ def manner(device: str = "cpu", flops: int = 10**6, images: int = 1000, **settin
     architecture: Any = Cost()
     architecture.flops = flops
     shape = (1, 127, 127)
-    return Manner.choose(Training(**settings), architecture, shape, images, torch.device(device))
+    chosen = Training(**{"batch_size": 128} | settings)
+    return Manner.choose(chosen, architecture, shape, images, torch.device(device))
 
 
 def test_manners_follow_from_work_and_device(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,8 +216,9 @@ def test_only_whole_batches_are_compiled(
         return run
 
     monkeypatch.setattr(torch, "compile", compiler)
-    train_segment(segment(tmp_path / "a", training={"epochs": 2, "compile": "always"}), data, CPU)
-    train_segment(segment(tmp_path / "b", training={"epochs": 2}), data, CPU)
+    twice = {"epochs": 2, "batch_size": 128}
+    train_segment(segment(tmp_path / "a", training=twice | {"compile": "always"}), data, CPU)
+    train_segment(segment(tmp_path / "b", training=twice), data, CPU)
     assert set(seen) == {128}  # of 1,257 or so training images and fewer than 500 others
     assert life(tmp_path / "a") == life(tmp_path / "b")
 
