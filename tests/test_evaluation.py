@@ -14,6 +14,7 @@ import pytest
 import torch
 from fakes import FakeExecutor, experiment, line, search
 from PIL import Image
+from test_training import segment as digits_segment
 from torch import Tensor, nn
 from torch.optim import SGD
 from torch.optim.lr_scheduler import CosineAnnealingLR
@@ -46,24 +47,10 @@ SHAPES = ("cross", "disc", "ring", "stripes")
 
 
 def segment(commons: Path, data: DeviceData, **changes: Any) -> Segment:
+    """That of the other training tests, for any data."""
     training = {"epochs": 3, "keep_checkpoints": "all"} | changes.pop("training", {})
-    what = experiment(training=training)
-    settings = what.to_mapping()
-    architecture = what.space.decode(GENOME, data.shape, len(data.classes))
-    values: dict[str, Any] = {
-        "commons": str(commons),
-        "run_id": "r",
-        "network": 0,
-        "generation": 0,
-        "architecture": architecture.to_json(),
-        "data": settings["data"],
-        "training": settings["training"],
-        "termination": settings["termination"],
-        "fixed": {},
-        "seed": 11,
-        "device": "cpu",
-    }
-    return Segment(**{**values, **changes})
+    architecture = experiment().space.decode(GENOME, data.shape, len(data.classes))
+    return digits_segment(commons, training=training, architecture=architecture.to_json(), **changes)
 
 
 def train(commons: Path, data: DeviceData, **changes: Any) -> list[dict[str, Any]]:

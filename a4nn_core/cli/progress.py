@@ -109,7 +109,6 @@ class Progress:
         self.data = self.bars.add_task("data", total=None, note="", visible=False)
         self.started = time.monotonic()
         self.at_start: int | None = None
-        self.looks = 0
 
     def __enter__(self) -> Progress:
         if not self.console.is_terminal:
@@ -129,9 +128,8 @@ class Progress:
     def looked(self, search: Search) -> None:
         """Bring the bars up to date."""
         check_interrupt()
-        if not self.looks:
+        if self.at_start is None:
             self._say_batch_size(search)
-        self.looks += 1
         rows = search.rows.values()
         running = sum(len(read_journal(search.writer.folder.journal(n))) for n in search.training)
         ended = Epochs.of(rows)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -260,13 +261,18 @@ class _Life:
         as published, by the validation curve alone."""
         if self.settings.evaluation == "as-trained":
             return None
-        labels = self.data.validation.labels
         return Learning(
             tuple(learned),
-            chance=100.0 * int(labels.bincount().max()) / len(labels),
+            chance=self.chance,
             training_images=len(self.data.train),
-            validation_images=len(labels),
+            validation_images=len(self.data.validation),
         )
+
+    @cached_property
+    def chance(self) -> float:
+        """Share in percent of the most frequent class of the validation images."""
+        labels = self.data.validation.labels
+        return 100.0 * int(labels.bincount().max()) / len(labels)
 
     def test_accuracy(self, manner: Manner) -> float:
         """Accuracy in percent of the best checkpoint on the part that selection never sees."""
