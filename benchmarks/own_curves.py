@@ -63,11 +63,11 @@ def table(file: Path) -> pd.DataFrame:
         values = curve.sort_values("epoch").validation_percent.to_numpy()
         for k in range(FIRST, len(values)):
             seen = traits_of(values[:k], BOUNDS)
-            row = (*key[:2], number, k, len(values), values[:k].max(), values[-1], values.max())
+            row = (*key[:2], number, k, len(values), values[:k].max(), values[-1])
             rows.append((*row, seen.error, seen.rate, seen.noise))
     d = pd.DataFrame(
         rows,
-        columns=["source", "seed", "curve", "k", "n", "best", "final", "top", "log_error", "rate", "noise"],
+        columns=["source", "seed", "curve", "k", "n", "best", "final", "log_error", "rate", "noise"],
     )
     d["fraction"] = d.k / d.n
     d["ahead"] = np.log(d.n / d.k)
@@ -114,9 +114,9 @@ def show(d: pd.DataFrame, labels: list[str]) -> None:
     print("| source | curves | epochs | law | error | best | tau | inside % | above % | width |")
     print("|---|---:|---|---|" + "---:|" * 6)
     for source, rows in d.groupby("source"):
-        for share in (0.25, 0.5, 0.75):
-            n = int(rows.n.iloc[0])
-            at = rows[rows.k == max(FIRST, round(share * n))]
+        n = int(rows.n.iloc[0])
+        for k in sorted({max(FIRST, round(share * n)) for share in (0.25, 0.5, 0.75)}):
+            at = rows[rows.k == k]
             for label in labels:
                 low, high = at[f"{label} low"] - 0.005, at[f"{label} high"] + 0.005
                 tau = kendalltau(at[label], at.final)[0]
