@@ -63,7 +63,7 @@ def set_up() -> None:
         return
     level = os.environ.get(LOG_LEVEL, "INFO").upper()
     if level not in logging.getLevelNamesMapping():
-        raise BadInput(f"{LOG_LEVEL} = {level!r} is no level; use DEBUG, INFO, WARNING or ERROR")
+        raise BadInput(f"{LOG_LEVEL} = {level!r} is not a level; use DEBUG, INFO, WARNING or ERROR")
     handler: logging.Handler
     if target == "-":
         handler = logging.StreamHandler()

@@ -29,7 +29,7 @@ def standard_error(accuracy_percent: float | None, images: int | None) -> float 
         images: how many there were.
 
     Returns:
-        None if either is not known, or the number is no share.
+        None if either is not known, or the number is not a share.
     """
     if accuracy_percent is None or not images or images < 0 or not 0 <= accuracy_percent <= 100:
         return None

@@ -55,7 +55,7 @@ _FRONT_COLUMNS = (
     "epochs_trained",
 )
 
-# whoever called the flow in this process and wants to see it go on; no parameter, as it is no data, and not
+# whoever called the flow in this process and wants to see it go on; no parameter, as it is not data, and not
 # beside the flow, which must be sent to other machines
 _watcher: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
 

@@ -12,10 +12,10 @@ from prefect.cache_policies import NO_CACHE
 
 from a4nn_core.errors import BadInput
 from a4nn_core.experiment import Experiment
-from a4nn_core.publish.client import Dataverse
-from a4nn_core.publish.deposit import Settings, build
-from a4nn_core.publish.metadata import read_metadata
-from a4nn_core.publish.upload import upload
+from a4nn_core.publish.dataverse.client import Dataverse
+from a4nn_core.publish.dataverse.upload import upload
+from a4nn_core.publish.deposit.build import Settings, build
+from a4nn_core.publish.deposit.metadata import read_metadata
 
 from .artifacts import artifact_key
 from .search import search

@@ -16,8 +16,8 @@ from a4nn_core.commons.layout import check_layout
 from a4nn_core.errors import BadInput
 from a4nn_core.training.segment import Segment, SegmentResult
 from a4nn_core.workflow.devices import choose_device
-from a4nn_core.workflow.energy import warn_unless_measured
 from a4nn_core.workflow.pool import WorkerPool
+from a4nn_core.workflow.preflight import warn_unless_measured
 
 from .locks import held, network_lock
 

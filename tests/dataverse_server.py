@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from a4nn_core.publish.dataverse_json import check_dataverse_json
-from a4nn_core.publish.ingest import csv_unf
+from a4nn_core.interchange.ingest import csv_unf
+from a4nn_core.publish.deposit.dataverse_json import check_dataverse_json
 
 TOKEN = "11111111-2222-3333-4444-555555555555"
 CITATION_FIELDS = [

@@ -8,8 +8,8 @@ from typing import Any
 
 from commons_data import made_up_run
 
-from a4nn_core.publish.deposit import Built, Settings, build
-from a4nn_core.publish.metadata import DepositMetadata, example, make_metadata
+from a4nn_core.publish.deposit.build import Built, Settings, build
+from a4nn_core.publish.deposit.metadata import DepositMetadata, example, make_metadata
 
 
 def metadata(**changes: Any) -> DepositMetadata:

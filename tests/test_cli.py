@@ -188,7 +188,7 @@ def alive(pid: int) -> bool:
         ),
         (["run", "digits", "--set", "space.phases=6"], "images of 8 x 8 pixels are too small for 6 phases"),
         (["run", "digits", "--commons", "/proc/none"], "/proc/none"),
-        (["status"], "commons is no commons: there is no such folder"),
+        (["status"], "commons is not a commons: there is no such folder"),
         (
             ["describe", "--genome", "[[1]]", "--input", "1x8x8", "--classes", "2"],
             "1 phases; space macro has 3",

@@ -351,10 +351,10 @@ class TestRun:
         other = tmp_path / "other"
         other.mkdir()
         (other / "photo.jpg").write_text("x")
-        with pytest.raises(BadInput, match="is no commons: it holds other files"):
+        with pytest.raises(BadInput, match="is not a commons: it holds other files"):
             RunWriter.open(other, "r", header())
         assert [p.name for p in other.iterdir()] == ["photo.jpg"]
-        with pytest.raises(BadInput, match="is no commons"):
+        with pytest.raises(BadInput, match="is not a commons"):
             Commons(other)
         with pytest.raises(BadInput, match="there is no such folder"):
             Commons(tmp_path / "nowhere")

@@ -19,8 +19,8 @@ from typer.testing import CliRunner
 
 from a4nn_core.cli.commons import app
 from a4nn_core.commons import Commons, RunWriter, prediction_rows
-from a4nn_core.commons.blackbox import export_blackbox
 from a4nn_core.errors import BadInput
+from a4nn_core.interchange.syne_tune import export_blackbox
 
 runner = CliRunner()
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -200,7 +200,7 @@ def test_left_out_and_refused(commons: Path, tmp_path: Path) -> None:
 
 
 def test_too_much_for_one_table(commons: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("a4nn_core.commons.blackbox._MOST_BYTES", 1000)
+    monkeypatch.setattr("a4nn_core.interchange.syne_tune._MOST_BYTES", 1000)
     with pytest.raises(BadInput, match="2 runs of together 16 genomes and 25 epochs are too much"):
         export_blackbox(commons, tmp_path / "box")
 
@@ -215,7 +215,7 @@ def test_too_much_for_one_table(commons: Path, tmp_path: Path, monkeypatch: pyte
     ],
 )
 def test_domains(values: list[Any], expected: tuple[str, dict[str, Any]]) -> None:
-    from a4nn_core.commons.blackbox import _domain
+    from a4nn_core.interchange.syne_tune import _domain
 
     found = _domain(values)
     assert (found["domain_cls"], found["domain_kwargs"]) == expected

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 from commons_data import HORIZON, fail, header, made_up_run, network_row, record, train
+from commons_page import document
 
 from a4nn_core.commons import Commons, RunWriter
 from a4nn_core.commons.compact import compact
 from a4nn_core.commons.cookbook import COOKBOOK
-from a4nn_core.commons.document import document
 from a4nn_core.precision import standard_error
 
 PAGE = Path(__file__).parent.parent / "docs" / "commons.md"
@@ -19,7 +19,7 @@ RECIPES = {recipe.name: recipe.query for recipe in COOKBOOK}
 
 
 def test_the_page_is_current() -> None:
-    assert PAGE.read_text() == document(), "run: python -m a4nn_core.commons.document docs/commons.md"
+    assert PAGE.read_text() == document(), "run: python tools/commons_page.py docs/commons.md"
 
 
 @pytest.fixture(scope="module", params=["as written", "compacted"])

@@ -16,14 +16,10 @@ from a4nn_core.cli.app import app as a4nn
 from a4nn_core.cli.importing import app, macro_127
 from a4nn_core.commons import Commons
 from a4nn_core.commons.check import check
-from a4nn_core.commons.importing import (
-    Arriving,
-    icpp23_run,
-    import_csv,
-    import_icpp23,
-    printed_array,
-)
 from a4nn_core.errors import BadInput
+from a4nn_core.interchange.curves_csv import import_csv
+from a4nn_core.interchange.icpp23 import icpp23_run, import_icpp23, printed_array
+from a4nn_core.interchange.incoming import IncomingRun
 
 runner = CliRunner()
 
@@ -194,7 +190,7 @@ def test_all_published_runs_are_shown(reference_data: Path, tmp_path: Path) -> N
 
 
 def test_plain_curves_are_shown(tmp_path: Path) -> None:
-    """They have no cost, and a genome that is no list."""
+    """They have no cost, and a genome that is not a list."""
     file = tmp_path / "curves.csv"
     file.write_text("curve_id,epoch,accuracy\nb,0,50\nb,1,60.5\na,0,70\n")
     import_csv(file, tmp_path / "c")
@@ -209,7 +205,7 @@ def test_plain_curves_are_shown(tmp_path: Path) -> None:
 def test_a_run_is_looked_at_while_it_is_imported(tmp_path: Path) -> None:
     table = tmp_path / "1gpu_1e14_training_data.csv"
     table.write_text(PUBLISHED)
-    arriving = Arriving(tmp_path / "c", "r", "csv", "none", [])
+    arriving = IncomingRun(tmp_path / "c", "r", "csv", "none", [])
     seen: list[dict[str, Any]] = []
 
     def networks() -> Iterator[Any]:
@@ -232,7 +228,7 @@ def test_a_genome_may_be_any_text(tmp_path: Path) -> None:
     genomes = ["C-R-B", 7, {"layers": 2}, [1, 2], None]
     rows = [({**row, "network": n, "genome": genome}, [], [], [], []) for n, genome in enumerate(genomes)]
     objectives = {"search": {"objectives": {"error_percent": "minimise"}}}
-    Arriving(tmp_path / "c", "r", "csv", "none", [], experiment=objectives).write(rows)
+    IncomingRun(tmp_path / "c", "r", "csv", "none", [], experiment=objectives).write(rows)
     text, front = shown("front", "r", tmp_path / "c")
     assert [one["genome"] for one in front["front"]] == genomes
     assert all(word in text for word in ("C-R-B", '{"layers":2}', "[1,2]"))

@@ -21,8 +21,8 @@ from a4nn_core.commons.check import check
 from a4nn_core.commons.compact import compact
 from a4nn_core.commons.cookbook import COOKBOOK
 from a4nn_core.experiment import Experiment
-from a4nn_core.publish.found import grouped
-from a4nn_core.publish.tables import gather
+from a4nn_core.interchange.deposit_tables import gather
+from a4nn_core.publish.models.found import grouped
 from a4nn_core.search import Candidate, Outcome, Strategy
 from a4nn_core.training.segment import Segment, SegmentResult
 from a4nn_core.workflow.rows import architecture_of

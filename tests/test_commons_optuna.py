@@ -18,8 +18,8 @@ from a4nn_core.cli.importing import app
 from a4nn_core.commons import Commons
 from a4nn_core.commons.check import check
 from a4nn_core.commons.cookbook import COOKBOOK
-from a4nn_core.commons.optuna_studies import import_optuna
 from a4nn_core.errors import BadInput
+from a4nn_core.interchange.optuna_studies import import_optuna
 
 runner = CliRunner()
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
@@ -242,9 +242,9 @@ def test_bad_storages_leave_nothing(tmp_path: Path) -> None:
     before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
     for storage, study, message in (
         (f"sqlite:///{tmp_path}/none.db", None, r"there is no database .*none\.db"),
-        (f"sqlite:///{other}", None, "is no Optuna storage"),
+        (f"sqlite:///{other}", None, "is not an Optuna storage"),
         (f"sqlite:///{text}", None, "cannot read the Optuna storage"),
-        (str(text), None, "is no Optuna journal"),
+        (str(text), None, "is not an Optuna journal"),
         (str(tmp_path / "none.log"), None, "no Optuna journal file"),
         ("nonsense://x", None, "cannot read the Optuna storage nonsense://x"),
         (url, "absent", "has no study 'absent'; studies there: s, good|studies there: good, s"),

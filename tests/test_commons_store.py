@@ -17,8 +17,8 @@ from commons_data import made_up_run
 from pyarrow import fs
 
 from a4nn_core.commons import Commons
-from a4nn_core.commons.transfer import export_tables
 from a4nn_core.errors import BadInput
+from a4nn_core.interchange.parquet import export_tables
 
 
 @pytest.fixture

@@ -24,9 +24,11 @@ from a4nn_core.commons import Commons, RunFolder, RunWriter
 from a4nn_core.commons.check import check
 from a4nn_core.commons.compact import compact
 from a4nn_core.commons.layout import Damaged
+from a4nn_core.commons.merge import merge
 from a4nn_core.commons.schema import TABLES
-from a4nn_core.commons.transfer import export_duckdb, export_tables, merge, without_secrets
 from a4nn_core.errors import BadInput
+from a4nn_core.interchange.duckdb_file import export_duckdb
+from a4nn_core.interchange.parquet import export_tables, without_secrets
 
 runner = CliRunner()
 

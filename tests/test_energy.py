@@ -20,13 +20,14 @@ from a4nn_core.commons import Commons, Journal, RunFolder, RunWriter, read_journ
 from a4nn_core.commons.check import check
 from a4nn_core.commons.compact import compact
 from a4nn_core.commons.cookbook import COOKBOOK
-from a4nn_core.commons.transfer import export_tables, merge
+from a4nn_core.commons.merge import merge
+from a4nn_core.interchange.parquet import export_tables
 from a4nn_core.training import energy, life
 from a4nn_core.training.energy import Counter, Meter, Unmeasurable, counters
 from a4nn_core.training.life import train_segment
 from a4nn_core.training.loading import DeviceData
 from a4nn_core.training.segment import Segment
-from a4nn_core.workflow.energy import warn_unless_measured
+from a4nn_core.workflow.preflight import warn_unless_measured
 from a4nn_core.workflow.summary import summarise
 
 

@@ -72,7 +72,7 @@ def test_a_commons_that_cannot_be_written_fails_before_anything_else(tmp_path: P
     (tmp_path / "other").mkdir()
     (tmp_path / "other/thesis.docx").write_text("")
     with (
-        pytest.raises(BadInput, match=r"cannot create the folder|is no commons"),
+        pytest.raises(BadInput, match=r"cannot create the folder|is not a commons"),
         held_run(tmp_path / place, "r"),
     ):
         raise AssertionError

@@ -26,9 +26,9 @@ from a4nn_core.training.loading import DeviceData
 from a4nn_core.training.manner import Manner
 from a4nn_core.training.memory import Need, check_room, kept_values, machine_memory, size
 from a4nn_core.training.settings import Training
-from a4nn_core.workflow import fit, run
-from a4nn_core.workflow.fit import check_fit
+from a4nn_core.workflow import preflight, run
 from a4nn_core.workflow.pool import WorkerPool
+from a4nn_core.workflow.preflight import check_fit
 
 MIB = 2**20
 
@@ -136,7 +136,7 @@ def test_on_the_cpu_one_network_and_a_copy_of_the_data_for_each_worker_must_fit(
     """One network, as no architecture is trained twice: the others may be smaller."""
     what = experiment()
     one, data = needed(what, digits)
-    monkeypatch.setattr(fit, "machine_memory", lambda: one + 4 * data)
+    monkeypatch.setattr(preflight, "machine_memory", lambda: one + 4 * data)
     try_fit(what, digits, device, 3)
     with pytest.raises(BadInput) as caught:
         try_fit(what, digits, device, 4)
@@ -148,14 +148,14 @@ def test_on_the_cpu_one_network_and_a_copy_of_the_data_for_each_worker_must_fit(
     )
     # more slots than networks stay empty
     try_fit(experiment(search={"networks": 3, "population": 3}), digits, device, 64)
-    monkeypatch.setattr(fit, "machine_memory", lambda: None)
+    monkeypatch.setattr(preflight, "machine_memory", lambda: None)
     try_fit(what, digits, device, 64)
 
 
 def test_on_a_gpu_the_data_may_stay_outside(digits: ImageData, monkeypatch: pytest.MonkeyPatch) -> None:
     what = experiment(training={"slots_per_device": 3, "precision": "float32"})
     one, _ = needed(what, digits)
-    monkeypatch.setattr(fit, "gpu_memory", {"cuda": one - 1, "cuda:1": one}.get)
+    monkeypatch.setattr(preflight, "gpu_memory", {"cuda": one - 1, "cuda:1": one}.get)
     try_fit(what, digits, "cuda:1", 3)
     with pytest.raises(BadInput, match=r"fit: .*, and the GPU \(cuda\) has .*; lower training.batch"):
         try_fit(what, digits, "cuda", 12)
@@ -202,7 +202,7 @@ def test_where_other_machines_train_this_one_is_not_asked(
     def reached(*_: object) -> None:
         raise Reached
 
-    monkeypatch.setattr(fit, "machine_memory", lambda: 1)
+    monkeypatch.setattr(preflight, "machine_memory", lambda: 1)
     monkeypatch.setattr(run, "header", reached)
     executor: Any = Elsewhere()
     with pytest.raises(Reached):

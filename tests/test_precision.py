@@ -29,7 +29,7 @@ from a4nn_core.precision import (
     plus_minus,
     standard_error,
 )
-from a4nn_core.publish.deposit import Settings, build
+from a4nn_core.publish.deposit.build import Settings, build
 from a4nn_core.workflow.summary import summarise
 from a4nn_flows.artifacts import _front, _generation_row, _report
 

@@ -32,17 +32,17 @@ from a4nn_core.commons import Commons
 from a4nn_core.commons.check import check
 from a4nn_core.commons.compact import compact
 from a4nn_core.errors import BadInput
+from a4nn_core.interchange.deposit_tables import csv_columns, gather
+from a4nn_core.interchange.ingest import csv_unf
+from a4nn_core.interchange.unf import combine
 from a4nn_core.precision import standard_error
-from a4nn_core.publish.client import Dataverse
-from a4nn_core.publish.dataverse_json import check_dataverse_json
-from a4nn_core.publish.deposit import Settings, build
-from a4nn_core.publish.download import as_persistent_id
-from a4nn_core.publish.files import paths_in, verify, write_manifest
-from a4nn_core.publish.ingest import csv_unf
-from a4nn_core.publish.restore import restore
-from a4nn_core.publish.tables import csv_columns, gather
-from a4nn_core.publish.unf import combine
-from a4nn_core.publish.upload import upload
+from a4nn_core.publish.dataverse.client import Dataverse
+from a4nn_core.publish.dataverse.download import as_persistent_id
+from a4nn_core.publish.dataverse.upload import upload
+from a4nn_core.publish.deposit.build import Settings, build
+from a4nn_core.publish.deposit.dataverse_json import check_dataverse_json
+from a4nn_core.publish.deposit.files import paths_in, verify, write_manifest
+from a4nn_core.publish.deposit.restore import restore
 
 
 def weights_of(network: int) -> bytes:
@@ -278,7 +278,7 @@ def test_an_id_that_is_taken(built: Path, tmp_path: Path) -> None:
         ("alter", r"tables/runs.csv has SHA-256 [0-9a-f]{64}, not [0-9a-f]{64}"),
         ("remove", "data/epochs.parquet is missing"),
         ("add", "extra.txt is not in MANIFEST.sha256"),
-        ("no manifest", "is no A4NN deposit: it has no readable MANIFEST.sha256"),
+        ("no manifest", "is not an A4NN deposit: it has no readable MANIFEST.sha256"),
         ("bad manifest", "MANIFEST.sha256 line 1 is damaged"),
         ("leads out", r"line 1 is damaged: '0+  \.\./x'"),
         ("newer", "has format 99; this a4nn knows formats up to 1"),
@@ -364,7 +364,7 @@ def test_an_archive_that_leads_elsewhere(weighted: Path, tmp_path: Path) -> None
         with tarfile.open(archive, "w") as tar:
             tar.addfile(tarfile.TarInfo(name))
         write_manifest(deposit)
-        with pytest.raises(BadInput, match=r"which is no checkpoint of a run|of no run of this deposit"):
+        with pytest.raises(BadInput, match=r"which is not a checkpoint of a run|of no run of this deposit"):
             restore(deposit, tmp_path / "back")
         assert not (tmp_path / "back").exists()
 
@@ -399,7 +399,7 @@ def test_failed_networks_and_runs_without_weights(tmp_path: Path) -> None:
 @pytest.mark.golden
 def test_the_published_runs_go_round(reference_data: Path, tmp_path: Path) -> None:
     from a4nn_core.cli.importing import macro_127
-    from a4nn_core.commons.importing import icpp23_run, import_icpp23
+    from a4nn_core.interchange.icpp23 import icpp23_run, import_icpp23
 
     table = next(reference_data.glob("icpp23/1gpu/early_termination/*1e15*.csv"))
     import_icpp23(table, tmp_path / "commons", macro_127)

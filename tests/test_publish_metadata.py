@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from a4nn_core.errors import BadInput
-from a4nn_core.publish.citation import citation_cff, codemeta, license_text
-from a4nn_core.publish.dataverse_json import check_dataverse_json, citation_fields, dataverse_json
-from a4nn_core.publish.metadata import (
+from a4nn_core.publish.deposit.citation import citation_cff, codemeta, license_text
+from a4nn_core.publish.deposit.dataverse_json import check_dataverse_json, citation_fields, dataverse_json
+from a4nn_core.publish.deposit.metadata import (
     Author,
     Contact,
     DepositMetadata,
@@ -23,7 +23,7 @@ from a4nn_core.publish.metadata import (
     make_metadata,
     read_metadata,
 )
-from a4nn_core.publish.vocabulary import LICENSES, SUBJECTS
+from a4nn_core.publish.deposit.vocabulary import LICENSES, SUBJECTS
 
 
 def settings(**changes: Any) -> dict[str, Any]:

@@ -23,14 +23,14 @@ from a4nn_core.commons.check import check
 from a4nn_core.commons.rows import python_rows
 from a4nn_core.data.packaged import Digits
 from a4nn_core.errors import A4NNError, BadInput
+from a4nn_core.interchange.deposit_tables import gather
 from a4nn_core.precision import standard_error
-from a4nn_core.publish import models
-from a4nn_core.publish.classify import Classifier
-from a4nn_core.publish.deposit import Settings, build
-from a4nn_core.publish.found import Found, networks
-from a4nn_core.publish.model_card import model_card
-from a4nn_core.publish.restore import restore
-from a4nn_core.publish.tables import gather
+from a4nn_core.publish.deposit.build import Settings, build
+from a4nn_core.publish.deposit.restore import restore
+from a4nn_core.publish.models import export as models
+from a4nn_core.publish.models.classify import Classifier
+from a4nn_core.publish.models.found import Found, networks
+from a4nn_core.publish.models.model_card import model_card
 from a4nn_core.spaces import SPACES
 from a4nn_core.workflow.rows import architecture_of, graph_rows
 
@@ -233,7 +233,7 @@ def test_classify_what_cannot_be(trained: Path, tmp_path: Path) -> None:
     for path, sentence in (
         (tmp_path / "none.onnx", "there is no model"),
         (model.with_suffix(".pt2"), "is no .onnx file; others could hold code"),
-        (tmp_path / "bad.onnx", "is no model of a4nn"),
+        (tmp_path / "bad.onnx", "is not a model of a4nn"),
     ):
         (tmp_path / "bad.onnx").write_bytes(b"x")
         with pytest.raises(BadInput, match=sentence):

@@ -16,10 +16,10 @@ from deposits import made_up_deposit
 from test_cli import A4NN
 
 from a4nn_core.errors import A4NNError, BadInput
-from a4nn_core.publish.client import Dataverse, token_from_environment
-from a4nn_core.publish.dataverse_json import citation_fields
-from a4nn_core.publish.files import paths_in, write_manifest
-from a4nn_core.publish.upload import Uploaded, upload
+from a4nn_core.publish.dataverse.client import Dataverse, token_from_environment
+from a4nn_core.publish.dataverse.upload import Uploaded, upload
+from a4nn_core.publish.deposit.dataverse_json import citation_fields
+from a4nn_core.publish.deposit.files import paths_in, write_manifest
 
 DOI = "doi:10.5072/FK2/000001"
 
@@ -381,10 +381,10 @@ def test_an_altered_deposit_is_not_sent(deposit: Path, server: StandIn) -> None:
 @pytest.mark.parametrize(
     ("address", "sentence"),
     [
-        ("dataverse.org", "is no address"),
+        ("dataverse.org", "is not an address"),
         ("http://dataverse.example.org", "would send the token unencrypted"),
-        ("https://user:secret@dataverse.example.org", "'https://dataverse.example.org' is no address"),
-        ("ftp://x", "is no address"),
+        ("https://user:secret@dataverse.example.org", "'https://dataverse.example.org' is not an address"),
+        ("ftp://x", "is not an address"),
     ],
 )
 def test_addresses(address: str, sentence: str) -> None:

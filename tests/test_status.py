@@ -175,7 +175,7 @@ def test_logs_that_cannot_be_written_are_one_sentence(
     with pytest.raises(BadInput, match=r"cannot write .*/no/log: No such file"):
         logs.set_up()
     monkeypatch.setenv(logs.LOG_LEVEL, "loud")
-    with pytest.raises(BadInput, match="'LOUD' is no level"):
+    with pytest.raises(BadInput, match="'LOUD' is not a level"):
         logs.set_up()
 
 

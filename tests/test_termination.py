@@ -50,8 +50,8 @@ def test_a_published_alias_is_the_function() -> None:
         ({"solver": "magic"}, "solver"),
         ({"windows": 3}, "no key 'windows'.*window"),
         ({"engine": "icpp24"}, "engine = 'icpp24'"),
-        ({"engine": "a4nn", "window": 5}, "window is no setting of the engine 'a4nn'"),
-        ({"gain": 0.5}, "gain is no setting of the engine 'icpp23'"),
+        ({"engine": "a4nn", "window": 5}, "window is not a setting of the engine 'a4nn'"),
+        ({"gain": 0.5}, "gain is not a setting of the engine 'icpp23'"),
         ({"engine": "a4nn", "gain": -1.0}, "gain = -1"),
     ],
 )

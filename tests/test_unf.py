@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from a4nn_core.errors import BadInput
-from a4nn_core.publish.ingest import csv_unf, typed_columns
-from a4nn_core.publish.unf import column_unf, combine, number_text, table_unf
+from a4nn_core.interchange.ingest import csv_unf, typed_columns
+from a4nn_core.interchange.unf import column_unf, combine, number_text, table_unf
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 cells = st.one_of(st.none(), finite, st.integers(-(2**62), 2**62), st.text(max_size=200))

@@ -314,7 +314,7 @@ def test_the_command(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--out", "OUT", "--images", "7"], "--images 7 is no multiple of 2"),
+        (["--out", "OUT", "--images", "7"], "--images 7 is not a multiple of 2"),
         (["adk-open", "--out", "OUT"], "single conformation"),
         (["--out", "OUT", "--beam", "weak"], "--beam 'weak' is none of low, medium, high"),
         (["--out", "OUT", "--beam", "10"], "a fluence must be between"),

@@ -117,14 +117,14 @@ def test_bad_structures(tmp_path: Path) -> None:
     odd = ("ATOM", "XE", "XXX", "A", 2, (0.0, 0.0, 0.0), "XE")
     empty, text = tmp_path / "empty.pdb", tmp_path / "text.cif"
     empty.write_text("")
-    text.write_text("this is no structure")
+    text.write_text("this is not a structure")
     for source, words in (
         (str(empty), "empty.pdb has no atoms"),
         (str(text), "text.cif cannot be read"),
         (write(tmp_path, "water.pdb", water), "water.pdb has no atoms of a protein"),
         (write(tmp_path, "odd.pdb", *GLYCINE, odd), r"odd\.pdb has elements .*Xe \(1 atoms\)"),
         (str(tmp_path / "none.pdb"), "is neither a file, nor the id of a PDB entry, nor one of adk-open"),
-        (f"a b={tmp_path / 'water.pdb'}", "'a b' is no name for a class"),
+        (f"a b={tmp_path / 'water.pdb'}", "'a b' is not a name for a class"),
         ("adk-open:A", "have no chains"),
     ):
         with pytest.raises(BadInput, match=words):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from a4nn_core.archaeology.picture import Picture, picture
-from a4nn_core.files import make_folder, whole_file
+from a4nn_core.files import atomic_write, make_folder
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,9 +43,9 @@ def front_figure(commons: Commons, run: str, png: Path, html: Path) -> None:
     shown = picture(commons, run)
     for file in (png, html):
         make_folder(file.parent)
-    with whole_file(png) as temporary:
+    with atomic_write(png) as temporary:
         draw(shown, temporary)
-    with whole_file(html) as temporary:
+    with atomic_write(html) as temporary:
         temporary.write_text(page(shown), encoding="utf-8")
 
 

@@ -20,7 +20,7 @@ def classify(
     """Say which class each image shows."""
     from a4nn_core.data.files import ENDINGS
     from a4nn_core.errors import BadInput
-    from a4nn_core.publish.classify import Classifier
+    from a4nn_core.publish.models.classify import Classifier
 
     classifier = Classifier(model)
     files: list[Path] = []

@@ -12,7 +12,7 @@ import typer
 from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption, print_json, say
 
 if TYPE_CHECKING:
-    from a4nn_core.commons.transfer import Merged
+    from a4nn_core.commons.merge import Merged
 
 app = typer.Typer(
     help="Look after a data commons, hand it over.", no_args_is_help=True, rich_markup_mode=None
@@ -71,7 +71,7 @@ def merge(
     json_: JsonOption = False,
 ) -> None:
     """Add the runs of another commons to this one."""
-    from a4nn_core.commons.transfer import merge as merge_commons
+    from a4nn_core.commons.merge import merge as merge_commons
 
     done = merge_commons(source, commons, runs)
     if json_:
@@ -114,10 +114,11 @@ def export(
     json_: JsonOption = False,
 ) -> None:
     """Write all tables for people who have no a4nn: Parquet, or one DuckDB file; or curves for Syne Tune."""
-    from a4nn_core.commons.transfer import export_duckdb, export_tables, without_secrets
+    from a4nn_core.interchange.duckdb_file import export_duckdb
+    from a4nn_core.interchange.parquet import export_tables, without_secrets
 
     if format is Format.syne_tune:
-        from a4nn_core.commons.blackbox import export_blackbox
+        from a4nn_core.interchange.syne_tune import export_blackbox
 
         counts = export_blackbox(commons, Path(out), runs)
     elif "://" not in out and out.endswith((".duckdb", ".db")):

@@ -29,9 +29,9 @@ def deposit(
 
     from a4nn_core.cli.progress import file_progress
     from a4nn_core.files import make_folder
-    from a4nn_core.publish.client import TOKEN_VARIABLE, Dataverse
-    from a4nn_core.publish.download import as_persistent_id, download, server_of
-    from a4nn_core.publish.restore import restore
+    from a4nn_core.publish.dataverse.client import TOKEN_VARIABLE, Dataverse
+    from a4nn_core.publish.dataverse.download import as_persistent_id, download, server_of
+    from a4nn_core.publish.deposit.restore import restore
 
     name = None if Path(source).exists() else as_persistent_id(source)
     if name is None:

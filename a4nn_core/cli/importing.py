@@ -35,8 +35,8 @@ def icpp23(
     json_: JsonOption = False,
 ) -> None:
     """The published training histories of the ICPP 2023 paper, one run a table."""
-    from a4nn_core.commons.importing import icpp23_run, import_icpp23
     from a4nn_core.errors import BadInput
+    from a4nn_core.interchange.icpp23 import icpp23_run, import_icpp23
 
     tables: list[Path] = []
     for file in files:
@@ -56,7 +56,7 @@ def csv_(
     json_: JsonOption = False,
 ) -> None:
     """Plain learning curves, one network a curve."""
-    from a4nn_core.commons.importing import import_csv
+    from a4nn_core.interchange.curves_csv import import_csv
 
     name, count = import_csv(file, commons, run)
     _tell({name: count}, json_)
@@ -80,7 +80,7 @@ def optuna(
     json_: JsonOption = False,
 ) -> None:
     """Optuna studies, one run a study: trials become networks, reported values epochs."""
-    from a4nn_core.commons.optuna_studies import import_optuna
+    from a4nn_core.interchange.optuna_studies import import_optuna
 
     _tell(import_optuna(storage, commons, study, run, values), json_)
 

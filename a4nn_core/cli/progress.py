@@ -70,7 +70,7 @@ def file_progress() -> Iterator[Listener]:
 
 @contextmanager
 def data_progress() -> Iterator[None]:
-    """Within, long work on data shows a bar on standard error, or a line a tenth if that is no terminal."""
+    """Within, long work on data shows a bar on standard error, or one line per tenth without a terminal."""
     console = Console(stderr=True, highlight=False)
     tenths: dict[str, int] = {}
     with named_bars(console, MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()) as show:

@@ -15,7 +15,7 @@ METADATA = Path("deposit.toml")
 
 def _example(wanted: bool) -> None:
     if wanted:
-        from a4nn_core.publish.metadata import example
+        from a4nn_core.publish.deposit.metadata import example
 
         typer.echo(example(), nl=False)
         raise typer.Exit
@@ -49,8 +49,8 @@ def publish(
     """Build a deposit ready for Dataverse: tables, weights, models, pictures and all metadata."""
     del example  # done when it was read
     from a4nn_core.errors import BadInput
-    from a4nn_core.publish.deposit import Settings, build
-    from a4nn_core.publish.metadata import read_metadata
+    from a4nn_core.publish.deposit.build import Settings, build
+    from a4nn_core.publish.deposit.metadata import read_metadata
 
     choices: dict[str, tuple[str, ...]] = {
         "weights": ("none", "front", "best", "all"),

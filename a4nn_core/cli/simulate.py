@@ -104,7 +104,7 @@ def xfel(
     fluences = tuple(dict.fromkeys(_fluence(name) for name in beam or FLUENCES))
     if images % len(made.structures):
         raise BadInput(
-            f"--images {images} is no multiple of {len(made.structures)}, the number of structures"
+            f"--images {images} is not a multiple of {len(made.structures)}, the number of structures"
         )
     simulator = made.simulator(_device(device))
     facts: dict[str, Any] = {

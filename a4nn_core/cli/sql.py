@@ -48,9 +48,9 @@ def sql(
     data = answer(commons, query)
     chosen = Format.json if json_ else format
     if out is not None:
-        from a4nn_core.files import whole_file
+        from a4nn_core.files import atomic_write
 
-        with whole_file(out) as temporary, temporary.open("wb") as file:
+        with atomic_write(out) as temporary, temporary.open("wb") as file:
             write(data, chosen, file)
     else:
         if chosen is Format.parquet and sys.stdout.isatty():

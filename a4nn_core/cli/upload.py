@@ -11,7 +11,7 @@ import typer
 from a4nn_core.cli.options import JsonOption, print_json, say
 
 if TYPE_CHECKING:
-    from a4nn_core.publish.upload import Release, Uploaded
+    from a4nn_core.publish.dataverse.upload import Release, Uploaded
 
 
 def upload(
@@ -36,8 +36,8 @@ def upload(
     """
     from a4nn_core.cli.progress import file_progress
     from a4nn_core.errors import BadInput
-    from a4nn_core.publish.client import Dataverse, token_from_environment
-    from a4nn_core.publish.upload import upload as upload_deposit
+    from a4nn_core.publish.dataverse.client import Dataverse, token_from_environment
+    from a4nn_core.publish.dataverse.upload import upload as upload_deposit
 
     if publish not in (None, "major", "minor"):
         raise BadInput(f"--publish {publish!r} is neither major nor minor")

@@ -30,7 +30,7 @@ from a4nn_core.commons.fragments import file_checksum
 from a4nn_core.commons.layout import Damaged, read_json, write_json
 from a4nn_core.commons.rows import Row, python_rows
 from a4nn_core.commons.schema import TABLES, Table, front_table
-from a4nn_core.files import make_folder, user_errors, whole_file
+from a4nn_core.files import atomic_write, make_folder, user_errors
 
 # A reader finds one network by the statistics of row groups and decodes the group it is in.
 ROW_GROUP = 25_000
@@ -100,7 +100,7 @@ class Archive:
             except (KeyError, TypeError, ValueError) as error:
                 raise Damaged(f"{manifest} is damaged: it has no {error}, or another form") from None
         elif any(self.folder.glob("[0-9]*.parquet")):
-            # the first pack ever is written after an empty manifest, so this is no killed compaction
+            # the first pack ever is written after an empty manifest, so this is not a killed compaction
             raise Damaged(f"{manifest} is missing, and with it what the packs beside it hold")
 
     def networks(self, run: str, started: str) -> set[int]:
@@ -186,7 +186,7 @@ def write_sorted(path: Path, table: Table, rows: pa.Table) -> None:
     plain = {n for n, kind in kinds.items() if kind in ("measured",) or n in _RAGGED}
     delta = {n for n, kind in kinds.items() if kind == "time"}
     others = [c.name for c in table.columns if c.name not in plain | delta]
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         pq.write_table(
             rows.sort_by(order),
             temporary,

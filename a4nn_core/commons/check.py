@@ -53,7 +53,7 @@ def check(commons: Path, *, checkpoints: bool = True) -> Checked:
         checkpoints: also compare every recorded checkpoint with its SHA-256.
 
     Raises:
-        BadInput: it is no commons, or of a newer layout.
+        BadInput: it is not a commons, or of a newer layout.
     """
     check_layout(commons)
     found = Checked()

@@ -78,7 +78,7 @@ def compact(commons: Path) -> Compacted:
     """Move all final records into packs.
 
     Raises:
-        BadInput: it is no commons, cannot be written, or is being compacted by another process.
+        BadInput: it is not a commons, cannot be written, or is being compacted by another process.
         Damaged: a file cannot be read; nothing is changed then. ``check`` names every such file.
     """
     check_layout(commons)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from a4nn_core.commons.journal import Journal, plain, read_journal
+from a4nn_core.commons.journal import Journal, read_journal, to_jsonable
 from a4nn_core.commons.layout import Damaged
 
 # kind of the event that a network has lost its checkpoints on purpose; its row still names them
@@ -70,7 +70,7 @@ class EventLog:
             "kind": kind,
             "network": network,
             "generation": generation,
-            "data": plain(data),
+            "data": to_jsonable(data),
         }
         self._journal.append(event)
         self.records.append(event)

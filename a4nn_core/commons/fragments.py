@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from a4nn_core.commons.layout import Damaged
 from a4nn_core.commons.schema import Table
-from a4nn_core.files import make_folder, whole_file
+from a4nn_core.files import atomic_write, make_folder
 
 # in the metadata of a fragment of ``networks``: checksums of the network's other files, and of its own row
 CHECKSUM = "sha256 of "
@@ -43,7 +43,7 @@ def write_fragment(path: Path, data: pa.Table, notes: Mapping[str, str] | None =
     make_folder(path.parent)
     if notes:
         data = data.replace_schema_metadata({**(data.schema.metadata or {}), **notes})
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         pq.write_table(data, temporary, compression="zstd", write_page_checksum=True)
 
 

@@ -21,18 +21,18 @@ from a4nn_core.commons.layout import Damaged
 from a4nn_core.files import make_folder, sync_folder, user_errors
 
 
-def plain(value: Any) -> Any:
+def to_jsonable(value: Any) -> Any:
     """A value as strict JSON can hold it: NaN and infinities become null, NumPy scalars plain numbers."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if value is None or isinstance(value, (str, int)):
         return value
     if isinstance(value, Mapping):
-        return {str(key): plain(inner) for key, inner in value.items()}
+        return {str(key): to_jsonable(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(inner) for inner in value]
+        return [to_jsonable(inner) for inner in value]
     if hasattr(value, "tolist"):  # NumPy scalar or array
-        return plain(value.tolist())
+        return to_jsonable(value.tolist())
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     raise TypeError(f"{value!r} ({type(value).__name__}) cannot be stored as JSON")
@@ -40,7 +40,7 @@ def plain(value: Any) -> Any:
 
 def to_json(value: Any) -> str:
     """Compact strict JSON."""
-    return json.dumps(plain(value), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return json.dumps(to_jsonable(value), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 # any five letters: lines without a checksum do not end in such a word, and a bit of its name may have flipped

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from a4nn_core.errors import BadInput
-from a4nn_core.files import make_folder, write_whole
+from a4nn_core.files import atomic_write_bytes, make_folder
 
 LAYOUT_VERSION = 1
 
@@ -116,19 +116,19 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def write_json(path: Path, data: Any) -> None:
     """Write JSON for people and programs, whole or not at all."""
-    write_whole(path, json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n")
+    atomic_write_bytes(path, json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n")
 
 
 def check_layout(commons: Path) -> int:
     """The layout version of an existing commons.
 
     Raises:
-        BadInput: the folder is no commons, or of a layout newer than this code knows.
+        BadInput: the folder is not a commons, or of a layout newer than this code knows.
     """
     file = commons / "commons.json"
     if not file.is_file():
         state = "there is no such folder" if not commons.exists() else "it has no commons.json"
-        raise BadInput(f"{commons} is no commons: {state}")
+        raise BadInput(f"{commons} is not a commons: {state}")
     version = read_json(file).get("layout")
     if not isinstance(version, int) or version < 1:
         raise Damaged(f"{file} is damaged: layout {version!r} is not a version")
@@ -150,7 +150,7 @@ def open_commons(commons: Path) -> int:
     file = commons / "commons.json"
     if not file.exists():
         if any(not entry.name.startswith(".") and entry.name not in _OURS for entry in commons.iterdir()):
-            raise BadInput(f"{commons} is no commons: it holds other files and has no commons.json")
+            raise BadInput(f"{commons} is not a commons: it holds other files and has no commons.json")
         try:
             write_json(file, {"layout": LAYOUT_VERSION})
         except BadInput:

@@ -13,7 +13,7 @@ import pyarrow as pa
 from a4nn_core.commons.front import front_rows
 from a4nn_core.commons.layout import Damaged, RunFolder, check_layout
 from a4nn_core.commons.rows import Row, python_rows
-from a4nn_core.commons.schema import LINEAGE, TABLES, front_table
+from a4nn_core.commons.schema import LINEAGE_SQL, TABLES, front_table
 from a4nn_core.commons.snapshot import Snapshot, run_names
 from a4nn_core.errors import BadInput
 
@@ -29,13 +29,6 @@ _CLOSED: dict[str, str | bool | int | float | list[str]] = {
     "allow_community_extensions": "false",
 }
 
-_LINEAGE = """
-create view lineage as
-select run, network, unnest(parents) as parent, operator, generation from networks
-"""
-
-VIEWS = (LINEAGE.name, "front")
-
 
 class Commons:
     """A commons to read from. Every call sees it as it is at that moment.
@@ -44,7 +37,7 @@ class Commons:
         path: the folder.
 
     Raises:
-        BadInput: it is no commons, or of a layout newer than this code knows.
+        BadInput: it is not a commons, or of a layout newer than this code knows.
     """
 
     def __init__(self, path: Path) -> None:
@@ -98,7 +91,7 @@ class Commons:
                 connection.register(f"{name}_{number}", part)
             union = " union all ".join(f"from {name}_{number}" for number in range(len(parts)))
             connection.execute(f"create view {name} as {union}")
-        connection.execute(_LINEAGE)
+        connection.execute(f"create view lineage as {LINEAGE_SQL}")
         front = snapshot.front() if every or "front" in text else front_table().schema.empty_table()
         connection.register("front", front)
 

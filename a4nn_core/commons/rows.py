@@ -1,4 +1,4 @@
-"""Rows of the tables from what the search loop and the workers have: plain mappings."""
+"""Rows of the tables from what the search loop and the workers have: to_jsonable mappings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from a4nn_core.commons.journal import LAG, plain, to_json
+from a4nn_core.commons.journal import LAG, to_json, to_jsonable
 from a4nn_core.commons.schema import TABLES, Table
 
 Row = dict[str, Any]
@@ -34,16 +34,16 @@ def _cell(kind: str, value: Any) -> Any:
             return value if isinstance(value, str) else to_json(value)
         case "metrics" | "words":
             pairs = value.items() if isinstance(value, Mapping) else value
-            return [(str(key), plain(inner)) for key, inner in pairs]
+            return [(str(key), to_jsonable(inner)) for key, inner in pairs]
         case _:
-            return plain(value)
+            return to_jsonable(value)
 
 
 def table_row(table: Table, run: str, row: Mapping[str, Any]) -> Row:
     """One row with every column of the table, in storable form.
 
     Raises:
-        ValueError: a key that is no column of the table, so that nothing is dropped in silence.
+        ValueError: a key that is not a column of the table, so that nothing is dropped in silence.
     """
     unknown = [key for key in row if key not in table.by_name]
     if unknown:
@@ -58,7 +58,7 @@ def arrow(table: Table, rows: Iterable[Row]) -> pa.Table:
 
 
 def python_rows(data: pa.Table) -> list[Row]:
-    """Rows as plain dicts; maps as dicts, times as datetime."""
+    """Rows as to_jsonable dicts; maps as dicts, times as datetime."""
     maps = [field.name for field in data.schema if pa.types.is_map(field.type)]
     rows: list[Row] = data.to_pylist()
     for row in rows:

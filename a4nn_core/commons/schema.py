@@ -304,6 +304,10 @@ LINEAGE = Table(
 )
 
 
+LINEAGE_SQL = "select run, network, unnest(parents) as parent, operator, generation from networks"
+"""what the view selects"""
+
+
 @cache
 def front_table() -> Table:
     """The view ``front``: rows of networks that no other network of their run dominates."""

@@ -20,7 +20,7 @@ from a4nn_core.commons.fragments import (
     rows_checksum,
     write_fragment,
 )
-from a4nn_core.commons.journal import plain
+from a4nn_core.commons.journal import to_jsonable
 from a4nn_core.commons.layout import LAYOUT_VERSION, RunFolder, open_commons, read_json, write_json
 from a4nn_core.commons.lock import RunLock
 from a4nn_core.commons.rows import (
@@ -63,7 +63,7 @@ class RunWriter:
     def __init__(self, folder: RunFolder, lock: RunLock, header: Mapping[str, Any]) -> None:
         self.folder = folder
         self._lock = lock
-        self._run = self._start(plain(header))
+        self._run = self._start(to_jsonable(header))
         self.header = self._run["header"]
         self.events = EventLog(folder.events)
 
@@ -187,7 +187,7 @@ class RunWriter:
         Raises:
             AlreadyRecorded: the network has final records that differ in more than times.
             BadInput: the disk is full or the folder cannot be written.
-            ValueError: a key that is no column.
+            ValueError: a key that is not a column.
         """
         run, number = self.folder.run_id, int(row["network"])
         data = {
@@ -232,7 +232,11 @@ class RunWriter:
             status: ``completed``, ``interrupted`` or ``failed``.
             totals: numbers to keep with the run.
         """
-        self._run |= {"status": status, "ended": now(), "totals": {**self._run["totals"], **plain(totals)}}
+        self._run |= {
+            "status": status,
+            "ended": now(),
+            "totals": {**self._run["totals"], **to_jsonable(totals)},
+        }
         self._run["sessions"][-1]["ended"] = self._run["ended"]
         write_json(self.folder.run_file, self._run)
         run = self.folder.run_id

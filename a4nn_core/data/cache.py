@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a4nn_core.errors import BadInput
-from a4nn_core.files import make_folder, whole_file
+from a4nn_core.files import atomic_write, make_folder
 
 
 def cache_folder() -> Path:
@@ -44,7 +44,7 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     """
     try:
         make_folder(path.parent)
-        with whole_file(path) as temporary, temporary.open("wb") as file:
+        with atomic_write(path) as temporary, temporary.open("wb") as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]
     except BadInput as error:
         raise BadInput(f"{error}; A4NN_CACHE names another folder for the cache") from None

@@ -62,7 +62,7 @@ class ImageFolder(_Own):
         root = Path(self.path)
         if not root.is_dir():
             raise BadInput(
-                f"data folder {root} does not exist" if not root.exists() else f"{root} is no folder"
+                f"data folder {root} does not exist" if not root.exists() else f"{root} is not a folder"
             )
         if (root / PARTS[0]).is_dir():
             return self._given(root)

@@ -21,8 +21,8 @@ def read_curves(path: Path) -> dict[str, list[float]]:
             percent. Without ``curve_id`` the file is one curve, named for the file.
 
     Raises:
-        BadInput: the file cannot be read, a column is missing, a cell is no number, an accuracy lies outside
-            0 to 100, or an epoch is missing or stands twice. The message names the line or the curve.
+        BadInput: the file cannot be read, a column is missing, a cell is not a number, an accuracy lies
+            outside 0 to 100, or an epoch is missing or stands twice. The message names the line or the curve.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:

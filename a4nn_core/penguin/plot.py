@@ -62,7 +62,7 @@ def plot_traces(
 
 def fitted(engine: PredictionEngine, values: Sequence[float], horizon: int) -> list[tuple[int, float]]:
     """(epoch, value) along the newest fit: a parametric function from the first epoch to the horizon, or, for
-    what is no function, what is foreseen of each epoch to come."""
+    what is not a function, what is foreseen of each epoch to come."""
     told = engine.predict(values, horizon)
     parameters = told.evidence.get("parameters")
     if parameters:

@@ -64,7 +64,7 @@ class Penguin(TerminationRule):
         published = ("function", "window", "tolerance", "bounds", "solver")
         for key in ("gain",) if self.engine == "icpp23" else published:
             if getattr(self, key) != type(self).model_fields[key].default:
-                raise ValueError(f"{key} is no setting of the engine {self.engine!r}")
+                raise ValueError(f"{key} is not a setting of the engine {self.engine!r}")
         return self
 
     @model_validator(mode="after")
@@ -83,7 +83,7 @@ class Penguin(TerminationRule):
         """The published criterion. The newest prefixes of the curve are fitted anew.
 
         As published, x runs from 0 (for a function with no value at 0 from 1) while the prediction is the
-        value at x = horizon. A value that is not finite, or a fit that gives none, is no prediction, and
+        value at x = horizon. A value that is not finite, or a fit that gives none, is not a prediction, and
         there is no agreement while it is in the window, as published.
         """
         model = function(self.function)

@@ -22,7 +22,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from a4nn_core.errors import A4NNError
-from a4nn_core.files import write_whole
+from a4nn_core.files import atomic_write_bytes
 from a4nn_core.training.evaluation import EvaluatedNetwork
 
 
@@ -80,7 +80,7 @@ def save_checkpoint(
         {name: value.detach().cpu().contiguous() for name, value in tensors.items()},
         metadata={"a4nn": json.dumps(header)},
     )
-    write_whole(path, data)
+    atomic_write_bytes(path, data)
     return hashlib.sha256(data).hexdigest()
 
 

@@ -18,8 +18,8 @@ from typing import Any
 POWERCAP = Path("/sys/class/powercap")
 TICK_SECONDS = 10.0
 GREATEST_WATTS = 2000.0
-"""More than a GPU or a package of a CPU draws: what is more is no measurement, but a counter that was reset.
-It also says how long a counter of a known range cannot have gone round unseen."""
+"""More than a GPU or a package of a CPU draws: what is more is a counter that was reset. It
+also says how long a counter of a known range cannot have gone round unseen."""
 
 
 class Unmeasurable(Exception):

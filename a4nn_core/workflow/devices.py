@@ -139,7 +139,7 @@ def choose_device(name: str) -> str:
         device = torch.device(name)
     except RuntimeError:
         raise BadInput(
-            f"[training] device = {name!r} is no device; use auto, cpu, cuda, cuda:1 or mps"
+            f"[training] device = {name!r} is not a device; use auto, cpu, cuda, cuda:1 or mps"
         ) from None
     missing = (device.type == "cuda" and not torch.cuda.is_available()) or (
         device.type == "mps" and not torch.backends.mps.is_available()

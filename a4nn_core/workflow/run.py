@@ -22,9 +22,8 @@ from a4nn_core.experiment import Experiment
 from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.training.settings import FIRST_DEFAULTS, Training
 from a4nn_core.workflow.devices import choose_device, choose_slots
-from a4nn_core.workflow.energy import warn_unless_measured
 from a4nn_core.workflow.executor import Executor
-from a4nn_core.workflow.fit import check_fit
+from a4nn_core.workflow.preflight import check_fit, warn_unless_measured
 from a4nn_core.workflow.search import Search, Watcher
 
 PACKAGES = ("numpy", "scipy", "torch", "torchvision", "pymoo", "scikit-learn", "duckdb", "pyarrow", "prefect")

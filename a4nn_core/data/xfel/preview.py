@@ -13,7 +13,7 @@ from a4nn_core.data.xfel.layout import beam_name
 from a4nn_core.data.xfel.orientations import rotation_matrices
 from a4nn_core.data.xfel.simulator import Simulator
 from a4nn_core.errors import BadInput
-from a4nn_core.files import make_folder, whole_file
+from a4nn_core.files import atomic_write, make_folder
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,7 +40,7 @@ def preview(simulator: Simulator, fluences: Sequence[float], file: Path, number:
         raise BadInput(f"preview {file} must end in {', '.join(ENDINGS)}")
     figure = _draw(simulator, fluences, number)
     make_folder(file.parent)
-    with whole_file(file) as temporary:
+    with atomic_write(file) as temporary:
         # without the time, so that the same patterns are the same file
         figure.savefig(temporary, format=file.suffix[1:].lower(), metadata=_NO_TIME.get(file.suffix.lower()))
 

@@ -116,7 +116,9 @@ def read_patterns(root: Path, beam: str, imbalance: float) -> Patterns:
     if archive.is_file():
         return _from_archive(archive, imbalance)
     if not root.is_dir():
-        raise BadInput(f"data folder {root} does not exist" if not root.exists() else f"{root} is no folder")
+        raise BadInput(
+            f"data folder {root} does not exist" if not root.exists() else f"{root} is not a folder"
+        )
     there = sorted(
         {entry.parent.name for entry in root.glob("*/images")} | {entry.stem for entry in root.glob("*.npz")}
     )

@@ -14,7 +14,7 @@ from a4nn_core.data.cache import cache_folder
 from a4nn_core.data.xfel.form_factors import FORM_FACTORS
 from a4nn_core.data.xfel.structures import SHIPPED, Structure, shipped
 from a4nn_core.errors import BadInput
-from a4nn_core.files import make_folder, write_whole
+from a4nn_core.files import atomic_write_bytes, make_folder
 
 if TYPE_CHECKING:
     import gemmi
@@ -59,7 +59,7 @@ def load_structure(source: str, *, b_factors: bool = False) -> Structure:
         stem = re.sub(r"\.(pdb|ent|cif|mmcif)(\.gz)?$", "", path.name, flags=re.IGNORECASE)
     name = title or stem + "".join(chains).lower()
     if not re.fullmatch(r"[A-Za-z0-9._-]+", name):
-        raise BadInput(f"structure {source!r}: {name!r} is no name for a class; put name= before the path")
+        raise BadInput(f"structure {source!r}: {name!r} is not a name for a class; put name= before the path")
     return read_structure(path, name, chains, b_factors=b_factors)
 
 
@@ -190,6 +190,6 @@ def _download(entry: str) -> Path:
             "give the path of a file instead"
         ) from None
     make_folder(folder)
-    write_whole(path, content)
-    write_whole(sums, hashlib.sha256(content).hexdigest().encode())
+    atomic_write_bytes(path, content)
+    atomic_write_bytes(sums, hashlib.sha256(content).hexdigest().encode())
     return path

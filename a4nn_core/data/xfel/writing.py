@@ -23,7 +23,7 @@ from a4nn_core.data.progress import tell
 from a4nn_core.data.xfel.layout import ANGLES, MANIFEST, PROTEIN, SETS, TEST_SHARE, beam_name, image_path
 from a4nn_core.data.xfel.simulator import Counts, Simulator, smallest_unsigned
 from a4nn_core.errors import BadInput
-from a4nn_core.files import make_folder, user_errors, whole_file, write_whole
+from a4nn_core.files import atomic_write, atomic_write_bytes, make_folder, user_errors
 
 VERSION = 1
 BLOCK = 64
@@ -126,7 +126,7 @@ class Writing:
         if self.out.exists() and (not self.out.is_dir() or any(self.out.iterdir())):
             raise BadInput(f"output folder {self.out} is not empty and holds no data set of this kind")
         make_folder(self.out)
-        write_whole(manifest, json.dumps(settings, indent=2).encode() + b"\n")
+        atomic_write_bytes(manifest, json.dumps(settings, indent=2).encode() + b"\n")
 
     def _blocks(self) -> Iterator[tuple[int, int]]:
         """First and last + 1 orientation of each block, told as they are done."""
@@ -163,7 +163,7 @@ class Writing:
                 list(pool.map(_save, missing.values(), images))
                 made += len(missing)
         for fluence in self.fluences:
-            write_whole(self.out / beam_name(fluence) / ANGLES, self._angles_list(names).encode())
+            atomic_write_bytes(self.out / beam_name(fluence) / ANGLES, self._angles_list(names).encode())
         return made
 
     def _angles_list(self, names: list[str]) -> str:
@@ -196,7 +196,7 @@ class Writing:
                 beam: array.astype(smallest_unsigned(int(array.max()))) for beam, array in images.items()
             }
             make_folder(blocks[-1].parent)
-            with whole_file(blocks[-1]) as temporary, temporary.open("wb") as file:
+            with atomic_write(blocks[-1]) as temporary, temporary.open("wb") as file:
                 np.savez(file, **small)  # type: ignore[arg-type]
             made += counts.size // size**2
         for beam in wanted:
@@ -220,7 +220,7 @@ class Writing:
         for block in blocks:
             kind = max(kind, _block(block, beam).dtype)
         with (
-            whole_file(self.out / f"{beam}.npz") as temporary,
+            atomic_write(self.out / f"{beam}.npz") as temporary,
             zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
         ):
             for name, array in arrays.items():

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class AvgPool(Operation):
-    """The mean of what is under the kernel; padding is no part of it."""
+    """The mean of what is under the kernel; padding is not a part of it."""
 
     name: Literal["avg_pool"] = "avg_pool"
     words: ClassVar[tuple[str, ...]] = ("pool",)

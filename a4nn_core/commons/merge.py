@@ -1,0 +1,156 @@
+"""Runs of one commons into another."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from a4nn_core.commons.archive import Archive
+from a4nn_core.commons.compact import PACK_ROWS, Batch, complete, only_one, whole_run
+from a4nn_core.commons.layout import RunFolder, check_layout, open_commons, read_json, write_json
+from a4nn_core.commons.lock import holder
+from a4nn_core.commons.schema import NETWORK_TABLES, TABLES
+from a4nn_core.commons.snapshot import RunSnapshot, Snapshot, run_names
+from a4nn_core.errors import BadInput
+from a4nn_core.files import make_folder, user_errors
+
+
+@dataclass
+class Merged:
+    """What a merge did.
+
+    Attributes:
+        added: run in the source to its id in the target.
+        present: runs that were in the target already, the same.
+    """
+
+    added: dict[str, str] = field(default_factory=dict)
+    present: list[str] = field(default_factory=list)
+
+
+def chosen_runs(commons: Path, runs: Sequence[str] | None) -> list[str]:
+    """The runs asked for, all if none.
+
+    Raises:
+        BadInput: it is not a commons, or has no such run.
+    """
+    check_layout(commons)
+    known = run_names(commons)
+    for run in runs or ():
+        if run not in known:
+            raise BadInput(f"{commons} has no run {run!r}; runs there: {', '.join(known[:20]) or 'none'}")
+    return list(runs) if runs else known
+
+
+def merge(source: Path, target: Path, runs: Sequence[str] | None = None) -> Merged:
+    """Add runs of one commons to another, which is created if missing.
+
+    A run that the target has already is left alone; one whose id another run has taken there gets a new one,
+    ``<id>-2``. Checkpoints and the journals of networks in training come along. A run appears in the target
+    whole or not at all.
+
+    Args:
+        source: commons to read.
+        target: commons to write.
+        runs: ids; all if None.
+
+    Raises:
+        BadInput: no commons, no such run, a run that is being written, or a target that cannot be written.
+    """
+    names = chosen_runs(source, runs)
+    for run in names:
+        held = holder(RunFolder(source, run).lock)
+        if held is not None:
+            raise BadInput(f"run {run!r} in {source} is being written by process {held.get('pid')}")
+    if source.resolve() == target.resolve():
+        raise BadInput(f"{source} cannot be merged into itself")
+    open_commons(target)
+    make_folder(target / "runs")
+    done = Merged()
+    with only_one(target):
+        archive = Archive(target)
+        batch = Batch()
+        packs = list(archive.packs)
+        arrivals: list[tuple[Path, Path]] = []
+        try:
+            for run in names:
+                stored = read_json(RunFolder(source, run).run_file)
+                new = _free_id(target, run, stored, {there.name for _, there in arrivals})
+                if new is None:
+                    done.present.append(run)
+                    continue
+                arriving = target / "runs" / f".{new}.{os.getpid()}.unfinished"
+                arrivals.append((arriving, target / "runs" / new))
+                with user_errors("write", arriving):
+                    _copy_run(source, run, stored, new, arriving, batch)
+                done.added[run] = new
+                if batch.epochs >= PACK_ROWS:
+                    packs.append(batch.write(archive))
+                    batch = Batch()
+            if batch.started:
+                packs.append(batch.write(archive))
+            archive.commit(packs)
+            for arriving, there in arrivals:
+                arriving.rename(there)
+        except BaseException:
+            for arriving, _ in arrivals:
+                shutil.rmtree(arriving, ignore_errors=True)
+            raise
+    return done
+
+
+def _free_id(target: Path, run: str, stored: dict[str, Any], arriving: set[str]) -> str | None:
+    """The id a run gets in the target; None if it is there already."""
+    number = 1
+    while True:
+        name = run if number == 1 else f"{run[:95]}-{number}"
+        folder = RunFolder(target, name)
+        if not folder.run_file.exists():
+            if name not in arriving:
+                return name
+        else:
+            there = read_json(folder.run_file)
+            if there["started"] == stored["started"] and there["header"] == stored["header"]:
+                return None
+        number += 1
+
+
+def _copy_run(source: Path, run: str, stored: dict[str, Any], new: str, arriving: Path, batch: Batch) -> None:
+    folder = RunFolder(source, run)
+    snapshot = Snapshot(source, run)  # holds the readers' lock until all is copied
+    alone = RunSnapshot(folder, Archive(source))
+    arriving.mkdir()
+    if (folder.path / "checkpoints").is_dir():
+        shutil.copytree(folder.path / "checkpoints", arriving / "checkpoints")
+    for number in alone.training:
+        (arriving / "journals").mkdir(exist_ok=True)
+        shutil.copy2(folder.journal(number), arriving / "journals")
+    if folder.events.exists():
+        shutil.copy2(folder.events, arriving)
+    write_json(arriving / "run.json", {**stored, "run": new})
+    tables = {name: snapshot.table(TABLES[name], final=True) for name in NETWORK_TABLES}
+    if complete(alone):
+        tables |= whole_run(source, alone)
+        state = (arriving / "run.json").stat()
+        batch.sealed[new] = [state.st_size, state.st_mtime_ns]
+    if new != run:
+        tables = {name: _renamed(rows, run, new) for name, rows in tables.items()}
+    batch.add(tables, {new: str(stored["started"])})
+
+
+def _renamed(rows: pa.Table, run: str, new: str) -> pa.Table:
+    index = rows.schema.get_field_index("run")
+    rows = rows.set_column(index, rows.schema.field(index), pa.array([new] * rows.num_rows, pa.string()))
+    for name in ("checkpoint", "best_checkpoint"):
+        index = rows.schema.get_field_index(name)
+        if index >= 0:
+            moved = pc.replace_substring_regex(rows[name], f"^runs/{run}/", f"runs/{new}/")
+            rows = rows.set_column(index, rows.schema.field(index), moved)
+    return rows

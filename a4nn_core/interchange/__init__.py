@@ -1,0 +1,1 @@
+"""Interchange: other people's histories into a commons, and its tables into other people's formats."""

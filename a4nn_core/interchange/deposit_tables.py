@@ -1,0 +1,113 @@
+"""The tables of a deposit: all as Parquet, the small ones as CSV too, which Dataverse ingests."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from a4nn_core.commons.archive import write_sorted
+from a4nn_core.commons.schema import LINEAGE, TABLES, Column, Table, front_table
+from a4nn_core.commons.snapshot import Snapshot
+from a4nn_core.files import atomic_write_bytes
+from a4nn_core.interchange.ingest import csv_unf
+from a4nn_core.interchange.parquet import views
+
+DEPOSITED: dict[str, Table] = {**TABLES, "front": front_table(), "lineage": LINEAGE}
+AS_CSV = ("runs", "networks", "epochs", "lineage")
+# what one cell of a plain table can hold
+_FLAT = ("text", "int", "count", "number", "measured", "time")
+
+
+@dataclass(frozen=True)
+class WrittenTable:
+    """One table of a deposit.
+
+    Attributes:
+        name: of the table.
+        rows: how many.
+        csv: path of its CSV file inside the deposit, None if it has none.
+        unf: UNF:6 of the CSV file, None if there is none.
+    """
+
+    name: str
+    rows: int
+    csv: str | None
+    unf: str | None
+
+
+def gather(commons: Path, runs: Sequence[str]) -> dict[str, pa.Table]:
+    """The final records of some runs, by table, sorted by the tables' keys.
+
+    What networks in training have so far is left out.
+    """
+    wanted = pc.field("run").isin(list(runs))
+    snapshot = Snapshot(commons)
+    found = {}
+    for name, table in TABLES.items():
+        parts = [
+            part.to_table(filter=wanted).cast(table.schema) for part in snapshot.parts(table, final=True)
+        ]
+        found[name] = pa.concat_tables(parts)
+    found |= {name: rows.cast(schema) for name, schema, rows in views(commons, runs)}
+    return {
+        name: rows.sort_by([(key, "ascending") for key in DEPOSITED[name].key])
+        for name, rows in found.items()
+    }
+
+
+def write_tables(tables: Mapping[str, pa.Table], folder: Path, csv_rows: int) -> list[WrittenTable]:
+    """Write ``data/<table>.parquet`` and, up to ``csv_rows`` rows, ``tables/<table>.csv``.
+
+    A CSV file without a row is left out: Dataverse does not ingest it.
+    """
+    written = []
+    for name, rows in tables.items():
+        (folder / "data").mkdir(exist_ok=True)
+        write_sorted(folder / "data" / f"{name}.parquet", DEPOSITED[name], rows)
+        path, unf = None, None
+        if name in AS_CSV and 0 < rows.num_rows <= csv_rows:
+            path = f"tables/{name}.csv"
+            (folder / "tables").mkdir(exist_ok=True)
+            atomic_write_bytes(folder / path, csv_bytes(DEPOSITED[name], rows))
+            unf = csv_unf(folder / path)
+        written.append(WrittenTable(name, rows.num_rows, path, unf))
+    return written
+
+
+def csv_columns(table: Table) -> list[Column]:
+    """The columns that a CSV file has: those with one plain value a cell, and the genome."""
+    return [c for c in table.columns if c.kind in _FLAT or c.name == "genome"]
+
+
+def csv_bytes(table: Table, rows: pa.Table) -> bytes:
+    """A table as CSV (UTF-8, LF): missing is empty, times are ``yyyy-MM-dd HH:mm:ss`` UTC, numbers as short
+    as they can be without losing a bit."""
+    columns = csv_columns(table)
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([c.name for c in columns])
+    cells = [[_cell(c.kind, value) for value in rows[c.name].to_pylist()] for c in columns]
+    writer.writerows(zip(*cells, strict=True))
+    return out.getvalue().encode()
+
+
+def _cell(kind: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if kind == "time":
+        assert isinstance(value, datetime)
+        return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+    if kind == "measured":  # 32 bits: as a double it would have digits that were never measured
+        return str(np.float32(value))
+    if kind == "number":
+        return repr(float(value))
+    return str(value)

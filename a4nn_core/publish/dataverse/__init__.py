@@ -1,0 +1,1 @@
+"""How a deposit travels: onto a Dataverse server, and back."""

@@ -1,0 +1,116 @@
+"""The files of a deposit: what each is, and the manifest that says whether it is still the same."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from a4nn_core.commons.fragments import file_checksum
+from a4nn_core.errors import BadInput
+from a4nn_core.files import atomic_write_bytes
+
+MANIFEST = "MANIFEST.sha256"
+
+_MEDIA_TYPES = {
+    ".parquet": "application/vnd.apache.parquet",
+    ".csv": "text/csv",
+    ".jsonl": "application/jsonl",
+    ".json": "application/json",
+    ".tar": "application/x-tar",
+    ".onnx": "application/octet-stream",
+    ".pt2": "application/octet-stream",
+    ".md": "text/markdown",
+    ".png": "image/png",
+    ".cff": "text/plain",
+    ".sha256": "text/plain",
+    "": "text/plain",
+}
+_LD_JSON = ("croissant.json", "ro-crate-metadata.json", "codemeta.json")
+
+
+@dataclass(frozen=True)
+class DepositFile:
+    """One file.
+
+    Attributes:
+        path: relative to the deposit, with slashes.
+        bytes, sha256: of its content.
+        description: one sentence.
+        run: it belongs to this one only, None if to all.
+    """
+
+    path: str
+    bytes: int
+    sha256: str
+    description: str
+    run: str | None = None
+
+    @property
+    def media_type(self) -> str:
+        """Dataverse does not know these types by their endings, so they are always sent."""
+        return media_type(self.path)
+
+
+def media_type(path: str) -> str:
+    """The media type of a file of a deposit."""
+    if path.endswith(_LD_JSON):
+        return "application/ld+json"
+    return _MEDIA_TYPES.get(Path(path).suffix, "application/octet-stream")
+
+
+def describe_file(root: Path, path: str, description: str, run: str | None = None) -> DepositFile:
+    """Measure one file."""
+    file = root / path
+    return DepositFile(path, file.stat().st_size, file_checksum(file), description, run)
+
+
+def paths_in(root: Path) -> list[str]:
+    """All files of a deposit but the manifest, sorted."""
+    found = [p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file()]
+    return sorted(path for path in found if path != MANIFEST)
+
+
+def write_manifest(root: Path) -> None:
+    """Write ``MANIFEST.sha256`` in the format of sha256sum: ``sha256sum -c MANIFEST.sha256`` checks it."""
+    lines = [f"{file_checksum(root / path)}  {path}\n" for path in paths_in(root)]
+    atomic_write_bytes(root / MANIFEST, "".join(lines).encode())
+
+
+def read_manifest(root: Path) -> dict[str, str]:
+    """SHA-256 by path.
+
+    Raises:
+        BadInput: it is not there, has a line of another form, or a path that leads out of the deposit.
+    """
+    file = root / MANIFEST
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise BadInput(f"{root} is not an A4NN deposit: it has no readable {MANIFEST}") from None
+    found = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        match = re.fullmatch(r"([0-9a-f]{64})  ([A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)*)", line)
+        if match is None or ".." in match[2].split("/"):
+            raise BadInput(f"{file} line {number} is damaged: {line[:80]!r}")
+        found[match[2]] = match[1]
+    return found
+
+
+def verify(root: Path) -> dict[str, str]:
+    """Compare every file with the manifest; gives the manifest.
+
+    Raises:
+        BadInput: files differ, are missing or are not in the manifest; all are named.
+    """
+    manifest = read_manifest(root)
+    problems = []
+    for path, digest in manifest.items():
+        if not (root / path).is_file():
+            problems.append(f"{path} is missing")
+        elif (now := file_checksum(root / path)) != digest:
+            problems.append(f"{path} has SHA-256 {now}, not {digest}")
+    problems += [f"{path} is not in {MANIFEST}" for path in paths_in(root) if path not in manifest]
+    if problems:
+        raise BadInput(f"deposit {root} was altered after it was built: {'; '.join(problems)}")
+    return manifest

@@ -1,0 +1,210 @@
+"""README.md of a deposit: for someone who has never heard of a4nn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from a4nn_core.interchange.deposit_tables import DEPOSITED, WrittenTable, csv_columns
+from a4nn_core.precision import STANDARD_ERRORS, Images, cheaper_alike, plus_minus
+from a4nn_core.publish.deposit.files import DepositFile
+from a4nn_core.publish.deposit.metadata import DepositMetadata
+from a4nn_core.publish.models.found import Row
+
+_LOADING = """## How to load it
+
+Python (pandas, pyarrow):
+
+```python
+import pandas
+networks = pandas.read_parquet("data/networks.parquet")
+epochs = pandas.read_parquet("data/epochs.parquet")
+curves = epochs.pivot(index="epoch", columns=["run", "network"], values="validation_accuracy_percent")
+```
+
+R:
+
+```r
+networks <- arrow::read_parquet("data/networks.parquet")   # or read.csv("tables/networks.csv")
+```
+
+SQL, with the DuckDB command line and nothing else:
+
+```sql
+select run, network, best_accuracy_percent, flops from 'data/front.parquet' order by run, flops;
+```
+
+All of it with a4nn (`pip install a4nn`), which gives back the whole data commons:
+
+    a4nn import deposit . --commons commons
+    a4nn sql "select * from front" --commons commons
+"""
+
+
+def readme(
+    metadata: DepositMetadata,
+    files: Sequence[DepositFile],
+    written: Sequence[WrittenTable],
+    unf: str | None,
+    runs: Mapping[str, Row],
+    counts: Mapping[str, int],
+    front: Sequence[Row],
+    remarks: Sequence[str],
+) -> str:
+    """The text.
+
+    Args:
+        metadata: what the person says.
+        files: of the deposit, described.
+        written: its tables.
+        unf: of the data set, None if no table is ingested.
+        runs: rows of ``runs`` by id.
+        counts: networks of each run.
+        front: rows of ``front``.
+        remarks: what a reader must know, such as that a run is not finished.
+    """
+    lines = [f"# {metadata.title}", "", metadata.description, ""]
+    lines += [f"**Note:** {remark}\n" for remark in remarks]
+    lines += [
+        "This is a record of neural architecture searches: a strategy proposed networks, each was trained "
+        "and measured after every epoch (one pass over the training images), some were ended early, and all "
+        "of it was written down. Accuracies are percentages of images classified correctly; cost is counted "
+        "in "
+        "multiply-adds for one image.",
+        "",
+        "## The searches",
+        "",
+        "| run | data set | networks | status | epochs for each | strategy | ended early by |",
+        "|---|---|---|---|---|---|---|",
+        *(_run_line(name, run, counts.get(name, 0)) for name, run in runs.items()),
+        "",
+    ]
+    images = {name: Images.of(run["dataset_details"]) for name, run in runs.items()}
+    known = any(one.validation for one in images.values())
+    pictures = [f for f in files if f.path.startswith("figures/")]
+    lines += [f"![{f.description}]({f.path})\n" for f in pictures]
+    lines += [
+        "## The best networks",
+        "",
+        "No other network of the same run is both more accurate and cheaper "
+        "(or whatever `runs.objectives` asks for).",
+        "",
+        f"| run | network | validation % | {'≈ | ' * known}test % | multiply-adds | parameters |",
+        "|---|---|---|---|---|---|" + "---|" * known,
+        *_front_lines(front, images, known)[:50],
+        "",
+        *(
+            [
+                "± is one standard error: as far as other images of the same kind would have moved the "
+                "number. ≈ names a cheaper network of the same run that this one cannot be told from: their "
+                f"validation accuracies differ by less than {STANDARD_ERRORS} times the standard error of a "
+                "difference.",
+                "",
+            ]
+            if known
+            else []
+        ),
+        *([f"... and {len(front) - 50} more in `data/front.parquet`.", ""] if len(front) > 50 else []),
+        _LOADING,
+        "## The files",
+        "",
+        "| file | bytes | what it is |",
+        "|---|---|---|",
+        *(f"| `{f.path}` | {f.bytes:,} | {f.description} |" for f in files),
+        "",
+        "`sha256sum -c MANIFEST.sha256` checks every file.",
+        "",
+    ]
+    if any(f.path.startswith("weights/") for f in files):
+        lines += [
+            "Weights are safetensors files in plain tar archives, under the paths that the column "
+            "`best_checkpoint` names. Tensors called `model.*` are the weights and statistics that "
+            "were measured; the others are what training goes on from. `data/architectures.jsonl` says which "
+            "layers they belong to, in order.",
+            "",
+        ]
+    if unf is not None:
+        lines += [
+            "## Fingerprints",
+            "",
+            f"Data set: `{unf}`",
+            "",
+            *(f"- `{t.csv}`: `{t.unf}`" for t in written if t.csv),
+            "",
+            "UNF:6 as Dataverse computes it from the CSV tables. It is for citing; it sees seven digits of a "
+            "number and 128 characters of a text.",
+            "",
+        ]
+    lines += ["## The columns", "", "CSV tables lack the columns marked P, which only Parquet holds.", ""]
+    for table in written:
+        plain = {c.name for c in csv_columns(DEPOSITED[table.name])} if table.csv else None
+        if table.name == "front":
+            lines += ["### `front`", "", "Rows of `networks` that are on the front; the same columns.", ""]
+            continue
+        lines += [
+            f"### `{table.name}` ({table.rows:,} row{'' if table.rows == 1 else 's'})",
+            "",
+            f"A row is {DEPOSITED[table.name].row}.",
+            "",
+        ]
+        lines += ["| column | type | unit | what it holds |", "|---|---|---|---|"]
+        for column in DEPOSITED[table.name].columns:
+            mark = " P" if plain is not None and column.name not in plain else ""
+            lines.append(f"| `{column.name}`{mark} | {column.type} | {column.unit} | {column.text} |")
+        lines.append("")
+    lines += [
+        "## Terms",
+        "",
+        f"{metadata.license_name}, see `LICENSE`. Please cite as in `CITATION.cff`"
+        + "".join(f"; and {p.citation}" + (f" doi:{p.doi}" if p.doi else "") for p in metadata.publications),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _run_line(name: str, run: Row, networks: int) -> str:
+    experiment = run["experiment"] or {}
+    parts = [
+        name,
+        run["dataset"],
+        networks,
+        run["status"],
+        (experiment.get("training") or {}).get("epochs"),
+        (experiment.get("search") or {}).get("name"),
+        (experiment.get("termination") or {}).get("name"),
+    ]
+    return "| " + " | ".join("-" if part is None else str(part) for part in parts) + " |"
+
+
+def _front_lines(front: Sequence[Row], images: Mapping[str, Images], marked: bool) -> list[str]:
+    """A line of the table for each member of a front; marked: with the cheaper network that it is like."""
+    members = [
+        {
+            **row,
+            "accuracy_percent": row["best_accuracy_percent"],
+            "accuracy_se_points": images[row["run"]].validation_error(row["best_accuracy_percent"]),
+        }
+        for row in front
+    ]
+    twins = {run: cheaper_alike([m for m in members if m["run"] == run]) for run in images}
+    lines = []
+    for m in members:
+        test, twin = m["test_accuracy_percent"], twins[m["run"]][m["network"]]
+        parts = [
+            m["run"],
+            m["network"],
+            _number(m["accuracy_percent"], m["accuracy_se_points"]),
+            *(["-" if twin is None else twin] if marked else []),
+            _number(test, images[m["run"]].test_error(test)),
+            _whole(m["flops"]),
+            _whole(m["parameters"]),
+        ]
+        lines.append("| " + " | ".join(map(str, parts)) + " |")
+    return lines
+
+
+def _number(accuracy_percent: float | None, se_points: float | None) -> str:
+    return "-" if accuracy_percent is None else plus_minus(accuracy_percent, se_points)
+
+
+def _whole(value: int | None) -> str:
+    return "-" if value is None else f"{value:,}"

@@ -1,0 +1,159 @@
+"""The weights of a deposit: checkpoints, byte for byte as they were recorded, in few archives.
+
+Archives are plain tar: a server may unpack a zip file into its parts. Every member has the path that the
+tables name, so the recorded checksums hold, and training can go on from a checkpoint.
+"""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from a4nn_core.commons.fragments import file_checksum
+from a4nn_core.commons.layout import RunFolder
+from a4nn_core.commons.rows import python_rows
+from a4nn_core.errors import BadInput
+from a4nn_core.files import user_errors
+
+Policy = Literal["none", "front", "best", "all"]
+_BLOCK = 512  # of tar
+
+
+@dataclass
+class Packed:
+    """What went into archives.
+
+    Attributes:
+        archives: path of each, relative to the deposit, and the checkpoints in it.
+        never_saved: (run, network) of chosen networks for which no checkpoint was ever recorded.
+    """
+
+    archives: dict[str, list[str]] = field(default_factory=dict)
+    never_saved: list[tuple[str, int]] = field(default_factory=list)
+
+
+def chosen(tables: Mapping[str, pa.Table], policy: Policy, packed: Packed) -> dict[str, dict[str, str]]:
+    """The checkpoints to deposit: run to path in the commons to SHA-256.
+
+    Args:
+        tables: of the deposit.
+        policy: ``none``; ``front``, the best checkpoint of each network on a front; ``best``, of every
+            network; ``all``, every checkpoint that was kept.
+        packed: is told of networks that never had one.
+    """
+    found: dict[str, dict[str, str]] = {}
+    if policy == "none":
+        return found
+    for row in python_rows(tables["front" if policy == "front" else "networks"]):
+        if row["equal_to"] is not None or row["status"] == "failed":
+            continue
+        if row["best_checkpoint"] is None:
+            packed.never_saved.append((row["run"], row["network"]))
+            continue
+        mine = found.setdefault(row["run"], {})
+        mine[row["best_checkpoint"]] = row["best_checkpoint_sha256"]
+        if policy == "all":
+            mine[row["checkpoint"]] = row["checkpoint_sha256"]
+    return found
+
+
+def kept(tables: Mapping[str, pa.Table], commons: Path) -> Iterator[tuple[str, str, str]]:
+    """Run, path and SHA-256 of every recorded checkpoint that was kept: its file is still there."""
+    columns = ["run", "network", "checkpoint", "checkpoint_sha256"]
+    for row in tables["epochs"].select(columns).to_pylist():
+        if row["checkpoint"] is None or row["checkpoint_sha256"] is None:
+            continue
+        file = RunFolder(commons, row["run"]).checkpoints(row["network"]) / row["checkpoint"]
+        if file.is_file():
+            yield row["run"], file.relative_to(commons).as_posix(), row["checkpoint_sha256"]
+
+
+def pack(
+    commons: Path, tables: Mapping[str, pa.Table], policy: Policy, folder: Path, archive_bytes: int
+) -> Packed:
+    """Write ``weights/<run>-01.tar`` and so on.
+
+    Args:
+        commons: where the checkpoints are.
+        tables: of the deposit.
+        policy: see ``chosen``.
+        folder: of the deposit.
+        archive_bytes: greatest size of one archive; a checkpoint that is greater gets one of its own.
+
+    Raises:
+        BadInput: checkpoints are missing or not what was recorded; all are named, nothing is written.
+    """
+    packed = Packed()
+    wanted = chosen(tables, policy, packed)
+    if policy == "all":
+        for run, path, digest in kept(tables, commons):
+            wanted.setdefault(run, {})[path] = digest
+    problems = []
+    for path, digest in sorted(entry for mine in wanted.values() for entry in mine.items()):
+        file = commons / path
+        if not file.is_file():
+            problems.append(f"{file} is missing")
+        elif file_checksum(file) != digest:
+            problems.append(f"{file} is damaged: its SHA-256 is not the recorded one")
+    if problems:
+        more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
+        raise BadInput(
+            f"weights cannot be published: {'; '.join(problems[:5])}{more}; "
+            "publish without them by --weights none --models none"
+        )
+    for run, mine in sorted(wanted.items()):
+        for number, members in enumerate(_shards(commons, sorted(mine), archive_bytes), start=1):
+            name = f"weights/{run}-{number:02d}.tar"
+            (folder / "weights").mkdir(exist_ok=True)
+            with user_errors("write", folder / name):
+                _write(folder / name, commons, members)
+            packed.archives[name] = members
+    return packed
+
+
+def _shards(commons: Path, paths: list[str], archive_bytes: int) -> Iterator[list[str]]:
+    shard: list[str] = []
+    size = 0
+    for path in paths:
+        more = _BLOCK + -(-(commons / path).stat().st_size // _BLOCK) * _BLOCK
+        if shard and size + more > archive_bytes:
+            yield shard
+            shard, size = [], 0
+        shard.append(path)
+        size += more
+    if shard:
+        yield shard
+
+
+def _write(archive: Path, commons: Path, members: list[str]) -> None:
+    """One archive; nothing in it tells when or by whom it was written."""
+    with tarfile.open(archive, "w", format=tarfile.PAX_FORMAT) as tar:
+        for path in members:
+            entry = tarfile.TarInfo(path)
+            entry.size = (commons / path).stat().st_size
+            entry.mode = 0o644
+            with (commons / path).open("rb") as file:
+                tar.addfile(entry, file)
+
+
+def unpack(archive: Path) -> Iterator[tuple[str, Any]]:
+    """Name and open file of every member of an archive.
+
+    Raises:
+        BadInput: it is not a tar archive, or holds a member that is not a file in ``runs/<run>/checkpoints``.
+    """
+    try:
+        with tarfile.open(archive, "r:") as tar:
+            for entry in tar:
+                parts = entry.name.split("/")
+                plain = len(parts) == 5 and parts[0] == "runs" and parts[2] == "checkpoints"
+                if not entry.isreg() or not plain or ".." in parts or "" in parts:
+                    raise BadInput(f"{archive} holds {entry.name!r}, which is not a checkpoint of a run")
+                yield entry.name, tar.extractfile(entry)
+    except tarfile.TarError as error:
+        raise BadInput(f"{archive} is not a tar archive: {error}") from None

@@ -1,0 +1,139 @@
+"""A model card for one found network: Markdown with the header that Hugging Face reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from a4nn_core.precision import plus_minus
+from a4nn_core.publish.models.found import Found, Row, Tables
+
+
+def _weights(experiment: Mapping[str, Any], epoch: int) -> str:
+    """Which weights these are, from how the run evaluated its networks; early runs could not choose."""
+    anew = ", with statistics of batch normalisation taken anew from training images"
+    match (experiment.get("training") or {}).get("evaluation"):
+        case "averaged":
+            return f"the weights are the moving average over the steps of training up to epoch {epoch}{anew}"
+        case "recalibrated":
+            return f"the weights are those of epoch {epoch}{anew}"
+        case _:
+            return f"the weights are those of epoch {epoch}"
+
+
+def model_card(found: Found, tables: Tables) -> str:
+    """What a network is for, how good it is and on what, what it costs, and how it was found."""
+    row, run = found.row, found.run
+    details = run["dataset_details"] or {}
+    experiment = run["experiment"] or {}
+    channels, height, width = found.architecture.input_shape
+    header = {
+        "library_name": "onnx",
+        "tags": ["neural-architecture-search", "a4nn", "image-classification"],
+        "pipeline_tag": "image-classification",
+        "datasets": [run["dataset"] or "unknown"],
+        "metrics": ["accuracy"],
+    }
+    parts = [f"{details[part]:,} {part}" for part in ("train", "validation", "test") if details.get(part)]
+    search = (experiment.get("search") or {}).get("name", "unknown")
+    rule = (experiment.get("termination") or {}).get("name", "unknown")
+    stopped = row["status"] == "stopped"
+    validation, test = row["best_accuracy_percent"], row["test_accuracy_percent"]
+    validation_se, test_se = found.images.validation_error(validation), found.images.test_error(test)
+    return "\n".join(
+        [
+            "---",
+            *(f"{key}: {json.dumps(value)}" for key, value in header.items()),
+            "---",
+            f"# {found.name}",
+            "",
+            f"A convolutional network that tells {len(found.classes)} classes apart: "
+            f"{', '.join(found.classes)}. Found by neural architecture search with A4NN.",
+            "",
+            "## How good it is",
+            "",
+            "| accuracy on | percent |",
+            "|---|---|",
+            f"| validation images (it was selected by these) | {_shown(validation, validation_se)} |",
+            f"| test images (never used for selection) | {_shown(test, test_se)} |",
+            "",
+            *(
+                [
+                    f"± is one standard error, of {found.images}: as far as other images of the same "
+                    "kind would have moved the number. Between two networks, a difference of less than "
+                    "three times that says little.",
+                    "",
+                ]
+                if validation_se is not None or test_se is not None
+                else []
+            ),
+            f"The test value is the one to quote. Data set: {run['dataset']}"
+            + (f" ({', '.join(parts)} images)" if parts else "")
+            + f", fingerprint `{run['dataset_fingerprint']}`.",
+            "",
+            "## What it costs",
+            "",
+            f"{found.architecture.flops:,} multiply-adds for one image, "
+            f"{found.architecture.parameters:,} parameters.",
+            "",
+            "## How it was found",
+            "",
+            f"- run `{row['run']}`, seed {run['seed']}, a4nn {run['code_version']}; "
+            f"search strategy `{search}`, termination rule `{rule}`",
+            f"- network {row['network']} of generation {row['generation']}, "
+            f"made by {row['operator'] or 'hand'}",
+            f"- trained for {row['epochs_trained']} of {row['epochs_budget']} epochs"
+            + (f", then stopped: {row['termination_reason']}" if stopped else "")
+            + f"; {_weights(experiment, row['best_epoch'])}",
+            f"- genome `{row['genome']}`, architecture `{row['architecture_hash']}`",
+            f"- ancestors: {_ancestors(found.row, tables)}",
+            "",
+            "## How to use it",
+            "",
+            f"Input `images`: float32, (batch, {channels}, {height}, {width}), the numbers as they stand in "
+            "the image file; normalisation is inside. Output `scores`: float32, "
+            f"(batch, {len(found.classes)}); the greatest is the class.",
+            "",
+            "```python",
+            "import json, numpy, onnxruntime",
+            f'session = onnxruntime.InferenceSession("{found.name}.onnx")',
+            'about = json.loads(session.get_modelmeta().custom_metadata_map["a4nn"])',
+            f"images = numpy.zeros((1, {channels}, {height}, {width}), numpy.float32)",
+            '(scores,) = session.run(["scores"], {"images": images})',
+            'print([about["classes"][i] for i in scores.argmax(axis=1)])',
+            "```",
+            "",
+            f"or `a4nn classify {found.name}.onnx IMAGES...`. The `.pt2` file is the same network for "
+            "`torch.export.load`, tied to its version of torch; open such files only from people you trust.",
+            "",
+            "## Intended use and limits",
+            "",
+            f"For images made as those of {run['dataset']} were: same size, same channels, same units. "
+            "It names one of its classes for any image at all, also for one that shows something else, and "
+            "its scores "
+            "are not calibrated probabilities. It was selected among many networks by its validation "
+            "accuracy, which is therefore optimistic.",
+            "",
+        ]
+    )
+
+
+def _shown(accuracy_percent: float | None, se_points: float | None) -> str:
+    return "not recorded" if accuracy_percent is None else plus_minus(accuracy_percent, se_points)
+
+
+def _ancestors(row: Row, tables: Tables) -> str:
+    """Parents, their parents, and so on, a generation back at a time."""
+    lineage: dict[int, list[int]] = {}
+    for link in tables["lineage"].to_pylist():
+        if link["run"] == row["run"]:
+            lineage.setdefault(link["network"], []).append(link["parent"])
+    steps: list[str] = []
+    seen: set[int] = set()
+    now: Any = lineage.get(row["network"], [])
+    while now:
+        seen |= set(now)
+        steps.append(", ".join(str(n) for n in sorted(set(now))))
+        now = sorted({p for n in now for p in lineage.get(n, [])} - seen)
+    return " ← ".join(steps) or "none, it is of the first generation"

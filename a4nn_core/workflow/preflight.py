@@ -1,0 +1,81 @@
+"""What is checked before anything trains: whether networks fit their device, and energy can be measured."""
+
+from __future__ import annotations
+
+import logging
+
+from a4nn_core.data.base import ImageData
+from a4nn_core.experiment import Experiment
+from a4nn_core.spaces.architecture import Architecture
+from a4nn_core.training.energy import Unmeasurable, counters
+from a4nn_core.training.memory import Need, check_room, machine_memory
+from a4nn_core.workflow.devices import discover, gpu_memory, places
+
+log = logging.getLogger(__name__)
+
+
+def check_fit(
+    experiment: Experiment, largest: Architecture, data: ImageData, device: str, slots: int
+) -> None:
+    """Refuse an experiment whose largest network certainly cannot be trained.
+
+    Only one is counted, as a search trains no architecture twice and the others may be much smaller. On a GPU
+    images that do not fit stay outside. On the CPU every worker, and the search itself, holds the data set.
+
+    Args:
+        experiment: to run.
+        largest: network of its space.
+        data: its data set.
+        device: as ``choose_device`` gives it.
+        slots: networks trained at the same time.
+
+    Raises:
+        BadInput: it does not fit; one sentence says what to lower.
+    """
+    settings = experiment.training
+    on_gpu = device.partition(":")[0] == "cuda"
+    kind = "cpu" if places(device) and not on_gpu else device.partition(":")[0]
+    lower = ["training.batch_size"] if settings.images_a_step(len(data.train)) > 2 else []
+    lower += [
+        f"{table}.{name}"
+        for table, part, name in (("space", experiment.space, "channels"), ("data", experiment.data, "size"))
+        if name in type(part).model_fields
+    ]
+    need = Need.of(largest, settings, len(data.train), kind)
+    what = "the largest network of the search space"
+    lower = lower or ["the search space"]
+    if on_gpu:
+        check_room(what, need, f"the GPU ({device})", gpu_memory(device), lower=lower)
+        return
+    workers = min(slots, experiment.search.networks)
+    if workers > 1:
+        lower = ["training.slots", *lower]
+    parts = (data.train, data.validation, data.test)
+    check_room(
+        what,
+        need,
+        "this machine",
+        machine_memory(),
+        lower=lower,
+        copies=workers + 1,
+        data=sum(part.images.nbytes + part.labels.nbytes for part in parts),
+    )
+
+
+def warn_unless_measured(device: str, slots: int) -> None:
+    """Log a warning where no energy will be in the records of networks that train on a device.
+
+    Args:
+        device: as ``choose_device`` gives it.
+        slots: of a segment: networks that share the device; 0 if that is not known.
+    """
+    kind = device.partition(":")[0]
+    gpus = [gpu.identity for gpu in discover(device)] if kind == "cuda" else [""]
+    for gpu in gpus:
+        try:
+            counters("cpu" if kind == "fake" else kind, gpu)
+            if kind != "cuda" and slots == 0:
+                raise Unmeasurable("of this machine of a pool or cluster it is not known who shares its CPUs")
+        except Unmeasurable as error:
+            log.warning("training.energy: no energy will be recorded: %s", error)
+            return

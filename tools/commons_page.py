@@ -1,0 +1,103 @@
+"""``docs/commons.md``, from the schema and the cookbook: ``python tools/commons_page.py FILE``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from a4nn_core.commons.cookbook import COOKBOOK
+from a4nn_core.commons.layout import LAYOUT_VERSION
+from a4nn_core.commons.schema import LINEAGE, TABLES, Column, Table
+from a4nn_core.files import atomic_write_bytes
+
+_KINDS = {
+    "text": "text",
+    "json": "JSON text",
+    "flag": "bool",
+    "int": "int32",
+    "count": "int64",
+    "number": "float64",
+    "measured": "float32",
+    "time": "timestamp (UTC)",
+    "ints": "list of int32",
+    "metrics": "map text to float64",
+    "words": "map text to text",
+}
+
+_HEAD = f"""# The data commons
+
+<!-- written by python tools/commons_page.py; do not edit -->
+
+A commons is a folder. Every run of every search leaves its whole record in it: what was asked for, what it
+was made from, every epoch, every prediction and verdict, every event. Files are Parquet and JSON, readable by
+anything; `a4nn sql` asks them all at once.
+
+    a4nn sql "select network, best_accuracy_percent, flops from front order by flops"
+    a4nn sql "from epochs where network = 7" --format csv
+    a4nn commons check | compact | merge OTHER
+    a4nn commons export --out FOLDER | FILE.duckdb | s3://BUCKET/PATH
+    a4nn commons export --out FOLDER --format syne-tune      for Syne Tune's simulator
+    a4nn import icpp23 | optuna | csv
+
+From Python: `Commons(path).sql("select ...")` gives a DuckDB relation (`.fetchall()`, `.df()`, `.arrow()`).
+One SELECT statement is answered; it can reach the tables and nothing else of the machine.
+
+## What it promises
+
+- A line of a journal or of the event log that was acknowledged is on the disk. A line torn by a kill is cut.
+- The final records of a network are written once, whole; the file in `networks` comes last and makes the
+  others count. Recording the same network again does nothing if it is the same, and is an error if not.
+- One process writes a run; a second is told which process on which host does.
+- Readers never hold up writers. They see whole epochs, also of networks still in training.
+- Compaction moves final records into few large files beside readers and writers; old files are deleted only
+  while nobody reads.
+- `a4nn commons check` reads every byte: JSON, the CRC-32 of every journal and event line, page checksums, the
+  SHA-256 of records, packs and checkpoints.
+
+Columns added since a file was written are null in it. Energy is recorded where `training.energy` asks for it
+and a counter can be read (NVML's of a GPU, powercap's of a CPU); it is the whole device's, shared out equally
+among the slots, so it adds up while all slots are busy. On CPUs of work pools and clusters it is null: who
+shares them is not known there. NVML was not tried on a real GPU.
+
+## Where things lie (layout {LAYOUT_VERSION})
+
+    commons.json                             version of the layout
+    runs/RUN/run.json                        header, status and totals
+    runs/RUN/events.jsonl                    the event log
+    runs/RUN/journals/0007.jsonl             network 7 while it trains, a line an epoch
+    runs/RUN/checkpoints/0007/               its checkpoints
+    runs/RUN/tables/TABLE/0007.parquet       its final records
+    archive/manifest.json                    what compaction has moved
+    archive/000001-TABLE.parquet             one pack: rows sorted by run and network
+
+## Tables
+"""
+
+
+def _table(table: Table) -> str:
+    lines = [f"### `{table.name}`", "", f"A row is {table.row}.", ""]
+    lines += ["| column | type | unit | what it holds |", "|---|---|---|---|"]
+    lines += [_row(column) for column in table.columns]
+    return "\n".join([*lines, ""])
+
+
+def _row(column: Column) -> str:
+    return f"| `{column.name}` | {_KINDS[column.kind]} | {column.unit} | {column.text} |"
+
+
+def document() -> str:
+    """The whole page."""
+    parts = [_HEAD, *(_table(table) for table in TABLES.values()), _table(LINEAGE)]
+    parts.append(
+        "### `front`\n\nRows of `networks` that no other trained network of their run dominates in the run's "
+        "objectives (`runs.objectives`). Failed networks, and those equal to another, are not on it. "
+        "The columns are those of `networks`.\n"
+    )
+    parts.append("## Cookbook\n")
+    for recipe in COOKBOOK:
+        parts.append(f"### {recipe.question}\n\n```sql{recipe.query}\n```\n")
+    return "\n".join(parts)
+
+
+if __name__ == "__main__":
+    atomic_write_bytes(Path(sys.argv[1]), document().encode())
