@@ -8,7 +8,7 @@ from __future__ import annotations
 import signal
 import sys
 from io import TextIOWrapper
-from typing import Any, NoReturn
+from typing import NoReturn
 
 
 def main() -> None:
@@ -18,15 +18,16 @@ def main() -> None:
     """
     from a4nn_core import logs
     from a4nn_core.cli.app import app
+    from a4nn_core.cli.interrupt import interrupt
     from a4nn_core.errors import A4NNError, BadInput
 
     if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
         # where an encoding has no sign for what is shown, a question mark stands, not a traceback
         sys.stdout.reconfigure(errors="replace")
     # a service manager's polite stop is handled like Ctrl-C: close cleanly, say how to resume
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
     if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # in the background of a shell it is ignored
-        signal.signal(signal.SIGINT, _interrupt)
+        signal.signal(signal.SIGINT, interrupt)
     try:
         logs.set_up()
         app()  # usage errors and Ctrl-C end here, with exit codes 2 and 130
@@ -34,21 +35,6 @@ def main() -> None:
         _end(str(error), 2)
     except A4NNError as error:
         _end(str(error), 1)
-
-
-_interrupted = False
-
-
-def _interrupt(*_: Any) -> NoReturn:
-    global _interrupted
-    _interrupted = True
-    raise KeyboardInterrupt
-
-
-def check_interrupt() -> None:
-    """Raise KeyboardInterrupt if one came and was lost: one that falls into a destructor is ignored."""
-    if _interrupted:
-        raise KeyboardInterrupt
 
 
 def _end(message: str, code: int) -> NoReturn:

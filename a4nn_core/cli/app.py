@@ -34,7 +34,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from a4nn_core import __version__
+        from a4nn_core.version import __version__
 
         typer.echo(f"a4nn {__version__}")
         raise typer.Exit

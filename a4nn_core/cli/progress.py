@@ -22,7 +22,7 @@ from rich.progress import (
 from rich.progress import Progress as Bars
 from rich.table import Column
 
-from a4nn_core.cli import check_interrupt
+from a4nn_core.cli.interrupt import check_interrupt
 from a4nn_core.commons import read_journal
 from a4nn_core.commons.saved import Epochs
 from a4nn_core.data.progress import Listener, listening

@@ -13,7 +13,6 @@ from importlib.metadata import PackageNotFoundError, entry_points, version
 from pathlib import Path
 from typing import Any, Protocol
 
-from a4nn_core import __version__
 from a4nn_core.commons import RunFolder, RunWriter
 from a4nn_core.commons.layout import read_json
 from a4nn_core.data.base import ImageData
@@ -21,6 +20,7 @@ from a4nn_core.errors import A4NNError, BadInput
 from a4nn_core.experiment import Experiment
 from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.training.settings import FIRST_DEFAULTS, Training
+from a4nn_core.version import __version__
 from a4nn_core.workflow.devices import choose_device, choose_slots
 from a4nn_core.workflow.executor import Executor
 from a4nn_core.workflow.preflight import check_fit, warn_unless_measured

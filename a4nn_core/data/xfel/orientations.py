@@ -18,7 +18,6 @@ from a4nn_core.errors import BadInput
 # Purposes of random numbers: streams of different purposes never meet.
 ORIENTATION, PHOTONS, SHUFFLE = 0, 1, 2
 BLOCK = 1024
-PUBLISHED_FREQUENCY = 63
 
 
 def stream(seed: int, purpose: int, *counter: int) -> np.random.Generator:

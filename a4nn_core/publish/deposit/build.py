@@ -15,7 +15,6 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from a4nn_core import __version__
 from a4nn_core.archaeology.figures import draw
 from a4nn_core.archaeology.picture import picture
 from a4nn_core.commons import Commons, RunFolder
@@ -36,6 +35,7 @@ from a4nn_core.publish.deposit.rocrate import NAME as RO_CRATE
 from a4nn_core.publish.deposit.rocrate import ro_crate
 from a4nn_core.publish.deposit.weights import Packed, Policy, pack
 from a4nn_core.publish.models.found import networks, run_rows
+from a4nn_core.version import __version__
 
 FORMAT = 1
 RECORD = "deposit.json"

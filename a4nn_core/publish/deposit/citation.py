@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from a4nn_core import __version__
 from a4nn_core.publish.deposit.metadata import Author, DepositMetadata
+from a4nn_core.version import __version__
 
 PAPER = "10.1145/3605573.3605636"  # Channing et al., ICPP 2023: what a4nn builds on
 

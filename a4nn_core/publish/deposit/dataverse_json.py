@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from a4nn_core import __version__
 from a4nn_core.publish.deposit.metadata import DepositMetadata
 from a4nn_core.publish.deposit.vocabulary import CITATION, FieldType
+from a4nn_core.version import __version__
 
 Document = dict[str, Any]
 AGENCY = "A4NN deposit"  # of the identifier by which an upload finds its data set again

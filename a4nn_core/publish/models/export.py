@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from a4nn_core import __version__
 from a4nn_core.errors import A4NNError, BadInput
 from a4nn_core.files import atomic_write, atomic_write_bytes
 from a4nn_core.publish.models.found import Found, Tables, networks
 from a4nn_core.publish.models.model_card import model_card
+from a4nn_core.version import __version__
 
 if TYPE_CHECKING:
     import torch
