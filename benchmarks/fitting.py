@@ -29,7 +29,7 @@ from scipy.optimize import least_squares
 from a4nn_core.penguin.batch import fit_many
 from a4nn_core.penguin.fit import fit
 from a4nn_core.penguin.functions import FUNCTIONS, Parameter, ParametricFunction, function
-from a4nn_core.penguin.reference import fit_scipy
+from a4nn_core.penguin.published_fit import fit_published
 
 Curve = NDArray[np.float64]
 Result = list[tuple[float, float]]  # microseconds, root mean square residual
@@ -80,7 +80,7 @@ def timed(one: Callable[[Curve], float], y: Curve) -> tuple[float, float]:
 
 def scipy_curve_fit(f: ParametricFunction, curves: list[Curve]) -> Result:
     def one(y: Curve) -> float:
-        done = fit_scipy(f, np.arange(f.first, f.first + len(y)), y)
+        done = fit_published(f, np.arange(f.first, f.first + len(y)), y)
         return done.residual_rms if done.parameters else float("inf")
 
     return [timed(one, y) for y in curves]

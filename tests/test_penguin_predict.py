@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from a4nn_core.cli.predict import predict
 from a4nn_core.errors import BadInput
 from a4nn_core.penguin.curves import read_curves
-from a4nn_core.penguin.engine import make_engine
+from a4nn_core.penguin.engines import make_engine
 from a4nn_core.penguin.plot import fitted
 
 app = typer.Typer()
@@ -82,7 +82,7 @@ def test_pictures(curves: Path, tmp_path: Path, ending: str) -> None:
     assert len(content) > 5000
     assert sorted(p.name for p in tmp_path.iterdir()) == ["curves.csv", picture.name]
     if ending == "html":
-        for drawn in (b"measured", b"foreseen for epoch 25", b"newest fit", b"90 % interval"):
+        for drawn in (b"measured", b"predicted for epoch 25", b"newest fit", b"90 % interval"):
             assert drawn in content
 
 

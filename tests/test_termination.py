@@ -20,7 +20,7 @@ RISING = [40.0, 60.0, 70.0, 75.0, 77.5, 78.8, 79.3, 79.7, 79.8, 79.9]
 
 
 def test_the_defaults_are_the_published_settings() -> None:
-    rule = RULES.make("penguin", "[termination]")
+    rule = RULES.make("converged", "[termination]")
     assert rule.model_dump() == {
         "name": "penguin",
         "engine": "icpp23",
@@ -29,14 +29,15 @@ def test_the_defaults_are_the_published_settings() -> None:
         "window": 3,
         "tolerance": 0.5,
         "minimum": 4,
-        "bounds": (0.0, 100.0),
-        "solver": "lm",
+        "bounds": None,
+        "fitter": "lm",
     }
 
 
 def test_a_published_alias_is_the_function() -> None:
     assert (
-        RULES.make({"name": "penguin", "function": "accDefaultFn"}, "t").model_dump()["function"] == "default"
+        RULES.make({"name": "converged", "function": "accDefaultFn"}, "t").model_dump()["function"]
+        == "default"
     )
 
 
@@ -47,21 +48,25 @@ def test_a_published_alias_is_the_function() -> None:
         ({"window": 0}, "window = 0"),
         ({"tolerance": -1.0}, "tolerance = -1"),
         ({"bounds": [100, 0]}, "nothing between"),
-        ({"solver": "magic"}, "solver"),
+        ({"fitter": "magic"}, "fitter"),
         ({"windows": 3}, "no key 'windows'.*window"),
         ({"engine": "icpp24"}, "engine = 'icpp24'"),
-        ({"engine": "a4nn", "window": 5}, "window is not a setting of the engine 'a4nn'"),
-        ({"gain": 0.5}, "gain is not a setting of the engine 'icpp23'"),
-        ({"engine": "a4nn", "gain": -1.0}, "gain = -1"),
+        ({"engine": "a4nn", "fitter": "lm"}, "engine 'a4nn' has no key 'fitter'"),
+        ({"engine": "tpds22", "function": "pow3"}, "with the function 'default' only, not 'pow3'"),
+        ({"gain": 0.5}, "no key 'gain'"),
+        ({"name": "interval", "gain": -1.0}, "gain = -1"),
+        ({"name": "interval", "window": 5}, "no key 'window'"),
+        ({"name": "interval", "engine": "icpp23"}, "'icpp23' gives no intervals"),
+        ({"name": "interval", "engine": "icpp24"}, "engine = 'icpp24': there is no prediction engine"),
     ],
 )
 def test_bad_settings_are_named(settings_: dict[str, object], said: str) -> None:
     with pytest.raises(BadInput, match=said):
-        RULES.make({"name": "penguin", **settings_}, "[termination]")
+        RULES.make({"name": "converged", **settings_}, "[termination]")
 
 
-def test_a_settled_curve_stops_with_its_evidence() -> None:
-    rule = RULES.make("penguin", "[termination]")
+def test_agreeing_predictions_stop_a_network_with_their_evidence() -> None:
+    rule = RULES.make("converged", "[termination]")
     verdict = rule.judge(RISING, CONTEXT)
     assert (verdict.action, verdict.reason) == ("stop", "converged")
     predictions = verdict.evidence["predictions"]
@@ -82,7 +87,7 @@ def test_a_settled_curve_stops_with_its_evidence() -> None:
 
 
 def test_the_first_prediction_comes_after_four_epochs_and_the_first_stop_after_six() -> None:
-    rule = RULES.make({"name": "penguin", "tolerance": 50.0}, "[termination]")
+    rule = RULES.make({"name": "converged", "tolerance": 50.0}, "[termination]")
     for epochs in range(len(RISING)):
         verdict = rule.judge(RISING[:epochs], CONTEXT)
         assert (verdict.predicted is not None) == (epochs >= 4)
@@ -91,29 +96,29 @@ def test_the_first_prediction_comes_after_four_epochs_and_the_first_stop_after_s
 
 
 def test_a_curve_that_is_still_moving_goes_on() -> None:
-    rule = RULES.make("penguin", "[termination]")
+    rule = RULES.make("converged", "[termination]")
     verdict = rule.judge([20.0, 30.0, 35.0, 50.0, 52.0, 70.0], CONTEXT)
     assert verdict.action == "continue"
     assert verdict.reason == ""
 
 
 def test_predictions_beyond_the_bounds_never_agree() -> None:
-    rule = RULES.make({"name": "penguin", "bounds": (0.0, 79.0)}, "[termination]")
+    rule = RULES.make({"name": "converged", "bounds": (0.0, 79.0)}, "[termination]")
     verdict = rule.judge(RISING, CONTEXT)
     assert verdict.action == "continue"
     assert verdict.predicted is not None
 
 
 def test_a_late_collapse_takes_the_agreement_away() -> None:
-    rule = RULES.make("penguin", "[termination]")
+    rule = RULES.make("converged", "[termination]")
     assert rule.judge(RISING, CONTEXT).action == "stop"
     assert rule.judge([*RISING, 20.0], CONTEXT).action == "continue"
 
 
-@pytest.mark.parametrize("solver", ["lm", "scipy"])
+@pytest.mark.parametrize("fitter", ["lm", "scipy"])
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
-def test_a_value_that_is_not_finite_is_no_prediction(solver: str, bad: float) -> None:
-    rule = RULES.make({"name": "penguin", "solver": solver}, "[termination]")
+def test_a_value_that_is_not_finite_is_no_prediction(fitter: str, bad: float) -> None:
+    rule = RULES.make({"name": "converged", "fitter": fitter}, "[termination]")
     verdict = rule.judge([40.0, bad, 70.0, 75.0, 77.5, 78.8], CONTEXT)
     assert verdict.action == "continue"
     assert verdict.predicted is None
@@ -123,7 +128,7 @@ def test_a_value_that_is_not_finite_is_no_prediction(solver: str, bad: float) ->
 
 @pytest.mark.parametrize("curve", [[50.0] * 8, [0.0] * 8, [100.0] * 8, [90.0 - 5 * i for i in range(10)]])
 def test_flat_and_falling_curves_have_a_verdict(curve: list[float]) -> None:
-    verdict = RULES.make("penguin", "[termination]").judge(curve, CONTEXT)
+    verdict = RULES.make("converged", "[termination]").judge(curve, CONTEXT)
     assert verdict.predicted is None or math.isfinite(verdict.predicted)
     if len(set(curve)) == 1 and curve[0] == 50:
         assert verdict.action == "stop"
@@ -136,7 +141,7 @@ def test_flat_and_falling_curves_have_a_verdict(curve: list[float]) -> None:
 )
 @settings(max_examples=100, deadline=None)
 def test_a_verdict_depends_on_the_curve_alone(curve: list[float], function: str) -> None:
-    rule = RULES.make({"name": "penguin", "function": function}, "[termination]")
+    rule = RULES.make({"name": "converged", "function": function}, "[termination]")
     first = rule.judge(curve, CONTEXT)
     rule.judge(RISING, CONTEXT)
     again = rule.judge(curve, CONTEXT)
@@ -152,13 +157,13 @@ def test_a_verdict_depends_on_the_curve_alone(curve: list[float], function: str)
 
 
 def test_the_window_of_an_epoch_is_made_of_the_predictions_of_each_epoch() -> None:
-    rule = RULES.make("penguin", "[termination]")
+    rule = RULES.make("converged", "[termination]")
     each = [rule.judge(RISING[:k], CONTEXT).predicted for k in range(1, len(RISING) + 1)]
     assert rule.judge(RISING, CONTEXT).evidence["predictions"] == each[-3:]
 
 
 def test_numpy_curves_are_curves() -> None:
-    rule = RULES.make("penguin", "[termination]")
+    rule = RULES.make("converged", "[termination]")
     assert rule.judge(np.array(RISING), CONTEXT).evidence == rule.judge(RISING, CONTEXT).evidence  # type: ignore[arg-type]
 
 
@@ -168,16 +173,16 @@ def test_never_never_stops() -> None:
 
 def test_rules_do_not_import_torch() -> None:
     code = (
-        "import sys; import a4nn_core.termination.penguin, a4nn_core.penguin.reference\n"
+        "import sys; import a4nn_core.termination.converged, a4nn_core.termination.interval\n"
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-P", "-c", code], check=False).returncode == 0
 
 
 def test_an_expression_can_be_the_function() -> None:
-    rule = RULES.make({"name": "penguin", "function": "top - gap * exp(-rate * x)"}, "[termination]")
+    rule = RULES.make({"name": "converged", "function": "top - gap * exp(-rate * x)"}, "[termination]")
     verdict = rule.judge(RISING, CONTEXT)
     assert verdict.predicted == pytest.approx(80, abs=0.5)
     assert verdict.fits[0].expression == "top - gap * exp(-rate * x)"
     with pytest.raises(BadInput, match="position 9"):
-        RULES.make({"name": "penguin", "function": "a - b * )"}, "[termination]")
+        RULES.make({"name": "converged", "function": "a - b * )"}, "[termination]")

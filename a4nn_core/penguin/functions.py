@@ -14,9 +14,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from math import exp, inf, nan
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from pydantic import AfterValidator
 
 from a4nn_core.errors import BadInput
 from a4nn_core.penguin import _lm
@@ -68,7 +70,7 @@ class ParametricFunction:
         aliases: names it is published under.
         rewritten: the form that is fitted, None where it is the expression itself.
         first: what the first epoch counts as: 0, or 1 where the function or its slope has no value at 0.
-        python: what gives the values where no expression can (``a4nn_core.penguin.callables``).
+        python: computes the values where no expression can (``a4nn_core.penguin.callables``).
     """
 
     name: str
@@ -109,7 +111,7 @@ class ParametricFunction:
             x: points, shape (points,).
 
         Raises:
-            BadInput: a parameter is missing, or a Python callable does not give one value a point.
+            BadInput: a parameter is missing, or a Python callable does not return one value for each point.
         """
         missing = [p.name for p in self.parameters if p.name not in parameters]
         if missing:
@@ -124,9 +126,13 @@ class ParametricFunction:
             raise BadInput(f"function {self.name!r} cannot be evaluated: {error}") from error
         if given.shape != points.shape:
             raise BadInput(
-                f"function {self.name!r} gave values of shape {given.shape} for {points.shape} points"
+                f"function {self.name!r} returned values of shape {given.shape} for {points.shape} points"
             )
         return given
+
+    def value_at(self, parameters: Mapping[str, float], x: float) -> float:
+        """The value at one point. Raises as ``evaluate``."""
+        return float(self.evaluate(parameters, x)[0])
 
 
 def _compile(name: str, expression: str, parameters: tuple[Parameter, ...]) -> _lm.Function:
@@ -349,3 +355,14 @@ def _custom(expression: str) -> ParametricFunction:
     return ParametricFunction(
         expression, expression, tuple(Parameter(p) for p in read.parameters), first=first
     )
+
+
+def _canonical(name: str) -> str:
+    try:
+        return function(name).name
+    except BadInput as error:
+        raise ValueError(str(error)) from None  # pydantic names the field
+
+
+FunctionName = Annotated[str, AfterValidator(_canonical)]
+"""A setting that names a parametric function, by its name, published alias or expression."""

@@ -1,4 +1,4 @@
-"""A cluster on a virtual clock: an executor whose slots take the time they are told, and no time at all."""
+"""A cluster on a virtual clock: an executor whose slots take simulated time, and no real time at all."""
 
 from __future__ import annotations
 
