@@ -56,6 +56,13 @@ def test_a_watch_takes_the_published_rule_and_fronts() -> None:
     assert [(cheap(v).reason, dear(v).reason) for v in curve(60)][8] == ("", "dominated")
 
 
+@pytest.mark.parametrize("direction", ["min", "minimize", "minimise"])
+def test_directions_are_read_as_people_write_them(direction: str) -> None:
+    watch = Watch(HORIZON, direction=direction, incumbent=1.0, objectives={"cost": "max"})
+    assert watch.direction == "minimise"
+    assert [watch(100 - v).reason for v in curve(60)][8] == "dominated"
+
+
 def test_losses_fall() -> None:
     """An open metric has the interval of the functions, which knows no late rise."""
     watch = Watch(HORIZON, bounds=(0.0, None), direction="min", incumbent=0.5)
@@ -70,6 +77,8 @@ def test_losses_fall() -> None:
         (lambda: Watch(0), "horizon = 0"),
         (lambda: Watch(5, rule="penguine"), "'penguine'"),
         (lambda: Watch(5, bounds=(1.0, 0.0)), "bounds = "),
+        (lambda: Watch(5, direction="down"), "direction = 'down' is neither 'maximise' nor 'minimise'"),
+        (lambda: Watch(5, objectives={"cost": "up"}), "of the objective 'cost' = 'up'"),
         (lambda: Watch(5, schedule="warm"), "schedule = 'warm'"),  # type: ignore[arg-type]
         (lambda: Watch(5, incumbent=1.0, front=[{"accuracy_percent": 1.0}]), "not both"),
         (lambda: Watch(5, rule={"name": "interval", "window": 2}), "window"),

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import math
+import sys
+from graphlib import TopologicalSorter
+from importlib.metadata import EntryPoint
 from itertools import pairwise
 from pathlib import Path
+from types import ModuleType
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -13,10 +19,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import kendalltau
 
+import a4nn_core
+from a4nn_core import component
 from a4nn_core.errors import BadInput
+from a4nn_core.penguin.base import Prediction, PredictionEngine
 from a4nn_core.penguin.engines import ENGINES, make_engine
 from a4nn_core.penguin.law import FEWEST_PEERS, learn_from, log_error, value_of
 from a4nn_core.termination.base import RULES, Context
+from a4nn_core.vocabulary import Direction
 
 PERCENT = (0.0, 100.0)
 RISING = [50.0, 60.0, 64.0, 66.0, 67.5]
@@ -285,3 +295,70 @@ def test_bad_settings_are_one_sentence(call: object, words: str) -> None:
     with pytest.raises(BadInput) as caught:
         call()  # type: ignore[operator]
     assert words in str(caught.value)
+
+
+def test_every_engine_is_known_by_name_and_says_so() -> None:
+    assert ENGINES.names()[:3] == ["a4nn", "icpp23", "tpds22"]
+    for name in ENGINES.names():
+        engine = make_engine(name)
+        assert engine.name == name
+        assert engine.gives_intervals == (engine.predict([50.0] * 8, 25).interval is not None)
+
+
+def test_an_engine_of_another_package_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = EntryPoint("last-value", f"{__name__}:LastValue", "a4nn.engines")
+    monkeypatch.setitem(sys.modules, __name__, sys.modules.get(__name__, ModuleType(__name__)))
+    monkeypatch.setattr(sys.modules[__name__], "LastValue", LastValue, raising=False)
+    monkeypatch.setattr(component, "entry_points", lambda group: [entry] if group == entry.group else [])
+    monkeypatch.setattr(ENGINES, "_loaded", {})
+    assert ENGINES.names()[-1] == "last-value"
+    rule = RULES.make({"name": "converged", "engine": "last-value", "tolerance": 0.1}, "[termination]")
+    verdicts = [rule.judge([50.0, 60.0, 60.0, 60.0][:k], Context(25)) for k in range(1, 5)]
+    assert [v.predicted for v in verdicts] == [50.0, 60.0, 60.0, 60.0]
+    assert [v.action for v in verdicts] == ["continue"] * 3 + ["stop"]
+
+
+class LastValue(PredictionEngine):
+    """Nothing changes any more."""
+
+    name: Literal["last-value"] = "last-value"
+
+    def predict(self, values, horizon, finished=()):  # type: ignore[no-untyped-def]  # noqa: ARG002
+        return Prediction(values[-1] if values else None)
+
+
+@pytest.mark.parametrize("direction", ["min", "minimise", "minimize", Direction.minimise])
+def test_directions_are_read_as_people_write_them(direction: str) -> None:
+    assert make_engine("a4nn", direction=direction).direction is Direction.minimise
+    with pytest.raises(BadInput, match="direction = 'down'"):
+        make_engine("a4nn", direction="down")
+
+
+def test_the_newest_entry_of_a_trace_costs_one_window() -> None:
+    curve = [90 - 40 * 0.7**e for e in range(1, 13)]
+    for name in ENGINES.names():
+        engine = make_engine(name)
+        for k in range(1, len(curve) + 1):
+            newest, traced = engine.latest(curve[:k], 25), engine.trace(curve[:k], 25)[-1]
+            assert (newest.epoch, newest.window, newest.converged) == (k, traced.window, traced.converged)
+            if traced.prediction.status != "no_agreement":
+                assert newest.prediction == traced.prediction
+
+
+def test_penguin_and_termination_import_without_cycles() -> None:
+    """Late imports counted, those for types alone not."""
+    root = Path(a4nn_core.__file__).parent
+    modules = {
+        f"a4nn_core.{room}.{file.stem}": ast.parse(file.read_text())
+        for room in ("penguin", "termination", "adapters")
+        for file in (root / room).glob("*.py")
+        if file.stem != "__init__"
+    }
+    arrows: dict[str, set[str]] = {}
+    for name, tree in modules.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+                node.body = []
+        found = {n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.module}
+        arrows[name] = found & modules.keys()
+    TopologicalSorter(arrows).prepare()  # raises CycleError

@@ -13,7 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from a4nn_core.errors import BadInput
-from a4nn_core.termination.base import RULES, Context
+from a4nn_core.experiment import load_experiment, presets
+from a4nn_core.termination.base import RULES, Context, Verdict
+from a4nn_core.termination.reasons import Reason, meaning
 
 CONTEXT = Context(horizon=25)
 RISING = [40.0, 60.0, 70.0, 75.0, 77.5, 78.8, 79.3, 79.7, 79.8, 79.9]
@@ -22,9 +24,8 @@ RISING = [40.0, 60.0, 70.0, 75.0, 77.5, 78.8, 79.3, 79.7, 79.8, 79.9]
 def test_the_defaults_are_the_published_settings() -> None:
     rule = RULES.make("converged", "[termination]")
     assert rule.model_dump() == {
-        "name": "penguin",
+        "name": "converged",
         "engine": "icpp23",
-        "gain": 0.0,
         "function": "default",
         "window": 3,
         "tolerance": 0.5,
@@ -186,3 +187,108 @@ def test_an_expression_can_be_the_function() -> None:
     assert verdict.fits[0].expression == "top - gap * exp(-rate * x)"
     with pytest.raises(BadInput, match="position 9"):
         RULES.make({"name": "converged", "function": "a - b * )"}, "[termination]")
+
+
+# what earlier versions recorded
+
+RECORDED = {  # every setting of the rule `penguin`, as an experiment of then holds them
+    "name": "penguin",
+    "engine": "icpp23",
+    "gain": 0.0,
+    "function": "default",
+    "window": 3,
+    "tolerance": 0.5,
+    "minimum": 4,
+    "bounds": [0.0, 100.0],
+    "solver": "lm",
+}
+
+
+@pytest.mark.parametrize(
+    ("then", "now"),
+    [
+        ("penguin", "converged"),
+        (RECORDED, "converged"),
+        ({**RECORDED, "bounds": (0.0, 100.0)}, "converged"),
+        ({"name": "penguin", "solver": "scipy"}, {"name": "converged", "fitter": "scipy"}),
+        (
+            {
+                **RECORDED,
+                "function": "accPow3",
+                "window": 4,
+                "tolerance": 8.0,
+                "minimum": 3,
+                "bounds": [1, 99],
+            },
+            {
+                "name": "converged",
+                "function": "pow3",
+                "window": 4,
+                "tolerance": 8.0,
+                "minimum": 3,
+                "bounds": [1, 99],
+            },
+        ),
+        ({"name": "penguin", "engine": "a4nn"}, "interval"),
+        ({**RECORDED, "engine": "a4nn"}, "interval"),
+        (
+            {**RECORDED, "engine": "a4nn", "gain": 0.5, "minimum": 2},
+            {"name": "interval", "gain": 0.5, "minimum": 2},
+        ),
+    ],
+)
+def test_the_rule_penguin_is_read_as_what_it_meant(then: object, now: object) -> None:
+    """Equal rules, so that a run of an earlier version goes on under today's presets."""
+    assert RULES.make(then, "[termination]") == RULES.make(now, "[termination]")
+
+
+@pytest.mark.parametrize(
+    ("settings_", "said"),
+    [
+        ({"engine": "icpp24"}, "engine = 'icpp24'"),
+        ({"engine": "a4nn", "window": 5}, r"\[termination\] has no key 'window'"),
+        ({"gain": 0.5}, r"\[termination\] has no key 'gain'"),
+        ({"window": 0}, "window = 0"),
+        ({"solver": "magic"}, "fitter = 'magic'"),
+    ],
+)
+def test_what_it_refused_is_refused(settings_: dict[str, object], said: str) -> None:
+    with pytest.raises(BadInput, match=said):
+        RULES.make({"name": "penguin", **settings_}, "[termination]")
+
+
+def test_new_experiments_say_the_new_names() -> None:
+    names = {load_experiment(name).to_mapping()["termination"]["name"] for name in presets()}
+    assert names == {"none", "converged", "interval"}
+    assert RULES.names()[:3] == ["none", "converged", "interval"]
+    written = load_experiment("digits", ["termination=penguin"]).to_mapping()["termination"]
+    assert written == {
+        "name": "converged",
+        "engine": "icpp23",
+        "function": "default",
+        "fitter": "lm",
+        "window": 3,
+        "tolerance": 0.5,
+        "minimum": 4,
+    }
+
+
+def test_the_words_of_old_records_mean_what_the_new_ones_do() -> None:
+    assert (meaning("beaten"), meaning("settled")) == (Reason.dominated.meaning, Reason.no_gain.meaning)
+    assert meaning("impatient") == "impatient"  # of a rule of another package
+    assert all(reason.meaning.endswith(".") for reason in Reason)
+    assert RULES.make("converged", "t").judge(RISING, CONTEXT).meaning == Reason.converged.meaning
+
+
+def test_a_verdict_takes_the_text_of_an_action_and_no_other() -> None:
+    assert Verdict("stop").action.name == "stop"  # type: ignore[arg-type]
+    with pytest.raises(BadInput, match="action is 'halt'; known: continue, pause, stop"):
+        Verdict("halt")  # type: ignore[arg-type]
+
+
+def test_bounds_are_those_of_the_metric_unless_given() -> None:
+    """Shares that agree above 1 are no agreement."""
+    shares = [value / 100 + 0.3 for value in RISING]
+    rule = RULES.make({"name": "converged", "function": "exp3", "tolerance": 0.005}, "t")
+    assert rule.judge(shares, Context(25, bounds=(0.0, 2.0))).action == "stop"
+    assert rule.judge(shares, Context(25, bounds=(0.0, 1.0))).action == "continue"
