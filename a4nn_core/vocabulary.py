@@ -14,7 +14,7 @@ Schedule = Literal["annealed", "constant"]
 
 Curves = Literal["as-trained", "averaged"]
 """What was measured after the epochs of a curve: the newest weights with the running statistics of batch
-normalisation, as most programs do; or averaged weights, or at least statistics taken anew."""
+normalisation, as most programs do; or averaged weights, or at least recomputed statistics."""
 
 
 class Word(StrEnum):

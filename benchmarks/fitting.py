@@ -266,7 +266,7 @@ def growth(curves: list[Curve]) -> None:
         print(f"| {count} | {' | '.join(f'{cell:.2f}' for cell in cells)} |")
     slides = [f for f in FUNCTIONS.values() if f.name not in ("default", "loss")]
     print(
-        "\n| curves | functions | threads | us a curve | us of processor time |\n|---:|---:|---:|---:|---:|"
+        "\n| curves | functions | threads | us per curve | us of processor time |\n|---:|---:|---:|---:|---:|"
     )
     for functions, count, threads in (
         ([function("default")], len(curves), 1),

@@ -64,7 +64,7 @@ def own(commons: Path, run: str) -> list[Network]:
 
 
 class WithFinished(TerminationRule):
-    """The engine a4nn, told the curves of the networks that finished in earlier generations."""
+    """The engine a4nn, given the curves of the networks that finished in earlier generations."""
 
     name: Literal["with-finished"] = "with-finished"
     finished: list[list[float]] = Field(default_factory=list)

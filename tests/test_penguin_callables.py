@@ -87,7 +87,7 @@ def test_the_name_of_a_declared_function_is_taken() -> None:
 
 
 def test_values_of_a_wrong_shape_or_kind_are_named() -> None:
-    with pytest.raises(BadInput, match=r"'short' gave values of shape \(13,\) for \(14,\) points"):
+    with pytest.raises(BadInput, match=r"'short' returned values of shape \(13,\) for \(14,\) points"):
         fit(python_function(lambda x, a: a * x[1:], name="short"), X, CURVE)
     with pytest.raises(BadInput, match="'word' cannot be evaluated"):
         fit(python_function(lambda x, a: "word", name="word"), X, CURVE)  # noqa: ARG005

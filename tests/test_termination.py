@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from a4nn_core.errors import BadInput
-from a4nn_core.experiment import load_experiment, presets
+from a4nn_core.experiment import Experiment, load_experiment, presets
 from a4nn_core.termination.base import RULES, Context, Verdict
 from a4nn_core.termination.reasons import Reason, meaning
 
@@ -240,6 +240,16 @@ RECORDED = {  # every setting of the rule `penguin`, as an experiment of then ho
 def test_the_rule_penguin_is_read_as_what_it_meant(then: object, now: object) -> None:
     """Equal rules, so that a run of an earlier version goes on under today's presets."""
     assert RULES.make(then, "[termination]") == RULES.make(now, "[termination]")
+
+
+def test_a_run_of_an_earlier_version_has_the_experiment_of_today() -> None:
+    """So that it goes on under the preset that it was started with."""
+    for preset, then in (
+        ("digits", RECORDED),
+        ("quick", {**RECORDED, "engine": "a4nn", "minimum": 2}),
+    ):
+        today = load_experiment(preset)
+        assert Experiment.from_record({**today.to_mapping(), "termination": then}) == today
 
 
 @pytest.mark.parametrize(

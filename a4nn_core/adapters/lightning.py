@@ -29,7 +29,7 @@ class PenguinStopping(Callback):
 
     Args:
         monitor: name of the metric, as logged in validation.
-        bounds: the least and greatest value it can take; torchmetrics give shares, (0, 1).
+        bounds: the least and greatest value it can take; torchmetrics are shares, (0, 1).
         horizon: how often the budget validates; from the trainer's ``max_epochs`` if not given.
         settings: more of Watch's: ``rule``, ``direction``, ``schedule``, ``incumbent``, ``front``, ...
 
@@ -68,7 +68,7 @@ class PenguinStopping(Callback):
         curve = [value for _, value in sorted(self.values.items())]
         self.verdict = self._watch(self._last(trainer), curve).verdict()
         stop = self.verdict.action is Action.stop
-        # in distributed training all processes must say the same
+        # in distributed training all processes must agree
         trainer.should_stop |= trainer.strategy.reduce_boolean_decision(stop, all=False)
 
     def _watch(self, horizon: int, curve: Sequence[float] = ()) -> Watch:

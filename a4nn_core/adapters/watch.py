@@ -46,7 +46,7 @@ class Watch:
         schedule: what is known of the learning rate: ``annealed`` (it falls to about nothing by the horizon)
             or ``constant``. Knowing it makes the interval narrower.
         curves: what is measured after an epoch: the newest weights (``as-trained``), or an average of them
-            with statistics of batch normalisation taken anew (``averaged``), whose curves are smoother.
+            with recomputed statistics of batch normalisation (``averaged``), whose curves are smoother.
         incumbent: the best value so far of other networks, which this one has to beat.
         front: in place of one incumbent, the Pareto front so far in several objectives: a mapping of name to
             value for each member.
@@ -82,7 +82,7 @@ class Watch:
             for name, direction in self.objectives.items()
         }
         self._judge = RULES.make(default_rule(self.bounds) if self.rule is None else self.rule, "rule")
-        self.verdict()  # what is wrong with the settings is said now, not after the first epochs
+        self.verdict()  # so that wrong settings are refused now, not after the first epochs
 
     def __call__(self, value: float) -> Verdict:
         """The verdict after one more epoch.

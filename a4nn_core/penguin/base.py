@@ -36,6 +36,7 @@ class Prediction:
             off the curve.
         candidates: where the value is a median of several functions, that of each function by name.
         fit: of the parametric function, None where the value does not rest on a single one.
+        first: what the first epoch counts as in x, where there is a fit.
     """
 
     value: float | None
@@ -47,6 +48,7 @@ class Prediction:
     evidence: Mapping[str, float] = field(default_factory=dict)
     candidates: Mapping[str, float] = field(default_factory=dict)
     fit: Fit | None = field(default=None, compare=False)  # it holds the time that it took
+    first: int = 0
 
     @property
     def interval(self) -> tuple[float, float] | None:

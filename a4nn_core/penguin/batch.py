@@ -59,7 +59,7 @@ def fit_many(
 
     Args:
         functions: what to fit. A curve's epochs count from each function's ``first``.
-        curves: values, one array a curve, of any lengths.
+        curves: values, one array per curve, of any lengths.
         loss, scale, max_evaluations: as of ``a4nn_core.penguin.fit.fit``.
         threads: that work at once; the interpreter lock is released.
 

@@ -56,7 +56,7 @@ def uncertainty(
     lie above the middle.
 
     Args:
-        values: the curve, one value an epoch, from epoch 1.
+        values: the curve, one value per epoch, from epoch 1.
         predictions: of the functions, within the bounds; may be empty.
         middle: the prediction.
         horizon: the last epoch, counted from 1.

@@ -141,6 +141,7 @@ class A4nnEngine(PredictionEngine):
             expression=model.expression,
             evidence=done.parameters,
             fit=done,
+            first=model.first,
         )
 
     def _functions(self, values: Sequence[float], horizon: int) -> Prediction:

@@ -61,4 +61,5 @@ class Icpp23Engine(PredictionEngine):
             expression=model.expression,
             evidence=done.parameters,
             fit=done,
+            first=model.first,
         )

@@ -62,6 +62,7 @@ class Tpds22Engine(PredictionEngine):
             expression=_DEFAULT.expression,
             evidence=done.parameters,
             fit=done,
+            first=1,
         )
 
     def _fit(self, values: Sequence[float]) -> Fit:

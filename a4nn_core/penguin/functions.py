@@ -1,7 +1,7 @@
-"""Parametric functions of learning curves, each declared once: expression, parameters, bounds, where to look.
+"""Parametric functions of learning curves, each declared once: expression, parameters, bounds, starts.
 
 The functions are those of the published engine (TauferLab/A4NN_workflow, ``penguin/function_index.py``; the
-names it gives them are kept as aliases) and two more of its slides, ``pow4`` and ``linear``. The published
+names used there are kept as aliases) and two more of its slides, ``pow4`` and ``linear``. The published
 engine bounds the default function only; the bounds of the others are this project's: wide enough for a metric
 in percent, and closed where the function would leave the reals. Most of the family goes back to Domhan,
 Springenberg and Hutter, "Speeding up Automatic Hyperparameter Optimization of Deep Neural Networks by
@@ -23,7 +23,7 @@ from pydantic import AfterValidator
 from a4nn_core.errors import BadInput
 from a4nn_core.penguin import _lm
 
-PYTHON = "python: "  # how the text of a function begins that a Python callable gives
+PYTHON = "python: "  # how the recorded text of a Python callable begins
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,11 @@ The coefficients in ``LAW`` and ``BAND`` are fitted by ``benchmarks/prediction.p
 each source counting the same. That script also judges the law on sources left out of the fit;
 ``docs/benchmarks.md`` has its tables.
 
-All these curves are of weights as training left them. Measured on averaged weights with statistics taken
-anew, a curve rises early and little by the end, and has no noise that annealing takes away. Such curves have
-coefficients of their own (``AVERAGED_LAW``, ``AVERAGED_BAND``), fitted by ``benchmarks/own_curves.py`` to
-runs of this project. There b1 is 1: the larger the error, the faster it shrinks.
+All these curves are of weights as training left them. Measured on averaged weights with statistics
+recomputed for them, a curve rises early and little by the end, and has no noise that annealing takes away.
+Such curves have coefficients of their own (``AVERAGED_LAW``, ``AVERAGED_BAND``), fitted by
+``benchmarks/own_curves.py`` to runs of this project. There b1 is 1: the larger the error, the faster it
+shrinks.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ def traits_of(values: ArrayLike, scale: tuple[float, float]) -> Traits:
     """The traits of a curve.
 
     Args:
-        values: one an epoch, at least one, finite.
+        values: one per epoch, at least one, finite.
         scale: as of ``log_error``.
     """
     worst, ideal = scale
@@ -155,7 +156,7 @@ def value_of(error: ArrayLike, scale: tuple[float, float]) -> NDArray[np.float64
 
 @dataclass(frozen=True)
 class Peers:
-    """What the finished networks of a run say: log e(n) = offset + slope log e(k), and their scatter.
+    """What the finished networks of a run imply: log e(n) = offset + slope log e(k), and their scatter.
 
     Attributes:
         slope, offset: by least squares about the medians, the slope between ``FLATTEST`` and 1. A slope near

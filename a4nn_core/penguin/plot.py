@@ -65,7 +65,7 @@ def fitted(engine: PredictionEngine, values: Sequence[float], horizon: int) -> l
     newest = engine.predict(values, horizon)
     if newest.fit is not None and newest.fit.parameters:
         model, parameters = function(newest.function), newest.fit.parameters
-        drawn = [(e, model.value_at(parameters, model.first + e - 1)) for e in range(1, horizon + 1)]
+        drawn = [(e, model.value_at(parameters, newest.first + e - 1)) for e in range(1, horizon + 1)]
     else:
         later = range(len(values) + 1, horizon + 1)
         drawn = [(e, v) for e in later if (v := engine.predict(values, e).value) is not None]

@@ -18,8 +18,8 @@ from a4nn_core.penguin.functions import Parameter, ParametricFunction
 from a4nn_core.penguin.outcome import Fit, Loss, check_settings
 from a4nn_core.penguin.status import Status
 
-STARTS = 8  # that are followed
-GRID = 2000  # that are looked at
+STARTS = 8  # from which a search begins
+GRID = 2000  # starts that are compared
 
 
 def fit_scipy_multistart(
@@ -36,7 +36,7 @@ def fit_scipy_multistart(
 
     SciPy's trust-region reflective method (Branch, Coleman and Li 1999) from the best of a grid of starts.
     Derivatives are exact where the function is an expression, finite differences where it is a Python
-    callable. The starts that are looked at do not count as evaluations.
+    callable. Comparing the starts does not count as evaluations.
     """
     from scipy.optimize import least_squares
 

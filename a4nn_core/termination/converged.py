@@ -51,14 +51,14 @@ class Converged(TerminationRule):
     @model_validator(mode="before")
     @classmethod
     def _written_out(cls, settings: object) -> object:
-        """With the engine's defaults, so that a record of the rule says what was done."""
+        """With the engine's defaults, so that a record of the rule shows what was done."""
         if not isinstance(settings, Mapping):
             return settings
         name = settings.get("engine", cls.model_fields["engine"].default)
         try:
             fields = ENGINES.component(name).model_fields
         except (BadInput, TypeError):
-            return settings  # the field says it
+            return settings  # the validator of the field names it
         defaults = {key: fields[key].default for key in _OF_THE_ENGINE if key in fields}
         return defaults | {key: value for key, value in settings.items() if value is not None}
 
@@ -92,7 +92,7 @@ class Converged(TerminationRule):
         )
 
     def judge(self, curve: Sequence[float], context: Context) -> Verdict:
-        """See TerminationRule. Nothing is remembered: the newest prefixes of the curve are predicted anew.
+        """See TerminationRule. Nothing is remembered: the newest prefixes of the curve are predicted again.
 
         There is no agreement while an epoch without a prediction is in the window, as published.
         """

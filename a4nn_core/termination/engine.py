@@ -1,4 +1,4 @@
-"""A prediction engine as rules use it: told what the context knows of the curve."""
+"""A prediction engine as rules use it: made for what the context knows of the curve."""
 
 from __future__ import annotations
 

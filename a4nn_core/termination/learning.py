@@ -2,7 +2,7 @@
 
 On few images the validation curve can stay at chance for epochs while the training curve rises: what is
 measured lags behind what was learned, or the network first learns what only training images have. Neither
-says where the curve ends, and every rule that sees the validation curve alone takes the network for hopeless.
+says where the curve ends, and every rule that sees the validation curve alone would end the network.
 """
 
 from __future__ import annotations

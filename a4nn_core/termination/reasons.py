@@ -1,4 +1,4 @@
-"""Why a rule of this project ends a network, or does not. Rules of other packages give words of their own."""
+"""Why a rule of this project ends a network, or does not. Rules of other packages have words of their own."""
 
 from __future__ import annotations
 
