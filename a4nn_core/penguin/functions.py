@@ -131,8 +131,10 @@ class ParametricFunction:
         return given
 
     def value_at(self, parameters: Mapping[str, float], x: float) -> float:
-        """The value at one point. Raises as ``evaluate``."""
-        return float(self.evaluate(parameters, x)[0])
+        """The value at one point, of parameters that a fit returned: ``evaluate`` without its checks."""
+        if self.python is not None:
+            return float(self.evaluate(parameters, x)[0])
+        return float(self.compiled.evaluate([parameters[p.name] for p in self.parameters], [x])[0])
 
 
 def _compile(name: str, expression: str, parameters: tuple[Parameter, ...]) -> _lm.Function:
