@@ -7,7 +7,7 @@ the others; other packages add theirs by an entry point in the registry's group.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any, Generic, TypeVar, cast, get_args
@@ -27,14 +27,27 @@ class Component(BaseModel):
 
 C = TypeVar("C", bound=Component)
 
+Former = Callable[[Mapping[str, object]], Mapping[str, object]]
+"""Reads the settings of a part that earlier versions had: today's name and settings of what it meant."""
+
 
 class Registry(Generic[C]):
-    """The parts of one kind, by name."""
+    """The parts of one kind, by name.
 
-    def __init__(self, kind: str, group: str, builtin: Mapping[str, str]) -> None:
+    Args:
+        kind: what the parts are called in messages.
+        group: of the entry points by which other packages add parts.
+        builtin: name to ``module:class``.
+        former: names that only experiments of earlier versions use.
+    """
+
+    def __init__(
+        self, kind: str, group: str, builtin: Mapping[str, str], former: Mapping[str, Former] | None = None
+    ) -> None:
         self.kind = kind
         self.group = group
         self._paths = dict(builtin)
+        self._former = dict(former or {})
         self._loaded: dict[str, type[C]] = {}
 
     def names(self) -> list[str]:
@@ -76,8 +89,10 @@ class Registry(Generic[C]):
             settings = {"name": settings}
         if not isinstance(settings, Mapping) or not isinstance(settings.get("name"), str):
             raise BadInput(f"{place} needs a name, one of: {', '.join(self.names())}")
+        if settings["name"] in self._former:
+            settings = self._former[settings["name"]](settings)
         try:
-            made = self.component(settings["name"])
+            made = self.component(str(settings["name"]))
         except BadInput as error:
             raise BadInput(f"{place}: {error}") from None
         try:

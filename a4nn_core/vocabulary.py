@@ -6,6 +6,30 @@ They are text: JSON, Parquet and SQL hold them as they are.
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Literal
+
+Bounds = tuple[float | None, float | None]
+"""The least and greatest value a metric can take, None where open."""
+
+Schedule = Literal["annealed", "constant"]
+"""What can be known of the learning rate: it falls to about nothing by the last epoch, or stays as it is."""
+
+Curves = Literal["as-trained", "averaged"]
+"""What was measured after the epochs of a curve: the newest weights with the running statistics of batch
+normalisation, as most programs do; or averaged weights, or at least recomputed statistics."""
+
+
+class Word(StrEnum):
+    """Base of words that explain themselves: a member is its text, and ``meaning`` a sentence for people."""
+
+    meaning: str
+
+    def __new__(cls, text: str, meaning: str = "") -> Word:
+        """A member of that text."""
+        word = str.__new__(cls, text)
+        word._value_ = text
+        word.meaning = meaning
+        return word
 
 
 class Direction(StrEnum):

@@ -29,7 +29,7 @@ from scipy.optimize import least_squares
 from a4nn_core.penguin.batch import fit_many
 from a4nn_core.penguin.fit import fit
 from a4nn_core.penguin.functions import FUNCTIONS, Parameter, ParametricFunction, function
-from a4nn_core.penguin.reference import fit_scipy
+from a4nn_core.penguin.published_fit import fit_published
 
 Curve = NDArray[np.float64]
 Result = list[tuple[float, float]]  # microseconds, root mean square residual
@@ -80,7 +80,7 @@ def timed(one: Callable[[Curve], float], y: Curve) -> tuple[float, float]:
 
 def scipy_curve_fit(f: ParametricFunction, curves: list[Curve]) -> Result:
     def one(y: Curve) -> float:
-        done = fit_scipy(f, np.arange(f.first, f.first + len(y)), y)
+        done = fit_published(f, np.arange(f.first, f.first + len(y)), y)
         return done.residual_rms if done.parameters else float("inf")
 
     return [timed(one, y) for y in curves]
@@ -266,7 +266,7 @@ def growth(curves: list[Curve]) -> None:
         print(f"| {count} | {' | '.join(f'{cell:.2f}' for cell in cells)} |")
     slides = [f for f in FUNCTIONS.values() if f.name not in ("default", "loss")]
     print(
-        "\n| curves | functions | threads | us a curve | us of processor time |\n|---:|---:|---:|---:|---:|"
+        "\n| curves | functions | threads | us per curve | us of processor time |\n|---:|---:|---:|---:|---:|"
     )
     for functions, count, threads in (
         ([function("default")], len(curves), 1),

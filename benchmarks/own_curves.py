@@ -84,7 +84,7 @@ def fit_law(d: pd.DataFrame) -> ErrorLaw:
 
     def loss(b: np.ndarray) -> float:
         law = ErrorLaw(b[0], SLOPE, b[1])
-        return float(np.sum(w * np.abs(value_of(law.foresee(e, ahead), BOUNDS) - final)))
+        return float(np.sum(w * np.abs(value_of(law.predict(e, ahead), BOUNDS) - final)))
 
     found = [minimize(loss, start, method="Nelder-Mead") for start in ((-1, 0), (-2, 0.5), (-4, 1.5))]
     level, time = min(found, key=lambda r: r.fun).x
@@ -93,7 +93,7 @@ def fit_law(d: pd.DataFrame) -> ErrorLaw:
 
 def predicted(d: pd.DataFrame, law: ErrorLaw, band: Band, label: str) -> pd.DataFrame:
     """The table with the prediction and its interval, as the engine makes them."""
-    middle = np.maximum(value_of(law.foresee(d.log_error, d.ahead), BOUNDS), d.best)
+    middle = np.maximum(value_of(law.predict(d.log_error, d.ahead), BOUNDS), d.best)
     low, high = ends_of(d, band, annealed=True)
     return d.assign(
         **{label: middle, f"{label} low": np.minimum(low, middle), f"{label} high": np.maximum(high, middle)}

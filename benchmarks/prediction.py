@@ -21,7 +21,7 @@ from scipy.stats import kendalltau
 
 from a4nn_core.penguin.batch import fit_many
 from a4nn_core.penguin.combine import extrapolate, uncertainty, within
-from a4nn_core.penguin.engine import make_engine
+from a4nn_core.penguin.engines import make_engine
 from a4nn_core.penguin.functions import FUNCTIONS
 from a4nn_core.penguin.law import Band, ErrorLaw, learn_from, log_error, traits_of, value_of
 
@@ -31,7 +31,7 @@ SHOWN = (0.25, 0.5, 0.75)
 A_SOURCE = 120  # at most so many curves of one source, drawn once
 TAIL = 0.08  # share beyond each end of the law's interval, over all sources of a fit
 STEADY_TAIL = 0.03  # the same for the interval of the functions
-UNCERTAIN = ["fallen", "rise", "hopeful"]
+UNCERTAIN = ["fallen", "rise", "optimistic"]
 PRIOR = 30  # networks of a published run that all others are judged by
 
 
@@ -90,7 +90,7 @@ def fit_law(d: pd.DataFrame) -> ErrorLaw:
     e, ahead, final, w = (d[c].to_numpy() for c in ("log_error", "ahead", "final", "weight"))
 
     def loss(b: np.ndarray) -> float:
-        return float(np.sum(w * np.abs(value_of(ErrorLaw(*b).foresee(e, ahead), BOUNDS) - final)))
+        return float(np.sum(w * np.abs(value_of(ErrorLaw(*b).predict(e, ahead), BOUNDS) - final)))
 
     starts = ((-1.0, -0.3, 0.0), (0.0, -0.3, 0.0), (0.5, -0.3, 0.0))
     best = min(
@@ -166,7 +166,7 @@ def judged(d: pd.DataFrame, family: bool) -> pd.DataFrame:
         band = fit_band(d[~left_out])
         rows = d.index[d.source == source]
         seen = d.loc[rows]
-        value = value_of(law.foresee(seen.log_error, seen.ahead), BOUNDS)
+        value = value_of(law.predict(seen.log_error, seen.ahead), BOUNDS)
         out.loc[rows, "law"] = value
         for annealed in (False, True):
             low, high = ends_of(seen, band, annealed)
@@ -326,14 +326,14 @@ def main() -> None:
     d = with_functions(judged(d, family=False), curves)
     columns, constant = ["last", "best", "functions", "law"], steady(d)
     if asked.published:
-        engine = make_engine("icpp23")
+        engine = make_engine("icpp23", fitter="scipy")
         kept = d[d.fraction.isin(SHOWN)].copy()
-        foreseen = [
+        predicted = [
             engine.predict(curves[c][1][:k], n).value
             for c, k, n in zip(kept.curve, kept.k, kept.n, strict=True)
         ]
         # no prediction counts as the last value; others are cut to the bounds
-        kept["icpp23"] = np.clip(np.where(pd.isna(foreseen), kept["last"], foreseen).astype(float), *BOUNDS)
+        kept["icpp23"] = np.clip(np.where(pd.isna(predicted), kept["last"], predicted).astype(float), *BOUNDS)
         d, columns = kept, [*columns, "icpp23"]
     show("Curve alone, the source left out of the fit", d, columns)
     coverage("Its 90 % intervals, nothing known of the learning rate", d, "low0", "high0")

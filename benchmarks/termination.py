@@ -24,20 +24,20 @@ from pydantic import Field
 from pymoo.indicators.hv import HV
 
 from a4nn_core.commons.front import nondominated
-from a4nn_core.penguin import engine_a4nn
-from a4nn_core.penguin.engine import make_engine
-from a4nn_core.penguin.law import Band, ErrorLaw
+from a4nn_core.penguin.engines import make_engine
+from a4nn_core.penguin.law import COEFFICIENTS, Band, ErrorLaw
 from a4nn_core.termination.base import RULES, Context, FrontSnapshot, TerminationRule, Verdict
+from a4nn_core.vocabulary import Action
 
 Network = tuple[int, list[float], float]
 """Generation, validation accuracy in percent after each epoch, multiply-adds in millions."""
 
-A4NN = {"name": "penguin", "engine": "a4nn"}
+INTERVAL = {"name": "interval"}
 RULES_SHOWN: dict[str, dict[str, object]] = {
-    "published criterion": {"name": "penguin"},
-    "a4nn": A4NN,
-    "a4nn, gain 0.05": {**A4NN, "gain": 0.05},
-    "a4nn, gain 0.5": {**A4NN, "gain": 0.5},
+    "published criterion": {"name": "converged"},
+    "a4nn": INTERVAL,
+    "a4nn, gain 0.05": {**INTERVAL, "gain": 0.05},
+    "a4nn, gain 0.5": {**INTERVAL, "gain": 0.5},
 }
 
 
@@ -64,20 +64,20 @@ def own(commons: Path, run: str) -> list[Network]:
 
 
 class WithFinished(TerminationRule):
-    """The engine a4nn, told the curves of the networks that finished in earlier generations."""
+    """The engine a4nn, given the curves of the networks that finished in earlier generations."""
 
     name: Literal["with-finished"] = "with-finished"
     finished: list[list[float]] = Field(default_factory=list)
 
     def judge(self, curve: Sequence[float], context: Context) -> Verdict:
         if len(curve) < 4:
-            return Verdict("continue")
-        told = make_engine("a4nn", schedule="annealed").predict(curve, context.horizon, self.finished)
-        beaten = any(
-            p["error_percent"] < 100 - told.high and p["mflops"] <= context.fixed["mflops"]
+            return Verdict(Action.proceed)
+        prediction = make_engine("a4nn", schedule="annealed").predict(curve, context.horizon, self.finished)
+        dominated = any(
+            p["error_percent"] < 100 - prediction.high and p["mflops"] <= context.fixed["mflops"]
             for p in context.front.points
         )
-        return Verdict("stop" if beaten else "continue")
+        return Verdict(Action.stop if dominated else Action.proceed)
 
 
 def replay(networks: Sequence[Network], rule: TerminationRule | int) -> tuple[int, np.ndarray]:
@@ -99,7 +99,7 @@ def replay(networks: Sequence[Network], rule: TerminationRule | int) -> tuple[in
         )
         end = len(curve) if not isinstance(rule, int) else rule
         if not isinstance(rule, int):
-            ends = (k for k in range(1, len(curve)) if rule.judge(curve[:k], context).action == "stop")
+            ends = (k for k in range(1, len(curve)) if rule.judge(curve[:k], context).action is Action.stop)
             end = next(ends, len(curve))
         saved += len(curve) - end
         if end == len(curve):
@@ -148,12 +148,12 @@ def _line(
 @contextmanager
 def fitted(law: ErrorLaw, band: Band) -> Iterator[None]:
     """Put another law and interval into the engine for a while."""
-    before = engine_a4nn.LAW, engine_a4nn.BAND
-    engine_a4nn.LAW, engine_a4nn.BAND = law, band
+    before = COEFFICIENTS["as-trained"]
+    COEFFICIENTS["as-trained"] = law, band
     try:
         yield
     finally:
-        engine_a4nn.LAW, engine_a4nn.BAND = before
+        COEFFICIENTS["as-trained"] = before
 
 
 def main() -> None:
@@ -172,7 +172,7 @@ def main() -> None:
         with fitted(fit_law(rest), fit_band(rest)):
             print(*lines(beam, networks, RULES_SHOWN), sep="\n")
         with fitted(fit_law(d[~family]), fit_band(d[~family])):
-            alone = {"a4nn, no published run in its fit": A4NN}
+            alone = {"a4nn, no published run in its fit": INTERVAL}
             print(*lines(beam, networks, alone), sep="\n", flush=True)
     for run in asked.runs:
         print(*lines(run, own(asked.commons, run), RULES_SHOWN), sep="\n", flush=True)

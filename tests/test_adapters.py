@@ -23,15 +23,15 @@ def curve(top: float, speed: float = 0.5) -> list[float]:
 
 
 def test_a_watch_ends_what_cannot_beat_the_best() -> None:
-    watch = Watch(HORIZON, beat=99.0)
+    watch = Watch(HORIZON, incumbent=99.0)
     verdicts = [watch(v) for v in curve(60)]
     first = next(i for i, v in enumerate(verdicts) if v.action == "stop")
-    assert verdicts[first].reason == "beaten"
+    assert verdicts[first].reason == "dominated"
     assert 3 <= first < HORIZON - 1
     assert all(v.action == "continue" for v in verdicts[:first])
     assert watch.curve == curve(60)
-    good = Watch(HORIZON, beat=70.0)
-    assert all(good(v).reason != "beaten" for v in curve(90))
+    good = Watch(HORIZON, incumbent=70.0)
+    assert all(good(v).reason != "dominated" for v in curve(90))
 
 
 def test_a_watch_ends_what_has_little_to_gain_in_any_unit() -> None:
@@ -42,25 +42,32 @@ def test_a_watch_ends_what_has_little_to_gain_in_any_unit() -> None:
         assert told.reason == same.reason
         if told.action == "stop":
             break
-    assert told.reason == "settled"
+    assert told.reason == "no_gain"
     assert told.interval is not None
     assert told.interval[1] - max(percent.curve) <= 0.5
 
 
 def test_a_watch_takes_the_published_rule_and_fronts() -> None:
-    published = Watch(HORIZON, rule="penguin")
+    published = Watch(HORIZON, rule="converged")
     stops = [published(v).reason for v in curve(80)]
     assert stops.index("converged") == 5  # the first that three agreeing predictions can give
     cheap = Watch(HORIZON, front=[{"accuracy_percent": 99.0, "mflops": 50.0}], fixed={"mflops": 10.0})
     dear = Watch(HORIZON, front=[{"accuracy_percent": 99.0, "mflops": 50.0}], fixed={"mflops": 90.0})
-    assert [(cheap(v).reason, dear(v).reason) for v in curve(60)][8] == ("", "beaten")
+    assert [(cheap(v).reason, dear(v).reason) for v in curve(60)][8] == ("", "dominated")
+
+
+@pytest.mark.parametrize("direction", ["min", "minimize", "minimise"])
+def test_directions_are_read_as_people_write_them(direction: str) -> None:
+    watch = Watch(HORIZON, direction=direction, incumbent=1.0, objectives={"cost": "max"})
+    assert watch.direction == "minimise"
+    assert [watch(100 - v).reason for v in curve(60)][8] == "dominated"
 
 
 def test_losses_fall() -> None:
     """An open metric has the interval of the functions, which knows no late rise."""
-    watch = Watch(HORIZON, bounds=(0.0, None), direction="min", beat=0.5)
+    watch = Watch(HORIZON, bounds=(0.0, None), direction="min", incumbent=0.5)
     reasons = [watch(1 + math.exp(-0.5 * epoch)).reason for epoch in range(1, HORIZON)]
-    assert "beaten" in reasons
+    assert "dominated" in reasons
     assert all(r == "" for r in reasons[:3])
 
 
@@ -70,9 +77,11 @@ def test_losses_fall() -> None:
         (lambda: Watch(0), "horizon = 0"),
         (lambda: Watch(5, rule="penguine"), "'penguine'"),
         (lambda: Watch(5, bounds=(1.0, 0.0)), "bounds = "),
+        (lambda: Watch(5, direction="down"), "direction = 'down' is neither 'maximise' nor 'minimise'"),
+        (lambda: Watch(5, objectives={"cost": "up"}), "of the objective 'cost' = 'up'"),
         (lambda: Watch(5, schedule="warm"), "schedule = 'warm'"),  # type: ignore[arg-type]
-        (lambda: Watch(5, beat=1.0, front=[{"accuracy_percent": 1.0}]), "not both"),
-        (lambda: Watch(5, rule={"name": "penguin", "engine": "a4nn", "window": 2}), "window"),
+        (lambda: Watch(5, incumbent=1.0, front=[{"accuracy_percent": 1.0}]), "not both"),
+        (lambda: Watch(5, rule={"name": "interval", "window": 2}), "window"),
     ],
 )
 def test_bad_settings_are_said_at_once(call: Any, words: str) -> None:
@@ -127,7 +136,7 @@ def test_the_loop_in_the_readme_ends_early(capsys: pytest.CaptureFixture[str]) -
         "best_so_far": 99.5,
     }
     exec(code, scope)
-    assert scope["verdict"].reason == "beaten"
+    assert scope["verdict"].reason == "dominated"
     assert trained == len(scope["watch"].curve) < 25
     assert str(scope["verdict"].predicted) in capsys.readouterr().out
 
@@ -185,7 +194,7 @@ def test_optuna_with_several_objectives_gets_verdicts(optuna: Any) -> None:
     study = optuna.create_study(directions=["maximize", "minimize"])
     study.optimize(objective, n_trials=len(TOPS))
     # the second is worse and dearer than the first; the third is better, the fourth cheaper
-    assert study.trials[1].user_attrs["reason"] == "beaten"
+    assert study.trials[1].user_attrs["reason"] == "dominated"
     assert epochs[1] < HORIZON
     assert [epochs[n] for n in (0, 2, 3)] == [HORIZON] * 3
     assert sorted(t.number for t in study.best_trials) == [0, 2, 3]
@@ -193,7 +202,7 @@ def test_optuna_with_several_objectives_gets_verdicts(optuna: Any) -> None:
         watch_trial(study.ask(), HORIZON, objective=2)
 
 
-NO_GAIN = {"name": "penguin", "engine": "a4nn"}
+NO_GAIN = "interval"
 
 
 # Lightning
@@ -245,21 +254,21 @@ def fit(tmp_path: Path) -> Any:
 def test_lightning_ends_training(fit: Any, tmp_path: Path) -> None:
     from a4nn_core.adapters.lightning import PenguinStopping
 
-    poor = PenguinStopping("val_acc", beat=0.99)
+    poor = PenguinStopping("val_acc", incumbent=0.99)
     trainer = fit(curve(60), poor)
     assert poor.verdict is not None
-    assert poor.verdict.reason == "beaten"
+    assert poor.verdict.reason == "dominated"
     assert 4 <= trainer.current_epoch < HORIZON - 1
     assert len(poor.values) == trainer.current_epoch
-    good = PenguinStopping("val_acc", beat=0.5, rule=NO_GAIN)
+    good = PenguinStopping("val_acc", incumbent=0.5, rule=NO_GAIN)
     assert fit(curve(90), good).current_epoch == HORIZON
     assert good.verdict is not None
     assert good.verdict.predicted == pytest.approx(curve(90)[-1] / 100)
 
     # a training that goes on from a checkpoint is judged by the whole curve
-    first = PenguinStopping("val_acc", beat=0.99, horizon=HORIZON)
+    first = PenguinStopping("val_acc", incumbent=0.99, horizon=HORIZON)
     fit(curve(60), first, epochs=3).save_checkpoint(tmp_path / "last.ckpt")
-    again = PenguinStopping("val_acc", beat=0.99)
+    again = PenguinStopping("val_acc", incumbent=0.99)
     fit(curve(60), again, resume=tmp_path / "last.ckpt")
     assert again.values == poor.values
 
@@ -316,7 +325,7 @@ def test_ray_stopper_keeps_trials_apart() -> None:
         assert not stopper("good", {"accuracy": good, "training_iteration": epoch}) or epoch > 10
         said.append(stopper("poor", {"accuracy": poor, "training_iteration": epoch}))
     assert any(said)
-    assert stopper.reasons["poor"] == "beaten"
+    assert stopper.reasons["poor"] == "dominated"
     assert not stopper.stop_all()
     stopper("poor", {"accuracy": 1.0, "training_iteration": 3})  # went back to a checkpoint
     assert stopper.curves["poor"] == [*curve(60)[:2], 1.0]

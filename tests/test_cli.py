@@ -272,7 +272,7 @@ def test_the_published_presets_are_as_published() -> None:
         )
         assert (engine["space"]["nodes"], engine["space"]["channels"]) == (4, 24)
         assert standalone.pop("termination") == {"name": "none"}
-        assert engine.pop("termination")["name"] == "penguin"
+        assert engine.pop("termination")["name"] == "converged"
         for twin in (engine, standalone):
             del twin["name"], twin["description"]
         assert engine == standalone

@@ -1,4 +1,4 @@
-"""The examples of CONTRIBUTING.md are one package: taken from the page, installed, and a search run with it."""
+"""The examples of CONTRIBUTING.md are one package: taken from the page, installed, and searched with."""
 
 from __future__ import annotations
 

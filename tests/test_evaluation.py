@@ -28,7 +28,8 @@ from a4nn_core.experiment import Experiment, load_experiment, presets
 from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.spaces.build import Network
 from a4nn_core.termination.base import Context, FrontSnapshot, Learning, TerminationRule, Verdict
-from a4nn_core.termination.learning import AT_CHANCE, judge_learning
+from a4nn_core.termination.learning import judge_learning
+from a4nn_core.termination.reasons import Reason
 from a4nn_core.training.checkpoint import checkpoint_name, load_network
 from a4nn_core.training.evaluation import DECAY, EvaluatedNetwork
 from a4nn_core.training.life import train_segment
@@ -425,7 +426,7 @@ def context(training: tuple[float, ...]) -> Context:
 
 def test_no_rule_ends_a_network_that_learns_at_chance_level() -> None:
     verdict = judge_learning(Impatient(), [25.0, 24.1, 27.0], context((30.0, 45.0, 60.0)))
-    assert (verdict.action, verdict.reason) == ("continue", AT_CHANCE)
+    assert (verdict.action, verdict.reason) == ("continue", Reason.learning_at_chance)
     assert verdict.evidence == {"seen": 1, "would_have_been": "impatient"}
 
 
@@ -453,7 +454,7 @@ def test_a_segment_asks_whether_a_network_learns(tmp_path: Path) -> None:
     data = few_images(336)
     mixed = torch.randperm(len(data.validation.labels), generator=torch.Generator().manual_seed(0))
     data.validation.labels = data.validation.labels[mixed]
-    rule = {"name": "penguin", "tolerance": 100.0, "bounds": [-1e6, 1e6], "minimum": 1, "window": 1}
+    rule = {"name": "converged", "tolerance": 100.0, "bounds": [-1e6, 1e6], "minimum": 1, "window": 1}
     ends = {}
     for way in ("averaged", "as-trained"):
         training = {"epochs": 8, "evaluation": way}
@@ -461,6 +462,6 @@ def test_a_segment_asks_whether_a_network_learns(tmp_path: Path) -> None:
         train_segment(segment(folder, data, training=training, termination=rule), data, CPU)
         ends[way] = read_journal(RunFolder(folder, "r").journal(0))
     assert len(ends["as-trained"]) < 8
-    spared = [told for told in ends["averaged"] if told["verdict"]["reason"] == AT_CHANCE]
+    spared = [told for told in ends["averaged"] if told["verdict"]["reason"] == Reason.learning_at_chance]
     assert spared
     assert len(ends["averaged"]) > len(ends["as-trained"])

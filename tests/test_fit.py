@@ -185,7 +185,7 @@ def test_unusual_curves_have_an_outcome(name: str, curve: str) -> None:
 def test_values_that_are_not_finite_are_said(bad: float) -> None:
     done = fit(function("default"), range(5), [50, 60, bad, 70, 72])
     assert done.status == "not_finite"
-    assert "NaN" in done.message
+    assert "NaN" in done.status.meaning
     assert done.parameters == {}
     assert math.isnan(done.residual_rms)
 

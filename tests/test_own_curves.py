@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from a4nn_core.errors import BadInput
-from a4nn_core.penguin.engine_a4nn import A4nnEngine
+from a4nn_core.penguin.engines import make_engine
 from a4nn_core.penguin.law import AVERAGED_BAND, AVERAGED_LAW
 from a4nn_core.termination.base import Context
-from a4nn_core.termination.interval import judge_by_interval
+from a4nn_core.termination.interval import Interval
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 import own_curves
@@ -63,17 +63,17 @@ def test_the_engine_predicts_averaged_curves_as_the_benchmark_does(
     import pandas as pd
 
     d = own_curves.predicted(prefixes, AVERAGED_LAW, AVERAGED_BAND, "law")
-    engine = A4nnEngine(schedule="annealed", curves="averaged")
+    engine = make_engine("a4nn", schedule="annealed", curves="averaged")
     curves = pd.read_csv(own_curves.FILE)
     seen = 0
     for number, (_, curve) in enumerate(curves.groupby(["source", "seed", "network"])):
         values = curve.sort_values("epoch").validation_percent.to_list()
         row = d[(d.curve == number) & (d.k == 4)]
         if len(row) and number % 20 == 0:
-            told = engine.predict(values[:4], len(values))
-            if told.status == "predicted":
-                assert told.value == pytest.approx(float(row["law"].iloc[0]), abs=0.02)
-                assert told.high == pytest.approx(float(row["law high"].iloc[0]), abs=0.02)
+            prediction = engine.predict(values[:4], len(values))
+            if prediction.status == "predicted":
+                assert prediction.value == pytest.approx(float(row["law"].iloc[0]), abs=0.02)
+                assert prediction.high == pytest.approx(float(row["law high"].iloc[0]), abs=0.02)
                 seen += 1
     assert seen >= 5
 
@@ -82,7 +82,7 @@ def test_a_rule_judges_by_the_law_of_what_is_measured() -> None:
     """The same five epochs: as trained, they may still rise to the end; averaged, they have risen."""
     curve = [93.0, 94.4, 94.8, 95.0, 95.1]
     high = {
-        kind: judge_by_interval(curve, Context(10, schedule="annealed", curves=kind), 2, 0.0).interval[1]
+        kind: Interval(minimum=2).judge(curve, Context(10, schedule="annealed", curves=kind)).interval[1]
         for kind in ("as-trained", "averaged")
     }
     assert high["averaged"] < high["as-trained"] - 1
@@ -90,5 +90,5 @@ def test_a_rule_judges_by_the_law_of_what_is_measured() -> None:
 
 
 def test_unknown_curves_name_the_known() -> None:
-    with pytest.raises(BadInput, match="curves = 'smooth' is none of: as-trained, averaged"):
-        A4nnEngine(curves="smooth")
+    with pytest.raises(BadInput, match="curves = 'smooth': input should be 'as-trained' or 'averaged'"):
+        make_engine("a4nn", curves="smooth")

@@ -21,7 +21,7 @@ from a4nn_core.penguin.functions import function
 from a4nn_core.termination.base import RULES, Context
 done = fit(function("default"), range(8), [50, 60, 66, 71, 75, 77, 79.5, 80])
 assert done.status == "converged" and abs(done.parameters["a"] - 83.58) < 0.01, done
-assert RULES.make("penguin", "test").judge([50, 60, 66, 71], Context(25)).predicted is not None
+assert RULES.make("converged", "test").judge([50, 60, 66, 71], Context(25)).predicted is not None
 import a4nn_core, a4nn_flows
 print(pathlib.Path(lm.__file__).resolve())
 print(pathlib.Path(a4nn_core.__file__).resolve())

@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from a4nn_core.penguin.engines import make_engine
 from a4nn_core.penguin.fit import fit
 from a4nn_core.penguin.functions import function
-from a4nn_core.penguin.reference import fit_scipy, predict_icpp23
+from a4nn_core.penguin.published_fit import fit_published
 from a4nn_core.termination.base import RULES, Context
 
 HORIZON = 25  # of the published runs
@@ -35,7 +36,7 @@ def test_the_rule_with_scipy_is_the_published_engine(reference_data: Path) -> No
     Of all 13,051 rows, 13,049 flags agree and 10,111 of 10,123 finite predictions lie within 0.01; this takes
     every 40th network.
     """
-    rule = RULES.make({"name": "penguin", "solver": "scipy", "window": 1}, "[termination]")
+    rule = RULES.make({"name": "converged", "fitter": "scipy", "window": 1}, "[termination]")
     rows = flags = finite = close = 0
     for _, network in published(reference_data)[::40]:
         curve = network["val_accs"].tolist()
@@ -57,7 +58,7 @@ def test_the_rule_with_scipy_is_the_published_engine(reference_data: Path) -> No
 
 @pytest.mark.golden
 def test_the_rule_stops_where_the_published_engine_stopped(reference_data: Path) -> None:
-    rule = RULES.make({"name": "penguin", "solver": "scipy"}, "[termination]")
+    rule = RULES.make({"name": "converged", "fitter": "scipy"}, "[termination]")
     stopping = [
         (name, network)
         for name, network in published(reference_data)
@@ -80,7 +81,7 @@ def test_the_compiled_fit_is_no_worse_than_scipy(reference_data: Path) -> None:
         curve = network["val_accs"].to_numpy()
         for length in range(4, len(curve) + 1, 3):
             x, y = np.arange(length), curve[:length]
-            theirs = fit_scipy(f, x, y)
+            theirs = fit_published(f, x, y)
             if not theirs.parameters:
                 continue
             ours = fit(f, x, y)
@@ -121,9 +122,9 @@ def test_no_function_fails_on_published_curves(reference_data: Path) -> None:
 
 
 def test_the_published_engine_needs_four_epochs() -> None:
-    f = function("default")
-    assert predict_icpp23(f, [50.0, 60.0, 66.0], HORIZON) == math.inf
-    assert math.isfinite(predict_icpp23(f, [50.0, 60.0, 66.0, 70.0], HORIZON))
+    engine = make_engine("icpp23", fitter="scipy")
+    assert engine.predict([50.0, 60.0, 66.0], HORIZON).value is None
+    assert engine.predict([50.0, 60.0, 66.0, 70.0], HORIZON).value is not None
 
 
 def test_scipy_starts_where_curve_fit_does() -> None:
@@ -134,13 +135,13 @@ def test_scipy_starts_where_curve_fit_does() -> None:
     values, _ = curve_fit(
         lambda x, a, b, c: a - b ** (c - x), x, y, bounds=([0.5, 1, 0], [200, np.inf, np.inf])
     )
-    assert list(fit_scipy(function("default"), x, y).parameters.values()) == list(values)
+    assert list(fit_published(function("default"), x, y).parameters.values()) == list(values)
 
 
 def test_scipy_outcomes_are_said() -> None:
     f = function("default")
-    assert fit_scipy(f, [0, 1], [50, 60]).status == "too_few_points"
-    assert fit_scipy(f, [0, 1, 2, 3], [50, math.nan, 60, 61]).status == "not_finite"
-    assert fit_scipy(function("log2"), [0, 1, 2, 3], [50, 55, 60, 61]).status == "undefined"
-    other = fit_scipy(function("exp3"), range(1, 9), [50, 60, 66, 71, 75, 77, 79.5, 80])
+    assert fit_published(f, [0, 1], [50, 60]).status == "too_few_points"
+    assert fit_published(f, [0, 1, 2, 3], [50, math.nan, 60, 61]).status == "not_finite"
+    assert fit_published(function("log2"), [0, 1, 2, 3], [50, 55, 60, 61]).status == "undefined"
+    other = fit_published(function("exp3"), range(1, 9), [50, 60, 66, 71, 75, 77, 79.5, 80])
     assert other.status in ("converged", "evaluation_limit")

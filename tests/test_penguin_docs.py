@@ -14,6 +14,9 @@ import pytest
 from a4nn_core.penguin import _lm
 from a4nn_core.penguin.functions import FUNCTIONS
 from a4nn_core.penguin.law import AVERAGED_LAW, BAND, LAW
+from a4nn_core.penguin.status import Status
+from a4nn_core.termination.base import RULES
+from a4nn_core.termination.reasons import Reason
 
 PAGE = (Path(__file__).resolve().parents[1] / "docs" / "penguin.md").read_text(encoding="utf-8")
 
@@ -30,28 +33,45 @@ def test_the_table_lists_every_function_as_declared() -> None:
         assert expression.strip("`") == f.expression
         assert tuple(re.findall(r"`(\w+)`", aliases)) == f.aliases
         assert int(first) == f.first
-        told = dict(re.findall(r"(\w+) in (\[[^]]*\])", bounds))
+        shown = dict(re.findall(r"(\w+) in (\[[^]]*\])", bounds))
         for p in f.parameters:
             if np.isfinite(p.lower) or np.isfinite(p.upper):
-                low, high = (float(v.replace("∞", "inf")) for v in told.pop(p.name).strip("[]").split(","))
+                low, high = (float(v.replace("∞", "inf")) for v in shown.pop(p.name).strip("[]").split(","))
                 assert (low, high) == (p.lower, p.upper)
-        assert not told
+        assert not shown
 
 
 def test_every_status_is_explained() -> None:
-    for word, _ in _lm.STATUSES:
+    for word in Status:
         assert f"`{word}`" in PAGE
 
 
+def test_statuses_are_those_of_the_compiled_fitter() -> None:
+    for word, sentence in _lm.STATUSES:
+        assert Status(word).meaning == sentence
+
+
+def test_every_reason_is_explained_as_it_explains_itself() -> None:
+    flowing = " ".join(PAGE.split())
+    for reason in Reason:
+        assert f"| `{reason}` | {reason.meaning} |" in flowing
+
+
+def test_the_settings_of_the_rules_are_listed() -> None:
+    for name in ("converged", "interval"):
+        for key in RULES.component(name).model_fields:
+            assert f"`{key}" in PAGE
+
+
 def test_the_law_is_the_one_in_use() -> None:
-    told = re.search(r"log g = ([\d.]+) - ([\d.]+) log e\(k\) \+ ([\d.]+) log L", PAGE)
-    assert told
-    assert (float(told[1]), -float(told[2]), float(told[3])) == (LAW.level, LAW.slope, LAW.time)
+    shown = re.search(r"log g = ([\d.]+) - ([\d.]+) log e\(k\) \+ ([\d.]+) log L", PAGE)
+    assert shown
+    assert (float(shown[1]), -float(shown[2]), float(shown[3])) == (LAW.level, LAW.slope, LAW.time)
     assert f"at least {BAND.fall} above" in PAGE
-    told = re.search(r"log g = (-[\d.]+) \+ ([\d.]+) log e\(k\) \+ ([\d.]+) log L", PAGE)
-    assert told
+    shown = re.search(r"log g = (-[\d.]+) \+ ([\d.]+) log e\(k\) \+ ([\d.]+) log L", PAGE)
+    assert shown
     law = AVERAGED_LAW
-    assert tuple(map(float, told.groups())) == (law.level, law.slope, law.time)
+    assert tuple(map(float, shown.groups())) == (law.level, law.slope, law.time)
 
 
 def _printed_by_example(number: int) -> str:

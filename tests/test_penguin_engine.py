@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import ast
+import doctest
 import math
+import sys
+from graphlib import TopologicalSorter
+from importlib.metadata import EntryPoint
 from itertools import pairwise
 from pathlib import Path
+from types import ModuleType
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -13,10 +20,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import kendalltau
 
+import a4nn_core
+from a4nn_core import component
 from a4nn_core.errors import BadInput
-from a4nn_core.penguin.engine import ENGINES, make_engine
+from a4nn_core.penguin import engines
+from a4nn_core.penguin.base import Prediction, PredictionEngine
+from a4nn_core.penguin.engines import ENGINES, make_engine
 from a4nn_core.penguin.law import FEWEST_PEERS, learn_from, log_error, value_of
 from a4nn_core.termination.base import RULES, Context
+from a4nn_core.vocabulary import Direction
 
 PERCENT = (0.0, 100.0)
 RISING = [50.0, 60.0, 64.0, 66.0, 67.5]
@@ -46,8 +58,8 @@ def test_icpp23_is_the_published_rule(reference_data: Path) -> None:
     file = reference_data / "icpp23/1gpu/no_early_termination/1gpu_1e15_training_data.csv"
     rows = pd.read_csv(file).query("arch == 7").sort_values("epoch")
     curve = rows.val_accs.tolist()[:12]
-    rule = RULES.make({"name": "penguin", "solver": "scipy"}, "[termination]")
-    for step in make_engine("icpp23").trace(curve, 25):
+    rule = RULES.make({"name": "converged", "fitter": "scipy"}, "[termination]")
+    for step in make_engine("icpp23", fitter="scipy").trace(curve, 25):
         verdict = rule.judge(curve[: step.epoch], Context(horizon=25))
         assert step.prediction.value == verdict.predicted
         assert step.converged == (verdict.action == "stop")
@@ -66,9 +78,9 @@ def test_a4nn_is_closer_than_best_so_far_and_ranks_as_well(reference_data: Path)
         final = np.array([c[-1] for c in curves])
         for k in (6, 12, 19):
             best = np.array([c[:k].max() for c in curves])
-            foreseen = np.array([engine.predict(c[:k].tolist(), 25).value for c in curves])
-            assert np.abs(foreseen - final).mean() < np.abs(best - final).mean()
-            assert kendalltau(foreseen, final)[0] == pytest.approx(kendalltau(best, final)[0], abs=0.03)
+            predicted = np.array([engine.predict(c[:k].tolist(), 25).value for c in curves])
+            assert np.abs(predicted - final).mean() < np.abs(best - final).mean()
+            assert kendalltau(predicted, final)[0] == pytest.approx(kendalltau(best, final)[0], abs=0.03)
 
 
 @pytest.mark.golden
@@ -83,11 +95,11 @@ def test_finished_networks_of_the_run_sharpen_the_prediction(reference_data: Pat
         for k in (6, 12, 19):
             for number in range(10, 100):
                 finished, curve = curves[: number // 10 * 10], curves[number]
-                told = engine.predict(curve[:k], 25, finished)
-                assert told.function == "peers"
-                miss.append(abs(told.value - curve[-1]))
+                prediction = engine.predict(curve[:k], 25, finished)
+                assert prediction.function == "peers"
+                miss.append(abs(prediction.value - curve[-1]))
                 constant.append(abs(float(np.median([c[-1] for c in finished])) - curve[-1]))
-                inside.append(told.low - 0.005 <= curve[-1] <= told.high + 0.005)
+                inside.append(prediction.low - 0.005 <= curve[-1] <= prediction.high + 0.005)
         assert np.mean(miss) < 0.75 * np.mean(constant)
         assert 0.82 <= np.mean(inside) <= 0.98
 
@@ -120,9 +132,9 @@ def test_log_error_has_an_inverse(accuracy: float) -> None:
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=30), st.integers(1, 60))
 def test_every_curve_in_percent_has_a_prediction_in_percent(curve: list[float], horizon: int) -> None:
     for schedule in (None, "constant"):
-        told = make_engine("a4nn", schedule=schedule).predict(curve, horizon)
-        assert told.value is not None
-        assert 0 <= told.value <= 100
+        prediction = make_engine("a4nn", schedule=schedule).predict(curve, horizon)
+        assert prediction.value is not None
+        assert 0 <= prediction.value <= 100
 
 
 def test_a_smaller_metric_is_the_mirror_of_a_greater_one() -> None:
@@ -163,11 +175,11 @@ def test_what_is_known_of_the_learning_rate_narrows_the_interval() -> None:
 def test_an_open_metric_takes_the_functions_and_never_falls_behind_the_best() -> None:
     engine = make_engine("a4nn", bounds=(0.0, None), direction="min")
     losses = [2.0 + 3 * 0.8**n for n in range(10)]
-    told = engine.predict(losses, 25)
-    assert told.function == "functions"
-    assert told.value == pytest.approx(2.0, abs=0.1)
-    assert told.low <= told.value <= told.high
-    assert told.low >= 0
+    prediction = engine.predict(losses, 25)
+    assert prediction.function == "functions"
+    assert prediction.value == pytest.approx(2.0, abs=0.1)
+    assert prediction.low <= prediction.value <= prediction.high
+    assert prediction.low >= 0
     rising = engine.predict([1.0, 2.0, 3.0, 4.0, 5.0], 25)
     assert rising.value <= 1.0
     assert rising.high > 1.0  # it may never come back
@@ -220,11 +232,16 @@ def test_predictions_agree_by_the_published_criterion() -> None:
 
 
 def test_the_last_epoch_is_measured() -> None:
-    told = make_engine("a4nn").predict(RISING, 5)
-    assert (told.value, told.low, told.high, told.status) == (67.5, 67.5, 67.5, "measured")
+    prediction = make_engine("a4nn").predict(RISING, 5)
+    assert (prediction.value, prediction.low, prediction.high, prediction.status) == (
+        67.5,
+        67.5,
+        67.5,
+        "measured",
+    )
 
 
-@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("name", ENGINES.names())
 @pytest.mark.parametrize(
     ("curve", "there"),
     [
@@ -237,25 +254,29 @@ def test_the_last_epoch_is_measured() -> None:
     ],
 )
 def test_odd_curves_have_an_answer(name: str, curve: list[float], there: bool) -> None:
-    told = make_engine(name).predict(curve, 25)
-    assert told.status
+    prediction = make_engine(name).predict(curve, 25)
+    assert prediction.status
     if there and name == "a4nn":
-        assert math.isfinite(told.value)
+        assert math.isfinite(prediction.value)
     if not there:
-        assert told.value is None
+        assert prediction.value is None
     make_engine(name).trace(curve, 25)
 
 
 def test_a_value_beyond_the_bounds_is_no_prediction() -> None:
-    told = make_engine("a4nn").predict([50, 60, 130.0], 25)
-    assert (told.value, told.status, told.evidence) == (None, "out_of_bounds", {"value": 130.0})
+    prediction = make_engine("a4nn").predict([50, 60, 130.0], 25)
+    assert (prediction.value, prediction.status, prediction.evidence) == (
+        None,
+        "out_of_bounds",
+        {"value": 130.0},
+    )
 
 
 def test_a_function_of_the_user_takes_the_place_of_the_choice() -> None:
     curve = [90 - 30 * math.exp(-0.4 * n) for n in range(8)]
-    told = make_engine("a4nn", function="p - q * exp(-r * x)").predict(curve, 25)
-    assert told.value == pytest.approx(90, abs=0.01)
-    assert told.function == "p - q * exp(-r * x)"
+    prediction = make_engine("a4nn", function="p - q * exp(-r * x)").predict(curve, 25)
+    assert prediction.value == pytest.approx(90, abs=0.01)
+    assert prediction.function == "p - q * exp(-r * x)"
 
 
 @pytest.mark.parametrize(
@@ -276,3 +297,75 @@ def test_bad_settings_are_one_sentence(call: object, words: str) -> None:
     with pytest.raises(BadInput) as caught:
         call()  # type: ignore[operator]
     assert words in str(caught.value)
+
+
+def test_every_engine_is_known_by_name_and_says_so() -> None:
+    assert ENGINES.names()[:3] == ["a4nn", "icpp23", "tpds22"]
+    for name in ENGINES.names():
+        engine = make_engine(name)
+        assert engine.name == name
+        assert engine.gives_intervals == (engine.predict([50.0] * 8, 25).interval is not None)
+
+
+def test_an_engine_of_another_package_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = EntryPoint("last-value", f"{__name__}:LastValue", "a4nn.engines")
+    monkeypatch.setitem(sys.modules, __name__, sys.modules.get(__name__, ModuleType(__name__)))
+    monkeypatch.setattr(sys.modules[__name__], "LastValue", LastValue, raising=False)
+    monkeypatch.setattr(component, "entry_points", lambda group: [entry] if group == entry.group else [])
+    monkeypatch.setattr(ENGINES, "_loaded", {})
+    assert ENGINES.names()[-1] == "last-value"
+    rule = RULES.make({"name": "converged", "engine": "last-value", "tolerance": 0.1}, "[termination]")
+    verdicts = [rule.judge([50.0, 60.0, 60.0, 60.0][:k], Context(25)) for k in range(1, 5)]
+    assert [v.predicted for v in verdicts] == [50.0, 60.0, 60.0, 60.0]
+    assert [v.action for v in verdicts] == ["continue"] * 3 + ["stop"]
+
+
+class LastValue(PredictionEngine):
+    """Nothing changes any more."""
+
+    name: Literal["last-value"] = "last-value"
+
+    def predict(self, values, horizon, finished=()):  # type: ignore[no-untyped-def]  # noqa: ARG002
+        return Prediction(values[-1] if values else None)
+
+
+@pytest.mark.parametrize("direction", ["min", "minimise", "minimize", Direction.minimise])
+def test_directions_are_read_as_people_write_them(direction: str) -> None:
+    assert make_engine("a4nn", direction=direction).direction is Direction.minimise
+    with pytest.raises(BadInput, match="direction = 'down'"):
+        make_engine("a4nn", direction="down")
+
+
+def test_the_newest_entry_of_a_trace_costs_one_window() -> None:
+    curve = [90 - 40 * 0.7**e for e in range(1, 13)]
+    for name in ENGINES.names():
+        engine = make_engine(name)
+        for k in range(1, len(curve) + 1):
+            newest, traced = engine.latest(curve[:k], 25), engine.trace(curve[:k], 25)[-1]
+            assert (newest.epoch, newest.window, newest.converged) == (k, traced.window, traced.converged)
+            if traced.prediction.status != "no_agreement":
+                assert newest.prediction == traced.prediction
+
+
+def test_penguin_and_termination_import_without_cycles() -> None:
+    """Late imports counted, those for types alone not."""
+    root = Path(a4nn_core.__file__).parent
+    modules = {
+        f"a4nn_core.{room}.{file.stem}": ast.parse(file.read_text())
+        for room in ("penguin", "termination", "adapters")
+        for file in (root / room).glob("*.py")
+        if file.stem != "__init__"
+    }
+    arrows: dict[str, set[str]] = {}
+    for name, tree in modules.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+                node.body = []
+        found = {n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.module}
+        arrows[name] = found & modules.keys()
+    TopologicalSorter(arrows).prepare()  # raises CycleError
+
+
+def test_the_examples_run() -> None:
+    assert doctest.testmod(engines).attempted > 0
+    assert doctest.testmod(engines).failed == 0

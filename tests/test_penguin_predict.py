@@ -9,11 +9,13 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from a4nn_core.adapters import Watch
 from a4nn_core.cli.predict import predict
 from a4nn_core.errors import BadInput
 from a4nn_core.penguin.curves import read_curves
-from a4nn_core.penguin.engine import make_engine
+from a4nn_core.penguin.engines import make_engine
 from a4nn_core.penguin.plot import fitted
+from a4nn_core.termination.base import RULES, Context
 
 app = typer.Typer()
 app.command()(predict)
@@ -82,15 +84,16 @@ def test_pictures(curves: Path, tmp_path: Path, ending: str) -> None:
     assert len(content) > 5000
     assert sorted(p.name for p in tmp_path.iterdir()) == ["curves.csv", picture.name]
     if ending == "html":
-        for drawn in (b"measured", b"foreseen for epoch 25", b"newest fit", b"90 % interval"):
+        for drawn in (b"measured", b"predicted for epoch 25", b"newest fit", b"90 % interval"):
             assert drawn in content
 
 
 def test_the_newest_fit_is_drawn_through_the_curve() -> None:
     values = [90 - 40 * 0.7**e for e in range(1, 11)]
-    along = dict(fitted(make_engine("a4nn", function="u - v * exp(-w * x)"), values, 25))
-    assert list(along) == list(range(1, 26))
-    assert [along[e] for e in range(1, 11)] == pytest.approx(values, abs=1e-3)
+    for engine in (make_engine("a4nn", function="u - v * exp(-w * x)"), make_engine("tpds22")):
+        along = dict(fitted(engine, values, 25))
+        assert list(along) == list(range(1, 26))
+        assert [along[e] for e in range(1, 11)] == pytest.approx(values, abs=0.01)
     ahead = dict(fitted(make_engine("a4nn"), values, 25))
     assert list(ahead) == list(range(11, 26))
     assert list(ahead.values()) == sorted(ahead.values())
@@ -114,7 +117,7 @@ def test_a_file_without_ids_is_one_curve(tmp_path: Path) -> None:
         ("", "needs the columns epoch and accuracy"),
         ("curve_id,epoch\na,1\n", "it has: curve_id, epoch"),
         ("curve_id,epoch,accuracy\n", "has no curve"),
-        ("curve_id,epoch,accuracy\na,1,50\na,1,51\n", "line 3: epoch 1 of curve 'a' stands twice"),
+        ("curve_id,epoch,accuracy\na,1,50\na,1,51\n", "line 3: epoch 1 of curve 'a' appears twice"),
         ("curve_id,epoch,accuracy\na,1,50\na,3,51\n", "epoch 2 of curve 'a' is missing"),
         ("curve_id,epoch,accuracy\na,0,50\n", "line 2: epoch '0' is not a whole number from 1 on"),
         ("curve_id,epoch,accuracy\na,1.5,50\n", "epoch '1.5'"),
@@ -142,6 +145,8 @@ def test_bad_files_are_one_sentence(tmp_path: Path, text: str, words: str) -> No
         (["--plot", "picture.gif"], "must end in .png, .svg or .html"),
         (["--plot", "/no/such/folder/x.png"], "--plot /no/such/folder/x.png cannot be written"),
         (["--engine", "icpp23", "--schedule", "constant"], "--schedule is for the engine a4nn"),
+        (["--fitter", "scipy"], "--fitter is for the engine icpp23, not 'a4nn'"),
+        (["--engine", "icpp23", "--fitter", "magic"], "fitter = 'magic': input should be 'lm' or 'scipy'"),
         (["--schedule", "warm"], "schedule = 'warm'"),
     ],
 )
@@ -172,6 +177,46 @@ def test_what_lies_beyond_the_horizon_is_not_looked_at(curves: Path) -> None:
     a = document["curves"][0]
     assert [h["epoch"] for h in a["history"]] == [1, 2, 3, 4]
     assert a["predicted"] == pytest.approx(90 - 40 * 0.7**4)
+
+
+NOISY = [38.1, 55.9, 51.2, 66.0, 70.3, 69.8, 74.4, 73.9, 75.0, 75.3, 74.9, 75.4, 75.5, 75.3]
+
+
+@pytest.mark.parametrize(
+    "engine",
+    [
+        {"engine": "icpp23"},
+        {"engine": "icpp23", "fitter": "lm"},
+        {"engine": "icpp23", "fitter": "scipy"},
+        {"engine": "icpp23", "function": "pow3"},
+        {"engine": "tpds22"},
+        {"engine": "a4nn"},
+    ],
+)
+def test_an_engine_means_the_same_in_a_rule_on_the_command_line_and_in_an_adapter(
+    tmp_path: Path, engine: dict[str, str]
+) -> None:
+    """Equal predictions after every epoch, to the last bit, and agreement after the same."""
+    path = tmp_path / "curve.csv"
+    path.write_text("epoch,accuracy\n" + "".join(f"{e},{v}\n" for e, v in enumerate(NOISY, 1)))
+    options = [text for key, value in engine.items() for text in (f"--{key}", value)]
+    shown = json.loads(run(path, *options, "--horizon", 25, "--json"))["curves"][0]["history"]
+    settings = {"name": "converged", **engine}
+    rule, watch = RULES.make(settings, "[termination]"), Watch(25, rule=settings)
+    judged = [rule.judge(NOISY[:k], Context(25)) for k in range(1, len(NOISY) + 1)]
+    watched = [watch(value) for value in NOISY]
+    predicted = [verdict.predicted for verdict in judged]
+    assert [verdict.predicted for verdict in watched] == predicted
+    assert [h["predicted"] for h in shown] == predicted
+    assert sum(value is not None for value in predicted) >= 11
+    for verdicts in (judged, watched):
+        assert [verdict.action == "stop" for verdict in verdicts] == [h["converged"] for h in shown]
+
+
+def test_the_fitters_of_icpp23_differ_as_their_paths_do() -> None:
+    """So that a mix-up would be noticed."""
+    lm, scipy = (make_engine("icpp23", fitter=f).predict(NOISY[:6], 25).value for f in ("lm", "scipy"))
+    assert lm != scipy
 
 
 def test_a_missing_file_is_one_sentence(tmp_path: Path) -> None:

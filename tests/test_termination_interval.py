@@ -1,5 +1,4 @@
-"""The rule Penguin with the engine a4nn: it stops a network that the front beats or that has nothing to
-gain."""
+"""The rule interval: it stops a network that the front dominates or that has nothing to gain."""
 
 from __future__ import annotations
 
@@ -15,11 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from a4nn_core.commons.front import nondominated
-from a4nn_core.penguin.engine import make_engine
+from a4nn_core.penguin.engines import make_engine
 from a4nn_core.termination.base import RULES, Context, FrontSnapshot
+from a4nn_core.vocabulary import Direction
 
-RULE = RULES.make({"name": "penguin", "engine": "a4nn"}, "[termination]")
-GREEDY = RULES.make({"name": "penguin", "engine": "a4nn", "gain": 3.0}, "[termination]")
+RULE = RULES.make("interval", "[termination]")
+GREEDY = RULES.make({"name": "interval", "gain": 3.0}, "[termination]")
 RISING = [50.0, 60.0, 64.0, 66.0, 67.5]
 
 
@@ -30,18 +30,23 @@ def against(*points: dict[str, float], mflops: float = 10.0, **more: object) -> 
 
 def test_a_front_out_of_reach_stops_a_network() -> None:
     verdict = RULE.judge(RISING, against({"error_percent": 1.0, "mflops": 9.0}))
-    assert (verdict.action, verdict.reason) == ("stop", "beaten")
+    assert (verdict.action, verdict.reason) == ("stop", "dominated")
     low, high = verdict.interval or (math.nan, math.nan)
     assert low < verdict.predicted < high < 99.0  # type: ignore[operator]
-    assert verdict.evidence == {"best": 67.5, "hoped": high, "front_error_percent": 1.0, "front_mflops": 9.0}
-    told = make_engine("a4nn").predict(RISING, 25)
-    assert (verdict.predicted, low, high) == (told.value, told.low, told.high)
+    assert verdict.evidence == {
+        "best": 67.5,
+        "optimistic": high,
+        "front_error_percent": 1.0,
+        "front_mflops": 9.0,
+    }
+    prediction = make_engine("a4nn").predict(RISING, 25)
+    assert (verdict.predicted, low, high) == (prediction.value, prediction.low, prediction.high)
     (record,) = verdict.fits
     assert (record.function, record.predicted, record.low, record.high) == (
         "error-law",
-        told.value,
-        told.low,
-        told.high,
+        prediction.value,
+        prediction.low,
+        prediction.high,
     )
     assert record.expression == "log e(n) = log e(k) - g log(n / k)"
     assert record.parameters["best"] == 67.5
@@ -67,31 +72,33 @@ def test_what_may_still_enter_the_front_goes_on(context: Context) -> None:
 
 def test_directions_are_those_of_the_objectives() -> None:
     stopped = against({"accuracy_percent": 99.5, "mflops": 9.0})
-    assert RULE.judge(RISING, stopped).reason == "beaten"
+    assert RULE.judge(RISING, stopped).reason == "dominated"
     front = FrontSnapshot(
         1,
         ({"accuracy_percent": 99.5, "mflops": 9.0},),
-        {"accuracy_percent": "maximise", "mflops": "maximise"},
+        {"accuracy_percent": Direction.maximise, "mflops": Direction.maximise},
     )
     assert RULE.judge(RISING, replace(stopped, front=front)).action == "continue"
     errors = Context(horizon=25, metric="psnr", front=FrontSnapshot(1, ({"psnr": 99.9},)))
-    assert RULE.judge(RISING, errors).reason == "beaten"
-    mirrored = replace(errors, metric="wrong", direction="min", front=FrontSnapshot(1, ({"wrong": 0.1},)))
-    assert RULE.judge([100 - v for v in RISING], mirrored).reason == "beaten"
+    assert RULE.judge(RISING, errors).reason == "dominated"
+    mirrored = replace(
+        errors, metric="wrong", direction=Direction.minimise, front=FrontSnapshot(1, ({"wrong": 0.1},))
+    )
+    assert RULE.judge([100 - v for v in RISING], mirrored).reason == "dominated"
 
 
-def test_an_equal_of_a_member_is_not_beaten() -> None:
+def test_an_equal_of_a_member_is_not_dominated() -> None:
     """A perfect network at the price of another perfect one dominates nothing and is dominated by nothing;
     but it has nothing to gain."""
     context = against({"error_percent": 0.0, "mflops": 10.0})
-    assert RULE.judge([100.0] * 6, context).reason == "settled"
+    assert RULE.judge([100.0] * 6, context).reason == "no_gain"
 
 
 def test_what_has_little_to_gain_stops_where_gain_says_so() -> None:
     late = [90.0 + 9.0 * (1 - 0.6**n) for n in range(23)]
     verdict = GREEDY.judge(late, Context(horizon=25))
-    assert (verdict.action, verdict.reason) == ("stop", "settled")
-    assert verdict.evidence["hoped"] - max(late) <= 3.0
+    assert (verdict.action, verdict.reason) == ("stop", "no_gain")
+    assert verdict.evidence["optimistic"] - max(late) <= 3.0
     assert RULE.judge(late, Context(horizon=25)).action == "continue"
     assert GREEDY.judge(RISING, Context(horizon=25)).action == "continue"
 
@@ -121,15 +128,15 @@ def test_a_stop_is_what_it_says(curve: list[float], error: float, schedule: str 
     low, high = verdict.interval or (0.0, 0.0)
     assert 0 <= low <= high <= 100
     assert high >= max(curve) - 1e-9
-    beaten = high < 100 - error
-    assert verdict.reason == ("beaten" if beaten else "settled" if high - max(curve) <= 3.0 else "")
+    dominated = high < 100 - error
+    assert verdict.reason == ("dominated" if dominated else "no_gain" if high - max(curve) <= 3.0 else "")
 
 
 @pytest.mark.golden
 def test_the_published_runs_keep_their_fronts(reference_data: Path) -> None:
     """300 networks trained to the end, judged after every epoch against the front of earlier generations: the
     rule saves more epochs than the published criterion does and finds more of the front."""
-    published = RULES.make("penguin", "[termination]")
+    published = RULES.make("converged", "[termination]")
     saved, found = dict.fromkeys(("a4nn", "icpp23"), 0), dict.fromkeys(("a4nn", "icpp23"), 0)
     for file in sorted(reference_data.glob("icpp23/1gpu/no_early_termination/*.csv")):
         networks = [g.sort_values("epoch") for _, g in pd.read_csv(file).groupby("arch")]

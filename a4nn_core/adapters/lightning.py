@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Unpack
 
-from a4nn_core.adapters.watch import Watch, missing
+from a4nn_core.adapters.watch import Watch, WatchSettings, missing
 from a4nn_core.errors import BadInput
 from a4nn_core.termination.base import Verdict
+from a4nn_core.vocabulary import Action, Bounds
 
 try:
     from lightning.pytorch import Callback
@@ -20,16 +22,16 @@ if TYPE_CHECKING:
 
 
 class PenguinStopping(Callback):
-    """End training by the curve of a logged metric, one value an epoch (its last one).
+    """End training by the curve of a logged metric, one value per epoch (its last one).
 
     Its curve is part of Lightning's checkpoints, so that a training that goes on is judged by the whole of
     it.
 
     Args:
         monitor: name of the metric, as logged in validation.
-        bounds: the least and greatest value it can take; torchmetrics give shares, (0, 1).
+        bounds: the least and greatest value it can take; torchmetrics are shares, (0, 1).
         horizon: how often the budget validates; from the trainer's ``max_epochs`` if not given.
-        settings: more of Watch's: ``rule``, ``direction``, ``schedule``, ``beat``, ``front``, ...
+        settings: more of Watch's: ``rule``, ``direction``, ``schedule``, ``incumbent``, ``front``, ...
 
     Attributes:
         verdict: the newest one, with prediction and interval; None before the first validation.
@@ -38,17 +40,18 @@ class PenguinStopping(Callback):
     def __init__(
         self,
         monitor: str,
-        bounds: tuple[float | None, float | None] = (0.0, 1.0),
+        bounds: Bounds = (0.0, 1.0),
         horizon: int | None = None,
-        **settings: Any,
+        **settings: Unpack[WatchSettings],
     ) -> None:
         super().__init__()
         self.monitor = monitor
         self.horizon = horizon
-        self.settings: dict[str, Any] = {"metric": monitor, "bounds": bounds, **settings}
+        self.bounds = bounds
+        self.settings = settings
         self.values: dict[int, float] = {}
         self.verdict: Verdict | None = None
-        Watch(horizon or 1, **self.settings)
+        self._watch(horizon or 1)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """See lightning.pytorch.Callback.
@@ -63,10 +66,13 @@ class PenguinStopping(Callback):
             raise BadInput(f"PenguinStopping: no metric {self.monitor!r} was logged; logged: {known}")
         self.values[trainer.current_epoch] = float(trainer.callback_metrics[self.monitor])
         curve = [value for _, value in sorted(self.values.items())]
-        self.verdict = Watch(self._last(trainer), curve=curve, **self.settings).verdict()
-        stop = self.verdict.action == "stop"
-        # in distributed training all processes must say the same
+        self.verdict = self._watch(self._last(trainer), curve).verdict()
+        stop = self.verdict.action is Action.stop
+        # in distributed training all processes must agree
         trainer.should_stop |= trainer.strategy.reduce_boolean_decision(stop, all=False)
+
+    def _watch(self, horizon: int, curve: Sequence[float] = ()) -> Watch:
+        return Watch(horizon, metric=self.monitor, bounds=self.bounds, curve=list(curve), **self.settings)
 
     def _last(self, trainer: Trainer) -> int:
         if self.horizon is not None:
@@ -75,10 +81,10 @@ class PenguinStopping(Callback):
             raise BadInput("PenguinStopping needs horizon=...: the trainer has no max_epochs")
         return max(1, int(trainer.max_epochs) // int(trainer.check_val_every_n_epoch or 1))
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, dict[int, float]]:
         """See lightning.pytorch.Callback."""
         return {"values": dict(self.values)}
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+    def load_state_dict(self, state_dict: dict[str, dict[int, float]]) -> None:
         """See lightning.pytorch.Callback."""
         self.values = {int(epoch): float(value) for epoch, value in state_dict["values"].items()}

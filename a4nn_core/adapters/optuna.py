@@ -8,10 +8,12 @@ cannot become the best one. Several objectives: Optuna itself cannot prune there
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Unpack
 
-from a4nn_core.adapters.watch import Watch, missing
+from a4nn_core.adapters.watch import Watch, WatchSettings, missing
 from a4nn_core.errors import BadInput
+from a4nn_core.termination.reasons import Reason
+from a4nn_core.vocabulary import Bounds, Direction, Schedule
 
 try:
     from optuna.pruners import BasePruner
@@ -23,9 +25,6 @@ except ImportError:
 if TYPE_CHECKING:
     from optuna import Study, Trial
     from optuna.trial import FrozenTrial
-
-Schedule = Literal["annealed", "constant"] | None
-Bounds = tuple[float | None, float | None]
 
 
 class PenguinPruner(BasePruner):
@@ -44,17 +43,17 @@ class PenguinPruner(BasePruner):
     """
 
     def __init__(
-        self, horizon: int, bounds: Bounds = (0.0, 100.0), schedule: Schedule = None, minimum: int = 4
+        self, horizon: int, bounds: Bounds = (0.0, 100.0), schedule: Schedule | None = None, minimum: int = 4
     ) -> None:
         self.horizon = horizon
         self.bounds = bounds
-        self.schedule: Schedule = schedule
-        self.rule = {"name": "penguin", "engine": "a4nn", "minimum": minimum}
+        self.schedule: Schedule | None = schedule
+        self.rule: dict[str, object] = {"name": "interval", "minimum": minimum}
         Watch(horizon, self.rule, bounds=bounds, schedule=schedule)
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
         """Whether the trial should end, by the values it reported so far, in the order of their steps."""
-        up = study.direction == StudyDirection.MAXIMIZE
+        direction = _direction(study.direction)
         done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         values = [t.value for t in done if t.value is not None]
         if not values:
@@ -64,12 +63,12 @@ class PenguinPruner(BasePruner):
             self.rule,
             metric="value",
             bounds=self.bounds,
-            direction="max" if up else "min",
+            direction=direction,
             schedule=self.schedule,
-            beat=max(values) if up else min(values),
+            incumbent=max(values) if direction is Direction.maximise else min(values),
             curve=[value for _, value in sorted(trial.intermediate_values.items())],
         ).verdict()
-        return verdict.reason == "beaten"
+        return verdict.reason == Reason.dominated
 
 
 def watch_trial(
@@ -77,7 +76,8 @@ def watch_trial(
     horizon: int,
     objective: int = 0,
     known: Mapping[int, float] | None = None,
-    **settings: Any,
+    bounds: Bounds = (0.0, 100.0),
+    **settings: Unpack[WatchSettings],
 ) -> Watch:
     """A watch over a trial of a study with any number of objectives, against its Pareto front of this moment.
 
@@ -93,8 +93,9 @@ def watch_trial(
         horizon: the last epoch of the budget, counted from 1.
         objective: number of the objective that is measured after every epoch.
         known: number of an objective to its value, for those known before training. Where one is neither
-            measured nor known, no trial is taken for beaten.
-        settings: more of Watch's: ``rule``, ``bounds``, ``schedule``.
+            measured nor known, no trial is taken for dominated.
+        bounds: the least and greatest value of that objective, None where open.
+        settings: more of Watch's: ``rule``, ``schedule``, ``curves``.
 
     Raises:
         BadInput: the study has no such objective, or a wrong setting.
@@ -103,13 +104,16 @@ def watch_trial(
     for number in (objective, *(known or {})):
         if not 0 <= number < len(directions):
             raise BadInput(f"the study has {len(directions)} objectives, and no objective {number} (from 0)")
-    up = [direction == StudyDirection.MAXIMIZE for direction in directions]
-    return Watch(
-        horizon,
-        metric=str(objective),
-        direction="max" if up[objective] else "min",
-        front=[dict(zip(map(str, range(len(up))), t.values, strict=True)) for t in trial.study.best_trials],
-        objectives={str(i): "maximise" if way else "minimise" for i, way in enumerate(up)},
-        fixed={str(number): value for number, value in (known or {}).items()},
+    names = [str(number) for number in range(len(directions))]
+    given: WatchSettings = {
         **settings,
-    )
+        "direction": _direction(directions[objective]),
+        "front": [dict(zip(names, t.values, strict=True)) for t in trial.study.best_trials],
+        "objectives": {name: _direction(d) for name, d in zip(names, directions, strict=True)},
+        "fixed": {str(number): value for number, value in (known or {}).items()},
+    }
+    return Watch(horizon, metric=str(objective), bounds=bounds, **given)
+
+
+def _direction(of_optuna: StudyDirection) -> Direction:
+    return Direction.maximise if of_optuna == StudyDirection.MAXIMIZE else Direction.minimise

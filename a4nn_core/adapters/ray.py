@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Unpack
 
-from a4nn_core.adapters.watch import Watch, missing
+from a4nn_core.adapters.watch import Watch, WatchSettings, missing
 from a4nn_core.errors import BadInput
+from a4nn_core.vocabulary import Action, Bounds, Direction
 
 try:
     from ray.tune import Stopper
@@ -19,21 +21,26 @@ class PenguinStopper(Stopper):
     Args:
         metric: name of what trials report.
         horizon: how often a trial reports when it is not ended.
-        settings: more of Watch's: ``rule``, ``bounds``, ``direction``, ``schedule``, ...
+        bounds: the least and greatest value the metric can take, None where open.
+        settings: more of Watch's: ``rule``, ``direction``, ``schedule``, ...
 
     Raises:
         BadInput: a wrong setting.
     """
 
-    def __init__(self, metric: str, horizon: int, **settings: Any) -> None:
+    def __init__(
+        self, metric: str, horizon: int, bounds: Bounds = (0.0, 100.0), **settings: Unpack[WatchSettings]
+    ) -> None:
         self.metric = metric
         self.horizon = horizon
+        self.bounds = bounds
         self.settings = settings
         self.curves: dict[str, list[float]] = {}
         self.reasons: dict[str, str] = {}
-        self._best = max if Watch(horizon, metric=metric, **settings).direction == "max" else min
+        up = self._watch([], None).direction is Direction.maximise
+        self._best = max if up else min
 
-    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+    def __call__(self, trial_id: str, result: Mapping[str, float]) -> bool:
         """Whether the trial should end after this result.
 
         Raises:
@@ -46,13 +53,16 @@ class PenguinStopper(Stopper):
         del curve[int(result.get("training_iteration", len(curve) + 1)) - 1 :]
         curve.append(float(result[self.metric]))
         others = [value for name, c in self.curves.items() if name != trial_id for value in c]
-        beat = self._best(others) if others else None
-        watch = Watch(self.horizon, metric=self.metric, beat=beat, curve=curve, **self.settings)
-        verdict = watch.verdict()
-        if verdict.action != "stop":
+        incumbent = self._best(others) if others else None
+        verdict = self._watch(curve, incumbent).verdict()
+        if verdict.action is not Action.stop:
             return False
         self.reasons[trial_id] = verdict.reason
         return True
+
+    def _watch(self, curve: list[float], incumbent: float | None) -> Watch:
+        settings: WatchSettings = {**self.settings, "incumbent": incumbent}
+        return Watch(self.horizon, metric=self.metric, bounds=self.bounds, curve=curve, **settings)
 
     def stop_all(self) -> bool:
         """Never: other trials may still be better."""

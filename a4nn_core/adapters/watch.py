@@ -1,19 +1,33 @@
-"""A training run under watch: a value an epoch in, a verdict out. The other adapters stand on it."""
+"""A training run under watch: one value per epoch in, a verdict out. The other adapters stand on it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TypedDict
 
 from a4nn_core.errors import BadInput
 from a4nn_core.termination.base import RULES, Context, FrontSnapshot, Verdict
-
-if TYPE_CHECKING:
-    from a4nn_core.penguin.law import Curves
+from a4nn_core.vocabulary import Bounds, Curves, Direction, Schedule
 
 LITTLE = 0.005
 """Share of the metric's range that is not worth training for, unless a rule says otherwise."""
+
+Rule = str | Mapping[str, object]
+"""Name or settings of a termination rule."""
+
+
+class WatchSettings(TypedDict, total=False):
+    """What adapters pass on to a Watch, see there."""
+
+    rule: Rule | None
+    direction: Direction | str
+    schedule: Schedule | None
+    curves: Curves
+    incumbent: float | None
+    front: Sequence[Mapping[str, float]]
+    objectives: Mapping[str, Direction | str]
+    fixed: Mapping[str, float]
 
 
 @dataclass
@@ -22,20 +36,21 @@ class Watch:
 
     Attributes:
         horizon: the last epoch of the budget, counted from 1.
-        rule: name or settings of a termination rule; by default PENGUIN's own engine, which ends training
-            when the front or the value to beat is out of reach, or when no more than half a percent of the
-            metric's range can be gained.
+        rule: name or settings of a termination rule; by default ``interval``, which ends training when the
+            front or the incumbent is out of reach, or when no more than half a percent of the metric's range
+            can be gained.
         metric: its name.
         bounds: the least and greatest value it can take, None where open. A share has (0, 1).
-        direction: whether a greater or a smaller value is the better one.
+        direction: whether greater or smaller values are better: ``maximise`` or ``minimise``; ``max`` and
+            ``min`` will do.
         schedule: what is known of the learning rate: ``annealed`` (it falls to about nothing by the horizon)
             or ``constant``. Knowing it makes the interval narrower.
         curves: what is measured after an epoch: the newest weights (``as-trained``), or an average of them
-            with statistics of batch normalisation taken anew (``averaged``), whose curves are smoother.
-        beat: a value that is already had, such as the best of earlier networks.
-        front: in place of one value to beat, what is had already in several objectives: a mapping of name to
-            value each.
-        objectives: name to ``minimise`` or ``maximise``, for the front.
+            with recomputed statistics of batch normalisation (``averaged``), whose curves are smoother.
+        incumbent: the best value so far of other networks, which this one has to beat.
+        front: in place of one incumbent, the Pareto front so far in several objectives: a mapping of name to
+            value for each member.
+        objectives: name to direction, for the front.
         fixed: objectives of this network that are known before training, such as its cost.
         curve: the values so far.
 
@@ -44,25 +59,30 @@ class Watch:
     """
 
     horizon: int
-    rule: str | Mapping[str, Any] | None = None
+    rule: Rule | None = None
     metric: str = "accuracy_percent"
-    bounds: tuple[float | None, float | None] = (0.0, 100.0)
-    direction: Literal["max", "min"] = "max"
-    schedule: Literal["annealed", "constant"] | None = None
+    bounds: Bounds = (0.0, 100.0)
+    direction: Direction | str = Direction.maximise
+    schedule: Schedule | None = None
     curves: Curves = "as-trained"
-    beat: float | None = None
+    incumbent: float | None = None
     front: Sequence[Mapping[str, float]] = ()
-    objectives: Mapping[str, Literal["minimise", "maximise"]] = field(default_factory=dict)
+    objectives: Mapping[str, Direction | str] = field(default_factory=dict)
     fixed: Mapping[str, float] = field(default_factory=dict)
     curve: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         if self.horizon < 1:
             raise BadInput(f"horizon = {self.horizon} is below 1: it is the last epoch of the budget")
-        if self.beat is not None and self.front:
-            raise BadInput("give either a value to beat or a front, not both")
+        if self.incumbent is not None and self.front:
+            raise BadInput("give either an incumbent or a front, not both")
+        self.direction = read_direction(self.direction, "direction")
+        self._objectives = {
+            name: read_direction(direction, f"direction of the objective {name!r}")
+            for name, direction in self.objectives.items()
+        }
         self._judge = RULES.make(default_rule(self.bounds) if self.rule is None else self.rule, "rule")
-        self.verdict()  # what is wrong with the settings is said now, not after the first epochs
+        self.verdict()  # so that wrong settings are refused now, not after the first epochs
 
     def __call__(self, value: float) -> Verdict:
         """The verdict after one more epoch.
@@ -75,25 +95,37 @@ class Watch:
 
     def verdict(self) -> Verdict:
         """The verdict after the epochs so far. In the last epoch of the budget there is nothing to end."""
-        points = tuple(self.front) if self.beat is None else ({self.metric: self.beat},)
+        points = tuple(self.front) if self.incumbent is None else ({self.metric: self.incumbent},)
         context = Context(
             horizon=self.horizon,
             metric=self.metric,
-            direction=self.direction,
+            direction=Direction(self.direction),
             bounds=self.bounds,
             schedule=self.schedule,
             curves=self.curves,
             fixed=self.fixed,
-            front=FrontSnapshot(0, points, self.objectives),
+            front=FrontSnapshot(0, points, self._objectives),
         )
         return self._judge.judge(self.curve, context)
 
 
-def default_rule(bounds: tuple[float | None, float | None]) -> dict[str, Any]:
-    """PENGUIN with its own engine, and what is too little to train for."""
+def read_direction(text: str, place: str) -> Direction:
+    """A direction as people write it.
+
+    Raises:
+        BadInput: it is none; the message names the place.
+    """
+    try:
+        return Direction(text)
+    except ValueError:
+        raise BadInput(f"{place} = {text!r} is neither 'maximise' nor 'minimise'") from None
+
+
+def default_rule(bounds: Bounds) -> dict[str, object]:
+    """The rule ``interval``, with what is too little to train for."""
     low, high = bounds
     gain = 0.0 if low is None or high is None else max(LITTLE * (high - low), 0.0)
-    return {"name": "penguin", "engine": "a4nn", "gain": gain}
+    return {"name": "interval", "gain": gain}
 
 
 def missing(module: str, package: str, extra: str) -> ImportError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
@@ -13,7 +13,7 @@ from a4nn_core.cli.options import JsonOption, print_json, say
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from a4nn_core.penguin.engine import Step
+    from a4nn_core.penguin.base import EpochPrediction, Prediction
 
 
 def predict(
@@ -27,6 +27,10 @@ def predict(
     function: Annotated[
         str | None,
         typer.Option(help='Parametric function by name, or an expression such as "a - b*exp(-c*x)".'),
+    ] = None,
+    fitter: Annotated[
+        str | None,
+        typer.Option(help="Of the engine icpp23: lm (compiled), or scipy for the published numbers."),
     ] = None,
     horizon: Annotated[
         int | None, typer.Option(help="Epoch to predict; the longest curve's last if not given.")
@@ -46,15 +50,14 @@ def predict(
     """Predict the final accuracy of learning curves, epoch by epoch."""
     from a4nn_core.errors import BadInput
     from a4nn_core.penguin.curves import read_curves
-    from a4nn_core.penguin.engine import make_engine
+    from a4nn_core.penguin.engines import ENGINES, make_engine
 
-    settings: dict[str, Any] = {}
-    for option, value in (("schedule", schedule), ("curves", measured)):
-        if value is not None:
-            if engine != "a4nn":
-                raise BadInput(f"--{option} is for the engine a4nn, not {engine!r}")
-            settings[option] = value
-    made = make_engine(engine, function=function, **settings)
+    fields = ENGINES.component(engine).model_fields
+    for option, value in (("fitter", fitter), ("schedule", schedule), ("curves", measured)):
+        if value is not None and option not in fields:
+            able = [name for name in ENGINES.names() if option in ENGINES.component(name).model_fields]
+            raise BadInput(f"--{option} is for the engine {' or '.join(able)}, not {engine!r}")
+    made = make_engine(engine, function=function, fitter=fitter, schedule=schedule, curves=measured)
     if plot is not None:
         from a4nn_core.penguin.plot import check_picture
 
@@ -67,9 +70,9 @@ def predict(
         if len(values) > 1 and max((v for v in values if v == v), default=100.0) <= 1.0:
             say(f"curve {name!r} never exceeds 1: are its values fractions? They are read as percent.")
     traces = {name: made.trace(values[:last], last) for name, values in read.items()}
-    for name, steps in traces.items():
-        if steps[-1].prediction.value is None:
-            say(f"curve {name!r}: no prediction, {_why(steps[-1].prediction.status, read[name])}")
+    for name, trace in traces.items():
+        if trace[-1].prediction.value is None:
+            say(f"curve {name!r}: no prediction, {_why(trace[-1].prediction, read[name])}")
     if plot is not None:
         from a4nn_core.penguin.plot import MOST_PANELS, fitted, plot_traces
 
@@ -78,25 +81,46 @@ def predict(
         if len(read) > MOST_PANELS:
             say(f"{plot} shows the first {MOST_PANELS} of {len(read)} curves")
     if as_json:
-        print_json({"curves": [_document(name, steps) for name, steps in traces.items()]})
+        print_json({"curves": [_document(name, trace) for name, trace in traces.items()]})
         return
     _table(read, traces, last)
 
 
-def _why(status: str, values: Sequence[float]) -> str:
+def _why(prediction: Prediction, values: Sequence[float]) -> str:
     """A sentence's end for a prediction that is not there."""
-    if status == "not_finite":
+    from a4nn_core.penguin.status import Status
+
+    if prediction.status == Status.not_finite:
         epoch = next(e for e, v in enumerate(values, 1) if not math.isfinite(v))
         return f"epoch {epoch} has no finite value"
     return {
-        "too_few_points": f"the engine needs more than its {len(values)} epochs",
-        "evaluation_limit": "the fit did not converge",
-        "undefined": "the function has no value at some epoch",
-    }.get(status, status.replace("_", " "))
+        Status.too_few_points: f"the engine needs more than its {len(values)} epochs",
+        Status.evaluation_limit: "the fit did not converge",
+        Status.undefined: "the function has no value at some epoch",
+    }.get(prediction.status, prediction.status.replace("_", " "))
 
 
-def _document(name: str, steps: Sequence[Step]) -> dict[str, Any]:
-    newest = steps[-1].prediction
+class _History(TypedDict):
+    epoch: int
+    predicted: float | None
+    converged: bool
+
+
+class _Document(TypedDict):
+    """What ``--json`` says of a curve."""
+
+    curve_id: str
+    predicted: float | None
+    low: float | None
+    high: float | None
+    function: str
+    status: str
+    converged_at: int | None
+    history: list[_History]
+
+
+def _document(name: str, trace: Sequence[EpochPrediction]) -> _Document:
+    newest = trace[-1].prediction
     return {
         "curve_id": name,
         "predicted": newest.value,
@@ -104,22 +128,27 @@ def _document(name: str, steps: Sequence[Step]) -> dict[str, Any]:
         "high": newest.high,
         "function": newest.function,
         "status": newest.status,
-        "converged_at": next((s.epoch for s in steps if s.converged), None),
+        "converged_at": _converged_at(trace),
         "history": [
-            {"epoch": s.epoch, "predicted": s.prediction.value, "converged": s.converged} for s in steps
+            {"epoch": s.epoch, "predicted": s.prediction.value, "converged": s.converged} for s in trace
         ],
     }
 
 
-def _table(curves: Mapping[str, Sequence[float]], traces: Mapping[str, Sequence[Step]], horizon: int) -> None:
+def _converged_at(trace: Sequence[EpochPrediction]) -> int | None:
+    return next((s.epoch for s in trace if s.converged), None)
+
+
+def _table(
+    curves: Mapping[str, Sequence[float]], traces: Mapping[str, Sequence[EpochPrediction]], horizon: int
+) -> None:
     width = max(8, *(len(name) for name in curves))
     typer.echo(f"{'curve':{width}}  epochs    last  at {horizon:<4}  90 % interval    agreed at  rests on")
     for name, values in curves.items():
-        document = _document(name, traces[name])
-        predicted, low, high = (document[key] for key in ("predicted", "low", "high"))
-        shown = "none" if predicted is None else f"{predicted:.2f}"
-        interval = "" if low is None else f"{low:.2f} to {high:.2f}"
-        agreed = document["converged_at"] or "-"
-        rests = document["function"] if predicted is not None else document["status"]
+        newest = traces[name][-1].prediction
+        shown = "none" if newest.value is None else f"{newest.value:.2f}"
+        interval = "" if newest.interval is None else "{:.2f} to {:.2f}".format(*newest.interval)
+        agreed = _converged_at(traces[name]) or "-"
+        rests = newest.function if newest.value is not None else newest.status
         start = f"{name:{width}}  {len(values):6}  {values[-1]:6.2f}"
         typer.echo(f"{start}  {shown:>7}  {interval:15}  {agreed:>9}  {rests}")

@@ -110,7 +110,10 @@ order by p.run, p.epoch""",
         "epochs-saved",
         "How many epochs did the termination rule save, and for which reasons?",
         """
-select n.run, r.experiment->>'$.termination.name' as rule, n.termination_reason as reason,
+select n.run, r.experiment->>'$.termination.name' as rule,
+       -- what earlier versions called beaten and settled
+       case n.termination_reason when 'beaten' then 'dominated' when 'settled' then 'no_gain'
+            else n.termination_reason end as reason,
        count(*) as networks, sum(n.epochs_budget - n.epochs_trained) as epochs_saved,
        round(100 * sum(n.epochs_budget - n.epochs_trained) / sum(n.epochs_budget), 1) as saved_percent
 from networks n join runs r on r.run = n.run

@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from a4nn_core.errors import BadInput
 from a4nn_core.penguin import _lm
-from a4nn_core.penguin.fit import Fit, Loss
 from a4nn_core.penguin.functions import ParametricFunction
+from a4nn_core.penguin.outcome import COMPILED_STATUSES, Fit, Loss
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class FitTable:
 
     Attributes:
         functions: the columns.
-        status: shape (curves, functions); indices into ``_lm.STATUSES``.
+        status: shape (curves, functions); indices into ``COMPILED_STATUSES``.
         parameters: shape (curves, functions, parameters), in each function's order; NaN where there is none.
         residual_rms: shape (curves, functions), in the unit of the curves; NaN where nothing was fitted.
         evaluations: shape (curves, functions).
@@ -33,14 +33,12 @@ class FitTable:
     evaluations: NDArray[np.int32]
 
     def fit(self, curve: int, function: int) -> Fit:
-        """One cell, as ``a4nn_core.penguin.fit.fit`` gives it; it has no time of its own (NaN)."""
-        word, sentence = _lm.STATUSES[self.status[curve, function]]
+        """One cell, as ``a4nn_core.penguin.fit.fit`` returns it; it has no time of its own (NaN)."""
         names = [p.name for p in self.functions[function].parameters]
         values = self.parameters[curve, function, : len(names)]
         known = not np.isnan(self.residual_rms[curve, function])
         return Fit(
-            word,
-            sentence,
+            COMPILED_STATUSES[self.status[curve, function]],
             dict(zip(names, values.tolist(), strict=True)) if known else {},
             float(self.residual_rms[curve, function]),
             int(self.evaluations[curve, function]),
@@ -61,7 +59,7 @@ def fit_many(
 
     Args:
         functions: what to fit. A curve's epochs count from each function's ``first``.
-        curves: values, one array a curve, of any lengths.
+        curves: values, one array per curve, of any lengths.
         loss, scale, max_evaluations: as of ``a4nn_core.penguin.fit.fit``.
         threads: that work at once; the interpreter lock is released.
 

@@ -1,4 +1,4 @@
-"""Python callables as parametric functions, for what the language of expressions cannot say."""
+"""Python callables as parametric functions, for what the language of expressions cannot express."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def python_function(
     name: str | None = None,
     first: int = 0,
 ) -> ParametricFunction:
-    """A parametric function whose values a Python callable gives: ``call(x, a, b, ...)``.
+    """A parametric function that a Python callable computes: ``call(x, a, b, ...)``.
 
     SciPy fits it (``a4nn_core.penguin.scipy_fit``), some thousand times slower than an expression;
     the compiled fitter and ``fit_many`` refuse it. Records hold it as the text
@@ -55,6 +55,6 @@ def _arguments(call: Callable[..., object], name: str) -> list[str]:
     try:
         signature = inspect.signature(call)
     except (TypeError, ValueError):
-        raise BadInput(f"function {name!r} does not say which arguments it takes") from None
+        raise BadInput(f"function {name!r} has no signature that can be read") from None
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     return [argument.name for argument in signature.parameters.values() if argument.kind in kinds]

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a4nn_core.penguin.batch import FitTable
+from a4nn_core.vocabulary import Bounds
 
 # of the three terms of `uncertainty`; printed by `python benchmarks/prediction.py --data FOLDER --fit`
 BELOW = (-1.3, -0.299, -0.058)
@@ -38,7 +39,7 @@ def extrapolate(fits: FitTable, curve: int, horizon: int) -> NDArray[np.float64]
     return out
 
 
-def within(values: NDArray[np.float64], bounds: tuple[float | None, float | None]) -> NDArray[np.float64]:
+def within(values: NDArray[np.float64], bounds: Bounds) -> NDArray[np.float64]:
     """The values that are finite and within the bounds."""
     low, high = bounds
     kept = values[np.isfinite(values)]
@@ -46,17 +47,17 @@ def within(values: NDArray[np.float64], bounds: tuple[float | None, float | None
 
 
 def uncertainty(
-    values: Sequence[float], foreseen: NDArray[np.float64], middle: float, horizon: int
+    values: Sequence[float], predictions: NDArray[np.float64], middle: float, horizon: int
 ) -> tuple[float, float, float]:
     """What the interval is made of, in the metric's unit, for a metric whose greater values are better.
 
     How far one epoch in five of the newer half fell below the best value of its time; the rise of the best
-    value since half of the epochs, times log(horizon / epochs); how far the more hopeful functions (90 %) lie
-    above the middle.
+    value since half of the epochs, times log(horizon / epochs); how far the more optimistic functions (90 %)
+    lie above the middle.
 
     Args:
-        values: the curve, one value an epoch, from epoch 1.
-        foreseen: of the functions, within the bounds; may be empty.
+        values: the curve, one value per epoch, from epoch 1.
+        predictions: of the functions, within the bounds; may be empty.
         middle: the prediction.
         horizon: the last epoch, counted from 1.
     """
@@ -65,13 +66,11 @@ def uncertainty(
     best = np.maximum.accumulate(up)
     fallen = float(np.quantile((best - up)[epochs // 2 :], 0.8))
     rise = float(best[-1] - best[max(1, epochs // 2) - 1]) * math.log(horizon / epochs)
-    hopeful = max(float(np.quantile(foreseen, 0.9)) - middle, 0.0) if len(foreseen) else 0.0
-    return fallen, rise, hopeful
+    optimistic = max(float(np.quantile(predictions, 0.9)) - middle, 0.0) if len(predictions) else 0.0
+    return fallen, rise, optimistic
 
 
-def interval(
-    terms: tuple[float, ...], middle: float, bounds: tuple[float | None, float | None]
-) -> tuple[float, float]:
+def interval(terms: tuple[float, ...], middle: float, bounds: Bounds) -> tuple[float, float]:
     """The 90 % interval about the middle, within the bounds."""
     low = middle + min(float(np.dot(BELOW, terms)), 0.0)
     high = middle + max(float(np.dot(ABOVE, terms)), 0.0)

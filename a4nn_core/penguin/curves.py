@@ -14,7 +14,7 @@ VALUE_COLUMNS = ("accuracy", "accuracy_percent", "val_accuracy", "validation_acc
 def read_curves(path: Path) -> dict[str, list[float]]:
     """Curves by id, in the order of the file, each from epoch 1 without gaps.
 
-    Epochs may stand in any order. An empty value or ``nan`` becomes NaN: an epoch without a measurement.
+    Epochs may be in any order. An empty value or ``nan`` becomes NaN: an epoch without a measurement.
 
     Args:
         path: CSV with a header; ``epoch`` counts from 1, ``accuracy`` (or another of ``VALUE_COLUMNS``) is in
@@ -22,7 +22,8 @@ def read_curves(path: Path) -> dict[str, list[float]]:
 
     Raises:
         BadInput: the file cannot be read, a column is missing, a cell is not a number, an accuracy lies
-            outside 0 to 100, or an epoch is missing or stands twice. The message names the line or the curve.
+            outside 0 to 100, or an epoch is missing or appears twice. The message names the line or the
+            curve.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -51,7 +52,7 @@ def _curves(path: Path, rows: csv.DictReader[str]) -> dict[str, list[float]]:
         epoch = _epoch(row["epoch"], place)
         known = curves.setdefault(name, {})
         if epoch in known:
-            raise BadInput(f"{place}: epoch {epoch} of curve {name!r} stands twice")
+            raise BadInput(f"{place}: epoch {epoch} of curve {name!r} appears twice")
         known[epoch] = _percent(row[value], value, place)
     if not curves:
         raise BadInput(f"{path} has no curve")

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
+from typing import ClassVar, Literal
 
 import numpy as np
 
-from a4nn_core.errors import BadInput
+from a4nn_core.penguin.base import Prediction, PredictionEngine, check_horizon, inside
 from a4nn_core.penguin.batch import fit_many
 from a4nn_core.penguin.combine import extrapolate, interval, uncertainty, within
-from a4nn_core.penguin.engine import Prediction, PredictionEngine, check_horizon
-from a4nn_core.penguin.functions import FUNCTIONS, function
-from a4nn_core.penguin.law import COEFFICIENTS, Curves, learn_from, traits_of, value_of
+from a4nn_core.penguin.functions import FUNCTIONS, FunctionName, function
+from a4nn_core.penguin.law import COEFFICIENTS, learn_from, traits_of, value_of
+from a4nn_core.penguin.status import Status
+from a4nn_core.vocabulary import Curves, Direction, Schedule
+
+_EXPRESSIONS = {
+    "error-law": "log e(n) = log e(k) - g log(n / k)",
+    "peers": "log e(n) = offset + slope log e(k)",
+    "functions": "median of the parametric functions",
+    "measured": "the last value",
+}
 
 
-@dataclass(frozen=True)
 class A4nnEngine(PredictionEngine):
     """Predict the final value from the best value so far.
 
@@ -26,74 +33,70 @@ class A4nnEngine(PredictionEngine):
     - Else, where the metric has a best possible value: the error law (``error-law``, see ``law.py``).
     - Else, or where the learning rate is known to stay constant: the median of the parametric functions that
       keep to the bounds (``functions``, see ``combine.py``).
-
-    Attributes:
-        schedule: what is known of the learning rate. ``constant`` rules out the rise that the law foresees;
-            ``annealed`` (to about nothing by the last epoch) rules out that the curve falls back to its
-            noise.
-        curves: what was measured after an epoch, for the error law.
-        function: use this parametric function only, by the compiled fitter.
     """
 
-    schedule: Literal["annealed", "constant"] | None = None
-    curves: Curves = "as-trained"
-    function: str | None = None
+    gives_intervals: ClassVar[bool] = True
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.schedule not in ("annealed", "constant", None):
-            raise BadInput(f"schedule = {self.schedule!r} is neither 'annealed' nor 'constant'")
-        if self.curves not in COEFFICIENTS:
-            raise BadInput(f"curves = {self.curves!r} is none of: {', '.join(COEFFICIENTS)}")
-        if self.function is not None:
-            function(self.function)
+    name: Literal["a4nn"] = "a4nn"
+    schedule: Schedule | None = None
+    """what is known of the learning rate. ``constant`` rules out the rise that the law predicts; ``annealed``
+    (to about nothing by the last epoch) rules out that the curve falls back to its noise"""
+    curves: Curves = "as-trained"
+    """what was measured after an epoch, for the error law"""
+    function: FunctionName | None = None
+    """use this parametric function only, by the compiled fitter; then there is no interval"""
 
     def predict(
         self, values: Sequence[float], horizon: int, finished: Sequence[Sequence[float]] = ()
     ) -> Prediction:
         """See PredictionEngine. From the last epoch on the prediction is the last value itself."""
         check_horizon(horizon)
-        if not len(values):
-            return Prediction(None, status="too_few_points")
+        if len(values) < self.minimum:
+            return Prediction(None, status=Status.too_few_points)
         if not all(math.isfinite(v) for v in values):
-            return Prediction(None, status="not_finite")
-        low, high = self.bounds
-        outside = [v for v in values if (low is not None and v < low) or (high is not None and v > high)]
+            return Prediction(None, status=Status.not_finite)
+        outside = [v for v in values if not inside(v, self.bounds)]
         if outside:
-            return Prediction(None, status="out_of_bounds", evidence={"value": outside[0]})
-        best = float(max(values) if self.direction == "max" else min(values))
+            return Prediction(None, status=Status.out_of_bounds, evidence={"value": float(outside[0])})
         if len(values) >= horizon:
             last = float(values[horizon - 1])
-            return Prediction(last, last, last, "measured", "measured")
+            return Prediction(last, last, last, Status.measured, "measured", _EXPRESSIONS["measured"])
         if self.function is not None:
-            return self._functions(values, horizon, [self.function], floor=None)
+            return self._function(values, horizon, self.function)
+        low, high = self.bounds
         if low is None or high is None or self.schedule == "constant":
-            told = self._functions(values, horizon, list(FUNCTIONS), floor=best)
+            prediction = self._functions(values, horizon)
         else:
-            scale = (low, high) if self.direction == "max" else (high, low)
-            told = self._law(values, horizon, scale, finished)
-        return self._if_fallen(values, told)
+            scale = (low, high) if self._upwards else (high, low)
+            prediction = self._law(values, horizon, scale, finished)
+        return self._if_fallen(values, prediction)
 
-    def _if_fallen(self, values: Sequence[float], told: Prediction) -> Prediction:
+    @property
+    def _upwards(self) -> bool:
+        return self.direction is Direction.maximise
+
+    def _best(self, values: Sequence[float]) -> float:
+        return float(max(values) if self._upwards else min(values))
+
+    def _if_fallen(self, values: Sequence[float], prediction: Prediction) -> Prediction:
         """A curve that collapsed may stay where it is: the interval then reaches down to there.
 
         It has collapsed if the whole newest quarter (three epochs at least) lies further from the best value
         than any epoch before did. The prediction stays, as nearly all published curves recover when the
         learning rate falls.
         """
-        sign = 1.0 if self.direction == "max" else -1.0
+        sign = 1.0 if self._upwards else -1.0
         up = sign * np.asarray(values, dtype=np.float64)
         newest = max(3, len(up) // 4)
-        if len(up) <= newest or told.low is None or told.high is None:
-            return told
+        if len(up) <= newest or prediction.low is None or prediction.high is None:
+            return prediction
         before, now = up[:-newest], float(up[-newest:].max())
         best = np.maximum.accumulate(before)
         if best[-1] - now <= np.max(best - before):
-            return told
-        low, high = min(told.low, sign * now), max(told.high, sign * now)
-        return replace(
-            told, low=low, high=high, status="fallen", evidence={**told.evidence, "now": sign * now}
-        )
+            return prediction
+        low, high = min(prediction.low, sign * now), max(prediction.high, sign * now)
+        evidence = {**prediction.evidence, "now": sign * now}
+        return replace(prediction, low=low, high=high, status=Status.fallen, evidence=evidence)
 
     def _law(
         self,
@@ -103,7 +106,7 @@ class A4nnEngine(PredictionEngine):
         finished: Sequence[Sequence[float]],
     ) -> Prediction:
         epochs, ahead = len(values), math.log(horizon / len(values))
-        best = float(max(values) if self.direction == "max" else min(values))
+        best = self._best(values)
         traits = traits_of(values, scale)
         error = traits.error
         whole = [c for c in finished if len(c) == horizon]
@@ -114,7 +117,7 @@ class A4nnEngine(PredictionEngine):
             evidence = {"best": best, "peers": peers.count, "slope": peers.slope, "offset": peers.offset}
         else:
             law, band = COEFFICIENTS[self.curves]
-            at = float(law.foresee(error, ahead))
+            at = float(law.predict(error, ahead))
             low, high = (error + d for d in band.of(traits, ahead, self.schedule == "annealed"))
             evidence = {"best": best, "rate": traits.rate, "noise": traits.noise}
         middle, good, bad = (float(value_of(e, scale)) for e in (at, min(low, at), max(high, at)))
@@ -122,37 +125,44 @@ class A4nnEngine(PredictionEngine):
             better = max if scale[1] > scale[0] else min
             middle, good = better(middle, best), better(good, best)
         name = "error-law" if peers is None else "peers"
-        return Prediction(middle, min(good, bad), max(good, bad), name, "predicted", evidence)
+        return Prediction(
+            middle, min(good, bad), max(good, bad), Status.predicted, name, _EXPRESSIONS[name], evidence
+        )
 
-    def _functions(
-        self, values: Sequence[float], horizon: int, names: Sequence[str], floor: float | None
-    ) -> Prediction:
-        models = [function(name) for name in names]
-        fits = fit_many(models, [np.asarray(values, dtype=np.float64)])
-        foreseen = extrapolate(fits, 0, horizon)
-        if floor is None:
-            one = float(foreseen[0])
-            done = fits.fit(0, 0)
-            return Prediction(
-                one if math.isfinite(one) else None,
-                function=models[0].name,
-                status=done.status,
-                evidence={"parameters": dict(done.parameters)},
-            )
+    def _function(self, values: Sequence[float], horizon: int, name: str) -> Prediction:
+        model = function(name)
+        fits = fit_many([model], [np.asarray(values, dtype=np.float64)])
+        value = float(extrapolate(fits, 0, horizon)[0])
+        done = fits.fit(0, 0)
+        return Prediction(
+            value if math.isfinite(value) else None,
+            status=done.status,
+            function=model.name,
+            expression=model.expression,
+            evidence=done.parameters,
+            fit=done,
+            first=model.first,
+        )
+
+    def _functions(self, values: Sequence[float], horizon: int) -> Prediction:
+        models = list(FUNCTIONS.values())
+        predictions = extrapolate(fit_many(models, [np.asarray(values, dtype=np.float64)]), 0, horizon)
+        best = self._best(values)
         # mirrored where smaller values are better, so that there is one way up
-        sign = 1.0 if self.direction == "max" else -1.0
-        kept = sign * within(foreseen, self.bounds)
-        middle = max(float(np.median(kept)), sign * floor) if len(kept) else sign * floor
+        sign = 1.0 if self._upwards else -1.0
+        kept = sign * within(predictions, self.bounds)
+        middle = max(float(np.median(kept)), sign * best) if len(kept) else sign * best
         terms = uncertainty([sign * v for v in values], kept, middle, horizon)
         low, high = self.bounds
         mirrored = (low, high) if sign > 0 else tuple(None if b is None else -b for b in (high, low))
         one, other = interval(terms, middle, (mirrored[0], mirrored[1]))
-        known = {m.name: float(v) for m, v in zip(models, foreseen, strict=True) if math.isfinite(v)}
         return Prediction(
             sign * middle,
             min(sign * one, sign * other),
             max(sign * one, sign * other),
+            Status.predicted if len(kept) else Status.best_so_far,
             "functions",
-            "predicted" if len(kept) else "best_so_far",
-            {"best": floor, "functions": known},
+            _EXPRESSIONS["functions"],
+            {"best": best},
+            {m.name: float(v) for m, v in zip(models, predictions, strict=True) if math.isfinite(v)},
         )

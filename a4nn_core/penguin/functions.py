@@ -1,7 +1,7 @@
-"""Parametric functions of learning curves, each declared once: expression, parameters, bounds, where to look.
+"""Parametric functions of learning curves, each declared once: expression, parameters, bounds, starts.
 
 The functions are those of the published engine (TauferLab/A4NN_workflow, ``penguin/function_index.py``; the
-names it gives them are kept as aliases) and two more of its slides, ``pow4`` and ``linear``. The published
+names used there are kept as aliases) and two more of its slides, ``pow4`` and ``linear``. The published
 engine bounds the default function only; the bounds of the others are this project's: wide enough for a metric
 in percent, and closed where the function would leave the reals. Most of the family goes back to Domhan,
 Springenberg and Hutter, "Speeding up Automatic Hyperparameter Optimization of Deep Neural Networks by
@@ -14,14 +14,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from math import exp, inf, nan
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from pydantic import AfterValidator
 
 from a4nn_core.errors import BadInput
 from a4nn_core.penguin import _lm
 
-PYTHON = "python: "  # how the text of a function begins that a Python callable gives
+PYTHON = "python: "  # how the recorded text of a Python callable begins
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class ParametricFunction:
         aliases: names it is published under.
         rewritten: the form that is fitted, None where it is the expression itself.
         first: what the first epoch counts as: 0, or 1 where the function or its slope has no value at 0.
-        python: what gives the values where no expression can (``a4nn_core.penguin.callables``).
+        python: computes the values where no expression can (``a4nn_core.penguin.callables``).
     """
 
     name: str
@@ -109,7 +111,7 @@ class ParametricFunction:
             x: points, shape (points,).
 
         Raises:
-            BadInput: a parameter is missing, or a Python callable does not give one value a point.
+            BadInput: a parameter is missing, or a Python callable does not return one value for each point.
         """
         missing = [p.name for p in self.parameters if p.name not in parameters]
         if missing:
@@ -124,9 +126,15 @@ class ParametricFunction:
             raise BadInput(f"function {self.name!r} cannot be evaluated: {error}") from error
         if given.shape != points.shape:
             raise BadInput(
-                f"function {self.name!r} gave values of shape {given.shape} for {points.shape} points"
+                f"function {self.name!r} returned values of shape {given.shape} for {points.shape} points"
             )
         return given
+
+    def value_at(self, parameters: Mapping[str, float], x: float) -> float:
+        """The value at one point, of parameters that a fit returned: ``evaluate`` without its checks."""
+        if self.python is not None:
+            return float(self.evaluate(parameters, x)[0])
+        return float(self.compiled.evaluate([parameters[p.name] for p in self.parameters], [x])[0])
 
 
 def _compile(name: str, expression: str, parameters: tuple[Parameter, ...]) -> _lm.Function:
@@ -349,3 +357,14 @@ def _custom(expression: str) -> ParametricFunction:
     return ParametricFunction(
         expression, expression, tuple(Parameter(p) for p in read.parameters), first=first
     )
+
+
+def _canonical(name: str) -> str:
+    try:
+        return function(name).name
+    except BadInput as error:
+        raise ValueError(str(error)) from None  # pydantic names the field
+
+
+FunctionName = Annotated[str, AfterValidator(_canonical)]
+"""A setting that names a parametric function, by its name, published alias or expression."""

@@ -1,7 +1,7 @@
 """The error law: the distance to the best possible value shrinks as a power of time.
 
 With e(k) the distance, in percent of the metric's range, between the best value of k epochs and the best
-value that the metric can take, the law foresees for the last epoch n
+value that the metric can take, the law predicts for the last epoch n
 
     log e(n) = log e(k) - g L,    L = log(n / k),    log g = b0 + b1 log e(k) + b2 log L.
 
@@ -14,24 +14,22 @@ The coefficients in ``LAW`` and ``BAND`` are fitted by ``benchmarks/prediction.p
 each source counting the same. That script also judges the law on sources left out of the fit;
 ``docs/benchmarks.md`` has its tables.
 
-All these curves are of weights as training left them. Measured on averaged weights with statistics taken
-anew, a curve rises early and little by the end, and has no noise that annealing takes away. Such curves have
-coefficients of their own (``AVERAGED_LAW``, ``AVERAGED_BAND``), fitted by ``benchmarks/own_curves.py`` to
-runs of this project. There b1 is 1: the larger the error, the faster it shrinks.
+All these curves are of weights as training left them. Measured on averaged weights with statistics
+recomputed for them, a curve rises early and little by the end, and has no noise that annealing takes away.
+Such curves have coefficients of their own (``AVERAGED_LAW``, ``AVERAGED_BAND``), fitted by
+``benchmarks/own_curves.py`` to runs of this project. There b1 is 1: the larger the error, the faster it
+shrinks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Curves = Literal["as-trained", "averaged"]
-"""What was measured after the epochs of a curve: the newest weights with the running statistics of batch
-normalisation, as most programs do; or averaged weights, or at least statistics taken anew."""
+from a4nn_core.vocabulary import Curves
 
 FLOOR = 0.01
 """Percent of the range added to every error, so that a perfect value has a logarithm."""
@@ -51,7 +49,7 @@ class ErrorLaw:
     slope: float
     time: float
 
-    def foresee(self, error: ArrayLike, ahead: ArrayLike) -> NDArray[np.float64]:
+    def predict(self, error: ArrayLike, ahead: ArrayLike) -> NDArray[np.float64]:
         """The logarithm of the error at the last epoch.
 
         Args:
@@ -85,7 +83,7 @@ def traits_of(values: ArrayLike, scale: tuple[float, float]) -> Traits:
     """The traits of a curve.
 
     Args:
-        values: one an epoch, at least one, finite.
+        values: one per epoch, at least one, finite.
         scale: as of ``log_error``.
     """
     worst, ideal = scale
@@ -158,11 +156,11 @@ def value_of(error: ArrayLike, scale: tuple[float, float]) -> NDArray[np.float64
 
 @dataclass(frozen=True)
 class Peers:
-    """What the finished networks of a run say: log e(n) = offset + slope log e(k), and their scatter.
+    """What the finished networks of a run imply: log e(n) = offset + slope log e(k), and their scatter.
 
     Attributes:
         slope, offset: by least squares about the medians, the slope between ``FLATTEST`` and 1. A slope near
-            0 foresees the median of their final values, a slope of 1 the median ratio of their errors.
+            0 predicts the median of their final values, a slope of 1 the median ratio of their errors.
         low, high: 5 and 95 % quantiles of what they miss the line by, widened for their small number.
         count: of networks.
     """

@@ -1,19 +1,18 @@
-"""Pictures of predictions: curves, what was foreseen after every epoch, where training could have ended."""
+"""Pictures of predictions: curves, what was predicted after every epoch, where training could have ended."""
 
 from __future__ import annotations
 
 import math
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from a4nn_core.errors import BadInput
-from a4nn_core.penguin.engine import PredictionEngine, Step
+from a4nn_core.penguin.base import EpochPrediction, PredictionEngine
 from a4nn_core.penguin.functions import function
-from a4nn_core.penguin.reference import value_at
 
-_CURVE, _FORESEEN, _STOP = "#2b6cb0", "#d1495b", "#3c3f46"
+_CURVE, _PREDICTED, _STOP = "#2b6cb0", "#d1495b", "#3c3f46"
 MOST_PANELS = 12
 
 
@@ -25,18 +24,18 @@ def check_picture(path: Path) -> None:
 
 def plot_traces(
     curves: Mapping[str, Sequence[float]],
-    traces: Mapping[str, Sequence[Step]],
+    traces: Mapping[str, Sequence[EpochPrediction]],
     horizon: int,
     path: Path,
     title: str = "",
     fits: Mapping[str, Sequence[tuple[int, float]]] | None = None,
 ) -> None:
-    """Draw a panel a curve, at most twelve, into a file that appears whole or not at all.
+    """Draw one panel per curve, at most twelve, into a file that appears whole or not at all.
 
     Args:
-        curves: values in percent by curve, one an epoch.
+        curves: values in percent by curve, one per epoch.
         traces: of the same curves.
-        horizon: the epoch that is foreseen.
+        horizon: the epoch that is predicted.
         path: ends in .png, .svg or .html.
         title: over all panels.
         fits: (epoch, value) along what was fitted to the whole curve, see ``fitted``.
@@ -46,7 +45,7 @@ def plot_traces(
     """
     check_picture(path)
     shown = list(curves)[:MOST_PANELS]
-    data = {name: _series(curves[name], traces[name], (fits or {}).get(name, ())) for name in shown}
+    data = {name: _panel(curves[name], traces[name], (fits or {}).get(name, ())) for name in shown}
     whole = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
         if path.suffix.lower() == ".html":
@@ -62,47 +61,61 @@ def plot_traces(
 
 def fitted(engine: PredictionEngine, values: Sequence[float], horizon: int) -> list[tuple[int, float]]:
     """(epoch, value) along the newest fit: a parametric function from the first epoch to the horizon, or, for
-    what is not a function, what is foreseen of each epoch to come."""
-    told = engine.predict(values, horizon)
-    parameters = told.evidence.get("parameters")
-    if parameters:
-        model = function(told.function)
-        drawn = [(e, value_at(model, parameters, model.first + e - 1)) for e in range(1, horizon + 1)]
+    what is not a function, what is predicted for each epoch to come."""
+    newest = engine.predict(values, horizon)
+    if newest.fit is not None and newest.fit.parameters:
+        model, parameters = function(newest.function), newest.fit.parameters
+        drawn = [(e, model.value_at(parameters, newest.first + e - 1)) for e in range(1, horizon + 1)]
     else:
         later = range(len(values) + 1, horizon + 1)
         drawn = [(e, v) for e in later if (v := engine.predict(values, e).value) is not None]
     return [(e, v) for e, v in drawn if math.isfinite(v)]
 
 
-def _series(
-    values: Sequence[float], steps: Sequence[Step], fit: Sequence[tuple[int, float]]
-) -> dict[str, Any]:
-    told = [s for s in steps if s.prediction.value is not None]
-    ranged = [s for s in told if s.prediction.low is not None]
-    stop = next((s for s in steps if s.converged), None)
-    return {
-        "epochs": list(range(1, len(values) + 1)),
-        "values": list(values),
-        "told": [s.epoch for s in told],
-        "foreseen": [s.prediction.value for s in told],
-        "ranged": [s.epoch for s in ranged],
-        "low": [s.prediction.low for s in ranged],
-        "high": [s.prediction.high for s in ranged],
-        "stop": stop.epoch if stop else None,
-        "fit_epochs": [e for e, _ in fit],
-        "fit": [v for _, v in fit],
-    }
+@dataclass(frozen=True)
+class _Panel:
+    """What is drawn of one curve: points of equal number in ``epochs`` and ``values``, and so on."""
+
+    epochs: list[int]
+    values: list[float]
+    predicted_at: list[int]
+    predicted: list[float]
+    ranged_at: list[int]
+    low: list[float]
+    high: list[float]
+    stop: int | None
+    fit_epochs: list[int]
+    fit: list[float]
 
 
-def _limits(data: Mapping[str, Any]) -> tuple[float, float]:
+def _panel(
+    values: Sequence[float], trace: Sequence[EpochPrediction], fit: Sequence[tuple[int, float]]
+) -> _Panel:
+    predicted = [(s.epoch, s.prediction.value) for s in trace if s.prediction.value is not None]
+    ranged = [(s.epoch, *s.prediction.interval) for s in trace if s.prediction.interval is not None]
+    return _Panel(
+        epochs=list(range(1, len(values) + 1)),
+        values=list(values),
+        predicted_at=[epoch for epoch, _ in predicted],
+        predicted=[value for _, value in predicted],
+        ranged_at=[epoch for epoch, _, _ in ranged],
+        low=[low for _, low, _ in ranged],
+        high=[high for _, _, high in ranged],
+        stop=next((s.epoch for s in trace if s.converged), None),
+        fit_epochs=[epoch for epoch, _ in fit],
+        fit=[value for _, value in fit],
+    )
+
+
+def _limits(data: _Panel) -> tuple[float, float]:
     """What the axis shows: the measured values, and predictions that can be an accuracy."""
-    known = [v for v in [*data["values"], *data["foreseen"], *data["low"], *data["high"]] if 0 <= v <= 100]
+    known = [v for v in [*data.values, *data.predicted, *data.low, *data.high] if 0 <= v <= 100]
     low, high = min(known, default=0.0), max(known, default=100.0)
     margin = max(0.05 * (high - low), 0.5)
     return low - margin, high + margin
 
 
-def _still(panels: Mapping[str, Mapping[str, Any]], horizon: int, path: Path, title: str) -> None:
+def _still(panels: Mapping[str, _Panel], horizon: int, path: Path, title: str) -> None:
     from matplotlib.figure import Figure
 
     across = min(3, len(panels))
@@ -112,31 +125,29 @@ def _still(panels: Mapping[str, Mapping[str, Any]], horizon: int, path: Path, ti
     for axes in grid.flat[len(panels) :]:
         axes.set_visible(False)
     for axes, (name, data) in zip(grid.flat, panels.items(), strict=False):
-        if data["ranged"]:
+        if data.ranged_at:
             axes.fill_between(
-                data["ranged"],
-                data["low"],
-                data["high"],
-                color=_FORESEEN,
+                data.ranged_at,
+                data.low,
+                data.high,
+                color=_PREDICTED,
                 alpha=0.15,
                 lw=0,
                 label="90 % interval",
             )
-        axes.plot(data["epochs"], data["values"], "-o", ms=3, color=_CURVE, label="measured")
+        axes.plot(data.epochs, data.values, "-o", ms=3, color=_CURVE, label="measured")
         axes.plot(
-            data["told"],
-            data["foreseen"],
+            data.predicted_at,
+            data.predicted,
             "--",
             lw=1.2,
-            color=_FORESEEN,
-            label=f"foreseen for epoch {horizon}",
+            color=_PREDICTED,
+            label=f"predicted for epoch {horizon}",
         )
-        if data["fit"]:
-            axes.plot(data["fit_epochs"], data["fit"], lw=1, color=_STOP, alpha=0.7, label="newest fit")
-        if data["stop"]:
-            axes.axvline(
-                data["stop"], color=_STOP, lw=1, ls=":", label=f"agreement after epoch {data['stop']}"
-            )
+        if data.fit:
+            axes.plot(data.fit_epochs, data.fit, lw=1, color=_STOP, alpha=0.7, label="newest fit")
+        if data.stop:
+            axes.axvline(data.stop, color=_STOP, lw=1, ls=":", label=f"agreement after epoch {data.stop}")
         axes.set_title(str(name)[-40:], fontsize=9)
         axes.set_xlim(0.5, horizon + 0.5)
         axes.set_ylim(*_limits(data))
@@ -147,7 +158,7 @@ def _still(panels: Mapping[str, Mapping[str, Any]], horizon: int, path: Path, ti
     figure.savefig(path, dpi=150)
 
 
-def _interactive(panels: Mapping[str, Mapping[str, Any]], horizon: int, path: Path, title: str) -> None:
+def _interactive(panels: Mapping[str, _Panel], horizon: int, path: Path, title: str) -> None:
     import plotly.graph_objects as go
     from plotly.subplots import make_subplots
 
@@ -157,11 +168,11 @@ def _interactive(panels: Mapping[str, Mapping[str, Any]], horizon: int, path: Pa
     for i, data in enumerate(panels.values()):
         where = {"row": i // across + 1, "col": i % across + 1}
         first = i == 0
-        if data["ranged"]:
+        if data.ranged_at:
             figure.add_trace(
                 go.Scatter(
-                    x=[*data["ranged"], *reversed(data["ranged"])],
-                    y=[*data["high"], *reversed(data["low"])],
+                    x=[*data.ranged_at, *reversed(data.ranged_at)],
+                    y=[*data.high, *reversed(data.low)],
                     fill="toself",
                     line={"width": 0},
                     fillcolor="rgba(209,73,91,0.15)",
@@ -173,8 +184,8 @@ def _interactive(panels: Mapping[str, Mapping[str, Any]], horizon: int, path: Pa
             )
         figure.add_trace(
             go.Scatter(
-                x=data["epochs"],
-                y=data["values"],
+                x=data.epochs,
+                y=data.values,
                 mode="lines+markers",
                 line={"color": _CURVE},
                 name="measured",
@@ -184,20 +195,20 @@ def _interactive(panels: Mapping[str, Mapping[str, Any]], horizon: int, path: Pa
         )
         figure.add_trace(
             go.Scatter(
-                x=data["told"],
-                y=data["foreseen"],
+                x=data.predicted_at,
+                y=data.predicted,
                 mode="lines",
-                line={"color": _FORESEEN, "dash": "dash"},
-                name=f"foreseen for epoch {horizon}",
+                line={"color": _PREDICTED, "dash": "dash"},
+                name=f"predicted for epoch {horizon}",
                 showlegend=first,
             ),
             **where,
         )
-        if data["fit"]:
+        if data.fit:
             figure.add_trace(
                 go.Scatter(
-                    x=data["fit_epochs"],
-                    y=data["fit"],
+                    x=data.fit_epochs,
+                    y=data.fit,
                     mode="lines",
                     line={"color": _STOP, "width": 1},
                     name="newest fit",
@@ -205,8 +216,8 @@ def _interactive(panels: Mapping[str, Mapping[str, Any]], horizon: int, path: Pa
                 ),
                 **where,
             )
-        if data["stop"]:
-            figure.add_vline(data["stop"], line={"color": _STOP, "dash": "dot", "width": 1}, **where)
+        if data.stop:
+            figure.add_vline(data.stop, line={"color": _STOP, "dash": "dot", "width": 1}, **where)
         figure.update_xaxes(range=[0.5, horizon + 0.5], title="epoch", **where)
         figure.update_yaxes(range=list(_limits(data)), title="accuracy (%)", **where)
     figure.update_layout(title=title, template="simple_white", height=320 * down + 100)

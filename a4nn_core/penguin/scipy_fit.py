@@ -14,11 +14,12 @@ from math import prod
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from a4nn_core.penguin.fit import Fit, Loss, check_settings, outcome
 from a4nn_core.penguin.functions import Parameter, ParametricFunction
+from a4nn_core.penguin.outcome import Fit, Loss, check_settings
+from a4nn_core.penguin.status import Status
 
-STARTS = 8  # that are followed
-GRID = 2000  # that are looked at
+STARTS = 8  # from which a search begins
+GRID = 2000  # starts that are compared
 
 
 def fit_scipy_multistart(
@@ -35,7 +36,7 @@ def fit_scipy_multistart(
 
     SciPy's trust-region reflective method (Branch, Coleman and Li 1999) from the best of a grid of starts.
     Derivatives are exact where the function is an expression, finite differences where it is a Python
-    callable. The starts that are looked at do not count as evaluations.
+    callable. Comparing the starts does not count as evaluations.
     """
     from scipy.optimize import least_squares
 
@@ -43,9 +44,9 @@ def fit_scipy_multistart(
     root = np.sqrt(check_settings(function, xs, ys, weights, loss, scale, max_evaluations))
     begin = time.perf_counter()
     if not (np.isfinite(xs).all() and np.isfinite(ys).all()):
-        return outcome("not_finite")
+        return Fit(Status.not_finite)
     if len(xs) < max(1, len(function.parameters)):
-        return outcome("too_few_points")
+        return Fit(Status.too_few_points)
     low = np.array([p.lower for p in function.parameters])
     high = np.array([p.upper for p in function.parameters])
     outside = 1e3 * (1.0 + np.abs(ys).max())  # the residual where the function has no value
@@ -61,7 +62,7 @@ def fit_scipy_multistart(
     with np.errstate(all="ignore"):
         starts = _best_starts(function, xs, ys, root)
         if not starts:
-            return outcome("undefined")
+            return Fit(Status.undefined)
         best, used = None, 0
         for start in starts:
             if used >= max_evaluations:
@@ -81,8 +82,14 @@ def fit_scipy_multistart(
                 best = done
         assert best is not None
         left = (_values(function, best.x, xs) - ys)[root > 0]
-    status = "evaluation_limit" if best.status == 0 else "at_bound" if best.active_mask.any() else "converged"
-    return outcome(
+    status = (
+        Status.evaluation_limit
+        if best.status == 0
+        else Status.at_bound
+        if best.active_mask.any()
+        else Status.converged
+    )
+    return Fit(
         status,
         dict(zip((p.name for p in function.parameters), map(float, best.x), strict=True)),
         float(np.sqrt(np.mean(left**2))) if left.size else 0.0,

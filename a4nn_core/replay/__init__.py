@@ -1,4 +1,4 @@
-"""A search re-run on a virtual clock, from lives that are known."""
+"""A search replayed on a virtual clock, from training times and results that are known."""
 
 from a4nn_core.replay.clock import VirtualExecutor
 

@@ -1,4 +1,4 @@
-"""A cluster on a virtual clock: an executor whose slots take the time they are told, and no time at all."""
+"""A cluster on a virtual clock: an executor whose slots take simulated time, and no real time at all."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ class VirtualExecutor:
 
     Args:
         slots: devices.
-        life: what becomes of a segment that starts: seconds it takes, and its result.
+        train: returns the seconds that a segment takes, and its result.
 
     Attributes:
         now: seconds since the start.
         busy_seconds: of all slots together, up to the last result that was handed out.
     """
 
-    def __init__(self, slots: int, life: Callable[[Segment], tuple[float, SegmentResult]]) -> None:
+    def __init__(self, slots: int, train: Callable[[Segment], tuple[float, SegmentResult]]) -> None:
         self.slots = slots
         self.here = True
         self.now = 0.0
         self.busy_seconds = 0.0
-        self._life = life
+        self._train = train
         self._waiting: collections.deque[Segment] = collections.deque()
         self._running: list[tuple[float, int, SegmentResult]] = []
         self._order = itertools.count()  # of two that end together, the one that started first
@@ -43,7 +43,7 @@ class VirtualExecutor:
 
     def _start(self) -> None:
         while self._waiting and len(self._running) < self.slots:
-            seconds, result = self._life(self._waiting.popleft())
+            seconds, result = self._train(self._waiting.popleft())
             heapq.heappush(self._running, (self.now + seconds, next(self._order), result))
 
     def completed(self, timeout: float) -> list[SegmentResult]:

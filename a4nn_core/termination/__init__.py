@@ -9,6 +9,7 @@ from a4nn_core.termination.base import (
     TerminationRule,
     Verdict,
 )
+from a4nn_core.termination.reasons import Reason
 from a4nn_core.vocabulary import Action
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "FitRecord",
     "FrontSnapshot",
     "Learning",
+    "Reason",
     "TerminationRule",
     "Verdict",
 ]

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 from a4nn_core.component import Component, Registry
+from a4nn_core.errors import BadInput
+from a4nn_core.termination.former import penguin
+from a4nn_core.termination.reasons import meaning
+from a4nn_core.vocabulary import Action, Bounds, Curves, Direction, Schedule
 
 if TYPE_CHECKING:
-    from a4nn_core.penguin.law import Curves
+    from a4nn_core.penguin.base import Prediction
 
-Action = Literal["continue", "pause", "stop"]
+Evidence = Mapping[str, float | str | Sequence[float | None] | None]
+"""The numbers that a verdict rests on, by name: JSON-serialisable."""
 
 
 @dataclass(frozen=True)
@@ -21,14 +27,14 @@ class FrontSnapshot:
 
     Attributes:
         version: how many generations it holds; 0 is before the first.
-        points: one mapping of metric name to value a member.
-        objectives: metric name to ``minimise`` or ``maximise``. One that is not named is minimised, unless it
-            is the monitored metric, whose direction the context gives.
+        points: one mapping of metric name to value for each member.
+        objectives: metric name to direction. One that is not named is minimised, unless it is the monitored
+            metric, whose direction the context gives.
     """
 
     version: int = 0
     points: tuple[Mapping[str, float], ...] = ()
-    objectives: Mapping[str, Literal["minimise", "maximise"]] = field(default_factory=dict)
+    objectives: Mapping[str, Direction] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -36,7 +42,7 @@ class Learning:
     """What is known of a classifier beside its validation curve.
 
     Attributes:
-        training: accuracy on the training images in percent, one value an epoch.
+        training: accuracy on the training images in percent, one value per epoch.
         chance: accuracy in percent of whoever always names the most frequent class of the validation images.
         training_images, validation_images: how many there are.
     """
@@ -54,7 +60,7 @@ class Context:
     Attributes:
         horizon: the last epoch of the budget, counted from 1.
         metric: name of the monitored metric.
-        direction: whether a greater or a smaller value of it is the better one.
+        direction: whether greater or smaller values of it are better.
         bounds: the least and greatest value the metric can take, None where open.
         schedule: what is known of the learning rate: it falls to about nothing by the horizon, or stays.
         curves: what was measured after the epochs, see ``Curves``.
@@ -65,9 +71,9 @@ class Context:
 
     horizon: int
     metric: str = "accuracy_percent"
-    direction: Literal["max", "min"] = "max"
-    bounds: tuple[float | None, float | None] = (0.0, 100.0)
-    schedule: Literal["annealed", "constant"] | None = None
+    direction: Direction = Direction.maximise
+    bounds: Bounds = (0.0, 100.0)
+    schedule: Schedule | None = None
     curves: Curves = "as-trained"
     fixed: Mapping[str, float] = field(default_factory=dict)
     front: FrontSnapshot = field(default_factory=FrontSnapshot)
@@ -76,17 +82,18 @@ class Context:
 
 @dataclass(frozen=True)
 class FitRecord:
-    """One fit of a parametric function after one epoch: a row of the table ``predictions``.
+    """One prediction after one epoch and what it rests on: a row of the table ``predictions``.
 
     Attributes:
         function: name of the parametric function, or of what else the prediction rests on.
         expression: it as text.
         parameters: fitted values by name; empty if the fit failed.
         predicted: value at the horizon; None if there is none.
-        low, high: interval of the prediction, None where the rule gives none.
-        residual: root mean square residual in the metric's unit; None if nothing was fitted.
-        status: the fitter's word for how it ended.
-        microseconds: what the fit cost.
+        low, high: ends of the 90 % interval; None where there is none.
+        residual: root mean square residual of the fit in the unit of the metric; None where nothing was
+            fitted.
+        status: see ``a4nn_core.penguin.status``.
+        microseconds: that the fit took, or the whole prediction where it is not a single fit.
     """
 
     function: str
@@ -99,6 +106,23 @@ class FitRecord:
     status: str
     microseconds: float
 
+    @classmethod
+    def of(cls, prediction: Prediction, microseconds: float) -> FitRecord:
+        """The record of a prediction that took so long."""
+        fit = prediction.fit
+        fitted = fit is not None and math.isfinite(fit.residual_rms)
+        return cls(
+            function=prediction.function,
+            expression=prediction.expression,
+            parameters=prediction.evidence,
+            predicted=prediction.value,
+            low=prediction.low,
+            high=prediction.high,
+            residual=fit.residual_rms if fit is not None and fitted else None,
+            status=prediction.status,
+            microseconds=fit.microseconds if fit is not None and fit.microseconds > 0 else microseconds,
+        )
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -106,19 +130,36 @@ class Verdict:
 
     Attributes:
         action: go on, pause (keep the checkpoint, may be revived) or stop.
-        reason: one word or two for the action, such as ``converged``.
+        reason: one word or two for the action: a ``Reason``, or text of another package's rule; empty to go
+            on without one.
         predicted: the rule's prediction of the monitored metric at the horizon, None if it has none.
         interval: low and high of the prediction, None if the rule gives none.
-        evidence: the numbers the verdict rests on, JSON-serialisable.
+        evidence: the numbers the verdict rests on.
         fits: the fits made for this verdict.
+
+    Raises:
+        BadInput: the action is not one of Action; its text will do.
     """
 
     action: Action
     reason: str = ""
     predicted: float | None = None
     interval: tuple[float, float] | None = None
-    evidence: Mapping[str, Any] = field(default_factory=dict)
+    evidence: Evidence = field(default_factory=dict)
     fits: tuple[FitRecord, ...] = ()
+
+    def __post_init__(self) -> None:
+        if isinstance(self.action, Action):
+            return
+        try:
+            object.__setattr__(self, "action", Action(self.action))
+        except ValueError:
+            raise BadInput(f"a verdict's action is {self.action!r}; known: {', '.join(Action)}") from None
+
+    @property
+    def meaning(self) -> str:
+        """The reason as a sentence."""
+        return meaning(self.reason)
 
 
 class TerminationRule(Component):
@@ -131,7 +172,7 @@ class TerminationRule(Component):
         """The verdict after the last epoch of the curve.
 
         Args:
-            curve: the monitored metric, one value an epoch, from epoch 1.
+            curve: the monitored metric, one value per epoch, from epoch 1.
             context: see Context.
         """
 
@@ -141,6 +182,8 @@ RULES: Registry[TerminationRule] = Registry(
     "a4nn.termination",
     {
         "none": "a4nn_core.termination.never:Never",
-        "penguin": "a4nn_core.termination.penguin:Penguin",
+        "converged": "a4nn_core.termination.converged:Converged",
+        "interval": "a4nn_core.termination.interval:Interval",
     },
+    former={"penguin": penguin},
 )

@@ -1,102 +1,110 @@
-"""When a network can end by the interval of its prediction, and when not.
+"""Training ends when the interval of the predicted final value leaves nothing to train for.
 
 The score of a network is the best value that was measured, so that ending it early costs what it would still
 have gained. Two cases cost nothing, as surely as the interval holds (a value above its upper end is to be
 expected once in twenty):
 
-- *beaten*: even at the better end of its interval the network would be dominated by a member of the front;
-- *settled*: the better end lies no more than ``gain`` beyond the best value so far.
+- *dominated*: even at the optimistic end of its interval the network would be dominated by a member of the
+  front;
+- *no gain*: the optimistic end lies no more than ``gain`` beyond the best value so far.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
-from a4nn_core.penguin.engine import Prediction, expression
-from a4nn_core.penguin.engine_a4nn import A4nnEngine
-from a4nn_core.termination.base import Context, FitRecord, Verdict
+from pydantic import Field, field_validator
 
-
-def judge_by_interval(curve: Sequence[float], context: Context, minimum: int, gain: float) -> Verdict:
-    """The verdict after the last epoch of the curve.
-
-    Args:
-        curve: the monitored metric, one value an epoch, from epoch 1.
-        context: see Context.
-        minimum: fewest epochs before the first prediction.
-        gain: least improvement that is worth going on for, in the metric's unit.
-
-    Raises:
-        BadInput: bounds that leave nothing between them, or an unknown schedule or kind of curves.
-    """
-    started = time.perf_counter()
-    engine = A4nnEngine(
-        bounds=context.bounds,
-        direction=context.direction,
-        schedule=context.schedule,
-        curves=context.curves,
-    )
-    if len(curve) < minimum:
-        return Verdict("continue")
-    told = engine.predict(curve, context.horizon)
-    record = _record(told, 1e6 * (time.perf_counter() - started))
-    if told.value is None or told.low is None or told.high is None:
-        return Verdict("continue", predicted=told.value, evidence={"status": told.status}, fits=(record,))
-    up = context.direction == "max"
-    best, hoped = (max(curve), told.high) if up else (min(curve), told.low)
-    evidence = {"best": float(best), "hoped": hoped}
-    reason = ""
-    winner = _dominating(hoped, context)
-    if winner is not None:
-        reason = "beaten"
-        evidence |= {f"front_{name}": float(value) for name, value in winner.items()}
-    elif (hoped - best if up else best - hoped) <= gain:
-        reason = "settled"
-    return Verdict(
-        "stop" if reason else "continue",
-        reason,
-        predicted=told.value,
-        interval=(told.low, told.high),
-        evidence=evidence,
-        fits=(record,),
-    )
+from a4nn_core.errors import BadInput
+from a4nn_core.penguin.engines import ENGINES
+from a4nn_core.termination.base import Context, Evidence, FitRecord, TerminationRule, Verdict
+from a4nn_core.termination.engine import engine_for
+from a4nn_core.termination.reasons import Reason
+from a4nn_core.vocabulary import Action, Direction
 
 
-def _dominating(hoped: float, context: Context) -> Mapping[str, float] | None:
-    """A member of the front that dominates the network even if its metric reaches ``hoped``, or None.
+class Interval(TerminationRule):
+    """Stop when the front is out of reach of the prediction's interval, or too little is left to gain."""
+
+    name: Literal["interval"] = "interval"
+    engine: str = "a4nn"
+    """The prediction engine, one that gives intervals."""
+    gain: float = Field(0.0, ge=0)
+    """A network stops when it can improve on its best value by no more than this, in the metric's unit."""
+    minimum: int = Field(4, ge=1)
+    """Fewest epochs before the first prediction."""
+
+    @field_validator("engine")
+    @classmethod
+    def _gives_intervals(cls, name: str) -> str:
+        try:
+            able = ENGINES.component(name).gives_intervals
+        except BadInput as error:
+            raise ValueError(str(error)) from None
+        if not able:
+            raise ValueError(f"the engine {name!r} gives no intervals; its rule is 'converged'")
+        return name
+
+    def judge(self, curve: Sequence[float], context: Context) -> Verdict:
+        """See TerminationRule.
+
+        Raises:
+            BadInput: bounds that leave nothing between them, or an unknown schedule or kind of curves.
+        """
+        started = time.perf_counter()
+        engine = engine_for(context, self.engine)
+        if len(curve) < self.minimum:
+            return Verdict(Action.proceed)
+        prediction = engine.predict(curve, context.horizon)
+        fits = (FitRecord.of(prediction, 1e6 * (time.perf_counter() - started)),)
+        if prediction.value is None or prediction.interval is None:
+            status: Evidence = {"status": prediction.status}
+            return Verdict(Action.proceed, predicted=prediction.value, evidence=status, fits=fits)
+        low, high = prediction.interval
+        best, optimistic = (max(curve), high) if _upwards(context) else (min(curve), low)
+        evidence: dict[str, float] = {"best": float(best), "optimistic": optimistic}
+        reason: Reason | None = None
+        winner = _dominating(optimistic, context)
+        if winner is not None:
+            reason = Reason.dominated
+            evidence |= {f"front_{name}": float(value) for name, value in winner.items()}
+        elif (optimistic - best if _upwards(context) else best - optimistic) <= self.gain:
+            reason = Reason.no_gain
+        return Verdict(
+            Action.stop if reason else Action.proceed,
+            reason or "",
+            predicted=prediction.value,
+            interval=prediction.interval,
+            evidence=evidence,
+            fits=fits,
+        )
+
+
+def _upwards(context: Context) -> bool:
+    return context.direction is Direction.maximise
+
+
+def _dominating(optimistic: float, context: Context) -> Mapping[str, float] | None:
+    """A member of the front that dominates the network even if its metric reaches ``optimistic``, or None.
 
     An objective that is neither the metric nor known before training could still turn out as good as any,
-    so that nothing is beaten where there is one.
+    so that nothing is dominated where there is one.
     """
-    known = dict(context.fixed) | {context.metric: hoped}
+    known = dict(context.fixed) | {context.metric: optimistic}
     if context.metric == "accuracy_percent":
-        known["error_percent"] = 100.0 - hoped
+        known["error_percent"] = 100.0 - optimistic
     for point in context.front.points:
         if not point or any(name not in known for name in point):
             continue
-        # positive where the network would be the better one
-        ahead = [_sign(name, context) * (known[name] - value) for name, value in point.items()]
-        if max(ahead) <= 0 and min(ahead) < 0:
+        # below zero where the network would be the better one
+        behind = [_direction(name, context).sign * (known[name] - value) for name, value in point.items()]
+        if min(behind) >= 0 and max(behind) > 0:
             return point
     return None
 
 
-def _sign(name: str, context: Context) -> float:
-    monitored = "maximise" if context.direction == "max" else "minimise"
-    default = monitored if name == context.metric else "minimise"
-    return 1.0 if context.front.objectives.get(name, default) == "maximise" else -1.0
-
-
-def _record(told: Prediction, microseconds: float) -> FitRecord:
-    return FitRecord(
-        function=told.function,
-        expression=expression(told),
-        parameters={name: float(v) for name, v in told.evidence.items() if isinstance(v, int | float)},
-        predicted=told.value,
-        low=told.low,
-        high=told.high,
-        residual=None,
-        status=told.status,
-        microseconds=microseconds,
-    )
+def _direction(name: str, context: Context) -> Direction:
+    default = context.direction if name == context.metric else Direction.minimise
+    return Direction(context.front.objectives.get(name, default))

@@ -2,7 +2,7 @@
 
 On few images the validation curve can stay at chance for epochs while the training curve rises: what is
 measured lags behind what was learned, or the network first learns what only training images have. Neither
-says where the curve ends, and every rule that sees the validation curve alone takes the network for hopeless.
+says where the curve ends, and every rule that sees the validation curve alone would end the network.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ from dataclasses import replace
 
 from a4nn_core.precision import STANDARD_ERRORS, alike, standard_error
 from a4nn_core.termination.base import Context, TerminationRule, Verdict
-
-AT_CHANCE = "learning-at-chance"
-"""reason of a verdict that was to end a network and does not"""
+from a4nn_core.termination.reasons import Reason
+from a4nn_core.vocabulary import Action
 
 
 def judge_learning(rule: TerminationRule, curve: Sequence[float], context: Context) -> Verdict:
@@ -23,14 +22,14 @@ def judge_learning(rule: TerminationRule, curve: Sequence[float], context: Conte
 
     Args:
         rule: that judges.
-        curve: the monitored metric, one value an epoch, from epoch 1.
+        curve: the monitored metric, one value per epoch, from epoch 1.
         context: see Context. Without its ``learning`` the rule has the last word.
     """
     verdict = rule.judge(curve, context)
-    if verdict.action == "continue" or not learns_at_chance(curve, context):
+    if verdict.action is Action.proceed or not learns_at_chance(curve, context):
         return verdict
     evidence = {**verdict.evidence, "would_have_been": verdict.reason or verdict.action}
-    return replace(verdict, action="continue", reason=AT_CHANCE, evidence=evidence)
+    return replace(verdict, action=Action.proceed, reason=Reason.learning_at_chance, evidence=evidence)
 
 
 def learns_at_chance(curve: Sequence[float], context: Context) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from a4nn_core.termination.base import Context, TerminationRule, Verdict
+from a4nn_core.vocabulary import Action
 
 
 class Never(TerminationRule):
@@ -14,4 +15,5 @@ class Never(TerminationRule):
     name: Literal["none"] = "none"
 
     def judge(self, curve: Sequence[float], context: Context) -> Verdict:  # noqa: ARG002
-        return Verdict("continue")
+        """See TerminationRule."""
+        return Verdict(Action.proceed)

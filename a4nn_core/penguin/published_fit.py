@@ -1,4 +1,4 @@
-"""The published engine, exactly: the fit of TauferLab/A4NN_workflow (commit 4c5ef15),
+"""The fit of the published engine, exactly: that of TauferLab/A4NN_workflow (commit 4c5ef15),
 ``penguin/penguino.py``.
 
 It calls ``scipy.optimize.curve_fit`` with bounds and without starting values: SciPy then takes its
@@ -11,24 +11,17 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from a4nn_core.penguin.fit import Fit
 from a4nn_core.penguin.functions import ParametricFunction
-
-_SENTENCES = {
-    "converged": "SciPy's curve_fit ended within its evaluations.",
-    "evaluation_limit": "SciPy's curve_fit used up its evaluations; as published there is no prediction.",
-    "too_few_points": "There are fewer points than parameters; nothing was fitted.",
-    "undefined": "The function has no finite value at SciPy's starting point; nothing was fitted.",
-    "not_finite": "A value of the curve is NaN or infinite; nothing was fitted.",
-}
+from a4nn_core.penguin.outcome import Fit
+from a4nn_core.penguin.status import Status
 
 
-def fit_scipy(function: ParametricFunction, x: ArrayLike, y: ArrayLike) -> Fit:
+def fit_published(function: ParametricFunction, x: ArrayLike, y: ArrayLike) -> Fit:
     """The published fit: ``curve_fit(f, x, y, bounds=bounds)``.
 
     Args:
@@ -36,16 +29,16 @@ def fit_scipy(function: ParametricFunction, x: ArrayLike, y: ArrayLike) -> Fit:
         x, y: points of the curve, shape (points,).
 
     Returns:
-        A fit without parameters where ``curve_fit`` gives up, where points are too few or a value is not
-        finite (the published code meets no such value).
+        A fit without parameters where ``curve_fit`` gives up, where points are too few, or where a value is
+        not finite (the published code meets no such value).
     """
     from scipy.optimize import curve_fit
 
     xs, ys = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     if not (np.isfinite(xs).all() and np.isfinite(ys).all()):
-        return _nothing("not_finite", 0.0)
+        return Fit(Status.not_finite)
     if len(xs) < len(function.parameters):
-        return _nothing("too_few_points", 0.0)
+        return Fit(Status.too_few_points)
     model = _published_default if function.name == "default" else _callable(function)
     bounds = ([p.lower for p in function.parameters], [p.upper for p in function.parameters])
     start = time.perf_counter()
@@ -56,42 +49,19 @@ def fit_scipy(function: ParametricFunction, x: ArrayLike, y: ArrayLike) -> Fit:
                 model, xs, ys, p0=_start(function), bounds=bounds, method="trf", full_output=True
             )
     except RuntimeError:
-        return _nothing("evaluation_limit", 1e6 * (time.perf_counter() - start))
+        return Fit(Status.evaluation_limit, microseconds=1e6 * (time.perf_counter() - start))
     except ValueError:  # no finite residual at the start
-        return _nothing("undefined", 1e6 * (time.perf_counter() - start))
+        return Fit(Status.undefined, microseconds=1e6 * (time.perf_counter() - start))
     microseconds = 1e6 * (time.perf_counter() - start)
     residual = model(xs, *values) - ys
     names = [p.name for p in function.parameters]
     return Fit(
-        "converged",
-        _SENTENCES["converged"],
+        Status.converged,
         dict(zip(names, map(float, values), strict=True)),
         float(np.sqrt(np.mean(residual**2))),
         int(info["nfev"]),
         microseconds,
     )
-
-
-def predict_icpp23(
-    function: ParametricFunction, curve: Sequence[float], horizon: int, minimum: int = 4
-) -> float:
-    """The published prediction after the last epoch of a curve; infinite where it has none.
-
-    x runs from 0 while the prediction is f(horizon), one epoch beyond the last: as published.
-    """
-    if len(curve) < minimum:
-        return float("inf")
-    done = fit_scipy(function, np.arange(len(curve)), curve)
-    return value_at(function, done.parameters, horizon) if done.parameters else float("inf")
-
-
-def value_at(function: ParametricFunction, parameters: Mapping[str, float], x: float) -> float:
-    """The fitted function at one point."""
-    return float(function.evaluate(parameters, x)[0])
-
-
-def _nothing(status: str, microseconds: float) -> Fit:
-    return Fit(status, _SENTENCES[status], {}, float("nan"), 0, microseconds)
 
 
 def _published_default(x: NDArray[np.float64], a: float, b: float, c: float) -> NDArray[np.float64]:
