@@ -23,7 +23,7 @@ from a4nn_core.errors import BadInput
 from a4nn_core.search.base import STRATEGIES, SearchSettings
 from a4nn_core.spaces.base import SPACES, SearchSpace
 from a4nn_core.termination.base import RULES, TerminationRule
-from a4nn_core.training.settings import FIRST_DEFAULTS, Training
+from a4nn_core.training.settings import Training, as_recorded
 
 
 def _part(registry: Registry[Any], place: str) -> BeforeValidator:
@@ -76,7 +76,9 @@ class Experiment(BaseModel):
         Raises:
             BadInput: as ``from_mapping``.
         """
-        training = FIRST_DEFAULTS | dict(settings.get("training", {}))
+        training = settings.get("training", {})
+        if isinstance(training, Mapping):
+            training = as_recorded(training)
         return cls.from_mapping({**settings, "training": training}, place)
 
     def resolved(self, images: int) -> Experiment:

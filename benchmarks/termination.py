@@ -23,7 +23,7 @@ from prediction import fit_band, fit_law, read, table
 from pydantic import Field
 from pymoo.indicators.hv import HV
 
-from a4nn_core.commons.front import nondominated
+from a4nn_core.metrics import nondominated
 from a4nn_core.penguin import engine_a4nn
 from a4nn_core.penguin.engine import make_engine
 from a4nn_core.penguin.law import Band, ErrorLaw
