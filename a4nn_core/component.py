@@ -90,6 +90,8 @@ def _sentence(detail: ErrorDetails, model: type[BaseModel], place: str) -> str:
     if detail["type"] == "missing":
         return f"{at} lacks the key {where[-1]!r}"
     message = detail["msg"].removeprefix("Value error, ")
+    if detail["type"] in ("model_type", "dict_type"):
+        message = "input should be a table"
     if not where:
         return f"{at}: {message}"
     return f"{at} {where[-1]} = {detail['input']!r}: {message[:1].lower() + message[1:]}"

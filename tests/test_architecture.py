@@ -37,6 +37,8 @@ def imports(room: str) -> set[str]:
         ("spaces", ["a4nn_core.training", "a4nn_core.workflow", "a4nn_core.search"]),
         ("data", ["a4nn_core.training", "a4nn_core.workflow", "a4nn_core.spaces"]),
         ("training", ["a4nn_core.workflow", "a4nn_core.cli", "a4nn_core.archaeology"]),
+        ("metrics.py", ["torch", "pymoo", "pandas", "duckdb", "a4nn_core.commons", "a4nn_core.workflow"]),
+        ("plugins.py", ["pydantic", "a4nn_core.component"]),
         ("precision.py", ["torch", "a4nn_core.commons", "a4nn_core.workflow"]),
         ("replay", ["torch", "a4nn_core.cli", "a4nn_core.archaeology"]),
         ("adapters", ["torch", "a4nn_core.training", "a4nn_core.workflow", "a4nn_core.commons"]),

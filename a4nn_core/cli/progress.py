@@ -142,8 +142,12 @@ class Progress:
             completed=len(search.rows),
             note=f"generation {generation}  {accuracy}{self._left(search)}",
         )
+        feasible = self.experiment.search.networks - sum(row["status"] == "infeasible" for row in rows)
         self.bars.update(
-            self.epochs, completed=ended.budget + running, note=f"{saved} saved ({ended.saved_percent:.0f} %)"
+            self.epochs,
+            total=feasible * self.experiment.training.epochs,
+            completed=ended.budget + running,
+            note=f"{saved} saved ({ended.saved_percent:.0f} %)",
         )
 
     def _say_batch_size(self, search: Search) -> None:
@@ -176,6 +180,7 @@ class Progress:
             "equal": f"equals network {row.get('equal_to')}, not trained",
             "paused": "paused",
             "failed": f"failed: {row.get('error')}",
+            "infeasible": f"outside the bounds, not trained: {row.get('error')}",
         }[row["status"]]
         self.bars.console.print(
             f"network {row['network']:>3}  generation {row['generation']}  "

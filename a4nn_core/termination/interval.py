@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 
+from a4nn_core.metrics import dominates
 from a4nn_core.penguin.engine import Prediction, expression
 from a4nn_core.penguin.engine_a4nn import A4nnEngine
 from a4nn_core.termination.base import Context, FitRecord, Verdict
@@ -75,9 +76,9 @@ def _dominating(hoped: float, context: Context) -> Mapping[str, float] | None:
     for point in context.front.points:
         if not point or any(name not in known for name in point):
             continue
-        # positive where the network would be the better one
-        ahead = [_sign(name, context) * (known[name] - value) for name, value in point.items()]
-        if max(ahead) <= 0 and min(ahead) < 0:
+        signs = {name: -_sign(name, context) for name in point}
+        its, mine = ([signs[name] * values[name] for name in signs] for values in (point, known))
+        if dominates(its, mine):
             return point
     return None
 

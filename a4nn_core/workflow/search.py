@@ -31,7 +31,7 @@ from a4nn_core.workflow.rows import Row, equal_row, graph_rows, infeasible_row, 
 
 POLL_SECONDS = 0.5
 MOST_INFEASIBLE = 100
-"""After so many networks outside the bounds, one after another, a search ends: it would find no other."""
+"""A search ends whose first networks, so many of them, are all outside the bounds: it finds none to train."""
 log = logging.getLogger(__name__)
 
 
@@ -225,20 +225,18 @@ class Search:
         return self.limits.violation(self.architectures[number])
 
     def _check_feasible(self) -> None:
-        """End a search that finds no network within the bounds.
+        """End a search that finds nothing to train.
 
         Raises:
-            RunFailed: none of the last networks, or of all, is.
+            RunFailed: no network so far is within the bounds, and there were many, or all that may be.
         """
         most = min(MOST_INFEASIBLE, self.experiment.search.networks)
-        last = sorted(self.candidates)[-most:]
-        if len(last) < most or not all(map(self._violation, last)):
+        if len(self.candidates) < most or not all(map(self._violation, self.candidates)):
             return
-        nearest = min(last, key=self._violation)
+        nearest = min(self.candidates, key=self._violation)
         raise RunFailed(
-            f"the last {most} networks are all outside the bounds of [search.constraints], and the search "
-            f"would hardly find another; the nearest is network {nearest}: "
-            f"{self.limits.explain(self.architectures[nearest])}"
+            f"none of {len(self.candidates)} networks is within the bounds of [search.constraints]; "
+            f"the nearest is network {nearest}: {self.limits.explain(self.architectures[nearest])}"
         )
 
     # the networks' side

@@ -50,7 +50,7 @@ def chosen(tables: Mapping[str, pa.Table], policy: Policy, packed: Packed) -> di
     if policy == "none":
         return found
     for row in python_rows(tables["front" if policy == "front" else "networks"]):
-        if row["equal_to"] is not None or row["status"] == "failed":
+        if row["equal_to"] is not None or row["status"] in ("failed", "infeasible"):
             continue
         if row["best_checkpoint"] is None:
             packed.never_saved.append((row["run"], row["network"]))
