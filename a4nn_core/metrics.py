@@ -192,7 +192,8 @@ def find_metric(name: str) -> Metric:
     """
     found = METRICS.find(name)
     if not isinstance(found, Metric) or found.name != name:
-        raise BadInput(f"the entry point {name!r} of {METRICS.group} names {found!r}, not a metric {name!r}")
+        what = f"the metric {found.name!r}" if isinstance(found, Metric) else repr(found)
+        raise BadInput(f"the entry point {name!r} of {METRICS.group} names {what}, not a metric {name!r}")
     return found
 
 

@@ -183,7 +183,10 @@ def test_the_metric_of_the_documentation() -> None:
 @pytest.mark.parametrize(
     ("objective", "said"),
     [
-        ("misnamed", r"\[search\] objectives = .*entry point 'misnamed' of a4nn.metrics names Metric\("),
+        (
+            "misnamed",
+            r"\[search\] objectives = .*entry point 'misnamed' of a4nn.metrics names the metric 'another'",
+        ),
         ("none", r"entry point 'none' of a4nn.metrics names 'no metric', not a metric 'none'"),
         ("unheard_of", r"no metric named 'unheard_of'; known: error_percent, .*, gflops, depth, steadiness"),
     ],

@@ -29,6 +29,7 @@ from a4nn_core.data.progress import Listener, listening
 from a4nn_core.experiment import Experiment
 from a4nn_core.precision import in_percent
 from a4nn_core.training.settings import LEAST_STEPS, USUAL_BATCH
+from a4nn_core.vocabulary import NetworkStatus
 from a4nn_core.workflow.rows import Row
 from a4nn_core.workflow.search import Search
 
@@ -142,7 +143,9 @@ class Progress:
             completed=len(search.rows),
             note=f"generation {generation}  {accuracy}{self._left(search)}",
         )
-        feasible = self.experiment.search.networks - sum(row["status"] == "infeasible" for row in rows)
+        feasible = self.experiment.search.networks - sum(
+            row["status"] == NetworkStatus.infeasible for row in rows
+        )
         self.bars.update(
             self.epochs,
             total=feasible * self.experiment.training.epochs,
@@ -180,7 +183,7 @@ class Progress:
             "equal": f"equals network {row.get('equal_to')}, not trained",
             "paused": "paused",
             "failed": f"failed: {row.get('error')}",
-            "infeasible": f"outside the bounds, not trained: {row.get('error')}",
+            NetworkStatus.infeasible: f"outside the bounds, not trained: {row.get('error')}",
         }[row["status"]]
         self.bars.console.print(
             f"network {row['network']:>3}  generation {row['generation']}  "

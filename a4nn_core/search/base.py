@@ -16,13 +16,13 @@ from a4nn_core.search.constraints import Bound, Constraints, check_bound
 from a4nn_core.spaces.base import Genome, SearchSpace
 from a4nn_core.vocabulary import Direction, FitnessSource
 
-Infeasibility = Callable[[Genome], float]
+Violation = Callable[[Genome], float]
 """How far a genome is outside the bounds of ``[search.constraints]``: 0.0 for one that is within all of them,
 more the further it is outside. It depends on the genome alone, and nothing is trained for it."""
 
 
-def unbounded(genome: Genome) -> float:
-    """The infeasibility of a genome where there are no bounds."""
+def no_violation(genome: Genome) -> float:
+    """The violation of a genome where there are no bounds."""
     del genome
     return 0.0
 
@@ -69,8 +69,8 @@ class Outcome:
 
 
 class Strategy(ABC):
-    """A search in progress. What it asks for depends on its seed and on what it was told, never on how
-    often or in what portions it was asked.
+    """A search in progress. What it asks for depends on its seed, on what it was told and on which genomes
+    are within the bounds, never on how often or in what portions it was asked.
 
     On a generational schedule the order of tells does not matter either. On a steady one every tell counts
     at once, so what is asked for next depends on the order of asks and tells: that of the event log.
@@ -139,13 +139,13 @@ class SearchSettings(Component):
         return recorded((*self.objectives, *(self.constraints or ())))
 
     @abstractmethod
-    def start(self, space: SearchSpace, seed: int, infeasibility: Infeasibility = unbounded) -> Strategy:
+    def start(self, space: SearchSpace, seed: int, violation: Violation = no_violation) -> Strategy:
         """A new search of this space.
 
         Args:
             space: where genomes come from.
             seed: of everything that is drawn.
-            infeasibility: of a genome. A strategy need not look at it; one that does should rather ask for
+            violation: of a genome. A strategy need not look at it; one that does should rather ask for
                 genomes within the bounds, as those outside cost networks of its budget and tell it nothing.
         """
 

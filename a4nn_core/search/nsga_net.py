@@ -19,11 +19,11 @@ from pydantic import Field
 
 from a4nn_core.search.base import (
     Candidate,
-    Infeasibility,
     Outcome,
     SearchSettings,
     Strategy,
-    unbounded,
+    Violation,
+    no_violation,
 )
 from a4nn_core.spaces.base import Genes, SearchSpace
 
@@ -50,8 +50,8 @@ class NSGANet(SearchSettings):
     mutation_probability: float | None = Field(default=None, ge=0, le=1)
     """chance of mutating each gene; by default one gene of each genome on average"""
 
-    def start(self, space: SearchSpace, seed: int, infeasibility: Infeasibility = unbounded) -> Strategy:
-        return (_Steady if self.schedule == "steady" else _Search)(self, space, seed, infeasibility)
+    def start(self, space: SearchSpace, seed: int, violation: Violation = no_violation) -> Strategy:
+        return (_Steady if self.schedule == "steady" else _Search)(self, space, seed, violation)
 
 
 class _Draft(NamedTuple):
@@ -63,9 +63,7 @@ class _Draft(NamedTuple):
 
 
 class _Search(Strategy):
-    def __init__(
-        self, settings: NSGANet, space: SearchSpace, seed: int, infeasibility: Infeasibility
-    ) -> None:
+    def __init__(self, settings: NSGANet, space: SearchSpace, seed: int, violation: Violation) -> None:
         from pymoo.core.population import Population
         from pymoo.core.problem import Problem
         from pymoo.operators.survival.rank_and_crowding import RankAndCrowding
@@ -73,7 +71,7 @@ class _Search(Strategy):
         self.settings = settings
         self.space = space
         self.seed = seed
-        self.infeasibility = infeasibility
+        self.violation = violation
         self.asked: dict[int, Candidate] = {}
         self.outcomes: dict[int, Outcome] = {}
         self.members = Population()
@@ -182,7 +180,7 @@ class _Search(Strategy):
         for draft in drafts:
             if not self._new(draft.genes):
                 continue
-            outside = self.infeasibility(self.space.genome(draft.genes))
+            outside = self.violation(self.space.genome(draft.genes))
             if outside == 0.0:
                 return draft
             if nearest is None or outside < least:

@@ -25,6 +25,7 @@ from a4nn_core.search.base import Candidate, Outcome
 from a4nn_core.spaces.architecture import Architecture, Shape
 from a4nn_core.spaces.base import Genome
 from a4nn_core.training.segment import Segment, SegmentResult
+from a4nn_core.vocabulary import FitnessSource
 from a4nn_core.workflow.checkpoints import Keeper, kept_epochs
 from a4nn_core.workflow.executor import Executor
 from a4nn_core.workflow.rows import Row, equal_row, graph_rows, infeasible_row, network_row
@@ -81,7 +82,7 @@ class Search:
         self.images = Images.of(writer.header.get("dataset"))
         self.metrics = experiment.search.metrics()
         self.limits = experiment.search.limits()
-        self.strategy = experiment.search.start(experiment.space, experiment.seed, self._infeasibility)
+        self.strategy = experiment.search.start(experiment.space, experiment.seed, self._violation_of_genome)
         self.started = time.monotonic()
         self.rows: dict[int, Row] = dict(writer.recorded())
         self.candidates: dict[int, Candidate] = {}
@@ -205,10 +206,10 @@ class Search:
         self, number: int, fitness: Mapping[str, float] | None, violation: float = 0.0, log: bool = True
     ) -> None:
         if log:
-            data: dict[str, Any] = {"fitness": fitness, "source": "measured" if fitness is not None else None}
-            if violation:
-                data["violation"] = violation
-            self.writer.events.append("told", number, self.candidates[number].generation, **data)
+            generation = self.candidates[number].generation
+            source = None if fitness is None else FitnessSource.measured
+            outside = {"violation": violation} if violation else {}
+            self.writer.events.append("told", number, generation, fitness=fitness, source=source, **outside)
         self.told[number] = fitness
         self.strategy.tell(Outcome(number, fitness, violation=violation))
 
@@ -217,7 +218,7 @@ class Search:
     def _decode(self, genome: Genome) -> Architecture:
         return self.experiment.space.decode(genome, self.shape, self.classes)
 
-    def _infeasibility(self, genome: Genome) -> float:
+    def _violation_of_genome(self, genome: Genome) -> float:
         """What the strategy is given to look for feasible genomes."""
         return self.limits.violation(self._decode(genome)) if self.limits.bounds else 0.0
 

@@ -80,7 +80,8 @@ class Summary:
             f"{self.epochs_saved_by_equality} by not training equal architectures again",
         ]
         if self.networks_infeasible:
-            lines.append(f"{self.networks_infeasible} networks outside the bounds, not trained")
+            plural = "" if self.networks_infeasible == 1 else "s"
+            lines.append(f"{self.networks_infeasible} network{plural} outside the bounds, not trained")
         taken = "" if self.seconds is None else f"{duration(self.seconds)} taken"
         saved = self.training_seconds_saved
         spared = "" if saved is None else f"about {duration(saved)} of training saved"
