@@ -8,13 +8,13 @@ the others; other packages add theirs by an entry point in the registry's group.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from importlib import import_module
-from importlib.metadata import entry_points
-from typing import Any, Generic, TypeVar, cast, get_args
+from typing import TypeVar, cast, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 
 from a4nn_core.errors import BadInput
+from a4nn_core.plugins import Catalogue
 
 
 class Component(BaseModel):
@@ -31,7 +31,7 @@ Former = Callable[[Mapping[str, object]], Mapping[str, object]]
 """Reads the settings of a part that earlier versions had: today's name and settings of what it meant."""
 
 
-class Registry(Generic[C]):
+class Registry(Catalogue[type[C]]):
     """The parts of one kind, by name.
 
     Args:
@@ -44,15 +44,8 @@ class Registry(Generic[C]):
     def __init__(
         self, kind: str, group: str, builtin: Mapping[str, str], former: Mapping[str, Former] | None = None
     ) -> None:
-        self.kind = kind
-        self.group = group
-        self._paths = dict(builtin)
+        super().__init__(kind, group, builtin)
         self._former = dict(former or {})
-        self._loaded: dict[str, type[C]] = {}
-
-    def names(self) -> list[str]:
-        """All names that can be used, built-in first."""
-        return [*self._paths, *(e.name for e in entry_points(group=self.group) if e.name not in self._paths)]
 
     def component(self, name: str) -> type[C]:
         """The class behind a name.
@@ -60,18 +53,7 @@ class Registry(Generic[C]):
         Raises:
             BadInput: no part has this name; the message lists those that exist.
         """
-        if name not in self._loaded:
-            self._loaded[name] = self._load(name)
-        return self._loaded[name]
-
-    def _load(self, name: str) -> type[C]:
-        if name in self._paths:
-            module, _, attribute = self._paths[name].partition(":")
-            return cast("type[C]", getattr(import_module(module), attribute))
-        for entry in entry_points(group=self.group):  # reads files of every package
-            if entry.name == name:
-                return cast("type[C]", entry.load())
-        raise BadInput(f"there is no {self.kind} named {name!r}; known: {', '.join(self.names())}")
+        return self.find(name)
 
     def make(self, settings: object, place: str) -> C:
         """A part from a mapping with ``name`` and its settings.
@@ -109,18 +91,13 @@ def explain(error: ValidationError, model: type[BaseModel], place: str) -> str:
         model: the model that was being filled.
         place: the file or table being read, such as ``search.toml`` or ``[data]``.
     """
-    return "; ".join(_sentence(dict(e), model, place) for e in error.errors(include_url=False))
+    return "; ".join(_sentence(e, model, place) for e in error.errors(include_url=False))
 
 
-def _sentence(detail: dict[str, Any], model: type[BaseModel], place: str) -> str:
+def _sentence(detail: ErrorDetails, model: type[BaseModel], place: str) -> str:
     where = [str(part) for part in detail["loc"]]
-    holder: type[BaseModel] | None = model
     tables = [part for part in where[:-1] if not part.isdigit()]
-    for part in tables:
-        field = holder.model_fields.get(part) if holder else None
-        inner = field.annotation if field else None
-        models = [m for m in (inner, *get_args(inner)) if isinstance(m, type) and issubclass(m, BaseModel)]
-        holder = models[0] if models else None
+    holder = _holder(model, tables)
     table = ".".join(tables)
     at = f"{place} [{table}]" if table else place
     if len(where) > 2 and where[-2].isdigit():  # a table in an array of tables, counted as people count
@@ -130,7 +107,26 @@ def _sentence(detail: dict[str, Any], model: type[BaseModel], place: str) -> str
         return f"{at} has no key {where[-1]!r}{known}"
     if detail["type"] == "missing":
         return f"{at} lacks the key {where[-1]!r}"
-    message = str(detail["msg"]).removeprefix("Value error, ")
+    message = detail["msg"].removeprefix("Value error, ")
+    if detail["type"] in ("model_type", "dict_type"):
+        message = "input should be a table"
     if not where:
         return f"{at}: {message}"
     return f"{at} {where[-1]} = {detail['input']!r}: {message[:1].lower() + message[1:]}"
+
+
+def _holder(model: type[BaseModel], tables: list[str]) -> type[BaseModel] | None:
+    """The model that fills a table, None where it is not one."""
+    holder: type[BaseModel] | None = model
+    named = False  # of a field whose tables are named by the user, the next part is such a name
+    for part in tables:
+        if named:
+            named = False
+            continue
+        field = holder.model_fields.get(part) if holder else None
+        kinds = [field.annotation, *get_args(field.annotation)] if field else []
+        kinds += [inner for kind in kinds[1:] for inner in get_args(kind)]  # of dict[str, Table] | None
+        models = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        holder = models[0] if models else None
+        named = holder is not None and any(get_origin(kind) is dict for kind in kinds)
+    return holder

@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -23,13 +23,14 @@ from a4nn_core.errors import BadInput
 from a4nn_core.search.base import STRATEGIES, SearchSettings
 from a4nn_core.spaces.base import SPACES, SearchSpace
 from a4nn_core.termination.base import RULES, TerminationRule
-from a4nn_core.training.settings import FIRST_DEFAULTS, Training
+from a4nn_core.training.settings import Training, as_recorded
+
+C = TypeVar("C", bound=Component)
 
 
-def _part(registry: Registry[Any], place: str) -> BeforeValidator:
-    def make(settings: object) -> Component:
-        made: Component = registry.make(settings, place)
-        return made
+def _part(registry: Registry[C], place: str) -> BeforeValidator:
+    def make(settings: object) -> C:
+        return registry.make(settings, place)
 
     return BeforeValidator(make)
 
@@ -52,7 +53,7 @@ class Experiment(BaseModel):
     training: Training = Field(default_factory=Training)
 
     @classmethod
-    def from_mapping(cls, settings: Mapping[str, Any], place: str = "experiment") -> Experiment:
+    def from_mapping(cls, settings: Mapping[str, object], place: str = "experiment") -> Experiment:
         """An experiment from plain tables, as TOML or JSON give them.
 
         Args:
@@ -70,13 +71,15 @@ class Experiment(BaseModel):
             raise BadInput(explain(error, cls, place)) from None
 
     @classmethod
-    def from_record(cls, settings: Mapping[str, Any], place: str = "recorded experiment") -> Experiment:
+    def from_record(cls, settings: Mapping[str, object], place: str = "recorded experiment") -> Experiment:
         """The experiment that a run recorded; what versions before some setting did is what it meant.
 
         Raises:
             BadInput: as ``from_mapping``.
         """
-        training = FIRST_DEFAULTS | dict(settings.get("training", {}))
+        training = settings.get("training", {})
+        if isinstance(training, Mapping):
+            training = as_recorded(training)
         return cls.from_mapping({**settings, "training": training}, place)
 
     def resolved(self, images: int) -> Experiment:
@@ -87,8 +90,7 @@ class Experiment(BaseModel):
     def to_mapping(self) -> dict[str, Any]:
         """Plain tables: ``from_mapping`` gives an equal experiment. What is None is left out, as TOML has
         no null."""
-        plain: dict[str, Any] = _without_none(self.model_dump(mode="json"))
-        return plain
+        return _without_none(self.model_dump(mode="json"))
 
     def to_toml(self) -> str:
         """The experiment as TOML, every setting written out."""
@@ -139,7 +141,7 @@ def load_experiment(source: str, changes: Sequence[str] = ()) -> Experiment:
     return Experiment.from_mapping(settings, place)
 
 
-def _apply(settings: dict[str, Any], change: str) -> None:
+def _apply(settings: dict[str, object], change: str) -> None:
     key, equals, text = change.partition("=")
     if not equals or not key.strip():
         raise BadInput(f"--set {change!r} is not of the form table.key=value")
@@ -162,15 +164,16 @@ def _apply(settings: dict[str, Any], change: str) -> None:
     table[last] = value
 
 
-def _without_none(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_none(inner) for key, inner in value.items() if inner is not None}
-    if isinstance(value, list):
-        return [_without_none(inner) for inner in value]
-    return value
+def _without_none(table: Mapping[str, object]) -> dict[str, object]:
+    def mended(value: object) -> object:
+        if isinstance(value, dict):
+            return _without_none(value)
+        return [mended(inner) for inner in value] if isinstance(value, list) else value
+
+    return {key: mended(value) for key, value in table.items() if value is not None}
 
 
-def _toml(tables: Mapping[str, Any], prefix: str = "") -> list[str]:
+def _toml(tables: Mapping[str, object], prefix: str = "") -> list[str]:
     """TOML lines: plain keys first, then a section a table. The standard library reads TOML only."""
     lines = [f"{key} = {_value(value)}\n" for key, value in tables.items() if not isinstance(value, dict)]
     for key, value in tables.items():
@@ -179,7 +182,7 @@ def _toml(tables: Mapping[str, Any], prefix: str = "") -> list[str]:
     return lines
 
 
-def _value(value: Any) -> str:
+def _value(value: object) -> str:
     import json
 
     if isinstance(value, bool):

@@ -75,6 +75,13 @@ class NetworkStatus(StrEnum):
     """outside the bounds of ``[search.constraints]``, never trained"""
 
 
+class FitnessSource(StrEnum):
+    """Where the fitness of a network comes from."""
+
+    measured = "measured"
+    predicted = "predicted"
+
+
 class Action(StrEnum):
     """What a termination rule wants done after an epoch."""
 

@@ -31,9 +31,9 @@ import pyarrow.parquet as pq
 
 from a4nn_core.commons import Commons, RunFolder, RunWriter
 from a4nn_core.commons.archive import SORTED, Archive
-from a4nn_core.commons.front import nondominated
 from a4nn_core.commons.layout import open_commons
 from a4nn_core.commons.snapshot import RunSnapshot, Snapshot
+from a4nn_core.metrics import nondominated
 
 EPOCHS = 25
 PER_RUN = 1_000

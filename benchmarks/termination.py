@@ -23,7 +23,7 @@ from prediction import fit_band, fit_law, read, table
 from pydantic import Field
 from pymoo.indicators.hv import HV
 
-from a4nn_core.commons.front import nondominated
+from a4nn_core.metrics import nondominated
 from a4nn_core.penguin.engines import make_engine
 from a4nn_core.penguin.law import COEFFICIENTS, Band, ErrorLaw
 from a4nn_core.termination.base import RULES, Context, FrontSnapshot, TerminationRule, Verdict

@@ -20,7 +20,7 @@ FLOWS = ROOT.parent / "a4nn_flows"
 
 # What each room may import; modules at the top level are rooms, too. A new arrow is a decision: it is made
 # here and told in docs/architecture.md.
-GROUND = {"errors", "version", "vocabulary", "files", "logs", "precision", "component"}
+GROUND = {"errors", "version", "vocabulary", "files", "logs", "plugins", "precision", "component", "metrics"}
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "version": set(),
@@ -28,7 +28,9 @@ ALLOWED: dict[str, set[str]] = {
     "precision": set(),
     "files": {"errors"},
     "logs": {"errors", "files"},
-    "component": {"errors"},
+    "plugins": {"errors"},
+    "component": {"errors", "plugins"},
+    "metrics": {"errors", "plugins", "vocabulary"},
     "data": GROUND,
     "spaces": GROUND,
     "search": GROUND | {"spaces"},

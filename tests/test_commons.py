@@ -32,12 +32,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from a4nn_core.commons import Commons, EventLog, Journal, RunFolder, RunWriter, read_events, read_journal
-from a4nn_core.commons.front import nondominated
 from a4nn_core.commons.layout import Damaged
 from a4nn_core.commons.lock import holder
 from a4nn_core.commons.schema import TABLES
 from a4nn_core.commons.writer import AlreadyRecorded
 from a4nn_core.errors import BadInput
+from a4nn_core.metrics import nondominated
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from a4nn_core.commons.front import nondominated
+from a4nn_core.metrics import nondominated
 from a4nn_core.penguin.engines import make_engine
 from a4nn_core.termination.base import RULES, Context, FrontSnapshot
 from a4nn_core.vocabulary import Direction

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from a4nn_core.archaeology.picture import Picture, picture
 from a4nn_core.files import atomic_write, make_folder
+from a4nn_core.metrics import ACCURACY_PERCENT, MFLOPS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -113,8 +114,8 @@ def _draw_front(axes: Axes, shown: Picture, colours: Colormap, norm: Normalize) 
     from matplotlib.ticker import FuncFormatter, LogLocator
 
     axes.set_title("Accuracy against cost", loc="left", fontsize=14)
-    axes.set_xlabel("multiply-adds for one image (millions)")
-    axes.set_ylabel("best validation accuracy (%)")
+    axes.set_xlabel(MFLOPS.label)
+    axes.set_ylabel(ACCURACY_PERCENT.label)
     if shown.failed:
         axes.text(
             1.0,

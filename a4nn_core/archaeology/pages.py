@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from a4nn_core.metrics import ACCURACY_PERCENT, MFLOPS
 from a4nn_core.precision import Images, in_percent
 
 if TYPE_CHECKING:
@@ -257,13 +258,13 @@ def _lay_out(figure: Any, shown: Picture, colour: Any) -> None:
         )
     costs = [n["flops"] for n in shown.points]
     figure.update_xaxes(
-        title_text="multiply-adds for one image (millions)",
+        title_text=MFLOPS.label,
         type="log" if costs and max(costs) > 8 * min(costs) else "linear",
         dtick="D2" if costs and 100 * min(costs) > max(costs) > 8 * min(costs) else None,
         row=1,
         col=1,
     )
-    figure.update_yaxes(title_text="best validation accuracy (%)", row=1, col=1)
+    figure.update_yaxes(title_text=ACCURACY_PERCENT.label, row=1, col=1)
     figure.update_xaxes(title_text="epoch", range=[0.5, shown.horizon * 1.03 + 0.5], row=1, col=2)
     figure.update_yaxes(title_text="validation accuracy (%)", row=1, col=2)
     figure.update_layout(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from a4nn_core.commons.saved import Epochs
 from a4nn_core.commons.stored import setting
 from a4nn_core.precision import Images, in_percent
+from a4nn_core.vocabulary import NetworkStatus
 
 if TYPE_CHECKING:
     from a4nn_core.commons import Commons
@@ -178,10 +179,12 @@ def _summary(
     trained = [n for n in networks if n["epochs_trained"] and n["equal_to"] is None]
     had = Epochs.of(networks)
     failed = sum(n["status"] == "failed" for n in networks)
+    outside = sum(n["status"] == NetworkStatus.infeasible for n in networks)
     parts = [
         f"data: {header['dataset']}" if header["dataset"] else "",
         f"{len(trained)} network{'' if len(trained) == 1 else 's'} trained",
         f"{failed} failed" if failed else "",
+        f"{outside} outside the bounds" if outside else "",
         f"best {in_percent(best, images.validation_error(best))}" if best is not None else "",
         f"{had.trained} of {had.budget} epochs ({had.saved_percent:.0f} % saved)"
         if had.trained

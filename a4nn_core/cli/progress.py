@@ -29,6 +29,7 @@ from a4nn_core.data.progress import Listener, listening
 from a4nn_core.experiment import Experiment
 from a4nn_core.precision import in_percent
 from a4nn_core.training.settings import LEAST_STEPS, USUAL_BATCH
+from a4nn_core.vocabulary import NetworkStatus
 from a4nn_core.workflow.rows import Row
 from a4nn_core.workflow.search import Search
 
@@ -142,8 +143,14 @@ class Progress:
             completed=len(search.rows),
             note=f"generation {generation}  {accuracy}{self._left(search)}",
         )
+        feasible = self.experiment.search.networks - sum(
+            row["status"] == NetworkStatus.infeasible for row in rows
+        )
         self.bars.update(
-            self.epochs, completed=ended.budget + running, note=f"{saved} saved ({ended.saved_percent:.0f} %)"
+            self.epochs,
+            total=feasible * self.experiment.training.epochs,
+            completed=ended.budget + running,
+            note=f"{saved} saved ({ended.saved_percent:.0f} %)",
         )
 
     def _say_batch_size(self, search: Search) -> None:
@@ -176,6 +183,7 @@ class Progress:
             "equal": f"equals network {row.get('equal_to')}, not trained",
             "paused": "paused",
             "failed": f"failed: {row.get('error')}",
+            NetworkStatus.infeasible: f"outside the bounds, not trained: {row.get('error')}",
         }[row["status"]]
         self.bars.console.print(
             f"network {row['network']:>3}  generation {row['generation']}  "

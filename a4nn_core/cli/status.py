@@ -55,13 +55,14 @@ _HEADER = ["run", "status", "networks", "epochs", "epochs saved", "best accuracy
 
 def _row(summary: Summary, live: Live) -> list[str]:
     budget = summary.networks_budget
+    outside = f" ({summary.networks_infeasible} outside the bounds)" if summary.networks_infeasible else ""
     seconds = live.seconds_so_far + (summary.seconds or 0.0)
     timed = live.alive or summary.seconds is not None
     killed = summary.status == "running" and not live.alive
     return [
         summary.run,
         "killed, can go on" if killed else summary.status,
-        str(summary.networks) + ("" if budget is None else f"/{budget}"),
+        str(summary.networks) + ("" if budget is None else f"/{budget}") + outside,
         f"{summary.epochs_trained}/{summary.epochs_budget}",
         f"{summary.epochs_saved_percent:.1f} %",
         in_percent(summary.best_accuracy_percent, summary.best_accuracy_se_points),

@@ -19,7 +19,6 @@ import pyarrow.compute as pc
 
 from a4nn_core.commons.archive import SORTED, Archive, Pack, no_readers
 from a4nn_core.commons.fragments import read_fragment
-from a4nn_core.commons.front import front_rows
 from a4nn_core.commons.layout import Damaged, RunFolder, check_layout, read_json
 from a4nn_core.commons.lock import holder
 from a4nn_core.commons.rows import arrow, python_rows, table_row
@@ -27,6 +26,7 @@ from a4nn_core.commons.schema import NETWORK_TABLES, TABLES, front_table
 from a4nn_core.commons.snapshot import RunSnapshot, Snapshot, headless, run_files
 from a4nn_core.errors import BadInput
 from a4nn_core.files import make_folder, user_errors
+from a4nn_core.metrics import front_rows
 
 # Rows of ``epochs`` a pack holds at most, about; so much is in memory at once (some 300 MB).
 PACK_ROWS = 1_000_000

@@ -223,12 +223,12 @@ order by e.run, e.network""",
     ),
     Recipe(
         "failures",
-        "Which networks failed, and why?",
+        "Which networks failed or were outside the bounds, and why?",
         """
-select run, error, count(*) as networks, list(network order by network) as numbers
-from networks where status = 'failed'
-group by run, error
-order by run, networks desc""",
+select run, status, error, count(*) as networks, list(network order by network) as numbers
+from networks where status in ('failed', 'infeasible')
+group by run, status, error
+order by run, networks desc, error""",
     ),
     Recipe(
         "duplicates",

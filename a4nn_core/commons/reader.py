@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from a4nn_core.commons.front import front_rows
 from a4nn_core.commons.layout import Damaged, RunFolder, check_layout
 from a4nn_core.commons.rows import Row, python_rows
 from a4nn_core.commons.schema import LINEAGE_SQL, TABLES, front_table
 from a4nn_core.commons.snapshot import Snapshot, run_names
 from a4nn_core.errors import BadInput
+from a4nn_core.metrics import front_rows
 
 if TYPE_CHECKING:
     import duckdb

@@ -7,6 +7,7 @@ from typing import Any
 
 from a4nn_core.commons.rows import Row, table_row
 from a4nn_core.commons.schema import TABLES
+from a4nn_core.metrics import DEFAULT_OBJECTIVES
 
 
 def objectives(header: Mapping[str, Any]) -> dict[str, str]:
@@ -19,7 +20,7 @@ def objectives(header: Mapping[str, Any]) -> dict[str, str]:
     found = search.get("objectives") if isinstance(search, Mapping) else None
     if isinstance(found, Mapping) and found:
         return {str(k): str(v) for k, v in found.items()}
-    return {"error_percent": "minimise", "mflops": "minimise"}
+    return {name: str(direction) for name, direction in DEFAULT_OBJECTIVES.items()}
 
 
 def run_row(run: str, stored: Mapping[str, Any]) -> Row:

@@ -20,12 +20,12 @@ from pyarrow import fs
 from a4nn_core.commons.archive import SORTED, Archive, Pack, ReaderLock
 from a4nn_core.commons.events import read_events
 from a4nn_core.commons.fragments import fragment_numbers, read_notes
-from a4nn_core.commons.front import front_rows
 from a4nn_core.commons.journal import read_journal
 from a4nn_core.commons.layout import RunFolder, read_json
 from a4nn_core.commons.rows import Row, arrow, by_epoch, epoch_row, prediction_rows, python_rows, table_row
 from a4nn_core.commons.runs import objectives, run_row
 from a4nn_core.commons.schema import TABLES, Table, front_table
+from a4nn_core.metrics import front_rows
 
 _FORMAT = ds.ParquetFileFormat(
     default_fragment_scan_options=ds.ParquetFragmentScanOptions(page_checksum_verification=True)

@@ -2,22 +2,37 @@
 
 The operators and the survival are pymoo's. What is ours is that every random number of a candidate comes
 from (seed, generation, position), so that a search can be replayed from its event log, and that a network
-that failed is infeasible.
+that failed, or is outside the bounds, is infeasible: of two such ones the less violating is preferred, and
+any other network to both (Deb, "An efficient constraint handling method for genetic algorithms", 2000).
+Genomes outside the bounds are asked for only where no other can be found.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from types import SimpleNamespace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from pydantic import Field
 
-from a4nn_core.search.base import Candidate, Outcome, SearchSettings, Strategy
+from a4nn_core.search.base import (
+    Candidate,
+    Outcome,
+    SearchSettings,
+    Strategy,
+    Violation,
+    no_violation,
+)
 from a4nn_core.spaces.base import Genes, SearchSpace
 
+if TYPE_CHECKING:
+    from pymoo.core.individual import Individual
+
 MATING_RETRIES = 100
+FAILED = 1e300
+"""Objectives of a network without fitness; a number, as NaN would survive every comparison."""
 
 
 class NSGANet(SearchSettings):
@@ -35,12 +50,20 @@ class NSGANet(SearchSettings):
     mutation_probability: float | None = Field(default=None, ge=0, le=1)
     """chance of mutating each gene; by default one gene of each genome on average"""
 
-    def start(self, space: SearchSpace, seed: int) -> Strategy:
-        return (_Steady if self.schedule == "steady" else _Search)(self, space, seed)
+    def start(self, space: SearchSpace, seed: int, violation: Violation = no_violation) -> Strategy:
+        return (_Steady if self.schedule == "steady" else _Search)(self, space, seed, violation)
+
+
+class _Draft(NamedTuple):
+    """A genome that could be asked for, and how it was made."""
+
+    genes: Genes
+    parents: tuple[int, ...]
+    operator: str
 
 
 class _Search(Strategy):
-    def __init__(self, settings: NSGANet, space: SearchSpace, seed: int) -> None:
+    def __init__(self, settings: NSGANet, space: SearchSpace, seed: int, violation: Violation) -> None:
         from pymoo.core.population import Population
         from pymoo.core.problem import Problem
         from pymoo.operators.survival.rank_and_crowding import RankAndCrowding
@@ -48,13 +71,14 @@ class _Search(Strategy):
         self.settings = settings
         self.space = space
         self.seed = seed
+        self.violation = violation
         self.asked: dict[int, Candidate] = {}
         self.outcomes: dict[int, Outcome] = {}
         self.members = Population()
         self.current: list[tuple[Candidate, Genes]] = []
         self._generation = 0
         upper = space.upper
-        # one inequality constraint: a failed network violates it
+        # one inequality constraint: a network that failed or is outside the bounds violates it
         self.problem = Problem(
             n_var=len(upper),
             n_obj=len(settings.objectives),
@@ -82,23 +106,21 @@ class _Search(Strategy):
         new: list[Candidate] = []
         while len(new) < count and len(self.current) < self._size():
             position = len(self.current)
-            genes, parents, operator = (
-                self._sample(position) if self._generation == 0 else self._mate(position)
-            )
-            new.append(self._add(genes, parents, operator, position))
+            draft = self._sample(position) if self._generation == 0 else self._mate(position)
+            new.append(self._add(draft, position))
         return new
 
-    def _add(self, genes: Genes, parents: tuple[int, ...], operator: str, position: int) -> Candidate:
+    def _add(self, draft: _Draft, position: int) -> Candidate:
         candidate = Candidate(
             number=len(self.asked),
-            genome=self.space.genome(genes),
-            parents=parents,
-            operator=operator,
+            genome=self.space.genome(draft.genes),
+            parents=draft.parents,
+            operator=draft.operator,
             generation=self._generation,
             position=position,
         )
         self.asked[candidate.number] = candidate
-        self.current.append((candidate, genes))
+        self.current.append((candidate, draft.genes))
         return candidate
 
     def _note(self, outcome: Outcome) -> None:
@@ -131,21 +153,19 @@ class _Search(Strategy):
             random_state=rng,
         )
 
-    def _individual(self, candidate: Candidate, genes: Genes) -> Any:
+    def _individual(self, candidate: Candidate, genes: Genes) -> Individual:
         from pymoo.core.individual import Individual
 
         outcome = self.outcomes[candidate.number]
-        values = [
-            outcome.fitness[metric] * (1.0 if direction == "minimise" else -1.0)
-            for metric, direction in self.settings.objectives.items()
-            if outcome.fitness is not None
-        ]
-        # NaN would survive every comparison, so a diverged network counts as failed
-        failed = not values or not np.all(np.isfinite(values))
+        fitness = outcome.fitness or {}
+        values = np.array(
+            [fitness.get(metric, np.nan) * way.sign for metric, way in self.settings.objectives.items()]
+        )
+        failed = not np.all(np.isfinite(values))  # a network that diverged counts as failed
         individual = Individual(X=genes)
         individual.set("number", candidate.number)
-        individual.set("F", np.full(len(self.settings.objectives), 1e300) if failed else np.array(values))
-        individual.set("G", np.array([1.0 if failed else 0.0]))
+        individual.set("F", np.full(len(values), FAILED) if failed else values)
+        individual.set("G", np.array([outcome.violation or (1.0 if failed else 0.0)]))
         individual.set("H", np.array([]))
         individual.evaluated = {"F", "G", "H"}
         return individual
@@ -153,17 +173,35 @@ class _Search(Strategy):
     def _rng(self, generation: int, position: int, attempt: int, purpose: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, generation, position, attempt, purpose])
 
-    def _sample(self, position: int) -> tuple[Genes, tuple[int, ...], str]:
-        """A random genome that is not yet in this generation, if one can be found."""
+    def _pick(self, drafts: Iterable[_Draft]) -> _Draft:
+        """The first draft that is new and within the bounds; if there is none, the new one that is the least
+        outside; if none is new, the last."""
+        nearest, least = None, np.inf
+        for draft in drafts:
+            if not self._new(draft.genes):
+                continue
+            outside = self.violation(self.space.genome(draft.genes))
+            if outside == 0.0:
+                return draft
+            if nearest is None or outside < least:
+                nearest, least = draft, outside
+        return nearest or draft
+
+    def _sample(self, position: int) -> _Draft:
+        """A random genome."""
+        return self._pick(self._samples(position))
+
+    def _mate(self, position: int) -> _Draft:
+        """A child, or a random genome where none of use is within reach: it keeps the generation full."""
+        return self._pick(chain(self._children(position), self._samples(position)))
+
+    def _samples(self, position: int) -> Iterator[_Draft]:
         for attempt in range(MATING_RETRIES):
             rng = self._rng(self._generation, position, attempt, _SAMPLING)
-            genes: Genes = rng.integers(0, self.space.upper + 1)
-            if self._new(genes):
-                break
-        return genes, (), "sampling"
+            yield _Draft(rng.integers(0, self.space.upper + 1), (), "sampling")
 
-    def _mate(self, position: int) -> tuple[Genes, tuple[int, ...], str]:
-        """One child. As in the original, a mating gives two: neighbours in a generation share theirs."""
+    def _children(self, position: int) -> Iterator[_Draft]:
+        """As in the original, a mating gives two children: neighbours in a generation share theirs."""
         from pymoo.algorithms.moo.nsga2 import binary_tournament
         from pymoo.core.problem import Problem
         from pymoo.operators.crossover.pntx import TwoPointCrossover
@@ -188,11 +226,7 @@ class _Search(Strategy):
             )
             genes: Genes = np.rint(child[0].X).astype(np.int64)
             parents = tuple(sorted({int(self.members[i].get("number")) for i in chosen}))
-            if self._new(genes):
-                return genes, parents, "two-point crossover + polynomial mutation"
-        # nothing new within reach: a random genome keeps the generation full
-        genes, _, operator = self._sample(position)
-        return genes, (), operator
+            yield _Draft(genes, parents, "two-point crossover + polynomial mutation")
 
     def _new(self, genes: Genes) -> bool:
         """As in the original: not among the survivors, nor in this generation so far. A genome that died
@@ -227,7 +261,7 @@ class _Steady(_Search):
             self._generation, position = self._place(len(self.asked))
             # with more slots than networks in the first generation there may be nobody yet to descend from
             sample = self._generation == 0 or len(self.members) < 2
-            new.append(self._add(*(self._sample(position) if sample else self._mate(position)), position))
+            new.append(self._add(self._sample(position) if sample else self._mate(position), position))
         return new
 
     def tell(self, outcome: Outcome) -> None:

@@ -18,6 +18,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from a4nn_core.errors import BadInput
+from a4nn_core.metrics import dominates
 from a4nn_core.penguin.engines import ENGINES
 from a4nn_core.termination.base import Context, Evidence, FitRecord, TerminationRule, Verdict
 from a4nn_core.termination.engine import engine_for
@@ -98,9 +99,9 @@ def _dominating(optimistic: float, context: Context) -> Mapping[str, float] | No
     for point in context.front.points:
         if not point or any(name not in known for name in point):
             continue
-        # below zero where the network would be the better one
-        behind = [_direction(name, context).sign * (known[name] - value) for name, value in point.items()]
-        if min(behind) >= 0 and max(behind) > 0:
+        signs = {name: _direction(name, context).sign for name in point}
+        its, mine = ([signs[name] * values[name] for name in signs] for values in (point, known))
+        if dominates(its, mine):
             return point
     return None
 

@@ -77,9 +77,9 @@ class Training(BaseModel):
     """after how many failed networks one after another the run ends"""
 
     @classmethod
-    def from_record(cls, settings: Mapping[str, Any]) -> Training:
-        """Settings as a run recorded them. Where it could not choose the evaluation, it was as-trained."""
-        return cls.model_validate(FIRST_DEFAULTS | dict(settings))
+    def from_record(cls, settings: Mapping[str, object]) -> Training:
+        """Settings as a run recorded them; see ``as_recorded``."""
+        return cls.model_validate(as_recorded(settings))
 
     def images_a_step(self, images: int) -> int:
         """The batch size for so many training images."""
@@ -97,3 +97,8 @@ class Training(BaseModel):
             if not isinstance(entry.get("name"), str):
                 raise ValueError("every entry needs the name of a torchvision.transforms.v2 class")
         return augment
+
+
+def as_recorded(settings: Mapping[str, object]) -> dict[str, object]:
+    """Settings of training that a run recorded, with what was done then where they do not say it."""
+    return {**FIRST_DEFAULTS, **settings}

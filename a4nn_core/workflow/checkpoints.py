@@ -13,8 +13,8 @@ from typing import Any
 
 from a4nn_core.commons import RunWriter
 from a4nn_core.commons.events import CHECKPOINTS_REMOVED
-from a4nn_core.commons.front import front_rows
 from a4nn_core.commons.journal import best_epoch
+from a4nn_core.metrics import front_rows
 from a4nn_core.workflow.rows import Row
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from a4nn_core.commons.journal import best_epoch
+from a4nn_core.metrics import STANDARD, Measured, Metric, values
 from a4nn_core.search.base import Candidate
 from a4nn_core.spaces.architecture import Architecture, Layer
 from a4nn_core.training.segment import SegmentResult
+from a4nn_core.vocabulary import FitnessSource, NetworkStatus
 
 Row = dict[str, Any]
 
@@ -25,6 +26,7 @@ def network_row(
     seed: int,
     front_version: int,
     checkpoints: str,
+    metrics: Sequence[Metric] = STANDARD,
 ) -> Row:
     """The row of the table ``networks`` for a network whose life has ended.
 
@@ -37,6 +39,10 @@ def network_row(
         seed: its training was seeded with.
         front_version: of the snapshot its last segment was judged against.
         checkpoints: folder of its checkpoints, relative to the commons.
+        metrics: that its fitness holds.
+
+    Raises:
+        BadInput: a metric of another package cannot be worked out.
     """
     row = _identity(candidate, architecture, epochs_budget)
     row |= {
@@ -55,7 +61,6 @@ def network_row(
     last = journal[-1]
     verdict = last["verdict"]
     interval = verdict["interval"] or (None, None)
-    losses = [line["validation_loss"] for line in journal if line["validation_loss"] is not None]
     row |= {
         "best_accuracy_percent": best["validation_accuracy_percent"],
         "best_epoch": best["epoch"],
@@ -73,16 +78,18 @@ def network_row(
         row["best_checkpoint_sha256"] = best["checkpoint_sha256"]
     if result.status != "failed":
         row["test_accuracy_percent"] = result.test_accuracy_percent
-        row["fitness_source"] = "measured"
-        # the score is the best that was measured; the prediction stands beside it
-        row["fitness"] = {
-            "error_percent": 100 - best["validation_accuracy_percent"],
-            "accuracy_percent": best["validation_accuracy_percent"],
-            "loss": min(losses, default=math.inf),
-            "mflops": architecture.flops / 1e6,
-            "parameters": float(architecture.parameters),
-        }
+        row["fitness_source"] = FitnessSource.measured
+        row["fitness"] = values(metrics, architecture, _measured(journal))
     return row
+
+
+def _measured(journal: Sequence[Mapping[str, Any]]) -> Measured:
+    return Measured(
+        accuracy_percent=tuple(line["validation_accuracy_percent"] for line in journal),
+        loss=tuple(line["validation_loss"] for line in journal),
+        seconds=tuple(line["seconds"] for line in journal),
+        energy_joules=tuple(line.get("energy_joules") for line in journal),
+    )
 
 
 def _energy(journal: Sequence[Mapping[str, Any]]) -> float | None:
@@ -113,6 +120,17 @@ def equal_row(candidate: Candidate, architecture: Architecture, original: Row, e
         "equal_to": original["network"],
         "seconds": 0.0,
         "epochs_trained": 0,
+    }
+
+
+def infeasible_row(candidate: Candidate, architecture: Architecture, reason: str) -> Row:
+    """The row of a network that is outside the bounds: it had no budget, so nothing was saved on it."""
+    return {
+        **_identity(candidate, architecture, epochs_budget=0),
+        "status": NetworkStatus.infeasible,
+        "seconds": 0.0,
+        "epochs_trained": 0,
+        "error": reason,
     }
 
 

@@ -90,7 +90,8 @@ def execute(
         experiment, recorded = as_begun(experiment, len(data.train), commons, run_id)
         largest = _largest(experiment, data)
         if executor.here:
-            check_fit(experiment, largest, data, device, slots)
+            if not experiment.search.limits().violation(largest):
+                check_fit(experiment, largest, data, device, slots)
             if experiment.training.energy:
                 warn_unless_measured(device, slots)
         head = header(experiment, data, device, slots)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import time
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -15,19 +16,23 @@ from typing import Any, Protocol
 import numpy as np
 
 from a4nn_core.commons import RunWriter, prediction_rows, read_journal
-from a4nn_core.commons.front import nondominated
 from a4nn_core.commons.journal import LAG
 from a4nn_core.errors import BadInput, RunFailed
 from a4nn_core.experiment import Experiment
+from a4nn_core.metrics import on_front, values
 from a4nn_core.precision import Images
 from a4nn_core.search.base import Candidate, Outcome
 from a4nn_core.spaces.architecture import Architecture, Shape
+from a4nn_core.spaces.base import Genome
 from a4nn_core.training.segment import Segment, SegmentResult
+from a4nn_core.vocabulary import FitnessSource
 from a4nn_core.workflow.checkpoints import Keeper, kept_epochs
 from a4nn_core.workflow.executor import Executor
-from a4nn_core.workflow.rows import Row, equal_row, graph_rows, network_row
+from a4nn_core.workflow.rows import Row, equal_row, graph_rows, infeasible_row, network_row
 
 POLL_SECONDS = 0.5
+MOST_INFEASIBLE = 100
+"""A search ends whose first networks, so many of them, are all outside the bounds: it finds none to train."""
 log = logging.getLogger(__name__)
 
 
@@ -75,7 +80,9 @@ class Search:
         self.device = device
         self.watcher = watcher
         self.images = Images.of(writer.header.get("dataset"))
-        self.strategy = experiment.search.start(experiment.space, experiment.seed)
+        self.metrics = experiment.search.metrics()
+        self.limits = experiment.search.limits()
+        self.strategy = experiment.search.start(experiment.space, experiment.seed, self._violation_of_genome)
         self.started = time.monotonic()
         self.rows: dict[int, Row] = dict(writer.recorded())
         self.candidates: dict[int, Candidate] = {}
@@ -95,7 +102,7 @@ class Search:
 
         Raises:
             BadInput: the event log does not fit the experiment, or the disk is full.
-            RunFailed: too many networks failed one after another.
+            RunFailed: too many networks failed one after another, or were outside the bounds.
         """
         self._replay()
         self._keeper.resume(self.rows)
@@ -107,6 +114,7 @@ class Search:
             if self.watcher:
                 self.watcher.looked(self)
         self._keeper.generation(self.rows)
+        self._check_feasible()
 
     def _fill(self) -> None:
         """Ask for, and submit, all that the schedule allows now."""
@@ -139,7 +147,11 @@ class Search:
                 segment = (event["network"], event["data"]["segment"])
                 self._versions.setdefault(segment, event["data"]["front_version"])
             elif event["kind"] == "told":
-                self._tell(event["network"], event["data"]["fitness"], log=False)
+                data = event["data"]
+                fitness = data["fitness"]
+                if fitness is not None:  # JSON has no infinities
+                    fitness = {name: math.nan if v is None else v for name, v in fitness.items()}
+                self._tell(event["network"], fitness, data.get("violation", 0.0), log=False)
 
     def _compare(self, candidate: Candidate, logged: Mapping[str, Any]) -> None:
         if logged["genome"] != candidate.genome or logged["parents"] != list(candidate.parents):
@@ -153,9 +165,10 @@ class Search:
         new = self.strategy.ask(count)
         for candidate in new:
             self.candidates[candidate.number] = candidate
-            architecture = self.experiment.space.decode(candidate.genome, self.shape, self.classes)
+            architecture = self._decode(candidate.genome)
             self.architectures[candidate.number] = architecture
-            self._first.setdefault(architecture.hash, candidate.number)
+            if not self._violation(candidate.number):
+                self._first.setdefault(architecture.hash, candidate.number)
         return new
 
     @property
@@ -165,6 +178,7 @@ class Search:
 
     def _ask(self) -> bool:
         """Ask for as many candidates as the schedule allows; gives whether there were any."""
+        self._check_feasible()
         free = self.executor.slots - len(self.training)
         count = free if self.steady else self.experiment.search.networks
         if count < 1:
@@ -188,22 +202,56 @@ class Search:
             count=count,
         )
 
-    def _tell(self, number: int, fitness: Mapping[str, float] | None, log: bool = True) -> None:
-        candidate = self.candidates[number]
+    def _tell(
+        self, number: int, fitness: Mapping[str, float] | None, violation: float = 0.0, log: bool = True
+    ) -> None:
         if log:
-            source = "measured" if fitness is not None else None
-            self.writer.events.append("told", number, candidate.generation, fitness=fitness, source=source)
+            generation = self.candidates[number].generation
+            source = None if fitness is None else FitnessSource.measured
+            outside = {"violation": violation} if violation else {}
+            self.writer.events.append("told", number, generation, fitness=fitness, source=source, **outside)
         self.told[number] = fitness
-        self.strategy.tell(Outcome(number, fitness))
+        self.strategy.tell(Outcome(number, fitness, violation=violation))
+
+    # the bounds
+
+    def _decode(self, genome: Genome) -> Architecture:
+        return self.experiment.space.decode(genome, self.shape, self.classes)
+
+    def _violation_of_genome(self, genome: Genome) -> float:
+        """What the strategy is given to look for feasible genomes."""
+        return self.limits.violation(self._decode(genome)) if self.limits.bounds else 0.0
+
+    def _violation(self, number: int) -> float:
+        return self.limits.violation(self.architectures[number])
+
+    def _check_feasible(self) -> None:
+        """End a search that finds nothing to train.
+
+        Raises:
+            RunFailed: no network so far is within the bounds, and there were many, or all that may be.
+        """
+        most = min(MOST_INFEASIBLE, self.experiment.search.networks)
+        if len(self.candidates) < most or not all(map(self._violation, self.candidates)):
+            return
+        nearest = min(self.candidates, key=self._violation)
+        raise RunFailed(
+            f"none of {len(self.candidates)} networks is within the bounds of [search.constraints]; "
+            f"the nearest is network {nearest}: {self.limits.explain(self.architectures[nearest])}"
+        )
 
     # the networks' side
 
     def _advance(self, candidate: Candidate) -> None:
-        """Bring one candidate as far as it can get now: submitted, recorded as equal, or told."""
+        """Bring one candidate as far as it can get now: submitted, recorded as not trained, or told."""
         number = candidate.number
         if number in self.told or number in self.training:
             return
-        if number not in self.rows:
+        violation = self._violation(number)
+        if number not in self.rows and violation:
+            architecture = self.architectures[number]
+            self._record(infeasible_row(candidate, architecture, self.limits.explain(architecture)), [])
+        elif number not in self.rows:
             original = self._first[self.architectures[number].hash]
             if original == number:
                 self._submit(candidate)
@@ -214,7 +262,7 @@ class Search:
                 candidate, self.architectures[number], self.rows[original], self.experiment.training.epochs
             )
             self._record(row, [])
-        self._tell(number, self.rows[number].get("fitness"))
+        self._tell(number, self.rows[number].get("fitness"), violation)
 
     def _submit(self, candidate: Candidate) -> None:
         number = candidate.number
@@ -234,10 +282,7 @@ class Search:
             data=experiment["data"],
             training=settings.model_dump(mode="json"),
             termination=experiment["termination"],
-            fixed={
-                "mflops": self.architectures[number].flops / 1e6,
-                "parameters": self.architectures[number].parameters,
-            },
+            fixed=values((m for m in self.metrics if m.before_training), self.architectures[number]),
             seed=network_seed(self.experiment.seed, number),
             device=self.device,
             # what else trains on a machine of a work pool is not known
@@ -276,15 +321,12 @@ class Search:
         told = list(self.told)[:version] if self.steady else sorted(self.told)
         known = []
         for number in told:
-            fitness = self.told[number]
             held = self.steady or self.candidates[number].generation < version
-            if held and fitness is not None:
-                known.append({metric: float(fitness[metric]) for metric in objectives})
-        if not known:
-            return []
-        signs = [1.0 if way == "minimise" else -1.0 for way in objectives.values()]
-        keep = nondominated(np.array([list(point.values()) for point in known]) * signs)
-        return [point for point, kept in zip(known, keep, strict=True) if kept]
+            fitness = (held and self.told[number]) or {}
+            point = {name: float(fitness.get(name, math.nan)) for name in objectives}
+            if all(map(math.isfinite, point.values())):
+                known.append(point)
+        return [point for point, kept in zip(known, on_front(known, objectives), strict=True) if kept]
 
     def _ended(self, result: SegmentResult) -> None:
         number = result.network
@@ -331,6 +373,7 @@ class Search:
             seed=segment.seed,
             front_version=segment.front_version,
             checkpoints=str(folder.checkpoints(number).relative_to(folder.commons)),
+            metrics=self.metrics,
         )
         self._record(row, epochs)
         self._keeper.ended(row)

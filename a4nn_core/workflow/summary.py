@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from a4nn_core.commons.saved import Epochs, unspent
 from a4nn_core.commons.stored import setting
 from a4nn_core.precision import Images, cheaper_alike
+from a4nn_core.vocabulary import NetworkStatus
 
 if TYPE_CHECKING:
     from a4nn_core.commons import Commons
@@ -25,6 +26,7 @@ class Summary:
     Attributes:
         run, status: which run and where it stands.
         networks, networks_budget: looked at so far, and to be looked at.
+        networks_infeasible: those of them that are outside the bounds and were not trained.
         epochs_trained: of all networks.
         epochs_budget: what training every network looked at to the end would take; of a failed network only
             the epochs it had count.
@@ -46,6 +48,7 @@ class Summary:
     status: str
     networks: int
     networks_budget: int | None
+    networks_infeasible: int
     epochs_trained: int
     epochs_budget: int
     epochs_saved_by_termination: int
@@ -76,6 +79,9 @@ class Summary:
             f"{self.epochs_saved_by_termination} epochs by ending training early, "
             f"{self.epochs_saved_by_equality} by not training equal architectures again",
         ]
+        if self.networks_infeasible:
+            plural = "" if self.networks_infeasible == 1 else "s"
+            lines.append(f"{self.networks_infeasible} network{plural} outside the bounds, not trained")
         taken = "" if self.seconds is None else f"{duration(self.seconds)} taken"
         saved = self.training_seconds_saved
         spared = "" if saved is None else f"about {duration(saved)} of training saved"
@@ -136,6 +142,7 @@ def summarise(commons: Commons, run: str) -> Summary:
         status=header["status"],
         networks=len(networks),
         networks_budget=setting(experiment, "search", "networks"),
+        networks_infeasible=sum(n["status"] == NetworkStatus.infeasible for n in networks),
         epochs_trained=epochs.trained,
         epochs_budget=epochs.budget,
         epochs_saved_by_termination=epochs.saved_by_termination,

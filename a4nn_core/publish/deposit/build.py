@@ -36,6 +36,7 @@ from a4nn_core.publish.deposit.rocrate import ro_crate
 from a4nn_core.publish.deposit.weights import Packed, Policy, pack
 from a4nn_core.publish.models.found import networks, run_rows
 from a4nn_core.version import __version__
+from a4nn_core.vocabulary import NetworkStatus
 
 FORMAT = 1
 RECORD = "deposit.json"
@@ -195,8 +196,12 @@ def _write_descriptions(
     url = next((f"https://doi.org/{p.doi}" for p in metadata.publications if p.doi), _HOME)
     write_json(folder / "croissant.json", croissant(metadata, files, DEPOSITED, date, url))
     files.append(describe_file(folder, "croissant.json", "Croissant 1.1: the tables for machines"))
-    trained = {name: [r for r in all_networks if r["run"] == name and r["equal_to"] is None] for name in runs}
+    trained = {name: [r for r in all_networks if r["run"] == name and _was_trained(r)] for name in runs}
     write_json(folder / RO_CRATE, ro_crate(metadata, files, runs, trained, date))
+
+
+def _was_trained(row: Mapping[str, object]) -> bool:
+    return row["equal_to"] is None and row["status"] != NetworkStatus.infeasible
 
 
 def _with_ends(tables: Mapping[str, pa.Table]) -> list[dict[str, Any]]:
@@ -216,7 +221,7 @@ def identify(stored: Mapping[str, Mapping[str, Any]]) -> str:
 def _write_architectures(tables: Mapping[str, pa.Table], path: Path) -> list[tuple[str, int]]:
     """One JSON line a network that was trained: which layers, how connected. Gives those left out."""
     untold: list[tuple[str, int]] = []
-    rows = [row for row in python_rows(tables["networks"]) if row["equal_to"] is None]
+    rows = [row for row in python_rows(tables["networks"]) if _was_trained(row)]
     lines = [
         json.dumps(
             {

@@ -19,8 +19,10 @@ from a4nn_core.commons.layout import RunFolder
 from a4nn_core.commons.rows import python_rows
 from a4nn_core.errors import BadInput
 from a4nn_core.files import user_errors
+from a4nn_core.vocabulary import NetworkStatus
 
 Policy = Literal["none", "front", "best", "all"]
+_WITHOUT_WEIGHTS = (NetworkStatus.failed, NetworkStatus.infeasible)
 _BLOCK = 512  # of tar
 
 
@@ -50,7 +52,7 @@ def chosen(tables: Mapping[str, pa.Table], policy: Policy, packed: Packed) -> di
     if policy == "none":
         return found
     for row in python_rows(tables["front" if policy == "front" else "networks"]):
-        if row["equal_to"] is not None or row["status"] == "failed":
+        if row["equal_to"] is not None or row["status"] in _WITHOUT_WEIGHTS:
             continue
         if row["best_checkpoint"] is None:
             packed.never_saved.append((row["run"], row["network"]))

@@ -1,0 +1,341 @@
+"""What networks are compared by: every metric in one place, and the Pareto front over them.
+
+A metric is known before training, as it follows from the architecture, or only after it. To add one, name a
+``Metric`` in the entry point group ``a4nn.metrics``. It can then be an objective and, if it is known before
+training, be bounded in ``[search.constraints]``; its value stands in ``networks.fitness``. Who reads records
+needs no such package: values and directions are recorded.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from a4nn_core.errors import BadInput
+from a4nn_core.plugins import Catalogue
+from a4nn_core.vocabulary import Direction, NetworkStatus
+
+if TYPE_CHECKING:
+    from a4nn_core.spaces.architecture import Architecture
+
+Row = Mapping[str, object]
+R = TypeVar("R", bound=Row)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured of a network that was trained: one value an epoch, from epoch 1.
+
+    Attributes:
+        accuracy_percent: on the validation images.
+        loss: mean on the validation images, None where it was not finite.
+        seconds: that the epoch took.
+        energy_joules: that its device used, None where it was not measured.
+    """
+
+    accuracy_percent: tuple[float, ...]
+    loss: tuple[float | None, ...] = ()
+    seconds: tuple[float, ...] = ()
+    energy_joules: tuple[float | None, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """One number by which networks are compared.
+
+    Attributes:
+        name: in experiments and records.
+        meaning: a few words for people.
+        unit: of its values, empty for a plain number.
+        direction: which values are usually the better ones; an experiment may say otherwise.
+        bounds: the least and the greatest value it can take, None where open.
+        of_architecture: its value of a network before training. Give this or ``of_training``.
+        of_training: its value of a trained network, None where it was not measured.
+        of_row: its value from the columns of a row of ``networks`` whose fitness lacks it, as that of an
+            import may; None where there is none. Only built-in metrics have it: reading loads no other code.
+
+    Raises:
+        ValueError: it says neither, or both, where its value comes from.
+    """
+
+    name: str
+    meaning: str
+    unit: str = ""
+    direction: Direction = Direction.minimise
+    bounds: tuple[float | None, float | None] = (None, None)
+    of_architecture: Callable[[Architecture], float] | None = None
+    of_training: Callable[[Measured], float | None] | None = None
+    of_row: Callable[[Row], float | None] | None = None
+
+    def __post_init__(self) -> None:
+        if (self.of_architecture is None) == (self.of_training is None):
+            raise ValueError(f"metric {self.name!r} needs either of_architecture or of_training")
+
+    @property
+    def before_training(self) -> bool:
+        """Whether it is known before a network is trained."""
+        return self.of_architecture is not None
+
+    @property
+    def label(self) -> str:
+        """For the axis of a figure: what it is, and its unit."""
+        return f"{self.meaning} ({self.unit})" if self.unit else self.meaning
+
+    def value(self, architecture: Architecture, measured: Measured | None = None) -> float | None:
+        """Its value of one network, None where it is not known.
+
+        Args:
+            architecture: of the network.
+            measured: in training, None before.
+
+        Raises:
+            BadInput: the function that works it out failed, which is that of another package.
+        """
+        try:
+            if self.of_architecture is not None:
+                return float(self.of_architecture(architecture))
+            if self.of_training is None or measured is None:
+                return None
+            value = self.of_training(measured)
+            return None if value is None else float(value)
+        except Exception as error:
+            raise BadInput(
+                f"metric {self.name!r} cannot be worked out: {type(error).__name__}: {error}"
+            ) from error
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _column(name: str, divisor: float = 1.0) -> Callable[[Row], float | None]:
+    def read(row: Row) -> float | None:
+        value = _number(row.get(name))
+        return None if value is None else value / divisor
+
+    return read
+
+
+def _error_of_row(row: Row) -> float | None:
+    best = _number(row.get("best_accuracy_percent"))
+    return None if best is None else 100.0 - best
+
+
+def _least_loss(measured: Measured) -> float:
+    return min((loss for loss in measured.loss if loss is not None), default=math.inf)
+
+
+ERROR_PERCENT = Metric(
+    name="error_percent",
+    meaning="least validation error",
+    unit="%",
+    bounds=(0.0, 100.0),
+    of_training=lambda measured: 100 - max(measured.accuracy_percent),
+    of_row=_error_of_row,
+)
+ACCURACY_PERCENT = Metric(
+    name="accuracy_percent",
+    meaning="best validation accuracy",
+    unit="%",
+    direction=Direction.maximise,
+    bounds=(0.0, 100.0),
+    # the best that was measured; what is predicted stands beside it
+    of_training=lambda measured: max(measured.accuracy_percent),
+    of_row=_column("best_accuracy_percent"),
+)
+LOSS = Metric(name="loss", meaning="least validation loss", bounds=(0.0, None), of_training=_least_loss)
+MFLOPS = Metric(
+    name="mflops",
+    meaning="multiply-adds for one image",
+    unit="millions",
+    bounds=(0.0, None),
+    of_architecture=lambda architecture: architecture.flops / 1e6,
+    of_row=_column("flops", 1e6),
+)
+PARAMETERS = Metric(
+    name="parameters",
+    meaning="trainable parameters",
+    bounds=(0.0, None),
+    of_architecture=lambda architecture: architecture.parameters,
+    of_row=_column("parameters"),
+)
+GFLOPS = Metric(
+    name="gflops",
+    meaning="multiply-adds for one image",
+    unit="billions",
+    bounds=(0.0, None),
+    of_architecture=lambda architecture: architecture.flops / 1e9,
+    of_row=_column("flops", 1e9),
+)
+
+STANDARD = (ERROR_PERCENT, ACCURACY_PERCENT, LOSS, MFLOPS, PARAMETERS)
+"""What is recorded of every trained network, in this order; other metrics where an experiment names them."""
+TRAINED = (NetworkStatus.completed, NetworkStatus.stopped)
+"""Networks whose training came to a result."""
+BUILTIN = {metric.name: metric for metric in (*STANDARD, GFLOPS)}
+DEFAULT_OBJECTIVES = {metric.name: metric.direction for metric in (ERROR_PERCENT, MFLOPS)}
+METRICS: Catalogue[Metric] = Catalogue(
+    "metric", "a4nn.metrics", {name: f"{__name__}:{name.upper()}" for name in BUILTIN}
+)
+
+
+def find_metric(name: str) -> Metric:
+    """The metric that has this name.
+
+    Raises:
+        BadInput: there is none, or what another package names is not a metric of that name.
+    """
+    found = METRICS.find(name)
+    if not isinstance(found, Metric) or found.name != name:
+        what = f"the metric {found.name!r}" if isinstance(found, Metric) else repr(found)
+        raise BadInput(f"the entry point {name!r} of {METRICS.group} names {what}, not a metric {name!r}")
+    return found
+
+
+def recorded(names: Iterable[str]) -> tuple[Metric, ...]:
+    """The metrics that are recorded of every network: the standard ones, then those that are named.
+
+    Raises:
+        BadInput: as ``find_metric``.
+    """
+    return tuple(dict.fromkeys((*STANDARD, *(find_metric(name) for name in names))))
+
+
+def values(
+    metrics: Iterable[Metric], architecture: Architecture, measured: Measured | None = None
+) -> dict[str, float]:
+    """The values of a network, metric name to value; those that are not known are left out.
+
+    Raises:
+        BadInput: as ``Metric.value``.
+    """
+    found = {metric.name: metric.value(architecture, measured) for metric in metrics}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def of_row(row: Row, name: str) -> float | None:
+    """A metric from the records of a network: from its fitness, else from its columns; None if it has none.
+
+    No code of other packages is loaded for it.
+
+    Args:
+        row: of ``networks``.
+        name: of the metric; any name that was recorded, also one that no metric has here.
+    """
+    fitness = row.get("fitness")
+    value = _number(fitness.get(name)) if isinstance(fitness, Mapping) else None
+    if value is not None:
+        return value
+    metric = BUILTIN.get(name)
+    return _number(row.get(name)) if metric is None or metric.of_row is None else metric.of_row(row)
+
+
+# dominance
+
+
+def dominates(point: Sequence[float], other: Sequence[float]) -> bool:
+    """Whether a point is nowhere greater than another and somewhere less, every objective being minimised."""
+    pairs = list(zip(point, other, strict=True))
+    return all(mine <= its for mine, its in pairs) and any(mine < its for mine, its in pairs)
+
+
+def nondominated(points: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which points no other point dominates, every objective being minimised.
+
+    Equal points do not dominate each other, and one with a value that is not a number is never dominated.
+
+    Args:
+        points: shape (points, objectives).
+
+    Returns:
+        shape (points,).
+    """
+    keep = np.ones(len(points), dtype=bool)
+    order = np.lexsort(points.T[::-1])
+    order = order[~np.isnan(points[order]).any(axis=1)]
+    if not len(order):
+        return keep
+    ordered = points[order]
+    new = np.append(True, np.any(ordered[1:] != ordered[:-1], axis=1))
+    distinct = ordered[new]
+    front = _front_of_pairs(distinct) if points.shape[1] == 2 else _front_of_any(distinct)
+    keep[order] = front[np.cumsum(new) - 1]
+    return keep
+
+
+# Both take distinct points in lexicographic order, in which nothing is dominated by what comes after it.
+
+
+def _front_of_pairs(points: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Of two objectives: on the front is whose second value is below those of all points before it."""
+    least = np.minimum.accumulate(points[:, 1])
+    return np.append(True, points[1:, 1] < least[:-1])
+
+
+def _front_of_any(points: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Of any number of objectives: one pass against the front so far."""
+    keep = np.zeros(len(points), dtype=bool)
+    front = np.empty_like(points)
+    size = 0
+    for index, point in enumerate(points):
+        if not np.any(np.all(front[:size] <= point, axis=1)):
+            keep[index] = True
+            front[size] = point
+            size += 1
+    return keep
+
+
+def signs(objectives: Mapping[str, str]) -> NDArray[np.float64]:
+    """What each objective is multiplied by, so that smaller is better. Shape (objectives,)."""
+    return np.array([_direction(way).sign for way in objectives.values()])
+
+
+def _direction(word: str) -> Direction:
+    """A recorded direction. What is none, as other programs may have written it, means minimise."""
+    try:
+        return Direction(word)
+    except ValueError:
+        return Direction.minimise
+
+
+def on_front(points: Sequence[Mapping[str, float]], objectives: Mapping[str, str]) -> list[bool]:
+    """Which points are on their Pareto front.
+
+    Args:
+        points: metric name to value, every objective among them.
+        objectives: metric name to direction.
+    """
+    return [] if not points else nondominated(_table(points, objectives)).tolist()
+
+
+def _table(points: Sequence[Mapping[str, float]], objectives: Mapping[str, str]) -> NDArray[np.float64]:
+    """The objectives of points, all to be minimised. Shape (points, objectives)."""
+    return np.array([[point[name] for name in objectives] for point in points]) * signs(objectives)
+
+
+def front_rows(rows: Iterable[R], objectives: Mapping[str, str]) -> list[R]:
+    """The rows of the networks on the Pareto front, by the first objective, best first.
+
+    Args:
+        rows: of ``networks``, one run. Left out are networks that failed, were not trained, or are equal to
+            another, and those that lack an objective.
+        objectives: metric name to direction.
+    """
+    points, candidates = [], []
+    for row in rows:
+        if row.get("status") not in TRAINED or row.get("equal_to") is not None:
+            continue
+        point = {name: value for name in objectives if (value := of_row(row, name)) is not None}
+        if len(point) == len(objectives):
+            points.append(point)
+            candidates.append(row)
+    if not points:
+        return []
+    table = _table(points, objectives)
+    found = [(tuple(table[i]), candidates[i]) for i in np.flatnonzero(nondominated(table))]
+    return [row for _, row in sorted(found, key=lambda entry: (entry[0], entry[1]["network"]))]
