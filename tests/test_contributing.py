@@ -62,8 +62,7 @@ def test_a_search_with_every_example(installed: tuple[Path, Path], tmp_path: Pat
     rows = json.loads(call(*a4nn, "sql", query, "--format", "json", cwd=tmp_path))
     assert [row["network"] for row in rows] == [0, 1, 2, 3]
     for row in rows:
-        assert row["depth"] == row["gelus"]
+        assert row["depth"] == row["gelus"] >= 1
         if row["status"] != "equal":
             assert (row["status"], row["epochs_trained"]) in {("completed", 3), ("stopped", 2)}
             assert (row["termination_reason"] == "hopeless") == (row["status"] == "stopped")
-    assert any(row["gelus"] for row in rows)
