@@ -37,7 +37,7 @@ from a4nn_core.errors import BadInput
 
 from .locks import network_lock, run_lock
 from .parameters import DEFAULT
-from .server import patiently, run_id_of
+from .server import ask_server, run_id_of
 
 PAGE = 200
 _ALIVE = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
@@ -77,7 +77,7 @@ def sweep(
         one.end_left_task_runs()
         return one.done
 
-    return patiently(act)
+    return ask_server(act)
 
 
 class Sweep:

@@ -28,6 +28,7 @@ from a4nn_core.commons.lock import RunLock, holder
 from a4nn_core.errors import BadInput
 from a4nn_core.experiment import load_experiment
 from a4nn_core.training.segment import Segment, SegmentResult
+from a4nn_core.vocabulary import NetworkStatus
 from a4nn_core.workflow.executor import LocalExecutor
 from a4nn_core.workflow.summary import summarise
 from a4nn_flows import executor as flow_executor
@@ -77,7 +78,7 @@ class AtOnce(LocalExecutor):
     """Segments that end before anybody could look at them."""
 
     def submit(self, segment: Segment) -> None:
-        self._results.put(SegmentResult(segment.network, segment.number, "completed"))
+        self._results.put(SegmentResult(segment.network, segment.number, NetworkStatus.completed))
 
 
 def test_a_task_run_that_comes_late_is_not_called_crashed(
@@ -103,7 +104,7 @@ def test_a_task_run_that_comes_late_is_not_called_crashed(
 
     given = {PREFECT_API_URL: stack.environment["PREFECT_API_URL"], PREFECT_LOGGING_TO_API_ENABLED: False}
     with temporary_settings(given):
-        assert one_segment() == [SegmentResult(7, 0, "completed")]
+        assert one_segment() == [SegmentResult(7, 0, NetworkStatus.completed)]
         EventsWorker.drain_all()  # it is kept, and knows this server only
     mine = {"flows": {"name": {"any_": ["late"]}}}
     (shown,) = until(lambda: [run for run in stack.ask("task_runs", **mine) if run["end_time"]], 60)

@@ -20,9 +20,9 @@ from a4nn_core.errors import BadInput
 from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.spaces.build import Network
 from a4nn_core.training.checkpoint import checkpoint_name, load_network
-from a4nn_core.training.life import train_segment
 from a4nn_core.training.loading import DeviceData, augmentation
 from a4nn_core.training.segment import Segment, SegmentResult
+from a4nn_core.training.trainer import train_segment
 from a4nn_core.workflow.executor import LocalExecutor
 from a4nn_core.workflow.pool import Worker, WorkerDied, WorkerPool
 
@@ -39,9 +39,9 @@ def segment(commons: Path, **changes: Any) -> Segment:
         "run_id": "r",
         "network": 0,
         "generation": 0,
-        "architecture": architecture.to_json(),
+        "architecture": architecture,
         "data": settings["data"],
-        "training": settings["training"],
+        "training": what.training,
         "termination": settings["termination"],
         "fixed": {},
         "seed": 11,
