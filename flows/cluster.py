@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from prefect import State, Task
-from prefect.futures import PrefectFuture
+from prefect.futures import PrefectWrappedFuture
 from prefect.logging import get_logger
 from prefect.states import Completed
 
@@ -114,6 +114,11 @@ def _train(segment: Segment, folder: str | None = None) -> State[SegmentResult]:
     return Completed(message=result.error or result.status, data=result)
 
 
+SegmentTask = Task[[Segment, str | None], State[SegmentResult]]
+Sent = PrefectWrappedFuture[SegmentResult, Any]
+"""a segment on its way, around a future of the cluster's own"""
+
+
 class Cluster(Protocol):
     """A cluster that Prefect has a task runner for.
 
@@ -123,13 +128,13 @@ class Cluster(Protocol):
 
     slots: int
 
-    def submit(self, task: Task[..., Any], segment: Segment) -> PrefectFuture[SegmentResult]:
+    def submit(self, task: SegmentTask, segment: Segment) -> Sent:
         """Send a segment."""
 
-    def has_ended(self, future: PrefectFuture[SegmentResult]) -> bool:
+    def has_ended(self, future: Sent) -> bool:
         """Whether there is something to be had, an error included."""
 
-    def cancel(self, future: PrefectFuture[SegmentResult]) -> None:
+    def cancel(self, future: Sent) -> None:
         """End a segment if the cluster can: Dask only forgets one that has begun."""
 
     def close(self) -> None:
@@ -191,18 +196,18 @@ class RayCluster:
             what = f"{threads} CPUs and a GPU" if with_gpu else f"{threads} CPUs"
             raise BadInput(f"[training] threads = {threads}: no machine of the Ray cluster has {what}")
 
-    def submit(self, task: Task[..., Any], segment: Segment) -> PrefectFuture[SegmentResult]:
+    def submit(self, task: SegmentTask, segment: Segment) -> Sent:
         from prefect_ray.context import remote_options
 
         with remote_options(**self._options):
             given = {"segment": segment, "folder": str(Path.cwd())}
-            sent: PrefectFuture[SegmentResult] = self._runner.submit(task, given)
+            sent: Sent = self._runner.submit(task, given)
         return sent
 
-    def has_ended(self, future: Any) -> bool:
+    def has_ended(self, future: Sent) -> bool:
         return bool(self._ray.wait([future.wrapped_future], timeout=0)[0])
 
-    def cancel(self, future: Any) -> None:
+    def cancel(self, future: Sent) -> None:
         self._ray.cancel(future.wrapped_future, force=True)
 
     def close(self) -> None:
@@ -254,17 +259,17 @@ class DaskCluster:
         if self._resources:
             self.slots = min(self.slots, int(gpus * per_device))
 
-    def submit(self, task: Task[..., Any], segment: Segment) -> PrefectFuture[SegmentResult]:
+    def submit(self, task: SegmentTask, segment: Segment) -> Sent:
         import dask
 
         with dask.annotate(resources=self._resources) if self._resources else contextlib.nullcontext():
-            sent: PrefectFuture[SegmentResult] = self._runner.submit(task, {"segment": segment})
+            sent: Sent = self._runner.submit(task, {"segment": segment})
         return sent
 
-    def has_ended(self, future: Any) -> bool:
+    def has_ended(self, future: Sent) -> bool:
         return bool(future.wrapped_future.done())
 
-    def cancel(self, future: Any) -> None:
+    def cancel(self, future: Sent) -> None:
         future.wrapped_future.cancel(force=True)
 
     def close(self) -> None:
@@ -318,7 +323,7 @@ class ClusterExecutor:
         self.slots = max_parallel or cluster.slots
         self.is_local = False
         self._unsent: collections.deque[Segment] = collections.deque()  # taken, or lost and to be sent again
-        self._sent: dict[int, tuple[Segment, PrefectFuture[SegmentResult]]] = {}
+        self._sent: dict[int, tuple[Segment, Sent]] = {}
         self._losses: collections.Counter[int] = collections.Counter()
         self._away_since: float | None = None
         self._not_before = 0.0
@@ -353,7 +358,7 @@ class ClusterExecutor:
                 return results
             time.sleep(POLL_SECONDS)
 
-    def _result(self, segment: Segment, future: PrefectFuture[SegmentResult]) -> list[SegmentResult]:
+    def _result(self, segment: Segment, future: Sent) -> list[SegmentResult]:
         """The result of a segment that has ended; none if it was lost and is sent again."""
         try:
             result = future.result()

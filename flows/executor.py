@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any
+from typing import ParamSpec, TypeVar
 
 from prefect import State, Task
 from prefect.cache_policies import NO_CACHE
@@ -19,7 +19,11 @@ from a4nn_core.workflow.executor import LocalExecutor
 _SHOW_SECONDS = 60.0
 
 
-def segment_task(train: Callable[..., Any], run_name: str) -> Task[..., Any]:
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def segment_task(train: Callable[P, R], run_name: str) -> Task[P, R]:
     """The task of which every segment is a run.
 
     Args:
@@ -58,7 +62,7 @@ class PrefectExecutor:
         self.slots = slots
         self.is_local = True
         self._running: dict[tuple[int, int], Future[SegmentResult]] = {}
-        self._shown: set[PrefectFuture[Any]] = set()
+        self._shown: set[PrefectFuture[State[None]]] = set()
         self._task = segment_task(self._watch, "generation {generation} network {network} segment {segment}")
 
     def submit(self, segment: Segment) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from prefect import State, flow
 from prefect.runtime import deployment, flow_run
@@ -42,7 +41,7 @@ def search(
     changes: list[str] = [],  # noqa: B006  Prefect shows the default in its form
     segments: str | None = None,
     cluster: str | None = None,
-) -> dict[str, Any] | State[Any]:
+) -> dict[str, object] | State[None]:
     """Search network architectures, and record every network's life.
 
     Args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -71,23 +71,23 @@ def check_server(executor: str) -> None:
         raise BadInput(f"the Prefect server at PREFECT_API_URL={url} does not answer: {trouble}")
 
 
-def run_id_of(flow_run_id: str, expected_start: datetime, experiment: Any) -> str:
+def run_id_of(flow_run_id: str, expected_start: datetime, experiment: object) -> str:
     """The id of a flow run's run, the same for as often as the flow run is started: experiment, the time it
     was due (UTC), and the end of the flow run's id, which is random."""
     return f"{name_of(experiment)}-{expected_start.astimezone(UTC):%Y%m%d-%H%M%S}-{flow_run_id[-8:]}"
 
 
-def own_run_id(experiment: Any) -> str:
+def own_run_id(experiment: object) -> str:
     """The run id of the flow run this is called in."""
     due = flow_run.get_scheduled_start_time()
     return run_id_of(str(flow_run.get_id()), due, experiment)
 
 
-def origin() -> dict[str, Any]:
+def origin() -> dict[str, str | None]:
     """Where the flow run this is called in comes from, for the records: flow run, deployment, and the
     schedule that made it, if one did."""
     own = flow_run.get_id()
-    found: dict[str, Any] = {"flow_run": own, "deployment": deployment.get_name()}
+    found: dict[str, str | None] = {"flow_run": own, "deployment": deployment.get_name()}
     read = ask_server(lambda client: client.read_flow_run(own))  # type: ignore[arg-type]
     if read.created_by and read.created_by.type == "SCHEDULE":
         found["schedule"] = read.created_by.display_value

@@ -25,7 +25,6 @@ from a4nn_core.data.base import DataSource, ImageData, InputTransform, Split
 from a4nn_core.data.packaged import Digits, Mnist5k
 from a4nn_core.errors import BadInput
 from a4nn_core.experiment import Experiment, load_experiment, presets
-from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.spaces.build import Network
 from a4nn_core.termination.base import Context, FrontSnapshot, Learning, TerminationRule, Verdict
 from a4nn_core.termination.learning import AT_CHANCE, judge_learning
@@ -127,7 +126,7 @@ def test_as_trained_is_the_loop_as_it_was(data: DeviceData, trained: dict[str, P
     settings = Training(epochs=3)
     torch.set_num_threads(settings.threads)
     torch.manual_seed(11)
-    model = Network(Architecture.from_json(segment(Path(), data).architecture))
+    model = Network(segment(Path(), data).architecture)
     model.to(memory_format=torch.channels_last)
     optimizer = SGD(model.parameters(), lr=0.025, momentum=0.9, weight_decay=3e-4)
     schedule = CosineAnnealingLR(optimizer, 3)
@@ -175,7 +174,7 @@ def test_training_is_not_touched(way: str, trained: dict[str, Path]) -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_what_is_measured_is_what_is_kept(way: str, data: DeviceData, trained: dict[str, Path]) -> None:
-    architecture = Architecture.from_json(segment(Path(), data).architecture)
+    architecture = segment(Path(), data).architecture
     for told in read_journal(RunFolder(trained[way], "r").journal(0)):
         model = Network(architecture)
         load_network(RunFolder(trained[way], "r").checkpoints(0) / told["checkpoint"], model)

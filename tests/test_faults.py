@@ -19,7 +19,6 @@ from torch import Tensor, nn
 
 from a4nn_core.commons import Commons, Journal, RunFolder, read_journal
 from a4nn_core.data.base import ImageData
-from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.spaces.build import Network
 from a4nn_core.training.compiling import COMPILE_PAYS
 from a4nn_core.training.compute_plan import ComputePlan
@@ -247,7 +246,7 @@ def test_bfloat16_and_channels_last_learn_as_well(data: DeviceData) -> None:
     for how in (ComputePlan(128), ComputePlan(128, bfloat16=True, channels_last=True)):
         torch.manual_seed(2)
         what = segment(Path("unused"))
-        model = Network(Architecture.from_json(what.architecture))
+        model = Network(what.architecture)
         computation = Computation(model, how, 128, CPU)
         optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
         for _ in range(4):

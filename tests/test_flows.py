@@ -25,6 +25,7 @@ from a4nn_core.commons.layout import open_commons
 from a4nn_core.commons.lock import holder
 from a4nn_core.errors import BadInput
 from a4nn_core.spaces.architecture import Architecture
+from a4nn_core.termination.base import FrontSnapshot
 from a4nn_core.training.segment import Segment, SegmentResult
 from a4nn_core.training.settings import Training
 from a4nn_core.vocabulary import NetworkStatus
@@ -36,6 +37,7 @@ from a4nn_flows.locks import held, held_run, network_lock, run_lock
 from a4nn_flows.maintain import DamagedCommons, maintain
 from a4nn_flows.pool import ATTEMPTS, Deployment, WorkPoolExecutor, find_deployment
 from a4nn_flows.search import search
+from a4nn_flows.segment import segment as segment_flow
 from a4nn_flows.segment import train
 from a4nn_flows.sweep import Sweep, not_to_restart, search_lock, search_run_id, segment_lock
 
@@ -426,6 +428,13 @@ def test_a_server_that_is_away_ends_no_search(commons: Path, away_pool: Server) 
     away_pool.away = False
     away_pool.set_flow_run_state(next(iter(away_pool.runs)), done(3))
     assert len(one.completed(0)) == 1
+
+
+def test_a_flow_takes_a_segment_as_it_travels(commons: Path) -> None:
+    front = FrontSnapshot(2, ({"mflops": 1.5},), {"mflops": "minimise"})
+    one = segment(commons, front=front, training=Training(threads=2))
+    given = segment_flow.validate_parameters({"segment": json.loads(one.to_json())})
+    assert given == {"segment": one}
 
 
 POOL = {"name": "gpu", "is_paused": False, "concurrency_limit": None, "is_push_pool": False,

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -79,7 +79,7 @@ class Computation:
         """Images, shape (batch, channels, height, width), laid out in memory as the network wants them."""
         return images.contiguous(memory_format=torch.channels_last) if self.plan.channels_last else images
 
-    def number_format(self) -> AbstractContextManager[Any]:
+    def number_format(self) -> AbstractContextManager[object]:
         """Within, operations compute in bfloat16 where that is wanted and safe."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.plan.bfloat16)
 
@@ -163,20 +163,20 @@ class Stopwatch:
 
     def __init__(self, device: torch.device) -> None:
         self._on_gpu = device.type == "cuda"
-        self._marks: list[Any] = []
+        self._events: list[torch.cuda.Event] = []
+        self._times: list[float] = []
 
     def mark(self) -> None:
         """Note this moment."""
         if self._on_gpu:
             event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
             event.record()
-            self._marks.append(event)
+            self._events.append(event)
         else:
-            self._marks.append(time.perf_counter())
+            self._times.append(time.perf_counter())
 
     def seconds(self) -> list[float]:
         """Between neighbouring marks, once the device has been waited for."""
-        between = zip(self._marks, self._marks[1:], strict=False)
         if self._on_gpu:
-            return [a.elapsed_time(b) / 1000 for a, b in between]
-        return [b - a for a, b in between]
+            return [a.elapsed_time(b) / 1000 for a, b in pairwise(self._events)]
+        return [b - a for a, b in pairwise(self._times)]

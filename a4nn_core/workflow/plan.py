@@ -12,7 +12,6 @@ from datetime import datetime
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 from a4nn_core import __version__
 from a4nn_core.commons import RunFolder, RunWriter
@@ -156,7 +155,8 @@ def as_begun(
     if recorded is None:
         resolved = experiment.resolved(images)
         return resolved, resolved.to_mapping()
-    if "evaluation" not in recorded.get("training", {}):
+    training = recorded.get("training")
+    if not isinstance(training, Mapping) or "evaluation" not in training:
         given = experiment.training
         then = {k: v for k, v in FIRST_DEFAULTS.items() if getattr(given, k) == _default(k)}
         experiment = experiment.model_copy(update={"training": given.model_copy(update=then)})
@@ -172,7 +172,7 @@ def _default(setting: str) -> object:
     return Training.model_fields[setting].default
 
 
-def recorded_experiment(commons: Path, run_id: str) -> Mapping[str, Any] | None:
+def recorded_experiment(commons: Path, run_id: str) -> Mapping[str, object] | None:
     """The tables of the experiment that a run recorded, None if there is no such run.
 
     Raises:
@@ -181,7 +181,7 @@ def recorded_experiment(commons: Path, run_id: str) -> Mapping[str, Any] | None:
     file = RunFolder(commons, run_id).run_file
     if not file.is_file():
         return None
-    found: Mapping[str, Any] | None = read_json(file).get("header", {}).get("experiment")
+    found: Mapping[str, object] | None = read_json(file).get("header", {}).get("experiment")
     return found
 
 

@@ -238,8 +238,8 @@ class Search:
     def _submit(self, candidate: Candidate, epochs: int | None = None) -> None:
         """Put a network's next segment into the queue.
 
-        It counts as submitted from here on, and is judged against the front of this moment: neither depends on
-        how long it waits for a slot.
+        It counts as submitted from here on, and is judged against the front of this moment, however long it
+        waits for a slot.
 
         Args:
             candidate: the network.
