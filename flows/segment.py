@@ -29,8 +29,16 @@ def _flow_run_name() -> str:
     return f"{one.run_id} network {one.network} segment {one.number}"
 
 
-def _typed(given: object) -> object:
-    return Segment.from_mapping(given) if isinstance(given, Mapping) else given
+def _typed(given: object) -> Segment:
+    if isinstance(given, Segment):
+        return given
+    if not isinstance(given, Mapping):
+        raise ValueError(f"{given!r} is not a segment")
+    try:
+        return Segment.from_mapping(given)
+    except (KeyError, TypeError) as error:
+        # the machines of a work pool may have another version than the one that searches
+        raise ValueError(f"not a segment as this version of A4NN sends it: {error}") from None
 
 
 SegmentParameter = Annotated[

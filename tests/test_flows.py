@@ -18,7 +18,7 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 from prefect.client.schemas.objects import FlowRun, State, StateType
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import ObjectNotFound, ParameterTypeError
 from prefect.states import Cancelled, Completed, Crashed, Failed, Pending, Running
 
 from a4nn_core.commons.layout import open_commons
@@ -435,6 +435,9 @@ def test_a_flow_takes_a_segment_as_it_travels(commons: Path) -> None:
     one = segment(commons, front=front, training=Training(threads=2))
     given = segment_flow.validate_parameters({"segment": json.loads(one.to_json())})
     assert given == {"segment": one}
+    for other in ({"network": 3}, 7):
+        with pytest.raises(ParameterTypeError, match="segment"):
+            segment_flow.validate_parameters({"segment": other})
 
 
 POOL = {"name": "gpu", "is_paused": False, "concurrency_limit": None, "is_push_pool": False,

@@ -21,7 +21,7 @@ from a4nn_core.errors import BadInput
 from a4nn_core.experiment import Experiment, load_experiment
 from a4nn_core.spaces.architecture import Architecture, Shape
 from a4nn_core.spaces.build import Network
-from a4nn_core.training import memory, trainer
+from a4nn_core.training import memory, process, trainer
 from a4nn_core.training.compute_plan import ComputePlan
 from a4nn_core.training.loading import DeviceData
 from a4nn_core.training.memory import Need, check_room, kept_values, machine_memory, size
@@ -216,7 +216,7 @@ def test_where_other_machines_train_this_one_is_not_asked(
 def test_the_machine_that_trains_refuses_a_network_before_its_first_step(
     digits: ImageData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trainer, "machine_memory", lambda: 1000)
+    monkeypatch.setattr(process, "machine_memory", lambda: 1000)
     with pytest.raises(BadInput, match="network 0 does not fit: training needs at least"):
         trainer.train_segment(segment(tmp_path), DeviceData(digits, CPU), CPU)
     assert not RunFolder(tmp_path, "r").journal(0).exists()

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import math
 import os
-import platform
-import resource
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -23,8 +18,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from a4nn_core.commons import Journal, RunFolder, read_journal
 from a4nn_core.commons.journal import LAG, UNUSUAL_PLAN, best_epoch
-from a4nn_core.commons.lock import Held, KernelLock
-from a4nn_core.errors import A4NNError, BadInput
+from a4nn_core.errors import A4NNError
 from a4nn_core.precision import in_percent, standard_error
 from a4nn_core.spaces.build import Network
 from a4nn_core.termination.base import RULES, Context, Learning, TerminationRule, Verdict
@@ -34,7 +28,14 @@ from a4nn_core.training.checkpoint import checkpoint_name, load_network, resume_
 from a4nn_core.training.compute_plan import ComputePlan
 from a4nn_core.training.evaluation import EvaluatedNetwork
 from a4nn_core.training.loading import DeviceData, augmentation
-from a4nn_core.training.memory import Need, check_room, machine_memory
+from a4nn_core.training.process import (
+    check_fits,
+    choose_algorithms,
+    give_memory_back,
+    only_one,
+    out_of_memory,
+    peak_memory,
+)
 from a4nn_core.training.segment import SLOT_VARIABLE, Segment, SegmentResult
 from a4nn_core.training.steps import Computation, Stopwatch, evaluate, settle, train_epoch
 from a4nn_core.vocabulary import Action, NetworkStatus
@@ -72,11 +73,11 @@ def train_segment(
     folder = RunFolder(Path(segment.commons), segment.run_id)
     checkpoints = folder.checkpoints(segment.network)
     checkpoints.mkdir(parents=True, exist_ok=True)
-    _check_room(segment, len(data.train), device)
-    with _only_one(checkpoints / "lock", os.environ.get(SLOT_VARIABLE) or segment.device):
+    check_fits(segment, len(data.train), device)
+    with only_one(checkpoints / "lock", os.environ.get(SLOT_VARIABLE) or segment.device):
         trainer = Trainer(segment, data, device, folder, heartbeat)
         plan: ComputePlan | None = trainer.usual.with_changes(trainer.lines)
-        _choose_algorithms(segment.training.deterministic, trainer.usual.compiled)
+        choose_algorithms(segment.training.deterministic, trainer.usual.compiled)
         trouble = ""
         while plan is not None:
             try:
@@ -88,7 +89,7 @@ def train_segment(
             except Exception as error:
                 # what the traceback holds would fill the memory during the next attempt
                 trouble, plan = trainer.weaker(plan, error.with_traceback(None))
-            _give_memory_back(device)
+            give_memory_back(device)
         else:
             return segment.failed(trouble)
         if status != NetworkStatus.paused:
@@ -299,7 +300,7 @@ class Trainer:
             "learning_rate": epoch.learning_rate,
             "seconds": time.perf_counter() - epoch.started,
             "images_per_second": len(self.data.train) / epoch.training_seconds,
-            "peak_memory_bytes": _peak_memory(self.device),
+            "peak_memory_bytes": peak_memory(self.device),
             **({} if joules is None else {"energy_joules": joules / self.share}),
             "time": datetime.now(UTC).isoformat(),
             "checkpoint": path.name,
@@ -398,68 +399,7 @@ def _lag(measured: EvaluatedNetwork, trained: float, validated: float) -> float 
     return lag if lag >= LAG_POINTS else None
 
 
-def _check_room(segment: Segment, images: int, device: torch.device) -> None:
-    """Refuse a network that certainly does not fit: on a work pool the machine that searches cannot know."""
-    on_gpu = device.type == "cuda"
-    check_room(
-        f"network {segment.network}",
-        Need.of(segment.architecture, segment.training, images, device.type),
-        f"{torch.cuda.get_device_name(device)} on {platform.node()}" if on_gpu else platform.node(),
-        torch.cuda.get_device_properties(device).total_memory if on_gpu else machine_memory(),
-        lower=["training.batch_size", "the search space"],
-    )
-
-
-def _choose_algorithms(deterministic: bool, compiled: bool) -> None:
-    """Deterministic ones where torch has them, and a warning where it has not.
-
-    ``use_deterministic_algorithms`` tells the compiler, too, and loads the whole of it for that, which takes
-    nearly as long as loading torch.
-    """
-    torch.set_deterministic_debug_mode("warn" if deterministic else "default")
-    if compiled:
-        torch.use_deterministic_algorithms(deterministic, warn_only=True)
-
-
-def out_of_memory(error: Exception) -> bool:
-    """Whether the device, or the machine, had not enough memory."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    # torch has no class of its own for the memory of the CPU
-    text = str(error)
-    return isinstance(error, RuntimeError) and "DefaultCPUAllocator" in text and "memory" in text
-
-
-def _give_memory_back(device: torch.device) -> None:
-    gc.collect()
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
-
-
 def _judgement(verdict: Verdict) -> Mapping[str, object]:
     plain = asdict(verdict)
     fits = plain.pop("fits")
     return {"verdict": plain, "fits": list(fits)}
-
-
-def _peak_memory(device: torch.device) -> int:
-    """Bytes: of the GPU's memory since the start of the process, or of the process on the CPU."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
-@contextmanager
-def _only_one(path: Path, device: str) -> Iterator[None]:
-    """Hold a lock that the kernel frees at any death, so that no two processes train one network. It also
-    says where the network trains."""
-    try:
-        lock = KernelLock(path, patience=10.0, device=device)
-    except Held as error:
-        # not the network's fault: the run ends, and goes on when the other one has ended
-        raise BadInput(f"this network is being trained by {error}, which holds {path}") from None
-    try:
-        yield
-    finally:
-        lock.release()
