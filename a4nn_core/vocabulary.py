@@ -104,3 +104,5 @@ class EventKind(StrEnum):
     told = "told"
     checkpoints_removed = "checkpoints_removed"
     interrupted = "interrupted"
+    flow = "flow"
+    """of the flow run that searches, where one does"""

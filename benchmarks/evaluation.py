@@ -30,9 +30,9 @@ from a4nn_core.data.xfel.source import Xfel
 from a4nn_core.spaces.build import Network
 from a4nn_core.spaces.macro import Macro
 from a4nn_core.training import evaluation
+from a4nn_core.training.compute_plan import ComputePlan
 from a4nn_core.training.evaluation import EvaluatedNetwork
 from a4nn_core.training.loading import DeviceData
-from a4nn_core.training.manner import Manner
 from a4nn_core.training.settings import Training
 from a4nn_core.training.steps import Computation, evaluate, settle, train_epoch
 
@@ -62,11 +62,11 @@ def train(
     optimizer = SGD(model.parameters(), lr=chosen.rate, momentum=0.9, weight_decay=3e-4)
     schedule = CosineAnnealingLR(optimizer, chosen.epochs)
     batch = chosen.batch or Training().images_a_step(len(data.train))
-    manner = Manner(batch, channels_last=True)
-    computation = Computation(model, manner, batch, CPU)
+    plan = ComputePlan(batch, channels_last=True)
+    computation = Computation(model, plan, batch, CPU)
     networks = {}
     for name, (way, count, decay) in measured_ways.items():
-        networks[name] = EvaluatedNetwork(model, way, manner, batch, data, seed, images=count)
+        networks[name] = EvaluatedNetwork(model, way, plan, batch, data, seed, images=count)
         networks[name].decay = decay or evaluation.DECAY
     curves: dict[str, list[float]] = {name: [] for name in networks} | {"training": []}
 

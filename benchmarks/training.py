@@ -32,9 +32,9 @@ from a4nn_core.data.xfel.source import Xfel
 from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.spaces.build import Network
 from a4nn_core.spaces.macro import Macro
+from a4nn_core.training.compute_plan import ComputePlan
 from a4nn_core.training.evaluation import STATISTICS_IMAGES, EvaluatedNetwork
 from a4nn_core.training.loading import DeviceData
-from a4nn_core.training.manner import Manner
 from a4nn_core.training.settings import EvaluationWay, Training
 from a4nn_core.training.steps import Computation, evaluate, settle, train_epoch
 
@@ -100,8 +100,8 @@ class Ours:
 
     def __init__(self, model: nn.Module, data: DeviceData, compiled: bool) -> None:
         self.data = data
-        manner = Manner(BATCH, channels_last=True, compiled=compiled)
-        self.computation = Computation(model, manner, BATCH, torch.device("cpu"))
+        plan = ComputePlan(BATCH, channels_last=True, compiled=compiled)
+        self.computation = Computation(model, plan, BATCH, torch.device("cpu"))
 
     def epoch(self, optimizer: SGD) -> None:
         settle([train_epoch(self.computation, optimizer, self.data, BATCH, CLIP, None, lambda: None)])
@@ -116,7 +116,7 @@ class Measured(Ours):
     def __init__(self, model: nn.Module, data: DeviceData, way: EvaluationWay, batch: int) -> None:
         super().__init__(model, data, False)
         self.batch = batch
-        self.measured = EvaluatedNetwork(model, way, self.computation.manner, batch, data, seed=1)
+        self.measured = EvaluatedNetwork(model, way, self.computation.plan, batch, data, seed=1)
 
     def epoch(self, optimizer: SGD) -> None:
         after = self.measured.after_step

@@ -2,10 +2,10 @@
 
     python benchmarks/unkillable.py --instants 20 --out unkillable.json
 
-Every row of the table is one victim, embedded (``a4nn run``, started again by this script as systemd would)
+Every row of the table is one target, embedded (``a4nn run``, started again by this script as systemd would)
 or through a work pool (server, worker and the delivered deployments, healed by the sweeper). Searches are
-started and hurt until the victim has been hit so often; every search that ends is compared, row for row and
-times aside, with one that was never disturbed.
+started and disturbed until the target has been hit so often; every search that ends is compared, row for row
+and times aside, with one that was never disturbed.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ CHANGES = [
 LAST = (
     12  # epochs at the end of a search in which it is left alone, so that there is a next epoch to wait for
 )
-RUN = "hurt"  # every search has this id, in a commons of its own: the id is in its rows
+RUN = "faults"  # every search has this id, in a commons of its own: the id is in its rows
 
 
 @dataclass
@@ -54,7 +54,7 @@ class Result:
     """One row of the table.
 
     Attributes:
-        mode, victim, how: what was done to whom.
+        mode, target, how: what was done to whom.
         instants: how often.
         searches: that ended meanwhile, and were compared.
         lost, doubled: rows of networks and epochs, against the undisturbed search.
@@ -65,7 +65,7 @@ class Result:
     """
 
     mode: str
-    victim: str
+    target: str
     how: str
     instants: int = 0
     searches: int = 0
@@ -135,11 +135,11 @@ class Embedded:
         assert self.process
         return self.process.poll() == 0
 
-    def _again(self, hurt: Callable[[subprocess.Popen[bytes]], object]) -> float:
-        """Hurt the search until it has ended, and start it again; gives the seconds that its end took."""
+    def _again(self, fault: Callable[[subprocess.Popen[bytes]], object]) -> float:
+        """End the search by a fault, and start it again; returns the seconds that its end took."""
         assert self.process
         at = time.time()
-        hurt(self.process)
+        fault(self.process)
         self.process.wait()
         notice = time.time() - at
         self._start()
@@ -288,10 +288,10 @@ class SweptOften(Pool):
         """Everything there is, at the same moment."""
         at = time.time()
         driver = self.driver()
-        victims = [driver, *trainers(driver)]
+        targets = [driver, *trainers(driver)]
         self.stack.kill_worker()
-        for victim in victims:
-            kill(victim)
+        for target in targets:
+            kill(target)
         self.stack.kill_server()
         self.stack.start_server()
         self.stack.start_worker()
@@ -338,8 +338,8 @@ def network_of(process: int) -> int | None:
     return None
 
 
-def hurt(place: Any, result: Result, chance: random.Random, stopped: float, total: int) -> None:
-    """One injury to a search of so many epochs, and the wait until it goes on."""
+def inject(place: Any, result: Result, chance: random.Random, stopped: float, total: int) -> None:
+    """One fault in a search of so many epochs, and the wait until it goes on."""
     commons = place.commons
     time.sleep(chance.uniform(0.0, 2.0))
     driver = place.driver()
@@ -354,28 +354,28 @@ def hurt(place: Any, result: Result, chance: random.Random, stopped: float, tota
         before = lines(commons)
         at = time.time()
         kill(driver, signal.SIGCONT)
-    elif result.victim == "training":
+    elif result.target == "training":
         found = trainers(driver)
         if not found:
             return
-        victim = chance.choice(found)
-        network = network_of(victim)
+        target = chance.choice(found)
+        network = network_of(target)
         if place.hits[network] == 2:
             return  # the third death of a worker is taken for the network's own fault, and recorded as such
         place.hits[network] += 1
-        kill(victim)
+        kill(target)
         before = lines(commons, network)
 
         def replaced() -> bool:
-            return len(trainers(driver)) >= len(found) and victim not in trainers(driver)
+            return len(trainers(driver)) >= len(found) and target not in trainers(driver)
 
         until(replaced, 60)
         result.notice.append(time.time() - at)
-    elif result.victim in ("Prefect worker", "server", "database"):
-        getattr(place, f"kill_{result.victim.split()[-1]}")()
+    elif result.target in ("Prefect worker", "server", "database"):
+        getattr(place, f"kill_{result.target.split()[-1]}")()
         before = lines(commons)
     else:
-        result.notice.append(getattr(place, INJURIES[result.victim])())
+        result.notice.append(getattr(place, FAULTS[result.target])())
         before = lines(commons)
     result.instants += 1
     # a network at its last epoch has no next one
@@ -383,11 +383,11 @@ def hurt(place: Any, result: Result, chance: random.Random, stopped: float, tota
         network, before = None, lines(commons)
     until(lambda: lines(commons, network) > before or lines(commons) >= total, 900)
     result.resume.append(time.time() - at)
-    if result.victim in ("server", "database"):
+    if result.target in ("server", "database"):
         time.sleep(chance.uniform(0.0, 15.0))  # nobody is quick at once
-    if result.victim == "server":
+    if result.target == "server":
         place.stack.start_server()
-    elif result.victim == "database":
+    elif result.target == "database":
         place.database.start()
 
 
@@ -400,9 +400,9 @@ def campaign(
     stopped: float,
     save: Callable[[], object],
 ) -> Result:
-    """Hurt searches until the victim was hit so often."""
+    """Inject faults into searches until the target was hit so often."""
     total = len(whole["epochs"])
-    chance = random.Random(f"{place.name} {result.victim} {result.how} {seed} {result.instants}")
+    chance = random.Random(f"{place.name} {result.target} {result.how} {seed} {result.instants}")
     number = 0
     instants += result.instants
     while result.instants < instants:
@@ -411,11 +411,11 @@ def campaign(
         place.start(f"commons-{number}")
         until(lambda: lines(place.commons) > 0, 200)
         while result.instants < instants and lines(place.commons) < total - LAST:
-            hurt(place, result, chance, stopped, total)
+            inject(place, result, chance, stopped, total)
             save()
         until(place.ended, 600)
         compare(result, place.commons, whole)
-        sys.stderr.write(f"{place.name} {result.victim} {result.how}: {result.instants}\n")
+        sys.stderr.write(f"{place.name} {result.target} {result.how}: {result.instants}\n")
     return result
 
 
@@ -430,13 +430,13 @@ def table(results: list[Result]) -> str:
     ]  # fmt: skip
     text = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     for r in results:
-        cells: list[Any] = [r.mode, r.victim, r.how, r.instants, r.lost, r.doubled, r.again]
+        cells: list[Any] = [r.mode, r.target, r.how, r.instants, r.lost, r.doubled, r.again]
         cells += [seconds(r.notice), seconds(r.resume), f"{r.equal} of {r.searches}"]
         text.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(text)
 
 
-INJURIES = {
+FAULTS = {
     "driver": "kill_driver",
     "all processes": "kill_all",
     "all processes, lines torn": "kill_torn",
@@ -491,12 +491,12 @@ def main() -> None:
         asked = [row.partition(":") for row in given.rows]
         wanted = {int(row): int(count) if count else wanted[int(row)] for row, _, count in asked}
     for number, instants in wanted.items():
-        kind, victim, how = ROWS[number]
+        kind, target, how = ROWS[number]
         folder = home / str(number)
         folder.mkdir()
         place = kind(folder)
-        key = (place.name, victim, how)
-        result = next((r for r in results if (r.mode, r.victim, r.how) == key), Result(*key))
+        key = (place.name, target, how)
+        result = next((r for r in results if (r.mode, r.target, r.how) == key), Result(*key))
         if result not in results:
             results.append(result)
         try:

@@ -25,8 +25,8 @@ from prefect.logging import get_logger
 from a4nn_core.commons import Commons
 from a4nn_core.precision import Images, in_percent
 from a4nn_core.workflow.rows import Row
-from a4nn_core.workflow.search import Search, Watcher
 from a4nn_core.workflow.summary import Summary
+from a4nn_core.workflow.watcher import SearchView, Watcher
 
 from .server import AWAY_SECONDS, is_away
 
@@ -122,35 +122,30 @@ class Artifacts:
     Args:
         run_id: of the run.
         networks: that the search will look at.
-        origin: of the flow run, noted in the run's event log.
     """
 
-    def __init__(self, run_id: str, networks: int, origin: dict[str, Any]) -> None:
+    def __init__(self, run_id: str, networks: int) -> None:
         self.publisher = Publisher()
         self.run_id = run_id
         self.networks = networks
-        self.origin: dict[str, Any] | None = origin
         self.other = _watcher.get()
         self.progress: Any = None
         self.shown: set[int] = set()
         self.done = 0
 
-    def looked(self, search: Search) -> None:
-        if self.origin is not None:
-            search.writer.events.append("flow", **self.origin)
-            self.origin = None
+    def on_poll(self, search: SearchView) -> None:
         if self.other:
-            self.other.looked(search)
+            self.other.on_poll(search)
         self._progress(len(search.rows))
-        for generation in range(search.strategy.generation):
+        for generation in range(search.generation):
             if generation not in self.shown:
                 self.shown.add(generation)
                 rows = [row for _, row in sorted(search.rows.items()) if row["generation"] == generation]
                 self._generation(generation, rows, search.images)
 
-    def ended(self, search: Search, row: Row) -> None:
+    def on_network_end(self, search: SearchView, row: Row) -> None:
         if self.other:
-            self.other.ended(search, row)
+            self.other.on_network_end(search, row)
 
     def _generation(self, generation: int, rows: list[Row], images: Images) -> None:
         table = [_generation_row(row, images) for row in rows]

@@ -17,17 +17,17 @@ from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from prefect import State, Task
-from prefect.futures import PrefectFuture
+from prefect.futures import PrefectWrappedFuture
 from prefect.logging import get_logger
 from prefect.states import Completed
 
 from a4nn_core.errors import BadInput
-from a4nn_core.experiment import Experiment
 from a4nn_core.training.segment import Segment, SegmentResult
-from a4nn_core.workflow.devices import choose_device, discover
+from a4nn_core.training.settings import Training
+from a4nn_core.workflow.devices import Machine, discover
 from a4nn_core.workflow.pool import WorkerPool
 
 from .executor import segment_task, tags_of
@@ -54,18 +54,26 @@ class _Kept:
     left: int = 0
 
 
+class _Kind(NamedTuple):
+    """Segments that differ in this cannot share a worker."""
+
+    threads: int
+    device: str
+    slots_per_device: int
+
+
 class _Warm:
     """The warm workers of a process of the cluster: kept from one segment to the next, and given back when
     none has come for a while or another kind has, as others may wait for their devices."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._kept: dict[tuple[Any, ...], _Kept] = {}
+        self._kept: dict[_Kind, _Kept] = {}
 
     def run(self, segment: Segment) -> SegmentResult:
         """Train a segment; on as many at a time as the cluster gives this process."""
-        threads = int(segment.training["threads"])
-        kind = (threads, segment.device, segment.training.get("slots_per_device"))
+        threads = segment.training.threads
+        kind = _Kind(threads, segment.device, segment.training.slots_per_device)
         with self._lock:
             idle = [other for other, kept in self._kept.items() if other != kind and not kept.busy]
             old = [self._kept.pop(other) for other in idle]
@@ -85,7 +93,7 @@ class _Warm:
                 timer.daemon = True
                 timer.start()
 
-    def _rest(self, kind: tuple[Any, ...], kept: _Kept, left: int) -> None:
+    def _rest(self, kind: _Kind, kept: _Kept, left: int) -> None:
         with self._lock:
             if kept.busy or kept.left != left or self._kept.get(kind) is not kept:
                 return
@@ -106,6 +114,11 @@ def _train(segment: Segment, folder: str | None = None) -> State[SegmentResult]:
     return Completed(message=result.error or result.status, data=result)
 
 
+SegmentTask = Task[[Segment, str | None], State[SegmentResult]]
+Sent = PrefectWrappedFuture[SegmentResult, Any]
+"""a segment on its way, around a future of the cluster's own"""
+
+
 class Cluster(Protocol):
     """A cluster that Prefect has a task runner for.
 
@@ -115,13 +128,13 @@ class Cluster(Protocol):
 
     slots: int
 
-    def submit(self, task: Task[..., Any], segment: Segment) -> PrefectFuture[SegmentResult]:
+    def submit(self, task: SegmentTask, segment: Segment) -> Sent:
         """Send a segment."""
 
-    def has_ended(self, future: PrefectFuture[SegmentResult]) -> bool:
+    def has_ended(self, future: Sent) -> bool:
         """Whether there is something to be had, an error included."""
 
-    def cancel(self, future: PrefectFuture[SegmentResult]) -> None:
+    def cancel(self, future: Sent) -> None:
         """End a segment if the cluster can: Dask only forgets one that has begun."""
 
     def close(self) -> None:
@@ -134,12 +147,12 @@ class RayCluster:
     Args:
         address: of the head node, such as ``ray://head:10001``; None for ``RAY_ADDRESS``, or else a cluster
             started on this machine.
-        device: setting of the experiment. ``auto`` takes GPUs if the cluster has any.
-        per_device: networks that share a GPU.
-        threads: CPU threads a segment.
+        training: settings of the experiment. The device ``auto`` takes GPUs if the cluster has any.
+        machine: that searches, for a cluster that is started on it.
     """
 
-    def __init__(self, address: str | None, device: str, per_device: int, threads: int) -> None:
+    def __init__(self, address: str | None, training: Training, machine: Machine) -> None:
+        device, per_device, threads = training.device, training.slots_per_device, training.threads
         try:
             import ray
             from prefect_ray import RayTaskRunner
@@ -149,12 +162,13 @@ class RayCluster:
             raise BadInput(f"[training] device = {device!r}: Ray chooses the GPU; use auto, cuda or cpu")
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         self._ray = ray
-        wanted: dict[str, Any] = {"log_to_driver": False}
+        wanted: dict[str, bool | int] = {"log_to_driver": False}
         place = address or os.environ.get("RAY_ADDRESS")
         if place is None:
             # never one that happens to run here
             address = "local"
-            wanted |= {"include_dashboard": False, "num_gpus": len(discover(choose_device(device)))}
+            machine.require_device()
+            wanted |= {"include_dashboard": False, "num_gpus": len(discover(machine.device))}
         self._runner = RayTaskRunner(address=address, init_kwargs=wanted)
         # Ray's processes import from the folder that Ray is entered in before all else; the source folder of
         # this package is one that lacks the compiled module
@@ -169,7 +183,7 @@ class RayCluster:
         if device not in ("auto", "cpu") and not with_gpu:
             self.close()
             raise BadInput(f"[training] device = {device!r}: the Ray cluster has no GPU")
-        self._options: dict[str, Any] = {"num_cpus": threads}
+        self._options: dict[str, float] = {"num_cpus": threads}
         if with_gpu:
             self._options["num_gpus"] = 1 / per_device
         # a segment is on one machine
@@ -182,18 +196,18 @@ class RayCluster:
             what = f"{threads} CPUs and a GPU" if with_gpu else f"{threads} CPUs"
             raise BadInput(f"[training] threads = {threads}: no machine of the Ray cluster has {what}")
 
-    def submit(self, task: Task[..., Any], segment: Segment) -> PrefectFuture[SegmentResult]:
+    def submit(self, task: SegmentTask, segment: Segment) -> Sent:
         from prefect_ray.context import remote_options
 
         with remote_options(**self._options):
             given = {"segment": segment, "folder": str(Path.cwd())}
-            sent: PrefectFuture[SegmentResult] = self._runner.submit(task, given)
+            sent: Sent = self._runner.submit(task, given)
         return sent
 
-    def has_ended(self, future: Any) -> bool:
+    def has_ended(self, future: Sent) -> bool:
         return bool(self._ray.wait([future.wrapped_future], timeout=0)[0])
 
-    def cancel(self, future: Any) -> None:
+    def cancel(self, future: Sent) -> None:
         self._ray.cancel(future.wrapped_future, force=True)
 
     def close(self) -> None:
@@ -207,13 +221,13 @@ class DaskCluster:
     Args:
         address: of the scheduler, such as ``tcp://head:8786``; None for ``DASK_SCHEDULER_ADDRESS``, or else a
             cluster started on this machine.
-        slots: workers of a cluster that is started here.
-        device: setting of the experiment. Where workers offer the resource ``GPU``, it is asked for unless
-            this is ``cpu``.
-        per_device: networks that share a GPU.
+        training: settings of the experiment. Where workers offer the resource ``GPU``, it is asked for unless
+            the device is ``cpu``.
+        machine: that searches; a cluster that is started on it has a worker for each of its slots.
     """
 
-    def __init__(self, address: str | None, slots: int, device: str, per_device: int) -> None:
+    def __init__(self, address: str | None, training: Training, machine: Machine) -> None:
+        device, per_device = training.device, training.slots_per_device
         try:
             import dask
             import distributed
@@ -221,7 +235,7 @@ class DaskCluster:
         except ImportError:
             raise BadInput("cluster dask needs the packages of pip install 'a4nn[dask]'") from None
         address = address or dask.config.get("scheduler-address", None)
-        own = {"n_workers": slots, "threads_per_worker": 1, "dashboard_address": None}
+        own = {"n_workers": machine.slots, "threads_per_worker": 1, "dashboard_address": None}
         self._runner = (
             DaskTaskRunner(address=address, client_kwargs={"timeout": CONNECT_SECONDS})
             if address
@@ -245,41 +259,40 @@ class DaskCluster:
         if self._resources:
             self.slots = min(self.slots, int(gpus * per_device))
 
-    def submit(self, task: Task[..., Any], segment: Segment) -> PrefectFuture[SegmentResult]:
+    def submit(self, task: SegmentTask, segment: Segment) -> Sent:
         import dask
 
         with dask.annotate(resources=self._resources) if self._resources else contextlib.nullcontext():
-            sent: PrefectFuture[SegmentResult] = self._runner.submit(task, {"segment": segment})
+            sent: Sent = self._runner.submit(task, {"segment": segment})
         return sent
 
-    def has_ended(self, future: Any) -> bool:
+    def has_ended(self, future: Sent) -> bool:
         return bool(future.wrapped_future.done())
 
-    def cancel(self, future: Any) -> None:
+    def cancel(self, future: Sent) -> None:
         future.wrapped_future.cancel(force=True)
 
     def close(self) -> None:
         self._runner.__exit__(None, None, None)
 
 
-def open_cluster(name: str, slots: int, experiment: Experiment) -> Cluster:
+def open_cluster(name: str, training: Training, machine: Machine) -> Cluster:
     """The cluster behind a name.
 
     Args:
         name: ``ray`` or ``dask``, or the address of one: ``ray://head:10001``, ``tcp://head:8786``.
-        slots: of this machine, for a Dask cluster that is started here.
-        experiment: whose segments it shall train.
+        training: settings of the segments that it shall train.
+        machine: that searches, for a cluster that is started on it.
 
     Raises:
         BadInput: no such kind of cluster, it does not answer, or it lacks what the experiment asks for.
     """
-    wanted = experiment.training
     if name == "ray" or name.startswith("ray://"):
         address = None if name == "ray" else name
-        return RayCluster(address, wanted.device, wanted.slots_per_device, wanted.threads)
+        return RayCluster(address, training, machine)
     if name == "dask" or name.startswith(_DASK):
         address = None if name == "dask" else name
-        return DaskCluster(address, slots, wanted.device, wanted.slots_per_device)
+        return DaskCluster(address, training, machine)
     raise BadInput(
         f"cluster = {name!r}: use ray, dask, or an address such as ray://head:10001 or tcp://head:8786"
     )
@@ -301,18 +314,16 @@ class ClusterExecutor:
     their networks go on from their last epoch.
 
     Args:
-        slots, threads: of this machine.
-        name: of the cluster; see ``open_cluster``.
-        experiment: whose segments they are. Its ``training.slots`` limits how many are under way.
+        cluster: that trains them; it is left when the executor is closed.
+        max_parallel: segments under way at the same time; None for as many as the cluster has slots.
     """
 
-    def __init__(self, slots: int, threads: int, *, name: str, experiment: Experiment) -> None:
-        del threads
-        self._cluster = open_cluster(name, slots, experiment)
-        self.slots = experiment.training.slots or self._cluster.slots
-        self.here = False
-        self._waiting: collections.deque[Segment] = collections.deque()
-        self._sent: dict[int, tuple[Segment, PrefectFuture[SegmentResult]]] = {}
+    def __init__(self, cluster: Cluster, max_parallel: int | None = None) -> None:
+        self._cluster = cluster
+        self.slots = max_parallel or cluster.slots
+        self.is_local = False
+        self._unsent: collections.deque[Segment] = collections.deque()  # taken, or lost and to be sent again
+        self._sent: dict[int, tuple[Segment, Sent]] = {}
         self._losses: collections.Counter[int] = collections.Counter()
         self._away_since: float | None = None
         self._not_before = 0.0
@@ -322,12 +333,12 @@ class ClusterExecutor:
 
     def submit(self, segment: Segment) -> None:
         self._losses.pop(segment.network, None)
-        self._waiting.append(segment)
-        self._fill()
+        self._unsent.append(segment)
+        self._send()
 
-    def _fill(self) -> None:
-        while self._waiting and len(self._sent) < self.slots and time.monotonic() >= self._not_before:
-            segment = self._waiting.popleft()
+    def _send(self) -> None:
+        while self._unsent and time.monotonic() >= self._not_before:
+            segment = self._unsent.popleft()
             task = self._task.with_options(tags=tags_of(segment))
             with _lost():
                 self._sent[segment.network] = (segment, self._cluster.submit(task, segment))
@@ -342,12 +353,12 @@ class ClusterExecutor:
                 if ended:
                     del self._sent[segment.network]
                     results += self._result(segment, future)
-            self._fill()
+            self._send()
             if results or time.monotonic() >= deadline:
                 return results
             time.sleep(POLL_SECONDS)
 
-    def _result(self, segment: Segment, future: PrefectFuture[SegmentResult]) -> list[SegmentResult]:
+    def _result(self, segment: Segment, future: Sent) -> list[SegmentResult]:
         """The result of a segment that has ended; none if it was lost and is sent again."""
         try:
             result = future.result()
@@ -359,7 +370,7 @@ class ClusterExecutor:
             return [result]
         said = (str(trouble).strip().splitlines() or [""])[0]
         why = f"{type(trouble).__name__}: {said}"
-        self._waiting.appendleft(segment)
+        self._unsent.appendleft(segment)
         if is_away(trouble):
             # a task run begins only where Prefect's server can be reached
             self._away_since = self._away_since or time.monotonic()
@@ -375,7 +386,7 @@ class ClusterExecutor:
         return []
 
     def close(self) -> None:
-        self._waiting.clear()
+        self._unsent.clear()
         for _, future in self._sent.values():
             with contextlib.suppress(Exception):
                 self._cluster.cancel(future)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import collections
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any
+from typing import ParamSpec, TypeVar
 
-from prefect import Task
+from prefect import State, Task
 from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture, wait
 from prefect.logging import get_logger
@@ -20,7 +19,11 @@ from a4nn_core.workflow.executor import LocalExecutor
 _SHOW_SECONDS = 60.0
 
 
-def segment_task(train: Callable[..., Any], run_name: str) -> Task[..., Any]:
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def segment_task(train: Callable[P, R], run_name: str) -> Task[P, R]:
     """The task of which every segment is a run.
 
     Args:
@@ -47,40 +50,34 @@ class PrefectExecutor:
 
     The task run only watches: a server that is away cannot keep a segment from being trained, nor end it.
     It has no tags, as Prefect asks the server for the limit of every tag before a task run begins, and waits
-    for it. It is submitted when a slot is free, so that what Prefect shows as running is running.
+    for it.
 
     Args:
-        how: as for LocalExecutor.
+        slots: segments at the same time.
+        threads: CPU threads of each.
     """
 
-    def __init__(self, *how: Any) -> None:
-        self._local = LocalExecutor(*how)
-        self.slots = self._local.slots
-        self.here = True
-        self._waiting: collections.deque[Segment] = collections.deque()
+    def __init__(self, slots: int, threads: int) -> None:
+        self._local = LocalExecutor(slots, threads)
+        self.slots = slots
+        self.is_local = True
         self._running: dict[tuple[int, int], Future[SegmentResult]] = {}
-        self._shown: set[PrefectFuture[Any]] = set()
+        self._shown: set[PrefectFuture[State[None]]] = set()
         self._task = segment_task(self._watch, "generation {generation} network {network} segment {segment}")
 
     def submit(self, segment: Segment) -> None:
-        self._waiting.append(segment)
-        self._dispatch()
+        self._running[segment.network, segment.number] = Future()
+        self._local.submit(segment)
+        try:
+            shown = self._task.submit(
+                generation=segment.generation, network=segment.network, segment=segment.number
+            )
+            self._shown.add(shown)
+            shown.add_done_callback(self._shown.discard)
+        except Exception as error:
+            get_logger("a4nn").warning("no task run shows network %d: %s", segment.network, error)
 
-    def _dispatch(self) -> None:
-        while self._waiting and len(self._running) < self.slots:
-            segment = self._waiting.popleft()
-            self._running[segment.network, segment.number] = Future()
-            self._local.submit(segment)
-            try:
-                shown = self._task.submit(
-                    generation=segment.generation, network=segment.network, segment=segment.number
-                )
-                self._shown.add(shown)
-                shown.add_done_callback(self._shown.discard)
-            except Exception as error:
-                get_logger("a4nn").warning("no task run shows network %d: %s", segment.network, error)
-
-    def _watch(self, generation: int, network: int, segment: int) -> Any:
+    def _watch(self, generation: int, network: int, segment: int) -> State[None]:
         del generation  # for people, in Prefect's pages
         ended = self._running.get((network, segment))
         if ended is None:
@@ -93,11 +90,9 @@ class PrefectExecutor:
         results = self._local.completed(timeout)
         for result in results:
             self._running.pop((result.network, result.number)).set_result(result)
-        self._dispatch()
         return results
 
     def close(self) -> None:
-        self._waiting.clear()
         self._local.close()
         for left in self._running.values():
             left.set_exception(A4NNError("the run was closed; the network goes on when it is resumed"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
@@ -22,7 +21,7 @@ class DamagedCommons(A4NNError):
 @flow(name="a4nn-maintain", validate_parameters=True)
 def maintain(
     commons: Path = Path("commons"), check: bool = True, checkpoints: bool = True, compact: bool = True
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Check a data commons, then move the records of finished networks into few files. Runs may go on
     meanwhile. A damaged commons is left as it is, and the flow fails and says what is wrong.
 
@@ -35,7 +34,7 @@ def maintain(
     Returns:
         what was found and done.
     """
-    result: dict[str, Any] = {"commons": str(commons)}
+    result: dict[str, object] = {"commons": str(commons)}
     if check:
         found = check_commons(commons, checkpoints=checkpoints)
         result["check"] = asdict(found)

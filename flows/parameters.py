@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Union
 
 from pydantic import BaseModel, BeforeValidator, GetJsonSchemaHandler, TypeAdapter, create_model
 from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from a4nn_core.component import Registry
 from a4nn_core.data.base import DATA_SOURCES
@@ -45,7 +47,7 @@ class _Form:
     """The schema that Prefect shows as a form and checks parameters with."""
 
     @staticmethod
-    def __get_pydantic_json_schema__(core: Any, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         del core
         whole = handler(_whole().__pydantic_core_schema__)
         return {
@@ -57,7 +59,7 @@ class _Form:
         }
 
 
-def _experiment(given: Any) -> Any:
+def _experiment(given: object) -> object:
     """An experiment from tables; a name stays one until the changes to it are known too."""
     return Experiment.from_mapping(given, "parameter experiment") if isinstance(given, dict) else given
 
@@ -82,14 +84,14 @@ def resolve(experiment: Experiment | str, changes: list[str]) -> Experiment:
     return experiment
 
 
-def name_of(experiment: Any) -> str:
+def name_of(experiment: object) -> str:
     """What runs of an experiment are called, without reading any file; usable in a run id."""
     if isinstance(experiment, str):
         name = Path(experiment).stem
-    elif isinstance(experiment, dict):
-        name = str(experiment.get("name"))
-    else:
+    elif isinstance(experiment, Experiment):
         name = experiment.name
+    else:
+        name = str(experiment.get("name")) if isinstance(experiment, Mapping) else ""
     return (
         "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in name).lstrip("._-")
         or "run"

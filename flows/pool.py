@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import collections
 import itertools
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
-from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.objects import FlowRun, StateType, WorkPool
+from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectNotFound
 from prefect.logging import get_logger
 from prefect.states import Cancelling, Crashed
@@ -26,7 +26,7 @@ from a4nn_core.training.segment import Segment, SegmentResult
 
 from .executor import tags_of
 from .locks import network_lock
-from .server import is_away, patiently
+from .server import ask_server, is_away
 
 ATTEMPTS = 5
 POLL_SECONDS = 2.0
@@ -34,19 +34,36 @@ POLL_SECONDS = 2.0
 STARTED_GRACE = timedelta(seconds=60)
 
 
-def check_deployment(name: str) -> Any:
-    """A deployment whose work pool can train, from its name.
+USUAL_SLOTS = 8
+"""segments under way at the same time where neither the experiment nor the work pool has a limit"""
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A deployment whose work pool can train.
+
+    Attributes:
+        id: of the deployment.
+        limit: flow runs that its work pool takes at the same time; None if it has no limit.
+    """
+
+    id: UUID
+    limit: int | None
+
+
+def find_deployment(name: str) -> Deployment:
+    """A deployment by its name, such as ``a4nn-segment/segment``.
 
     Raises:
         BadInput: there is none, it is paused or its work pool is, or the pool has no worker.
     """
 
-    def ask(client: SyncPrefectClient) -> tuple[Any, Any]:
+    def ask(client: SyncPrefectClient) -> tuple[DeploymentResponse, WorkPool | None]:
         found = client.read_deployment_by_name(name)
         return found, client.read_work_pool(found.work_pool_name) if found.work_pool_name else None
 
     try:
-        deployment, pool = patiently(ask)
+        deployment, pool = ask_server(ask)
     except (ObjectNotFound, ValueError):
         raise BadInput(
             f"segments = {name!r}: there is no such deployment; `prefect deployment ls` lists them"
@@ -66,9 +83,9 @@ def check_deployment(name: str) -> Any:
         trouble = (
             f"no worker polls its work pool {pool.name!r}; start one: prefect worker start --pool {pool.name}"
         )
-    if trouble:
+    if trouble or pool is None:
         raise BadInput(f"segments = {name!r}: nothing can be trained there: {trouble}")
-    return deployment
+    return Deployment(deployment.id, pool.concurrency_limit)
 
 
 @dataclass
@@ -84,6 +101,10 @@ class _Sent:
     segment: Segment
     flow_run: UUID
     crashes: int
+
+
+def _cancel(client: SyncPrefectClient, flow_run: UUID) -> None:
+    client.set_flow_run_state(flow_run, Cancelling())
 
 
 def _is_of_no_use(run: FlowRun) -> bool:
@@ -102,30 +123,18 @@ class WorkPoolExecutor:
     for; the machines train on.
 
     Args:
-        slots, threads: what the searching machine could train; the pool decides.
-        deployment: name of the deployment.
-        wished: segments under way at the same time; by default what the pool takes, or 8.
+        deployment: whose flow runs they are.
+        max_parallel: segments under way at the same time; None for as many as its work pool takes.
     """
 
-    def __init__(self, slots: int, threads: int, *, deployment: str, wished: int | None = None) -> None:
-        del slots, threads
-        found = check_deployment(deployment)
-        self.deployment: UUID = found.id
-        limit = patiently(lambda client: client.read_work_pool(found.work_pool_name)).concurrency_limit
-        self.slots = wished or limit or 8
-        self.here = False
-        self._waiting: collections.deque[Segment] = collections.deque()
+    def __init__(self, deployment: Deployment, max_parallel: int | None = None) -> None:
+        self.deployment = deployment.id
+        self.slots = max_parallel or deployment.limit or USUAL_SLOTS
+        self.is_local = False
         self._sent: dict[int, _Sent] = {}
 
     def submit(self, segment: Segment) -> None:
-        self._waiting.append(segment)
-        self._fill()
-
-    def _fill(self) -> None:
-        while self._waiting and len(self._sent) < self.slots:
-            segment = self._waiting[0]
-            self._sent[segment.network] = patiently(lambda client, s=segment: self._send(client, s, 0))  # type: ignore[misc]
-            self._waiting.popleft()
+        self._sent[segment.network] = ask_server(lambda client: self._send(client, segment, crashes=0))
 
     def _send(self, client: SyncPrefectClient, segment: Segment, crashes: int) -> _Sent:
         """Make a segment's flow run, or find the one that an earlier process made."""
@@ -135,7 +144,7 @@ class WorkPoolExecutor:
         for serial in itertools.count():
             run = client.create_flow_run_from_deployment(
                 self.deployment,
-                parameters={"segment": asdict(segment)},
+                parameters={"segment": segment.to_mapping()},
                 name=f"{segment.run_id} network {segment.network} segment {segment.number}",
                 tags=tags_of(segment),
                 idempotency_key=f"{folder.path} {begun} {segment.network} {segment.number} {serial}",
@@ -147,14 +156,13 @@ class WorkPoolExecutor:
     def completed(self, timeout: float) -> list[SegmentResult]:
         deadline = time.monotonic() + max(timeout, POLL_SECONDS if self._sent else 0.0)
         try:
-            results = patiently(self._look, seconds=0)
+            results = ask_server(self._look, seconds=0)
         except Exception as error:
             if not is_away(error):
                 raise
             results = []
         if not results and self._sent:
             time.sleep(max(0.0, deadline - time.monotonic()))
-        self._fill()
         return results
 
     def _look(self, client: SyncPrefectClient) -> list[SegmentResult]:
@@ -204,13 +212,9 @@ class WorkPoolExecutor:
 
     def close(self) -> None:
         """Cancel what is under way, if the server can be asked."""
-        self._waiting.clear()
         for sent in self._sent.values():
             try:
-                patiently(
-                    lambda client, s=sent: client.set_flow_run_state(s.flow_run, Cancelling()),  # type: ignore[misc]
-                    seconds=0,
-                )
+                ask_server(partial(_cancel, flow_run=sent.flow_run), seconds=0)
             except Exception as error:
                 get_logger("a4nn").warning("flow run %s may go on: %s", sent.flow_run, error)
         self._sent.clear()

@@ -25,11 +25,11 @@ TOKEN_BLOCK = "dataverse-token"
 
 @task(name="build deposit", cache_policy=NO_CACHE, persist_result=False)
 def build_deposit(runs: list[str], commons: Path, out: Path, metadata: Path, settings: Settings) -> str:
-    """Build the deposit; gives its UNF, empty if it has none."""
+    """Build the deposit; returns its UNF, empty if it has none."""
     return build(commons, runs, out, read_metadata(metadata), settings).unf or ""
 
 
-def _may_pass(_task: Any, _run: Any, state: State[Any]) -> bool:
+def _may_pass(_task: object, _run: object, state: State[object]) -> bool:
     """Whether trying again may help: not with a wrong token, a full quota or a missing block."""
     return not isinstance(state.result(raise_on_failure=False), BadInput)
 
@@ -43,7 +43,7 @@ def _may_pass(_task: Any, _run: Any, state: State[Any]) -> bool:
     retry_condition_fn=_may_pass,
 )
 def upload_draft(deposit: Path, server: str, dataverse: str, token_block: str, doi: str | None) -> str:
-    """Bring the deposit into a draft; gives its persistent identifier. A retry goes on where it stopped.
+    """Bring the deposit into a draft; returns its persistent identifier. A retry goes on where it stopped.
 
     The token is loaded here: a parameter of a task can be read in Prefect's pages.
     """
@@ -69,7 +69,7 @@ def publish(
     doi: str | None = None,
     weights: str = "front",
     models: str = "front",
-) -> dict[str, Any]:
+) -> dict[str, str]:
     """Build a deposit of finished runs and bring it into a draft. It is never published by this flow.
 
     Args:
@@ -109,7 +109,7 @@ def search_and_publish(
     token_block: str = TOKEN_BLOCK,
     weights: str = "front",
     models: str = "front",
-) -> dict[str, Any]:
+) -> dict[str, str]:
     """A search, and then its draft; see ``search`` and ``publish``."""
     read_metadata(metadata)  # what is missing there is told before anything is searched
     search(experiment, commons, run_id)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from prefect import State, flow
 from prefect.runtime import deployment, flow_run
@@ -15,17 +13,18 @@ from prefect.states import Cancelled
 from a4nn_core.commons import Commons, RunFolder
 from a4nn_core.errors import BadInput
 from a4nn_core.experiment import Experiment
+from a4nn_core.workflow.devices import Machine
 from a4nn_core.workflow.executor import Executor
 from a4nn_core.workflow.run import execute
-from a4nn_core.workflow.search import Watcher
 from a4nn_core.workflow.summary import summarise
+from a4nn_core.workflow.watcher import Watcher
 
 from .artifacts import Artifacts, watched_by
-from .cluster import ClusterExecutor
+from .cluster import ClusterExecutor, open_cluster
 from .executor import PrefectExecutor
 from .locks import deployment_lock, held, held_run
 from .parameters import DEFAULT, ExperimentParameter, resolve
-from .pool import WorkPoolExecutor, check_deployment
+from .pool import WorkPoolExecutor, find_deployment
 from .server import check_server, origin, own_run_id
 
 
@@ -42,7 +41,7 @@ def search(
     changes: list[str] = [],  # noqa: B006  Prefect shows the default in its form
     segments: str | None = None,
     cluster: str | None = None,
-) -> dict[str, Any] | State[Any]:
+) -> dict[str, object] | State[None]:
     """Search network architectures, and record every network's life.
 
     Args:
@@ -68,12 +67,16 @@ def search(
     run_id = run_id or own_run_id(experiment)
     experiment = resolve(experiment, changes)
     come_from = origin()
-    executor: Callable[..., Executor] = PrefectExecutor
-    if cluster:
-        executor = partial(ClusterExecutor, name=cluster, experiment=experiment)
-    if segments:
-        check_deployment(segments)
-        executor = partial(WorkPoolExecutor, deployment=segments, wished=experiment.training.slots)
+    training = experiment.training
+    found = find_deployment(segments) if segments else None
+
+    def make_executor(machine: Machine) -> Executor:
+        if found:
+            return WorkPoolExecutor(found, training.slots)
+        if cluster:
+            return ClusterExecutor(open_cluster(cluster, training, machine), training.slots)
+        return PrefectExecutor(machine.slots, machine.threads)
+
     with ExitStack() as stack:
         stack.enter_context(held_run(commons, run_id))
         if "schedule" in come_from:
@@ -83,9 +86,9 @@ def search(
                 stack.enter_context(held(lock, str(come_from["deployment"]), wait=resumed))
             except BadInput as error:
                 return Cancelled(name="Skipped", message=f"the run before is still going: {error}")
-        shown = Artifacts(run_id, experiment.search.networks, come_from)
+        shown = Artifacts(run_id, experiment.search.networks)
         with closing(shown.publisher):
-            execute(experiment, commons, run_id, executor, shown)
+            execute(experiment, commons, run_id, make_executor, shown, come_from)
             summary = summarise(Commons(commons), run_id)
             shown.result(summary)
     return summary.as_dict()

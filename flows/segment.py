@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 from prefect import State, flow
 from prefect.runtime import flow_run
 from prefect.states import Completed
+from pydantic import PlainValidator, WithJsonSchema
 
 from a4nn_core.commons.layout import check_layout
 from a4nn_core.errors import BadInput
@@ -24,12 +25,30 @@ from .locks import held, network_lock
 
 def _flow_run_name() -> str:
     given = flow_run.get_parameters()["segment"]
-    plain = given if isinstance(given, dict) else dataclasses.asdict(given)
-    return f"{plain['run_id']} network {plain['network']} segment {plain.get('number', 0)}"
+    one = given if isinstance(given, Segment) else Segment.from_mapping(given)
+    return f"{one.run_id} network {one.network} segment {one.number}"
+
+
+def _typed(given: object) -> Segment:
+    if isinstance(given, Segment):
+        return given
+    if not isinstance(given, Mapping):
+        raise ValueError(f"{given!r} is not a segment")
+    try:
+        return Segment.from_mapping(given)
+    except (KeyError, TypeError) as error:
+        # the machines of a work pool may have another version than the one that searches
+        raise ValueError(f"not a segment as this version of A4NN sends it: {error}") from None
+
+
+SegmentParameter = Annotated[
+    Segment, PlainValidator(_typed), WithJsonSchema({"type": "object", "title": "segment"})
+]
+"""a segment, or the mapping that it travels as"""
 
 
 @flow(name="a4nn-segment", flow_run_name=_flow_run_name, validate_parameters=True)
-def segment(segment: Segment) -> State[Any]:
+def segment(segment: SegmentParameter) -> State[None]:
     """Train one network from its last checkpoint until a verdict or an epoch limit.
 
     Journal and checkpoints are written into the commons that the segment names; the flow run's state carries
@@ -39,7 +58,7 @@ def segment(segment: Segment) -> State[Any]:
     Args:
         segment: what to train, as a search on another machine asks for it.
     """
-    with closing(WorkerPool(1, int(segment.training["threads"]))) as pool:
+    with closing(WorkerPool(1, segment.training.threads)) as pool:
         result = train(segment, pool.run)
     return Completed(message=result.to_json(), name="Completed")
 
@@ -54,12 +73,12 @@ def train(segment: Segment, run: Callable[[Segment], SegmentResult]) -> SegmentR
     commons = Path(segment.commons)
     try:
         check_layout(commons)
-        if segment.training.get("device", "auto") == "auto":
+        if segment.training.device == "auto":
             # the machine that trains knows its devices, the one that searches may have none
             segment = dataclasses.replace(segment, device=choose_device("auto"))
         else:
             choose_device(segment.device)
-        if segment.training.get("energy"):
+        if segment.training.energy:
             warn_unless_measured(segment.device, segment.slots)
     except BadInput as error:
         return segment.failed(

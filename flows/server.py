@@ -1,17 +1,17 @@
-"""The Prefect server, which may be away for a while: what a flow knows of itself, and patience."""
+"""The Prefect server, which may be away for a while: asking it again, and what a flow knows of itself."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.runtime import deployment, flow_run
 
 from a4nn_core.errors import BadInput
+from a4nn_core.retry import every, retry
 
 from .parameters import name_of
 
@@ -32,22 +32,19 @@ def is_away(error: BaseException) -> bool:
     return isinstance(error, httpx.TransportError)
 
 
-def patiently(ask: Callable[[SyncPrefectClient], T], seconds: float = AWAY_SECONDS) -> T:
+def ask_server(question: Callable[[SyncPrefectClient], T], seconds: float = AWAY_SECONDS) -> T:
     """What the server answers, waiting for one that is away.
 
     Args:
-        ask: is given a client.
-        seconds: after which its error is passed on.
+        question: is given a client, anew for each attempt.
+        seconds: after which the error of a server that is still away is raised.
     """
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            with get_client(sync_client=True) as client:
-                return ask(client)
-        except Exception as error:
-            if not is_away(error) or time.monotonic() > deadline:
-                raise
-        time.sleep(_PAUSE_SECONDS)
+
+    def ask() -> T:
+        with get_client(sync_client=True) as client:
+            return question(client)
+
+    return retry(ask, is_away, every(_PAUSE_SECONDS, seconds))
 
 
 def check_server(executor: str) -> None:
@@ -74,24 +71,24 @@ def check_server(executor: str) -> None:
         raise BadInput(f"the Prefect server at PREFECT_API_URL={url} does not answer: {trouble}")
 
 
-def run_id_of(flow_run_id: str, expected_start: datetime, experiment: Any) -> str:
+def run_id_of(flow_run_id: str, expected_start: datetime, experiment: object) -> str:
     """The id of a flow run's run, the same for as often as the flow run is started: experiment, the time it
     was due (UTC), and the end of the flow run's id, which is random."""
     return f"{name_of(experiment)}-{expected_start.astimezone(UTC):%Y%m%d-%H%M%S}-{flow_run_id[-8:]}"
 
 
-def own_run_id(experiment: Any) -> str:
+def own_run_id(experiment: object) -> str:
     """The run id of the flow run this is called in."""
     due = flow_run.get_scheduled_start_time()
     return run_id_of(str(flow_run.get_id()), due, experiment)
 
 
-def origin() -> dict[str, Any]:
+def origin() -> dict[str, str | None]:
     """Where the flow run this is called in comes from, for the records: flow run, deployment, and the
     schedule that made it, if one did."""
     own = flow_run.get_id()
-    found: dict[str, Any] = {"flow_run": own, "deployment": deployment.get_name()}
-    read = patiently(lambda client: client.read_flow_run(own))  # type: ignore[arg-type]
+    found: dict[str, str | None] = {"flow_run": own, "deployment": deployment.get_name()}
+    read = ask_server(lambda client: client.read_flow_run(own))  # type: ignore[arg-type]
     if read.created_by and read.created_by.type == "SCHEDULE":
         found["schedule"] = read.created_by.display_value
         found["schedule_id"] = str(read.created_by.id)

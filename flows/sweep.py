@@ -7,10 +7,11 @@ the commons, however busy, slow or cut off it is.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from prefect import flow
 from prefect.client.orchestration import SyncPrefectClient
@@ -37,8 +38,10 @@ from a4nn_core.errors import BadInput
 
 from .locks import network_lock, run_lock
 from .parameters import DEFAULT
-from .server import patiently, run_id_of
+from .server import ask_server, run_id_of
 
+T = TypeVar("T")
+Log = logging.Logger | logging.LoggerAdapter[logging.Logger]
 PAGE = 200
 _ALIVE = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
 _ENDED = [StateType.CRASHED, StateType.FAILED, StateType.CANCELLED, StateType.COMPLETED]
@@ -77,7 +80,7 @@ def sweep(
         one.end_left_task_runs()
         return one.done
 
-    return patiently(act)
+    return ask_server(act)
 
 
 class Sweep:
@@ -93,7 +96,7 @@ class Sweep:
         done: what was done, as ``sweep`` returns it.
     """
 
-    def __init__(self, client: SyncPrefectClient, grace: timedelta, pending: timedelta, log: Any) -> None:
+    def __init__(self, client: SyncPrefectClient, grace: timedelta, pending: timedelta, log: Log) -> None:
         self.client = client
         self.grace = grace
         self.pending = pending
@@ -110,7 +113,7 @@ class Sweep:
             if datetime.now(UTC) - run.state.timestamp <= patience or holder(lock) is not None:
                 continue
             if run.state.type == StateType.CANCELLING:
-                ended: State[Any] = Cancelled(message="its process is gone")
+                ended: State[None] = Cancelled(message="its process is gone")
             else:
                 ended = Crashed(message=f"its process is gone: nobody holds {lock}")
             # forced: it is true whatever the rules say; the slots it holds are freed all the same
@@ -143,7 +146,7 @@ class Sweep:
             )
         )
 
-    def _replace(self, run: FlowRun, state: State[Any], force: bool = False) -> bool:
+    def _replace(self, run: FlowRun, state: State[None], force: bool = False) -> bool:
         """Give a flow run a state, if it still has the one that was read."""
         now = self.client.read_flow_run(run.id).state
         if now is None or run.state is None or now.id != run.state.id:
@@ -183,7 +186,7 @@ class Sweep:
             self.done["task_runs"].append(task.name)
 
 
-def _pages(page: Callable[[int], list[Any]]) -> Iterator[Any]:
+def _pages(page: Callable[[int], list[T]]) -> Iterator[T]:
     offset = 0
     while found := page(offset):
         yield from found

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from a4nn_core.commons import Journal, RunFolder, read_journal
 from a4nn_core.training.segment import ALIVE, SLOT_VARIABLE, Segment, SegmentResult
+from a4nn_core.vocabulary import NetworkStatus
 
 WORKS, HANGS, DIES, HOLDS, FAILS, LIMPS = range(6)
 
@@ -35,7 +36,7 @@ def main() -> None:
             sys.stdout.write(ALIVE)
             sys.stdout.flush()
             time.sleep(0.02)
-        status = "failed" if what == FAILS else "completed"
+        status = NetworkStatus.failed if what == FAILS else NetworkStatus.completed
         error = "CUDA error: device not ready" if what == FAILS else None
         result = SegmentResult(segment.network, segment.number, status, error=error, device=segment.device)
         sys.stdout.write(result.to_json() + "\n")

@@ -12,15 +12,17 @@ from a4nn_core.experiment import Experiment
 from a4nn_core.search import Candidate
 from a4nn_core.termination.base import RULES, Context
 from a4nn_core.training.segment import Segment, SegmentResult
-from a4nn_core.workflow.run import as_begun
-from a4nn_core.workflow.search import Search, Watcher
+from a4nn_core.vocabulary import NetworkStatus
+from a4nn_core.workflow.plan import as_begun
+from a4nn_core.workflow.search import Search
+from a4nn_core.workflow.watcher import Watcher
 
 Outcome = Callable[[Segment], SegmentResult | None]
 
 
 def accuracy(segment: Segment, epoch: int) -> float:
     """Percent; rises with the epoch, differs by architecture."""
-    digest = hashlib.sha256(repr(sorted(segment.architecture.items())).encode()).digest()
+    digest = hashlib.sha256(repr(sorted(segment.architecture.to_json().items())).encode()).digest()
     return 60 + digest[0] / 10 - 20 / epoch
 
 
@@ -33,7 +35,7 @@ class FakeExecutor:
     """
 
     slots = 4
-    here = True
+    is_local = True
 
     def __init__(self, outcome: Outcome = lambda _: None, one_at_a_time: bool = False) -> None:
         self.outcome = outcome
@@ -63,7 +65,7 @@ class FakeExecutor:
             return decided
         path = RunFolder(Path(segment.commons), segment.run_id).journal(segment.network)
         rule = RULES.make(segment.termination, "[termination]")
-        epochs = segment.training["epochs"]
+        epochs = segment.training.epochs
         curve = [line["validation_accuracy_percent"] for line in read_journal(path)]
         action = "continue"
         with Journal(path) as journal:
@@ -73,7 +75,13 @@ class FakeExecutor:
                 action = verdict.action
                 journal.append(line(len(curve), curve[-1], segment.number, action))
         finished = len(curve) == epochs
-        status: Any = "completed" if finished else "stopped" if action == "stop" else "paused"
+        status = (
+            NetworkStatus.completed
+            if finished
+            else NetworkStatus.stopped
+            if action == "stop"
+            else NetworkStatus.paused
+        )
         return SegmentResult(segment.network, segment.number, status, test_accuracy_percent=curve[-1] - 1)
 
 

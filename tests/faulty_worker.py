@@ -8,15 +8,15 @@ from typing import Any
 from torch import Tensor
 
 from a4nn_core.spaces.build import Network
-from a4nn_core.training import life
+from a4nn_core.training import trainer
 from a4nn_core.training.worker import main
 
 RAISES, NAN, HANGS = 0.011, 0.012, 0.013
-real = life.train_segment
+real = trainer.train_segment
 
 
 def faulty(segment: Any, *others: Any) -> Any:
-    what = segment.training["learning_rate"]
+    what = segment.training.learning_rate
 
     def forward(self: Network, images: Tensor) -> Tensor:
         if what == RAISES:
@@ -32,5 +32,5 @@ def faulty(segment: Any, *others: Any) -> Any:
 
 healthy = Network.forward
 if __name__ == "__main__":
-    life.train_segment = faulty
+    trainer.train_segment = faulty
     main()

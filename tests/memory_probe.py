@@ -15,9 +15,9 @@ import torch
 
 from a4nn_core.data.base import ImageData, InputTransform, Split
 from a4nn_core.experiment import load_experiment
-from a4nn_core.training.life import train_segment
 from a4nn_core.training.loading import DeviceData
 from a4nn_core.training.segment import Segment
+from a4nn_core.training.trainer import train_segment
 
 SHAPES = {"quick": (1, 32, 32), "digits": (1, 8, 8)}
 CLASSES = 2
@@ -52,9 +52,9 @@ def train(preset: str, batch: int, compiled: str) -> int:
             run_id="r",
             network=0,
             generation=0,
-            architecture=largest.to_json(),
+            architecture=largest,
             data={},
-            training=what.training.model_dump(mode="json") | {"compile": compiled},
+            training=what.training.model_copy(update={"compile": compiled}),
             termination={"name": "none"},
             fixed={},
             seed=1,

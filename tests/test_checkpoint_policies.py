@@ -15,6 +15,7 @@ from a4nn_core.commons.check import check
 from a4nn_core.commons.compact import compact
 from a4nn_core.commons.journal import best_epoch
 from a4nn_core.training.segment import Segment, SegmentResult
+from a4nn_core.vocabulary import NetworkStatus
 from a4nn_core.workflow.checkpoints import Keeper
 
 EPOCHS = 4
@@ -33,7 +34,7 @@ class Saving(FakeExecutor):
         journal = read_journal(folder.journal(segment.network))
         if journal:
             worker_keeps = {journal[-1]["checkpoint"], best_epoch(journal)["checkpoint"]}
-            if segment.training["keep_checkpoints"] == "all":
+            if segment.training.keep_checkpoints == "all":
                 worker_keeps = {line["checkpoint"] for line in journal}
             folder.checkpoints(segment.network).mkdir(parents=True, exist_ok=True)
             for name in worker_keeps:
@@ -53,7 +54,7 @@ def _second_epoch_is_best(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def fail_some(segment: Segment) -> SegmentResult | None:
     if segment.network == 2:
-        return SegmentResult(2, 0, "failed", error="out of memory")
+        return SegmentResult(2, 0, NetworkStatus.failed, error="out of memory")
     return None
 
 

@@ -22,9 +22,11 @@ from test_workflow import rows
 from a4nn_core.commons import read_journal
 from a4nn_core.commons.lock import holder
 from a4nn_core.errors import BadInput
-from a4nn_core.experiment import load_experiment
 from a4nn_core.training.segment import Segment, SegmentResult
+from a4nn_core.training.settings import Training
+from a4nn_core.vocabulary import NetworkStatus
 from a4nn_core.workflow import pool
+from a4nn_core.workflow.devices import Machine
 from a4nn_flows import cluster
 from a4nn_flows.cluster import ClusterExecutor, open_cluster
 from a4nn_flows.search import search as search_flow
@@ -232,13 +234,13 @@ class MadeUp:
 
 
 def executor_on(made_up: MadeUp, monkeypatch: pytest.MonkeyPatch) -> ClusterExecutor:
-    monkeypatch.setattr(cluster, "open_cluster", lambda *_: made_up)
     monkeypatch.setattr(cluster, "AWAY_PAUSE_SECONDS", 0.0)
-    return ClusterExecutor(1, 1, name="made up", experiment=load_experiment("digits"))
+    return ClusterExecutor(made_up)
 
 
+MACHINE = Machine("cpu", slots=1, threads=1)
 AWAY = RuntimeError("Failed to reach API at http://127.0.0.1:4200/api")
-DONE = SegmentResult(WORKS, 0, "completed")
+DONE = SegmentResult(WORKS, 0, NetworkStatus.completed)
 
 
 def test_a_server_that_is_away_is_no_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -274,7 +276,7 @@ def test_a_cluster_that_is_gone_is_one_sentence(tmp_path: Path, monkeypatch: pyt
 
 def test_a_device_by_number_is_ray_s_to_choose() -> None:
     with pytest.raises(BadInput, match="device = 'cuda:1': Ray chooses the GPU; use auto, cuda or cpu"):
-        open_cluster("ray", 1, load_experiment("digits", ["training.device=cuda:1"]))
+        open_cluster("ray", Training(device="cuda:1"), MACHINE)
 
 
 def test_a_machine_keeps_its_workers_warm_for_a_while(
@@ -311,7 +313,7 @@ def test_a_machine_keeps_its_workers_warm_for_a_while(
 def test_no_such_cluster_is_one_sentence(name: str, sentence: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "CONNECT_SECONDS", 1)
     with pytest.raises(BadInput, match="cluster") as error:
-        open_cluster(name, 1, load_experiment("digits"))
+        open_cluster(name, Training(), MACHINE)
     assert sentence in str(error.value)
 
 
@@ -325,4 +327,4 @@ def test_work_pool_or_cluster_not_both(tmp_path: Path) -> None:
 def test_without_the_extra(name: str, extra: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, extra, None)
     with pytest.raises(BadInput, match=rf"pip install 'a4nn\[{name}\]'"):
-        open_cluster(name, 1, load_experiment("digits"))
+        open_cluster(name, Training(), MACHINE)

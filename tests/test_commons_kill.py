@@ -30,12 +30,12 @@ def kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-class Victim:
-    """The writing process; see commons_victim.py."""
+class WritingProcess:
+    """The writing process; see commons_writer.py."""
 
     def __init__(self) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, HERE / "commons_victim.py"],
+            [sys.executable, HERE / "commons_writer.py"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -69,7 +69,7 @@ class Victim:
 def test_kill_at_random_instants(tmp_path: Path) -> None:
     commons = tmp_path / "commons"
     rng = random.Random(20230807)
-    victim = Victim()
+    writing = WritingProcess()
     networks = 12
     kills = killed_tidying = rounds = 0
     run_number = 0
@@ -79,7 +79,7 @@ def test_kill_at_random_instants(tmp_path: Path) -> None:
         assert rounds < 1000
         run = f"run-{run_number}"
         tidying = rounds % 3 == 2 and (commons / "commons.json").exists()
-        said, status = victim.work(
+        said, status = writing.work(
             commons, "-" if tidying else run, networks, kill_after=rng.uniform(0.0, 0.06 if tidying else 0.12)
         )
         assert status in (0, -signal.SIGKILL), said
@@ -92,12 +92,12 @@ def test_kill_at_random_instants(tmp_path: Path) -> None:
         if (commons / "commons.json").exists() and run in Commons(commons).runs():
             check(commons, run, acknowledged[run])
     run = f"run-{run_number}"
-    said, status = victim.work(commons, run, networks, kill_after=None)
+    said, status = writing.work(commons, run, networks, kill_after=None)
     assert status == 0
-    assert victim.work(commons, "-", 0, kill_after=None)[1] == 0
+    assert writing.work(commons, "-", 0, kill_after=None)[1] == 0
     assert check_commons(commons, checkpoints=False).problems == []
-    victim.process.stdin.close()  # type: ignore[union-attr]
-    victim.process.wait(10)
+    writing.process.stdin.close()  # type: ignore[union-attr]
+    writing.process.wait(10)
     found = Commons(commons)
     for run in found.runs():
         assert [n["network"] for n in found.networks(run)] == list(range(networks))
@@ -112,14 +112,14 @@ def test_kill_at_random_instants(tmp_path: Path) -> None:
 def test_kill_the_search_loop_at_random_instants(tmp_path: Path) -> None:
     """The real loop, with compactions between: the run ends as one that was never killed."""
     rng = random.Random(20231127)
-    victim = Victim()
-    said, status = victim.work(tmp_path / "whole", "search", 24, kill_after=None)
+    writing = WritingProcess()
+    said, status = writing.work(tmp_path / "whole", "search", 24, kill_after=None)
     assert status == 0, said
     commons = tmp_path / "killed"
     kills = rounds = 0
     acknowledged: set[str] = set()
     while kills < 30:
-        said, status = victim.work(commons, "search", 24, kill_after=rng.uniform(0.0, 0.25))
+        said, status = writing.work(commons, "search", 24, kill_after=rng.uniform(0.0, 0.25))
         assert status in (0, -signal.SIGKILL), said
         acknowledged.update(said)
         kills += status != 0
@@ -128,7 +128,7 @@ def test_kill_the_search_loop_at_random_instants(tmp_path: Path) -> None:
         if (commons / "runs" / "search" / "run.json").exists():
             check(commons, "search", acknowledged, epochs=lambda _: 4)
             if rounds % 5 == 0:
-                assert victim.work(commons, "-", 0, kill_after=rng.uniform(0.0, 0.05))[1] in (
+                assert writing.work(commons, "-", 0, kill_after=rng.uniform(0.0, 0.05))[1] in (
                     0,
                     -signal.SIGKILL,
                 )
@@ -136,11 +136,11 @@ def test_kill_the_search_loop_at_random_instants(tmp_path: Path) -> None:
             same(commons, tmp_path / "whole")
             shutil.rmtree(commons)
             acknowledged = set()
-    assert victim.work(commons, "search", 24, kill_after=None)[1] == 0
+    assert writing.work(commons, "search", 24, kill_after=None)[1] == 0
     same(commons, tmp_path / "whole")
     assert check_commons(commons, checkpoints=False).problems == []
-    victim.process.stdin.close()  # type: ignore[union-attr]
-    victim.process.wait(10)
+    writing.process.stdin.close()  # type: ignore[union-attr]
+    writing.process.wait(10)
 
 
 def same(one: Path, other: Path) -> None:

@@ -25,6 +25,7 @@ from a4nn_core.interchange.deposit_tables import gather
 from a4nn_core.publish.models.found import grouped
 from a4nn_core.search import Candidate, Outcome, Strategy
 from a4nn_core.training.segment import Segment, SegmentResult
+from a4nn_core.vocabulary import NetworkStatus
 from a4nn_core.workflow.rows import architecture_of
 
 FOLDER = Path(__file__).parent / "fixtures"
@@ -79,7 +80,7 @@ class Killed(BaseException):
 def one_fails(segment: Segment) -> SegmentResult | None:
     """Network 3 fails, the others are trained."""
     if segment.network == 3:
-        return SegmentResult(3, 0, "failed", error="diverged in epoch 1")
+        return SegmentResult(3, 0, NetworkStatus.failed, error="diverged in epoch 1")
     return None
 
 

@@ -22,11 +22,11 @@ from a4nn_core.commons.compact import compact
 from a4nn_core.commons.cookbook import COOKBOOK
 from a4nn_core.commons.merge import merge
 from a4nn_core.interchange.parquet import export_tables
-from a4nn_core.training import energy, life
+from a4nn_core.training import energy, trainer
 from a4nn_core.training.energy import Counter, Meter, Unmeasurable, counters
-from a4nn_core.training.life import train_segment
 from a4nn_core.training.loading import DeviceData
 from a4nn_core.training.segment import Segment
+from a4nn_core.training.trainer import train_segment
 from a4nn_core.workflow.preflight import warn_unless_measured
 from a4nn_core.workflow.summary import summarise
 
@@ -244,13 +244,13 @@ def data() -> DeviceData:
 @pytest.fixture
 def each_step(powercap: Path, monkeypatch: pytest.MonkeyPatch, data: DeviceData) -> float:
     """The first package uses 12 J whenever an epoch is saved; gives what an epoch has to say of 4 slots."""
-    saved = life.save_checkpoint
+    saved = trainer.save_checkpoint
 
     def save(*how: Any) -> str:
         use(powercap, 12.0)
         return saved(*how)
 
-    monkeypatch.setattr(life, "save_checkpoint", save)
+    monkeypatch.setattr(trainer, "save_checkpoint", save)
     assert data
     return 3.0
 
@@ -398,6 +398,6 @@ def test_a_network_has_no_sum_of_some_of_its_epochs(tmp_path: Path) -> None:
 
 def test_where_other_machines_train_the_whole_device_is_the_networks(tmp_path: Path) -> None:
     executor = FakeExecutor()
-    executor.here = False
+    executor.is_local = False
     search(experiment(), tmp_path, executor)
     assert {one.slots for one in executor.trained} == {0}

@@ -25,20 +25,19 @@ from a4nn_core.data.base import DataSource, ImageData, InputTransform, Split
 from a4nn_core.data.packaged import Digits, Mnist5k
 from a4nn_core.errors import BadInput
 from a4nn_core.experiment import Experiment, load_experiment, presets
-from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.spaces.build import Network
 from a4nn_core.termination.base import Context, FrontSnapshot, Learning, TerminationRule, Verdict
 from a4nn_core.termination.learning import judge_learning
 from a4nn_core.termination.reasons import Reason
 from a4nn_core.training.checkpoint import checkpoint_name, load_network
+from a4nn_core.training.compute_plan import ComputePlan
 from a4nn_core.training.evaluation import DECAY, EvaluatedNetwork
-from a4nn_core.training.life import train_segment
 from a4nn_core.training.loading import DeviceData
-from a4nn_core.training.manner import Manner
 from a4nn_core.training.memory import Need
 from a4nn_core.training.segment import Segment
 from a4nn_core.training.settings import Training
 from a4nn_core.training.steps import Computation, evaluate, settle
+from a4nn_core.training.trainer import train_segment
 from a4nn_core.workflow.local import run_local
 
 CPU = torch.device("cpu")
@@ -51,7 +50,7 @@ def segment(commons: Path, data: DeviceData, **changes: Any) -> Segment:
     """That of the other training tests, for any data."""
     training = {"epochs": 3, "keep_checkpoints": "all"} | changes.pop("training", {})
     architecture = experiment().space.decode(GENOME, data.shape, len(data.classes))
-    return digits_segment(commons, training=training, architecture=architecture.to_json(), **changes)
+    return digits_segment(commons, training=training, architecture=architecture, **changes)
 
 
 def train(commons: Path, data: DeviceData, **changes: Any) -> list[dict[str, Any]]:
@@ -128,7 +127,7 @@ def test_as_trained_is_the_loop_as_it_was(data: DeviceData, trained: dict[str, P
     settings = Training(epochs=3)
     torch.set_num_threads(settings.threads)
     torch.manual_seed(11)
-    model = Network(Architecture.from_json(segment(Path(), data).architecture))
+    model = Network(segment(Path(), data).architecture)
     model.to(memory_format=torch.channels_last)
     optimizer = SGD(model.parameters(), lr=0.025, momentum=0.9, weight_decay=3e-4)
     schedule = CosineAnnealingLR(optimizer, 3)
@@ -176,11 +175,11 @@ def test_training_is_not_touched(way: str, trained: dict[str, Path]) -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_what_is_measured_is_what_is_kept(way: str, data: DeviceData, trained: dict[str, Path]) -> None:
-    architecture = Architecture.from_json(segment(Path(), data).architecture)
+    architecture = segment(Path(), data).architecture
     for told in read_journal(RunFolder(trained[way], "r").journal(0)):
         model = Network(architecture)
         load_network(RunFolder(trained[way], "r").checkpoints(0) / told["checkpoint"], model)
-        once = Computation(model, Manner(64, channels_last=True), 64, CPU)
+        once = Computation(model, ComputePlan(64, channels_last=True), 64, CPU)
         loss, accuracy = settle([evaluate(once, data, data.validation)])[0]
         assert accuracy == told["validation_accuracy_percent"]
         assert loss == told["validation_loss"]
@@ -209,7 +208,7 @@ def test_a_life_in_pieces_is_the_same_life(
 
 
 def beside(model: nn.Module, way: Any, data: DeviceData, images: int = 64) -> EvaluatedNetwork:
-    return EvaluatedNetwork(model, way, Manner(64, evaluation_batch=50), 64, data, seed=1, images=images)
+    return EvaluatedNetwork(model, way, ComputePlan(64, evaluation_batch=50), 64, data, seed=1, images=images)
 
 
 def test_the_average_is_the_moving_one_with_its_warm_up(data: DeviceData) -> None:

@@ -19,15 +19,15 @@ from torch import Tensor, nn
 
 from a4nn_core.commons import Commons, Journal, RunFolder, read_journal
 from a4nn_core.data.base import ImageData
-from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.spaces.build import Network
 from a4nn_core.training.compiling import COMPILE_PAYS
-from a4nn_core.training.life import train_segment
+from a4nn_core.training.compute_plan import ComputePlan
 from a4nn_core.training.loading import DeviceData
-from a4nn_core.training.manner import Manner
 from a4nn_core.training.segment import Segment, SegmentResult
 from a4nn_core.training.settings import Training
 from a4nn_core.training.steps import Computation, Stopwatch, evaluate, settle, train_epoch
+from a4nn_core.training.trainer import train_segment
+from a4nn_core.vocabulary import NetworkStatus
 from a4nn_core.workflow import pool
 from a4nn_core.workflow.pool import WorkerPool
 
@@ -65,7 +65,7 @@ MEMORY = [
 
 
 @pytest.mark.parametrize("error", MEMORY)
-def test_out_of_memory_is_tried_again_in_smaller_portions(
+def test_out_of_memory_is_tried_again_in_smaller_micro_batches(
     data: DeviceData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     tried = limited(monkeypatch, 63, error)
@@ -104,24 +104,24 @@ def test_out_of_memory_in_the_last_evaluation(
     real = evaluate
 
     def scarce(computation: Computation, data: DeviceData, part: Any, *others: Any) -> Any:
-        if part is data.test and computation.manner.evaluation_batch > 100:
+        if part is data.test and computation.plan.evaluation_batch > 100:
             raise MEMORY[0]
         return real(computation, data, part, *others)
 
-    monkeypatch.setattr("a4nn_core.training.life.evaluate", scarce)
+    monkeypatch.setattr("a4nn_core.training.trainer.evaluate", scarce)
     result = train_segment(segment(tmp_path / "b", training={"epochs": 2}), data, CPU)
     assert life(tmp_path / "b") == before
     assert result.status == "completed"
     assert result.test_accuracy_percent == pytest.approx(whole.test_accuracy_percent)
 
 
-def test_the_gradient_of_portions_is_that_of_the_batch(data: DeviceData) -> None:
-    """Without batch normalisation, whose statistics are those of a portion."""
+def test_the_gradient_of_micro_batches_is_that_of_the_batch(data: DeviceData) -> None:
+    """Without batch normalisation, whose statistics are those of a micro-batch."""
     weights = []
     for micro in (128, 30):
         torch.manual_seed(1)
         model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 10))
-        computation = Computation(model, Manner(micro), 128, CPU)
+        computation = Computation(model, ComputePlan(micro), 128, CPU)
         optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
         sums = train_epoch(computation, optimizer, data, 128, 5.0, None, lambda: None)
         weights.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
@@ -131,14 +131,14 @@ def test_the_gradient_of_portions_is_that_of_the_batch(data: DeviceData) -> None
     assert accuracy > 10
 
 
-def test_an_unusual_manner_is_recorded(tmp_path: Path) -> None:
+def test_an_unusual_compute_plan_is_recorded(tmp_path: Path) -> None:
     def squeezed(job: Segment) -> SegmentResult | None:
         if job.network != 3:
             return None
         with Journal(RunFolder(tmp_path, "r").journal(3)) as journal:
             for epoch in range(1, 5):
                 journal.append(line(epoch, 50.0) | {"manner": {"micro_batch": 32}})
-        return SegmentResult(3, 0, "completed")
+        return SegmentResult(3, 0, NetworkStatus.completed)
 
     search(experiment(), tmp_path, FakeExecutor(squeezed))
     ends = [e for e in Commons(tmp_path).events("r") if e["kind"] == "completed"]
@@ -174,7 +174,7 @@ def test_a_worker_survives_its_networks(tmp_path: Path, monkeypatch: pytest.Monk
 # how steps are computed
 
 
-def manner(device: str = "cpu", flops: int = 10**6, images: int = 1000, **settings: Any) -> Manner:
+def plan(device: str = "cpu", flops: int = 10**6, images: int = 1000, **settings: Any) -> ComputePlan:
     class Cost:
         pass
 
@@ -182,24 +182,24 @@ def manner(device: str = "cpu", flops: int = 10**6, images: int = 1000, **settin
     architecture.flops = flops
     shape = (1, 127, 127)
     chosen = Training(**{"batch_size": 128} | settings)
-    return Manner.choose(chosen, architecture, shape, images, torch.device(device))
+    return ComputePlan.choose(chosen, architecture, shape, images, torch.device(device))
 
 
-def test_manners_follow_from_work_and_device(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compute_plans_follow_from_work_and_device(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
-    assert manner() == Manner(128, 500, channels_last=True)
-    assert manner("cuda") == Manner(128, 1040, bfloat16=True, channels_last=True)
-    assert not manner("cuda", precision="float32").bfloat16
+    assert plan() == ComputePlan(128, 500, channels_last=True)
+    assert plan("cuda") == ComputePlan(128, 1040, bfloat16=True, channels_last=True)
+    assert not plan("cuda", precision="float32").bfloat16
     # the published search: 700 MFLOPs, 63,508 images, 25 epochs
-    assert manner(flops=7 * 10**8, images=63508).compiled
-    assert manner("cuda", flops=7 * 10**8, images=63508).compiled
-    assert not manner(flops=7 * 10**8, images=63508, compile="never").compiled
-    assert manner(compile="always").compiled
+    assert plan(flops=7 * 10**8, images=63508).compiled
+    assert plan("cuda", flops=7 * 10**8, images=63508).compiled
+    assert not plan(flops=7 * 10**8, images=63508, compile="never").compiled
+    assert plan(compile="always").compiled
     edge = int(COMPILE_PAYS["cpu"] / (3 * 1000 * 25)) + 1
-    assert manner(flops=edge).compiled
-    assert not manner(flops=edge - 2).compiled
+    assert plan(flops=edge).compiled
+    assert not plan(flops=edge - 2).compiled
     monkeypatch.setattr("shutil.which", lambda _: None)
-    assert not manner(flops=edge).compiled  # without a C++ compiler there is no compiling for the CPU
+    assert not plan(flops=edge).compiled  # without a C++ compiler there is no compiling for the CPU
 
 
 def test_only_whole_batches_are_compiled(
@@ -243,10 +243,10 @@ def test_a_network_that_cannot_be_compiled_is_trained_without(
 def test_bfloat16_and_channels_last_learn_as_well(data: DeviceData) -> None:
     """The way of GPUs, here on the CPU."""
     found = []
-    for how in (Manner(128), Manner(128, bfloat16=True, channels_last=True)):
+    for how in (ComputePlan(128), ComputePlan(128, bfloat16=True, channels_last=True)):
         torch.manual_seed(2)
         what = segment(Path("unused"))
-        model = Network(Architecture.from_json(what.architecture))
+        model = Network(what.architecture)
         computation = Computation(model, how, 128, CPU)
         optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
         for _ in range(4):

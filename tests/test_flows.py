@@ -18,21 +18,26 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 from prefect.client.schemas.objects import FlowRun, State, StateType
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import ObjectNotFound, ParameterTypeError
 from prefect.states import Cancelled, Completed, Crashed, Failed, Pending, Running
 
 from a4nn_core.commons.layout import open_commons
 from a4nn_core.commons.lock import holder
 from a4nn_core.errors import BadInput
+from a4nn_core.spaces.architecture import Architecture
+from a4nn_core.termination.base import FrontSnapshot
 from a4nn_core.training.segment import Segment, SegmentResult
+from a4nn_core.training.settings import Training
+from a4nn_core.vocabulary import NetworkStatus
 from a4nn_core.workflow.pool import WorkerPool
 from a4nn_flows import pool as pools
 from a4nn_flows import server
 from a4nn_flows.artifacts import Publisher
 from a4nn_flows.locks import held, held_run, network_lock, run_lock
 from a4nn_flows.maintain import DamagedCommons, maintain
-from a4nn_flows.pool import ATTEMPTS, WorkPoolExecutor, check_deployment
+from a4nn_flows.pool import ATTEMPTS, Deployment, WorkPoolExecutor, find_deployment
 from a4nn_flows.search import search
+from a4nn_flows.segment import segment as segment_flow
 from a4nn_flows.segment import train
 from a4nn_flows.sweep import Sweep, not_to_restart, search_lock, search_run_id, segment_lock
 
@@ -95,7 +100,7 @@ def test_a_lock_is_waited_for_and_freed_by_death(tmp_path: Path) -> None:
         assert other.wait(timeout=10) == -9
 
 
-# patience
+# a server that is away
 
 
 def test_a_server_that_is_away_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,12 +114,12 @@ def test_a_server_that_is_away_is_waited_for(monkeypatch: pytest.MonkeyPatch) ->
             raise httpx.ConnectError("away")
         return "here"
 
-    assert server.patiently(ask) == "here"  # type: ignore[arg-type]
+    assert server.ask_server(ask) == "here"  # type: ignore[arg-type]
     assert len(times) == 4
     with pytest.raises(httpx.ConnectError):
-        server.patiently(raising(httpx.ConnectError("away")), seconds=0)
+        server.ask_server(raising(httpx.ConnectError("away")), seconds=0)
     with pytest.raises(ObjectNotFound):
-        server.patiently(raising(ObjectNotFound(http_exc=Exception())))
+        server.ask_server(raising(ObjectNotFound(http_exc=Exception())))
 
 
 def raising(error: Exception) -> Callable[..., Any]:
@@ -318,8 +323,9 @@ def test_a_flow_run_keeps_its_run_id() -> None:
 
 def segment(commons: Path, **changes: Any) -> Segment:
     plain: dict[str, Any] = {
-        "commons": str(commons), "run_id": "r", "network": 3, "generation": 0, "architecture": {},
-        "data": {}, "training": {"threads": 1}, "termination": {}, "fixed": {}, "seed": 0, "device": "cpu",
+        "commons": str(commons), "run_id": "r", "network": 3, "generation": 0,
+        "architecture": Architecture((), (), (1, 8, 8)),
+        "data": {}, "training": Training(), "termination": {}, "fixed": {}, "seed": 0, "device": "cpu",
     }  # fmt: skip
     return Segment(**plain | changes)
 
@@ -327,33 +333,29 @@ def segment(commons: Path, **changes: Any) -> Segment:
 @pytest.fixture
 def away_pool(monkeypatch: pytest.MonkeyPatch) -> Server:
     found = Server()
-    monkeypatch.setattr(pools, "patiently", lambda ask, **_: ask(found))
-    monkeypatch.setattr(pools, "check_deployment", lambda _: SimpleNamespace(id=uuid4(), work_pool_name="p"))
-    found.read_work_pool = lambda _: SimpleNamespace(concurrency_limit=2)  # type: ignore[attr-defined]
+    monkeypatch.setattr(pools, "ask_server", lambda ask, **_: ask(found))
     monkeypatch.setattr(pools, "POLL_SECONDS", 0.0)
     return found
 
 
 def executor() -> WorkPoolExecutor:
-    return WorkPoolExecutor(1, 1, deployment="a4nn-segment/segment")
+    return WorkPoolExecutor(Deployment(uuid4(), limit=2))
 
 
 def done(network: int, **more: Any) -> State[Any]:
-    return Completed(message=SegmentResult(network, 0, "completed", **more).to_json())
+    return Completed(message=SegmentResult(network, 0, NetworkStatus.completed, **more).to_json())
 
 
 def test_segments_go_to_the_pool_as_many_as_it_takes(commons: Path, away_pool: Server) -> None:
     one = executor()
     assert one.slots == 2
-    for network in range(3):
+    for network in range(2):
         one.submit(segment(commons, network=network))
-    assert len(away_pool.runs) == 2
     assert one.completed(0) == []
     first, _ = away_pool.runs
     away_pool.set_flow_run_state(first, done(0, test_accuracy_percent=90.0))
     (result,) = one.completed(0)
     assert (result.network, result.test_accuracy_percent) == (0, 90.0)
-    assert len(away_pool.runs) == 3
 
 
 def test_a_search_that_goes_on_finds_the_flow_runs_it_made(commons: Path, away_pool: Server) -> None:
@@ -428,6 +430,16 @@ def test_a_server_that_is_away_ends_no_search(commons: Path, away_pool: Server) 
     assert len(one.completed(0)) == 1
 
 
+def test_a_flow_takes_a_segment_as_it_travels(commons: Path) -> None:
+    front = FrontSnapshot(2, ({"mflops": 1.5},), {"mflops": "minimise"})
+    one = segment(commons, front=front, training=Training(threads=2))
+    given = segment_flow.validate_parameters({"segment": json.loads(one.to_json())})
+    assert given == {"segment": one}
+    for other in ({"network": 3}, 7):
+        with pytest.raises(ParameterTypeError, match="segment"):
+            segment_flow.validate_parameters({"segment": other})
+
+
 POOL = {"name": "gpu", "is_paused": False, "concurrency_limit": None, "is_push_pool": False,
         "is_managed_pool": False, "status": "READY"}  # fmt: skip
 
@@ -455,12 +467,12 @@ def test_a_pool_that_cannot_train_is_said_before_anything_trains(
     client = SimpleNamespace(
         read_deployment_by_name=by_name, read_work_pool=lambda _: SimpleNamespace(**POOL | pool)
     )
-    monkeypatch.setattr(pools, "patiently", lambda ask: ask(client))
+    monkeypatch.setattr(pools, "ask_server", lambda ask: ask(client))
     if sentence is None:
-        assert check_deployment("a4nn-segment/segment").work_pool_name == "gpu"
+        assert find_deployment("a4nn-segment/segment").limit is None
         return
     with pytest.raises(BadInput, match=sentence) as caught:
-        check_deployment("a4nn-segment/segment")
+        find_deployment("a4nn-segment/segment")
     assert "segments = 'a4nn-segment/segment'" in str(caught.value)
 
 
@@ -469,7 +481,7 @@ def test_a_pool_that_cannot_train_is_said_before_anything_trains(
     [
         ({"run_id": "r"}, "file system shared by all machines"),
         (
-            {"training": {"threads": 1, "device": "cuda:77"}, "device": "cuda:77"},
+            {"training": Training(device="cuda:77"), "device": "cuda:77"},
             "this machine has no such device",
         ),
     ],

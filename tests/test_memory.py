@@ -21,9 +21,9 @@ from a4nn_core.errors import BadInput
 from a4nn_core.experiment import Experiment, load_experiment
 from a4nn_core.spaces.architecture import Architecture, Shape
 from a4nn_core.spaces.build import Network
-from a4nn_core.training import life, memory
+from a4nn_core.training import memory, process, trainer
+from a4nn_core.training.compute_plan import ComputePlan
 from a4nn_core.training.loading import DeviceData
-from a4nn_core.training.manner import Manner
 from a4nn_core.training.memory import Need, check_room, kept_values, machine_memory, size
 from a4nn_core.training.settings import Training
 from a4nn_core.workflow import preflight, run
@@ -45,7 +45,7 @@ def test_a_worker_takes_more_than_the_estimate(preset: str, batch: int) -> None:
     """Measured when this was written: 1.4 to 1.6 times the estimate, 2.4 times for the smallest."""
     what = load_experiment(preset, [f"training.batch_size={batch}"])
     architecture = largest(what, memory_probe.SHAPES[preset], memory_probe.CLASSES)
-    estimate = Need.of(architecture, what.training, 2 * batch, "cpu", portion=batch).total
+    estimate = Need.of(architecture, what.training, 2 * batch, "cpu", micro_batch=batch).total
     done = subprocess.run(
         [sys.executable, "-P", memory_probe.__file__, preset, str(batch), "never"],
         env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(memory_probe.__file__).parent)},
@@ -87,14 +87,14 @@ def test_what_is_kept_is_what_autograd_keeps(preset: str) -> None:
     assert kept_values(largest(what, shape), compiled=True) < expected / 4
 
 
-def test_the_portion_is_the_fewest_images_that_training_falls_back_to() -> None:
+def test_the_micro_batch_is_the_fewest_images_that_training_falls_back_to() -> None:
     architecture = largest(experiment(), (1, 8, 8))
     for batch in (1, 2, 3, 7, 8, 9, 64, 250):
         settings = Training(batch_size=batch)
-        usual = Manner.choose(settings, architecture, (1, 8, 8), 1000, CPU)
+        usual = ComputePlan.choose(settings, architecture, (1, 8, 8), 1000, CPU)
         weakest = usual.smaller() or usual
-        assert Need.of(architecture, settings, 1000, "cpu").portion == weakest.micro_batch
-    assert Need.of(architecture, Training(batch_size=512), 50, "cpu").portion == 50
+        assert Need.of(architecture, settings, 1000, "cpu").micro_batch == weakest.micro_batch
+    assert Need.of(architecture, Training(batch_size=512), 50, "cpu").micro_batch == 50
 
 
 def test_number_formats_and_momentum_count() -> None:
@@ -110,7 +110,7 @@ def test_number_formats_and_momentum_count() -> None:
     assert need("cuda").kept == need("cpu", precision="bfloat16").kept == plain.kept / 2
     assert need("cuda", precision="float32").kept == plain.kept
     assert need("cpu", compile="always").kept < plain.kept
-    assert plain.total == plain.state + plain.images + plain.portion * plain.kept
+    assert plain.total == plain.state + plain.images + plain.micro_batch * plain.kept
     assert Need(1, 8, 100, 2, 3).total == 108
 
 
@@ -186,7 +186,7 @@ def test_what_to_lower_when_one_is_too_many() -> None:
 class Elsewhere:
     """An executor whose segments other machines train."""
 
-    slots, here = 4, False
+    slots, is_local = 4, False
 
     def close(self) -> None:
         pass
@@ -203,11 +203,11 @@ def test_where_other_machines_train_this_one_is_not_asked(
         raise Reached
 
     monkeypatch.setattr(preflight, "machine_memory", lambda: 1)
-    monkeypatch.setattr(run, "header", reached)
+    monkeypatch.setattr(run, "open_run", reached)
     executor: Any = Elsewhere()
     with pytest.raises(Reached):
         run.execute(experiment(), tmp_path / "c", "r", lambda *_: executor)
-    executor.here = True
+    executor.is_local = True
     with pytest.raises(BadInput, match=r"this machine has 0\.0 MiB"):
         run.execute(experiment(), tmp_path / "c", "r", lambda *_: executor)
     assert list(tmp_path.iterdir()) == []
@@ -216,9 +216,9 @@ def test_where_other_machines_train_this_one_is_not_asked(
 def test_the_machine_that_trains_refuses_a_network_before_its_first_step(
     digits: ImageData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(life, "machine_memory", lambda: 1000)
+    monkeypatch.setattr(process, "machine_memory", lambda: 1000)
     with pytest.raises(BadInput, match="network 0 does not fit: training needs at least"):
-        life.train_segment(segment(tmp_path), DeviceData(digits, CPU), CPU)
+        trainer.train_segment(segment(tmp_path), DeviceData(digits, CPU), CPU)
     assert not RunFolder(tmp_path, "r").journal(0).exists()
 
 
@@ -227,7 +227,7 @@ def test_such_a_network_ends_the_run_and_is_no_outcome_of_it(tmp_path: Path) -> 
     huge = largest(experiment(space={"channels": 2_000_000}), (1, 8, 8), 10)
     workers = WorkerPool(1, 1)
     try:
-        result = workers.run(segment(tmp_path, architecture=huge.to_json()))
+        result = workers.run(segment(tmp_path, architecture=huge))
     finally:
         workers.close()
     assert result.fatal

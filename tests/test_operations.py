@@ -32,9 +32,9 @@ from a4nn_core.spaces.architecture import Architecture, Cost, Graph, Layer, Shap
 from a4nn_core.spaces.build import Network
 from a4nn_core.spaces.macro import Macro
 from a4nn_core.spaces.operations import OPERATIONS
-from a4nn_core.training.life import train_segment
 from a4nn_core.training.loading import DeviceData
 from a4nn_core.training.memory import kept_values
+from a4nn_core.training.trainer import train_segment
 from a4nn_core.workflow.rows import architecture_of, graph_rows
 
 SHAPE = (3, 17, 14)
@@ -313,7 +313,7 @@ def test_a_network_that_drops_at_random_has_one_life(tmp_path: Path) -> None:
     at = graph.add(Layer("dropout", 4, settings={"rate": 0.3}), at)
     at = graph.add(Layer("global_average_pool", 4), at)
     graph.add(Layer("linear", 10, bias=True), at)
-    settings = {"architecture": graph.done().to_json(), "training": {"epochs": 3}}
+    settings = {"architecture": graph.done(), "training": {"epochs": 3}}
     train_segment(segment(tmp_path / "whole", **settings), data, CPU)
     for number, limit in enumerate((1, 3)):
         piece = segment(tmp_path / "pieces", **settings, number=number, epoch_limit=limit)

@@ -28,6 +28,7 @@ from a4nn_core.commons.lock import RunLock, holder
 from a4nn_core.errors import BadInput
 from a4nn_core.experiment import load_experiment
 from a4nn_core.training.segment import Segment, SegmentResult
+from a4nn_core.vocabulary import NetworkStatus
 from a4nn_core.workflow.executor import LocalExecutor
 from a4nn_core.workflow.summary import summarise
 from a4nn_flows import executor as flow_executor
@@ -77,7 +78,7 @@ class AtOnce(LocalExecutor):
     """Segments that end before anybody could look at them."""
 
     def submit(self, segment: Segment) -> None:
-        self._results.put(SegmentResult(segment.network, segment.number, "completed"))
+        self._results.put(SegmentResult(segment.network, segment.number, NetworkStatus.completed))
 
 
 def test_a_task_run_that_comes_late_is_not_called_crashed(
@@ -103,7 +104,7 @@ def test_a_task_run_that_comes_late_is_not_called_crashed(
 
     given = {PREFECT_API_URL: stack.environment["PREFECT_API_URL"], PREFECT_LOGGING_TO_API_ENABLED: False}
     with temporary_settings(given):
-        assert one_segment() == [SegmentResult(7, 0, "completed")]
+        assert one_segment() == [SegmentResult(7, 0, NetworkStatus.completed)]
         EventsWorker.drain_all()  # it is kept, and knows this server only
     mine = {"flows": {"name": {"any_": ["late"]}}}
     (shown,) = until(lambda: [run for run in stack.ask("task_runs", **mine) if run["end_time"]], 60)
@@ -272,27 +273,29 @@ def driver(commons: Path, run: str) -> int:
     return int(found["pid"]) if found else 0
 
 
-def test_five_injuries_through_a_work_pool_change_nothing(stack: Stack, tmp_path: Path) -> None:
+def test_five_faults_through_a_work_pool_change_nothing(stack: Stack, tmp_path: Path) -> None:
     """kill -9 of a training process, the flow, worker and flow together, and the server, and a flow that is
     stopped for a while, each at a random instant: the run ends with the rows of an undisturbed one."""
     ready(stack)
     commons = stack.commons
     flow = stack.run(
-        "a4nn-search/search", experiment="digits", changes=LONGER, run_id="hurt", commons=str(commons)
+        "a4nn-search/search", experiment="digits", changes=LONGER, run_id="faults", commons=str(commons)
     )
     chance = random.Random(6)
 
     def some_epochs_later() -> int:
-        before = epochs(commons, "hurt")
+        before = epochs(commons, "faults")
         until(
-            lambda: epochs(commons, "hurt") >= before + chance.randint(1, 2), 300, lambda: stack.log("worker")
+            lambda: epochs(commons, "faults") >= before + chance.randint(1, 2),
+            300,
+            lambda: stack.log("worker"),
         )
         time.sleep(0.3 * chance.random())
-        return until(lambda: driver(commons, "hurt"), 10)
+        return until(lambda: driver(commons, "faults"), 10)
 
     one = some_epochs_later()
-    victim = chance.choice(children(one))
-    assert kill(victim)
+    target = chance.choice(children(one))
+    assert kill(target)
 
     one = some_epochs_later()
     assert kill(one, signal.SIGSTOP)
@@ -314,15 +317,15 @@ def test_five_injuries_through_a_work_pool_change_nothing(stack: Stack, tmp_path
 
     some_epochs_later()
     stack.kill_server()
-    before = epochs(commons, "hurt")
-    until(lambda: epochs(commons, "hurt") > before, 60)  # training goes on without the server
+    before = epochs(commons, "faults")
+    until(lambda: epochs(commons, "faults") > before, 60)  # training goes on without the server
     stack.start_server()
 
     completed(stack, flow)
     assert stack.flow_run(flow)["run_count"] == 3
     left = {"flow_runs": {"id": {"any_": [flow]}}, "task_runs": {"state": {"type": {"any_": ["RUNNING"]}}}}
     until(lambda: not stack.ask("task_runs", **left), 60)  # the crashed flows' ones were ended by the sweeper
-    same(commons, "hurt", LONGER, tmp_path, epochs=10)
+    same(commons, "faults", LONGER, tmp_path, epochs=10)
 
 
 def test_other_machines_train_a_searchs_networks(stack: Stack, tmp_path: Path) -> None:
@@ -334,16 +337,16 @@ def test_other_machines_train_a_searchs_networks(stack: Stack, tmp_path: Path) -
     flow = stack.run("a4nn-search/many-machines", **given)
     locks = [network_lock(stack.commons, "many", n) for n in range(2)]
     until(lambda: any(map(holder, locks)), 300, lambda: stack.log("worker"))
-    victim = next(n for n in range(2) if holder(locks[n]))
+    target = next(n for n in range(2) if holder(locks[n]))
     time.sleep(2 * random.Random(2).random())
-    found = holder(locks[victim])
+    found = holder(locks[target])
     assert found
     assert kill(int(found["pid"]))
     completed(stack, flow)
     segments = stack.ask("flow_runs", flows={"name": {"any_": ["a4nn-segment"]}})
     states = sorted((run["name"], run["state_name"]) for run in segments)
     wanted = [(f"many network {n} segment 0", "Completed") for n in range(2)]
-    assert states == sorted([*wanted, (f"many network {victim} segment 0", "Crashed")])
+    assert states == sorted([*wanted, (f"many network {target} segment 0", "Crashed")])
     assert all("many" in run["tags"] for run in segments)
     same(stack.commons, "many", changes, tmp_path, epochs=4)
 

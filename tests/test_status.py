@@ -23,9 +23,9 @@ from a4nn_core.commons import Commons, RunFolder
 from a4nn_core.commons.lock import KernelLock
 from a4nn_core.errors import BadInput
 from a4nn_core.precision import standard_error
-from a4nn_core.training.life import train_segment
 from a4nn_core.training.loading import DeviceData
 from a4nn_core.training.segment import Segment, SegmentResult
+from a4nn_core.training.trainer import train_segment
 from a4nn_core.workflow.live import Live, look
 
 
@@ -36,7 +36,7 @@ class Looks:
         self.commons = commons
         self.seen: list[Live] = []
 
-    def looked(self, one: Any) -> None:
+    def on_poll(self, one: Any) -> None:
         ended = [row["seconds"] for row in one.rows.values()]
         folder = RunFolder(self.commons, "r").checkpoints(1)
         folder.mkdir(parents=True, exist_ok=True)
@@ -44,7 +44,7 @@ class Looks:
         self.seen.append(look(self.commons, "r", ended))
         lock.release()
 
-    def ended(self, search: Any, row: Any) -> None:
+    def on_network_end(self, search: Any, row: Any) -> None:
         pass
 
 
@@ -150,7 +150,7 @@ def test_logs_are_json_with_run_network_and_epoch(tmp_path: Path, monkeypatch: p
 
     search(experiment(), tmp_path / "other", FakeExecutor(fail))
     lines = [json.loads(text) for text in (tmp_path / "log.jsonl").read_text().splitlines()]
-    epochs = [line for line in lines if line["logger"] == "a4nn_core.training.life"]
+    epochs = [line for line in lines if line["logger"] == "a4nn_core.training.trainer"]
     assert [(line["run"], line["network"], line["epoch"]) for line in epochs] == [("r", 0, 1), ("r", 0, 2)]
     assert all(line["level"] == "info" and line["accuracy_percent"] > 0 for line in epochs)
     (failed,) = [line for line in lines if line["level"] == "warning"]

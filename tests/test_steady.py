@@ -21,6 +21,7 @@ from a4nn_core.search.base import Outcome
 from a4nn_core.search.nsga_net import NSGANet
 from a4nn_core.spaces.macro import Macro
 from a4nn_core.training.segment import Segment, SegmentResult
+from a4nn_core.vocabulary import NetworkStatus
 from a4nn_core.workflow.search import Search
 
 STEADY = {"schedule": "steady"}
@@ -31,7 +32,7 @@ def trained(segment: Segment, accuracies: list[float]) -> SegmentResult:
     with Journal(RunFolder(Path(segment.commons), segment.run_id).journal(segment.network)) as journal:
         for epoch, accuracy in enumerate(accuracies, start=1):
             journal.append(line(epoch, accuracy, segment.number))
-    return SegmentResult(segment.network, segment.number, "completed")
+    return SegmentResult(segment.network, segment.number, NetworkStatus.completed)
 
 
 def cluster(slots: int = 4, seed: int = 0) -> VirtualExecutor:
@@ -132,10 +133,10 @@ def test_segments_are_judged_against_the_front_of_their_moment(tmp_path: Path) -
     one = search(experiment(search=STEADY), tmp_path, FakeExecutor(remember, one_at_a_time=True))
     order = [e["network"] for e in Commons(tmp_path).events("r") if e["kind"] == "told"]
     for segment in seen:
-        told = [one.told[n] for n in order[: segment.front_version]]
+        told = [one.reported[n] for n in order[: segment.front.version]]
         best = min((t["error_percent"] for t in told if t), default=None)
-        assert best == min((p["error_percent"] for p in segment.front_points), default=None)
-    assert max(segment.front_version for segment in seen) > 4
+        assert best == min((p["error_percent"] for p in segment.front.points), default=None)
+    assert max(segment.front.version for segment in seen) > 4
 
 
 def test_equal_architectures_do_not_hold_a_slot(tmp_path: Path) -> None:

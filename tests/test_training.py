@@ -17,12 +17,11 @@ from fakes import experiment
 from a4nn_core.commons import RunFolder, read_journal
 from a4nn_core.data.base import ImageData, InputTransform, Split
 from a4nn_core.errors import BadInput
-from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.spaces.build import Network
 from a4nn_core.training.checkpoint import checkpoint_name, load_network
-from a4nn_core.training.life import train_segment
 from a4nn_core.training.loading import DeviceData, augmentation
 from a4nn_core.training.segment import Segment, SegmentResult
+from a4nn_core.training.trainer import train_segment
 from a4nn_core.workflow.executor import LocalExecutor
 from a4nn_core.workflow.pool import Worker, WorkerDied, WorkerPool
 
@@ -39,9 +38,9 @@ def segment(commons: Path, **changes: Any) -> Segment:
         "run_id": "r",
         "network": 0,
         "generation": 0,
-        "architecture": architecture.to_json(),
+        "architecture": architecture,
         "data": settings["data"],
-        "training": settings["training"],
+        "training": what.training,
         "termination": settings["termination"],
         "fixed": {},
         "seed": 11,
@@ -199,7 +198,7 @@ def test_the_best_checkpoint_stays_and_gives_the_test_accuracy(data: DeviceData,
     best = max(journal, key=lambda line: line["validation_accuracy_percent"])
     kept = {path.name for path in folder.checkpoints(0).glob("*.safetensors")}
     assert kept == {best["checkpoint"], journal[-1]["checkpoint"]}
-    model = Network(Architecture.from_json(segment(tmp_path).architecture))
+    model = Network(segment(tmp_path).architecture)
     load_network(folder.checkpoints(0) / best["checkpoint"], model)
     model.eval()
     with torch.no_grad():

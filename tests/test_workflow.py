@@ -19,7 +19,9 @@ from a4nn_core.commons.schema import TABLES
 from a4nn_core.errors import BadInput, RunFailed
 from a4nn_core.experiment import Experiment, load_experiment
 from a4nn_core.training.segment import Segment, SegmentResult
-from a4nn_core.workflow.run import as_begun, execute
+from a4nn_core.vocabulary import NetworkStatus
+from a4nn_core.workflow.plan import as_begun
+from a4nn_core.workflow.run import execute
 from a4nn_core.workflow.summary import summarise
 
 
@@ -196,7 +198,9 @@ def test_segments_give_the_same_life(tmp_path: Path) -> None:
 def test_a_failed_network_is_an_outcome(tmp_path: Path) -> None:
     def fail_some(segment: Segment) -> SegmentResult | None:
         if segment.network % 3 == 0:
-            return SegmentResult(segment.network, segment.number, "failed", error="diverged in epoch 1")
+            return SegmentResult(
+                segment.network, segment.number, NetworkStatus.failed, error="diverged in epoch 1"
+            )
         return None
 
     search(experiment(), tmp_path, FakeExecutor(fail_some))
@@ -214,7 +218,7 @@ def test_progress_shows_failed_networks_too(tmp_path: Path, capsys: pytest.Captu
 
     def fail_some(segment: Segment) -> SegmentResult | None:
         if segment.network in (0, 5):
-            return SegmentResult(segment.network, segment.number, "failed", error="out of memory")
+            return SegmentResult(segment.network, segment.number, NetworkStatus.failed, error="out of memory")
         return None
 
     with Progress(experiment()) as progress:
@@ -226,7 +230,9 @@ def test_progress_shows_failed_networks_too(tmp_path: Path, capsys: pytest.Captu
 
 def test_many_failures_in_a_row_end_the_run(tmp_path: Path) -> None:
     def fail(segment: Segment) -> SegmentResult:
-        return SegmentResult(segment.network, segment.number, "failed", error="out of memory on cuda:0")
+        return SegmentResult(
+            segment.network, segment.number, NetworkStatus.failed, error="out of memory on cuda:0"
+        )
 
     with pytest.raises(RunFailed, match=r"5 networks failed one after another.*out of memory on cuda:0"):
         search(experiment(), tmp_path, FakeExecutor(fail))
@@ -237,7 +243,7 @@ def test_trouble_of_the_place_ends_the_run_and_loses_no_network(tmp_path: Path) 
 
     def full(segment: Segment) -> SegmentResult | None:
         if segment.network == 6:
-            return SegmentResult(6, 0, "failed", error="No space left on device", fatal=True)
+            return SegmentResult(6, 0, NetworkStatus.failed, error="No space left on device", fatal=True)
         return None
 
     with pytest.raises(BadInput, match="network 6 could not be trained: No space left"):
@@ -251,10 +257,10 @@ def test_verdicts_are_judged_against_the_front_of_earlier_generations(tmp_path: 
     executor = FakeExecutor()
     one = search(experiment(), tmp_path, executor)
     for segment in executor.trained:
-        assert segment.front_version == segment.generation
-        assert (segment.front_points == []) == (segment.generation == 0)
-        told = [one.told[n] for n in one.told if one.candidates[n].generation < segment.generation]
-        for point in segment.front_points:
+        assert segment.front.version == segment.generation
+        assert (segment.front.points == ()) == (segment.generation == 0)
+        told = [one.reported[n] for n in one.reported if one.candidates[n].generation < segment.generation]
+        for point in segment.front.points:
             assert not any(
                 t["error_percent"] <= point["error_percent"]
                 and t["mflops"] <= point["mflops"]

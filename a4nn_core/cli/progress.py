@@ -31,7 +31,7 @@ from a4nn_core.precision import in_percent
 from a4nn_core.training.settings import LEAST_STEPS, USUAL_BATCH
 from a4nn_core.vocabulary import NetworkStatus
 from a4nn_core.workflow.rows import Row
-from a4nn_core.workflow.search import Search
+from a4nn_core.workflow.watcher import SearchView
 
 _ACCURACY_WIDTH = len(in_percent(100.0, 0.0))
 
@@ -126,18 +126,18 @@ class Progress:
         """Show how far a data set is that takes long to make."""
         self.bars.update(self.data, completed=done, total=total, note=what, visible=done < total)
 
-    def looked(self, search: Search) -> None:
+    def on_poll(self, search: SearchView) -> None:
         """Bring the bars up to date."""
         check_interrupt()
         if self.at_start is None:
             self._say_batch_size(search)
         rows = search.rows.values()
-        running = sum(len(read_journal(search.writer.folder.journal(n))) for n in search.training)
+        running = sum(len(read_journal(search.folder.journal(n))) for n in search.training)
         ended = Epochs.of(rows)
         saved = ended.budget - ended.trained
         best = max((a for row in rows if (a := row.get("best_accuracy_percent")) is not None), default=None)
         accuracy = "" if best is None else f"best {_with_error(search, best)}  "
-        generation = search.strategy.generation
+        generation = search.generation
         self.bars.update(
             self.networks,
             completed=len(search.rows),
@@ -153,7 +153,7 @@ class Progress:
             note=f"{saved} saved ({ended.saved_percent:.0f} %)",
         )
 
-    def _say_batch_size(self, search: Search) -> None:
+    def _say_batch_size(self, search: SearchView) -> None:
         """Say which batch size was chosen where it is not the usual one."""
         chosen = search.experiment.training.batch_size
         if self.experiment.training.batch_size == "auto" and chosen != USUAL_BATCH:
@@ -161,7 +161,7 @@ class Progress:
                 f"batch size {chosen}: with {USUAL_BATCH} an epoch would have fewer than {LEAST_STEPS} steps"
             )
 
-    def _left(self, search: Search) -> str:
+    def _left(self, search: SearchView) -> str:
         """Time left, from the pace of this process; a resumed run's earlier networks say nothing of it."""
         if self.at_start is None:
             self.at_start = len(search.rows)
@@ -173,7 +173,7 @@ class Progress:
         )
         return f"about {seconds / 60:.0f} min left" if seconds >= 90 else f"about {seconds:.0f} s left"
 
-    def ended(self, search: Search, row: Row) -> None:
+    def on_network_end(self, search: SearchView, row: Row) -> None:
         """Say what became of a network."""
         best = row.get("best_accuracy_percent")
         accuracy = "" if best is None else _with_error(search, best)
@@ -193,5 +193,5 @@ class Progress:
         )
 
 
-def _with_error(search: Search, accuracy_percent: float) -> str:
+def _with_error(search: SearchView, accuracy_percent: float) -> str:
     return in_percent(accuracy_percent, search.images.validation_error(accuracy_percent))

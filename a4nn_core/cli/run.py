@@ -40,7 +40,8 @@ def run(
     """Run one search; the same id resumes it."""
     from a4nn_core.cli.progress import Progress
     from a4nn_core.data.progress import listening
-    from a4nn_core.workflow.run import new_run_id, runner
+    from a4nn_core.workflow.plan import new_run_id
+    from a4nn_core.workflow.run import runner
 
     experiment = _experiment(source, changes or (), commons, run_id)
     name = run_id or new_run_id(experiment)
@@ -62,7 +63,7 @@ def run(
 def _experiment(source: str | None, changes: Sequence[str], commons: Path, run_id: str | None) -> Experiment:
     """The experiment of a preset or file, or the one that a run recorded."""
     from a4nn_core.experiment import Experiment, load_experiment
-    from a4nn_core.workflow.run import recorded_experiment
+    from a4nn_core.workflow.plan import recorded_experiment
 
     if source is not None:
         return load_experiment(source, changes)

@@ -125,6 +125,8 @@ def best_epoch(journal: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
 
 LAG = "measurement_lag_points"
 """what an epoch's line says where the measured network lags behind the trained one"""
+UNUSUAL_PLAN = "manner"
+"""what an epoch's line, and the event of a segment's end, say of a compute plan that was not the usual one"""
 
 
 class Journal:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from a4nn_core.commons.journal import LAG, to_json, to_jsonable
+from a4nn_core.commons.journal import LAG, UNUSUAL_PLAN, to_json, to_jsonable
 from a4nn_core.commons.schema import TABLES, Table
 
 Row = dict[str, Any]
@@ -77,10 +77,10 @@ def network_row(run: str, row: Mapping[str, Any]) -> Row:
 def epoch_row(run: str, network: int, record: Mapping[str, Any]) -> Row:
     """A row of ``epochs`` from a journal record (or from a row already flat).
 
-    The fits are rows of ``predictions``, an unusual manner of computing is in the events, and a lagging
+    The fits are rows of ``predictions``, an unusual compute plan is in the events, and a lagging
     measurement is warned of. Of the evidence, that of verdicts to pause or stop is kept.
     """
-    row = {key: value for key, value in record.items() if key not in ("fits", "verdict", "manner", LAG)}
+    row = {key: value for key, value in record.items() if key not in ("fits", "verdict", UNUSUAL_PLAN, LAG)}
     verdict = record.get("verdict")
     if isinstance(verdict, Mapping):
         low, high = verdict.get("interval") or (None, None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 import heapq
 import itertools
 from collections.abc import Callable
@@ -11,7 +10,7 @@ from a4nn_core.training.segment import Segment, SegmentResult
 
 
 class VirtualExecutor:
-    """Runs segments in simulated time. Segments start in the order in which they are submitted.
+    """Runs segments in simulated time.
 
     Args:
         slots: devices.
@@ -24,11 +23,10 @@ class VirtualExecutor:
 
     def __init__(self, slots: int, train: Callable[[Segment], tuple[float, SegmentResult]]) -> None:
         self.slots = slots
-        self.here = True
+        self.is_local = True
         self.now = 0.0
         self.busy_seconds = 0.0
         self._train = train
-        self._waiting: collections.deque[Segment] = collections.deque()
         self._running: list[tuple[float, int, SegmentResult]] = []
         self._order = itertools.count()  # of two that end together, the one that started first
 
@@ -38,13 +36,8 @@ class VirtualExecutor:
         return self.busy_seconds / (self.slots * self.now) if self.now else 0.0
 
     def submit(self, segment: Segment) -> None:
-        self._waiting.append(segment)
-        self._start()
-
-    def _start(self) -> None:
-        while self._waiting and len(self._running) < self.slots:
-            seconds, result = self._train(self._waiting.popleft())
-            heapq.heappush(self._running, (self.now + seconds, next(self._order), result))
+        seconds, result = self._train(segment)
+        heapq.heappush(self._running, (self.now + seconds, next(self._order), result))
 
     def completed(self, timeout: float) -> list[SegmentResult]:
         """Moves the clock to the next end, however far that is."""
@@ -54,9 +47,7 @@ class VirtualExecutor:
         end, _, result = heapq.heappop(self._running)
         self.busy_seconds += (len(self._running) + 1) * (end - self.now)
         self.now = end
-        self._start()
         return [result]
 
     def close(self) -> None:
-        self._waiting.clear()
         self._running.clear()

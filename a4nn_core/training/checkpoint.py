@@ -59,7 +59,7 @@ def save_checkpoint(
         if not torch.equal(value, kept[name]):
             tensors[f"training.{name}"] = value
     state = optimizer.state_dict()
-    plain: dict[str, dict[str, Any]] = {}
+    plain: dict[str, dict[str, object]] = {}
     for index, entries in state["state"].items():
         for name, value in entries.items():
             if isinstance(value, Tensor):
@@ -112,7 +112,7 @@ def resume_training(
     measured.network.load_state_dict(kept)
     measured.steps = int(header.get("averaged_steps", 0))
     model.load_state_dict(kept | _below("training.", tensors))
-    state: dict[int, dict[str, Any]] = {
+    state: dict[int, dict[str, object]] = {
         int(index): dict(values) for index, values in header["optimizer"]["state"].items()
     }
     for name, value in _below("optimizer.", tensors).items():

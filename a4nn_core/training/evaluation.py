@@ -22,8 +22,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from a4nn_core.training.compute_plan import ComputePlan
 from a4nn_core.training.loading import DeviceData
-from a4nn_core.training.manner import Manner
 from a4nn_core.training.settings import EvaluationWay
 from a4nn_core.training.steps import Computation
 
@@ -43,7 +43,7 @@ class EvaluatedNetwork:
         trained: the network in training, on its device and laid out in memory as it is computed: its tensors
             are changed in place from here on.
         way: how the measured one follows from it.
-        manner: of computing.
+        plan: of the computation.
         batch_size: of training.
         data: on the device.
         seed: of the choice of the images for the statistics; the choice is the same after every epoch.
@@ -60,7 +60,7 @@ class EvaluatedNetwork:
         self,
         trained: nn.Module,
         way: EvaluationWay,
-        manner: Manner,
+        plan: ComputePlan,
         batch_size: int,
         data: DeviceData,
         seed: int,
@@ -75,7 +75,7 @@ class EvaluatedNetwork:
             # where weights are not averaged they are shared; the statistics are its own
             shared = {} if way == "averaged" else {id(p): p for p in trained.parameters()}
             self.network = deepcopy(trained, shared)
-        self.computation = Computation(self.network, manner, batch_size, data.device)
+        self.computation = Computation(self.network, plan, batch_size, data.device)
         # collected once: AveragedModel collects them at each step, which takes 1 % of an epoch of quick
         self._averaged = [p.detach() for p in self.network.parameters()] if way == "averaged" else []
         self._current = [p.detach() for p in trained.parameters()] if way == "averaged" else []
@@ -111,7 +111,7 @@ class EvaluatedNetwork:
 
     def _chosen_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         # of the same size, as every batch counts the same in the statistics
-        pieces = ceil(len(self._chosen) / self.computation.manner.evaluation_batch)
+        pieces = ceil(len(self._chosen) / self.computation.plan.evaluation_batch)
         for rows in self._chosen.tensor_split(pieces):
             yield from self._data.batches(self._data.train, len(rows), rows)
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -90,7 +89,7 @@ def _on_device(transform: InputTransform, device: torch.device) -> Callable[[Ten
     return apply
 
 
-def augmentation(entries: Sequence[dict[str, Any]]) -> Callable[[Tensor], Tensor] | None:
+def augmentation(entries: Sequence[Mapping[str, object]]) -> Callable[[Tensor], Tensor] | None:
     """Transforms of training batches, drawn anew for every image; None if there are none.
 
     Args:
@@ -106,7 +105,7 @@ def augmentation(entries: Sequence[dict[str, Any]]) -> Callable[[Tensor], Tensor
     made = []
     for entry in entries:
         arguments = {key: value for key, value in entry.items() if key != "name"}
-        transform = getattr(v2, entry["name"], None)
+        transform = getattr(v2, str(entry["name"]), None)
         if transform is None:
             raise BadInput(f"[training] augment: torchvision.transforms.v2 has no {entry['name']!r}")
         try:

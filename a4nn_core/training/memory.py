@@ -27,7 +27,7 @@ _UNLIMITED = 2**60
 """cgroup v1 says a number near 2^63 where there is no limit"""
 
 
-def smaller_portion(images: int) -> int:
+def smaller_micro_batch(images: int) -> int:
     """How many images are computed at once when memory did not suffice for so many; the same if no fewer."""
     return min(images, max(2, images // 4))
 
@@ -37,14 +37,14 @@ class Need:
     """The least memory that training one network takes, in bytes.
 
     Attributes:
-        portion: images computed at once.
+        micro_batch: images computed at once.
         state: weights, momentum and, where it is evaluated, the average of the weights.
         gradients: of the weights.
         images: a batch as the network sees it.
         kept: what the forward step keeps of one image for the backward step.
     """
 
-    portion: int
+    micro_batch: int
     state: int
     gradients: int
     images: int
@@ -53,7 +53,7 @@ class Need:
     @property
     def total(self) -> int:
         """Bytes at the end of a forward step, or when the weights are changed, whichever are more."""
-        return self.state + max(self.images + self.portion * self.kept, self.gradients)
+        return self.state + max(self.images + self.micro_batch * self.kept, self.gradients)
 
     @classmethod
     def of(
@@ -62,7 +62,7 @@ class Need:
         settings: Training,
         images: int,
         kind: str,
-        portion: int | None = None,
+        micro_batch: int | None = None,
     ) -> Need:
         """What a network needs.
 
@@ -71,19 +71,19 @@ class Need:
             settings: of training.
             images: for training.
             kind: of device, as torch names it: cpu, cuda, mps.
-            portion: images computed at once; None for the fewest that training falls back to.
+            micro_batch: images computed at once; None for the fewest that training falls back to.
         """
         batch_size = settings.images_a_step(images)
         batch = min(batch_size, images)
-        # the same for a batch that is smaller than the setting: its portions are as the setting's are
-        least = min(smaller_portion(batch_size), batch)
+        # the same for a batch that is smaller than the setting: its micro-batches are as the setting's are
+        least = min(smaller_micro_batch(batch_size), batch)
         weights = _FLOAT32 * architecture.parameters
         # without bfloat16 a GPU computes in float32, which is more
         half = settings.precision == "bfloat16" or (settings.precision == "auto" and kind == "cuda")
         compiled = pays(settings, architecture, images, kind)
         channels, height, width = architecture.input_shape
         return cls(
-            portion=least if portion is None else portion,
+            micro_batch=least if micro_batch is None else micro_batch,
             state=weights * (1 + bool(settings.momentum) + (settings.evaluation == "averaged")),
             gradients=weights,
             images=_FLOAT32 * batch * channels * height * width,
@@ -135,7 +135,7 @@ def check_room(
     of_data = f", and {copies} copies of the data set, {size(data)} each" if copies else ""
     raise BadInput(
         f"{what} does not fit: training needs at least {size(needed)} "
-        f"({size(need.total)} with {need.portion} images at once{of_data}), "
+        f"({size(need.total)} with {need.micro_batch} images at once{of_data}), "
         f"and {place} has {size(room)}; lower {' or '.join(lower)}"
     )
 

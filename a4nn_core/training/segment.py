@@ -1,12 +1,17 @@
-"""A segment: the unit of work. Plain data, so that it travels to any worker as JSON."""
+"""A segment: the unit of work. It travels to any worker as JSON and is typed again where it arrives."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
 
-Status = Literal["completed", "stopped", "paused", "failed"]
+from a4nn_core.spaces.architecture import Architecture
+from a4nn_core.termination.base import FrontSnapshot
+from a4nn_core.training.settings import Training
+from a4nn_core.vocabulary import NetworkStatus
+
 ALIVE = ".\n"
 """what a worker says between answers, at most once a second, when it has made progress"""
 SLOT_VARIABLE = "A4NN_SLOT"
@@ -20,50 +25,71 @@ class Segment:
     Attributes:
         commons, run_id, network: which network, and where its journal and checkpoints lie.
         generation: it belongs to, for people.
-        architecture: the graph, as ``Architecture.to_json`` gives it.
-        data, training, termination: settings, as the experiment gives them.
+        architecture: the network as a graph.
+        data, termination: tables of the experiment. The parts are made by who needs them: only a machine that
+            trains must have the packages they come from.
+        training: settings of the training.
         fixed: metric values known before training, such as ``{"mflops": 7.1}``.
-        front_version, front_points: the front snapshot to judge against.
-        objectives: metric name to ``minimise`` or ``maximise``, for the front.
         seed: of this network's weights, shuffling and augmentation.
         device: such as ``cpu`` or ``cuda:0``.
         slots: networks that train at the same time where this one does; 0 if that is not known.
         number: of this segment in the network's life, from 0.
+        from_epoch: epochs that the network had when the segment was submitted.
         epoch_limit: last epoch to train in this segment, None for the whole budget.
+        front: the front snapshot to judge against.
     """
 
     commons: str
     run_id: str
     network: int
     generation: int
-    architecture: dict[str, Any]
-    data: dict[str, Any]
-    training: dict[str, Any]
-    termination: dict[str, Any]
-    fixed: dict[str, float]
+    architecture: Architecture
+    data: Mapping[str, object]
+    training: Training
+    termination: Mapping[str, object]
+    fixed: Mapping[str, float]
     seed: int
     device: str
     slots: int = 1
     number: int = 0
+    from_epoch: int = 0
     epoch_limit: int | None = None
-    front_version: int = 0
-    front_points: list[dict[str, float]] = field(default_factory=list)
-    objectives: dict[str, Any] = field(default_factory=dict)
+    front: FrontSnapshot = field(default_factory=FrontSnapshot)
 
     def failed(self, error: str, fatal: bool = False) -> SegmentResult:
         """The result of this segment if it failed; see SegmentResult."""
         return SegmentResult(
-            self.network, self.number, "failed", error=error, fatal=fatal, device=self.device
+            self.network, self.number, NetworkStatus.failed, error=error, fatal=fatal, device=self.device
         )
+
+    def to_mapping(self) -> dict[str, object]:
+        """Plain values; ``from_mapping`` returns an equal segment."""
+        plain: dict[str, object] = {each.name: getattr(self, each.name) for each in fields(self)}
+        return plain | {
+            "architecture": self.architecture.to_json(),
+            "training": self.training.model_dump(mode="json"),
+            "front": asdict(self.front),
+        }
+
+    @classmethod
+    def from_mapping(cls, plain: Mapping[str, Any]) -> Segment:
+        """The segment that ``to_mapping`` wrote."""
+        front = plain["front"]
+        typed = {
+            "architecture": Architecture.from_json(plain["architecture"]),
+            "training": Training.model_validate(plain["training"]),
+            "front": FrontSnapshot(front["version"], tuple(front["points"]), front["objectives"]),
+        }
+        return cls(**{**plain, **typed})
 
     def to_json(self) -> str:
         """One line."""
-        return json.dumps(asdict(self))
+        return json.dumps(self.to_mapping())
 
     @classmethod
     def from_json(cls, text: str) -> Segment:
         """The segment that ``to_json`` wrote."""
-        return cls(**json.loads(text))
+        return cls.from_mapping(json.loads(text))
 
 
 @dataclass(frozen=True)
@@ -83,7 +109,7 @@ class SegmentResult:
 
     network: int
     number: int
-    status: Status
+    status: NetworkStatus
     error: str | None = None
     fatal: bool = False
     test_accuracy_percent: float | None = None
@@ -96,4 +122,5 @@ class SegmentResult:
     @classmethod
     def from_json(cls, text: str) -> SegmentResult:
         """The result that ``to_json`` wrote."""
-        return cls(**json.loads(text))
+        plain = json.loads(text)
+        return cls(**{**plain, "status": NetworkStatus(plain["status"])})

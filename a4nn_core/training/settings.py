@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import ceil
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
@@ -47,7 +47,7 @@ class Training(BaseModel):
     """L2 penalty"""
     gradient_clip: float = Field(default=5.0, gt=0)
     """greatest norm of the gradient"""
-    augment: list[dict[str, Any]] = Field(default_factory=list)
+    augment: list[dict[str, object]] = Field(default_factory=list)
     """torchvision.transforms.v2 for training images, such as [{ name = "RandomHorizontalFlip" }]"""
     segment_epochs: int | None = Field(default=None, ge=1)
     """epochs after which a worker hands a network back, None for the whole life in one piece"""
@@ -92,7 +92,7 @@ class Training(BaseModel):
 
     @field_validator("augment")
     @classmethod
-    def _known_transforms(cls, augment: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def _known_transforms(cls, augment: list[dict[str, object]]) -> list[dict[str, object]]:
         for entry in augment:
             if not isinstance(entry.get("name"), str):
                 raise ValueError("every entry needs the name of a torchvision.transforms.v2 class")

@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from a4nn_core.training.compute_plan import ComputePlan
 from a4nn_core.training.loading import DeviceData, DeviceSplit
-from a4nn_core.training.manner import Manner
 
 
 @dataclass
@@ -50,26 +50,26 @@ class Computation:
 
     Args:
         model: on the device.
-        manner: how.
+        plan: how.
         batch_size: of training; only whole batches are compiled for.
         device: that it computes on.
     """
 
-    def __init__(self, model: nn.Module, manner: Manner, batch_size: int, device: torch.device) -> None:
-        self.manner = manner
+    def __init__(self, model: nn.Module, plan: ComputePlan, batch_size: int, device: torch.device) -> None:
+        self.plan = plan
         self.device = device
         self.model = model
-        if manner.channels_last:
+        if plan.channels_last:
             model.to(memory_format=torch.channels_last)
-        self.sizes = {min(batch_size, manner.micro_batch), manner.evaluation_batch}
+        self.sizes = {min(batch_size, plan.micro_batch), plan.evaluation_batch}
         self.compiled: Callable[[Tensor], Tensor] | None = (
-            torch.compile(model, dynamic=False) if manner.compiled else None
+            torch.compile(model, dynamic=False) if plan.compiled else None
         )
 
     def adopt(self, optimizer: Optimizer) -> None:
         """Lay an optimiser's state out as the weights are: checkpoints do not keep the layout, and updates
         of tensors that are laid out differently are slow."""
-        if self.manner.channels_last:
+        if self.plan.channels_last:
             for state in optimizer.state.values():
                 for name, value in state.items():
                     if isinstance(value, Tensor) and value.dim() == 4:
@@ -77,11 +77,11 @@ class Computation:
 
     def laid_out(self, images: Tensor) -> Tensor:
         """Images, shape (batch, channels, height, width), laid out in memory as the network wants them."""
-        return images.contiguous(memory_format=torch.channels_last) if self.manner.channels_last else images
+        return images.contiguous(memory_format=torch.channels_last) if self.plan.channels_last else images
 
-    def number_format(self) -> AbstractContextManager[Any]:
+    def number_format(self) -> AbstractContextManager[object]:
         """Within, operations compute in bfloat16 where that is wanted and safe."""
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.manner.bfloat16)
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.plan.bfloat16)
 
     def __call__(self, images: Tensor) -> Tensor:
         """Class scores, shape (batch, classes), as float32."""
@@ -124,7 +124,7 @@ def train_epoch(
             continue  # batch normalisation cannot learn from one image
         optimizer.zero_grad(set_to_none=True)
         seen = augment(images) if augment else images
-        pieces = max(1, len(labels) // computation.manner.micro_batch)
+        pieces = max(1, len(labels) // computation.plan.micro_batch)
         for part, truth in zip(seen.tensor_split(pieces), labels.tensor_split(pieces), strict=True):
             scores = computation(part)
             loss = nn.functional.cross_entropy(scores, truth)
@@ -141,16 +141,19 @@ def train_epoch(
 
 @torch.no_grad()
 def evaluate(
-    computation: Computation, data: DeviceData, part: DeviceSplit, beat: Callable[[], None] = lambda: None
+    computation: Computation,
+    data: DeviceData,
+    part: DeviceSplit,
+    heartbeat: Callable[[], None] = lambda: None,
 ) -> Sums:
     """One pass over a part of the data, changing nothing."""
     computation.model.eval()
     sums = Sums.of(len(part), data.device)
-    for images, labels in data.batches(part, computation.manner.evaluation_batch):
+    for images, labels in data.batches(part, computation.plan.evaluation_batch):
         scores = computation(images)
         sums.loss += nn.functional.cross_entropy(scores, labels, reduction="sum")
         sums.correct += (scores.argmax(dim=1) == labels).sum()
-        beat()
+        heartbeat()
     return sums
 
 
@@ -160,20 +163,20 @@ class Stopwatch:
 
     def __init__(self, device: torch.device) -> None:
         self._on_gpu = device.type == "cuda"
-        self._marks: list[Any] = []
+        self._events: list[torch.cuda.Event] = []
+        self._times: list[float] = []
 
     def mark(self) -> None:
         """Note this moment."""
         if self._on_gpu:
             event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
             event.record()
-            self._marks.append(event)
+            self._events.append(event)
         else:
-            self._marks.append(time.perf_counter())
+            self._times.append(time.perf_counter())
 
     def seconds(self) -> list[float]:
         """Between neighbouring marks, once the device has been waited for."""
-        between = zip(self._marks, self._marks[1:], strict=False)
         if self._on_gpu:
-            return [a.elapsed_time(b) / 1000 for a, b in between]
-        return [b - a for a, b in between]
+            return [a.elapsed_time(b) / 1000 for a, b in pairwise(self._events)]
+        return [b - a for a, b in pairwise(self._times)]

@@ -46,14 +46,14 @@ def pulse(answers: TextIO, seconds: float = 1.0) -> Callable[[], None]:
     """What is called at every step: says that the worker is alive, at most once in so many seconds."""
     last = -seconds
 
-    def beat() -> None:
+    def heartbeat() -> None:
         nonlocal last
         if time.monotonic() - last >= seconds:
             last = time.monotonic()
             answers.write(ALIVE)
             answers.flush()
 
-    return beat
+    return heartbeat
 
 
 def serve(requests: queue.Queue[str], answers: TextIO) -> None:
@@ -62,11 +62,11 @@ def serve(requests: queue.Queue[str], answers: TextIO) -> None:
 
     from a4nn_core.data.base import DATA_SOURCES
     from a4nn_core.data.progress import listening
-    from a4nn_core.training.life import train_segment
     from a4nn_core.training.loading import DeviceData
+    from a4nn_core.training.trainer import train_segment
 
-    beat = pulse(answers)
-    beat()
+    heartbeat = pulse(answers)
+    heartbeat()
     loaded: dict[str, DeviceData] = {}
     while True:
         segment = Segment.from_json(requests.get())
@@ -75,10 +75,10 @@ def serve(requests: queue.Queue[str], answers: TextIO) -> None:
             key = repr((segment.data, segment.device))
             if key not in loaded:
                 loaded.clear()  # one data set at a time: a search has one
-                torch.set_num_threads(int(segment.training["threads"]))
-                with listening(lambda *_: beat()):
+                torch.set_num_threads(segment.training.threads)
+                with listening(lambda *_: heartbeat()):
                     loaded[key] = DeviceData(DATA_SOURCES.make(segment.data, "[data]").load(), device)
-            result = train_segment(segment, loaded[key], device, beat)
+            result = train_segment(segment, loaded[key], device, heartbeat)
         except (BadInput, OSError) as error:
             result = segment.failed(str(error), fatal=True)
         except A4NNError as error:

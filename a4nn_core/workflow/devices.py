@@ -39,7 +39,7 @@ def discover(name: str) -> list[Device]:
     placing.
 
     Args:
-        name: as ``choose_device`` gives it.
+        name: as ``choose_device`` returns it.
     """
     if name == "fake":
         return [Device(n, "cpu", {"CUDA_VISIBLE_DEVICES": n}) for n in _fakes()]
@@ -159,3 +159,40 @@ def choose_slots(settings: Training, device: str) -> int:
     if device != "cpu":
         return 1
     return max(1, len(os.sched_getaffinity(0)) // settings.threads) if hasattr(os, "sched_getaffinity") else 1
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What the machine that searches offers for training.
+
+    Attributes:
+        device: that networks train on, as ``choose_device`` returns it; the setting as it is where this
+            machine has no such device.
+        slots: networks trained at the same time.
+        threads: CPU threads of each.
+        missing: one sentence if this machine has no such device, None if it has.
+    """
+
+    device: str
+    slots: int
+    threads: int
+    missing: str | None = None
+
+    @classmethod
+    def of(cls, settings: Training) -> Machine:
+        """This machine, under settings of training."""
+        try:
+            device = choose_device(settings.device)
+        except BadInput as error:
+            # the machines that train may have what this one has not
+            return cls(settings.device, settings.slots or 1, settings.threads, missing=str(error))
+        return cls(device, choose_slots(settings, device), settings.threads)
+
+    def require_device(self) -> None:
+        """Make sure that networks can train here.
+
+        Raises:
+            BadInput: this machine has no such device.
+        """
+        if self.missing is not None:
+            raise BadInput(self.missing)

@@ -12,24 +12,37 @@ from a4nn_core.workflow.pool import WorkerPool
 
 
 class Executor(Protocol):
-    """Runs segments, as many at a time as it has slots.
+    """Trains segments. The search loop keeps the queue: it submits a segment only while fewer than ``slots``
+    are under way, and every segment comes back as one result."""
 
-    Attributes:
-        slots: segments at the same time.
-        here: whether they run on this machine.
-    """
+    @property
+    def slots(self) -> int:
+        """How many segments it trains at the same time."""
 
-    slots: int
-    here: bool
+    @property
+    def is_local(self) -> bool:
+        """Whether they train on this machine."""
 
     def submit(self, segment: Segment) -> None:
-        """Take a segment; gives control back at once."""
+        """Take a segment; returns at once.
+
+        Raises:
+            BadInput: it cannot be trained where it was sent; the run ends, and can go on later.
+        """
 
     def completed(self, timeout: float) -> list[SegmentResult]:
-        """The results that have come since the last call; waits up to ``timeout`` seconds for the first."""
+        """The results that have come since the last call, in the order in which they came.
+
+        Args:
+            timeout: seconds to wait for the first.
+
+        Raises:
+            BadInput: as ``submit``.
+        """
 
     def close(self) -> None:
-        """Give back workers and threads. What is under way is lost back to its last epoch."""
+        """Give back workers and threads. What is under way is lost back to its last epoch. A second call does
+        nothing."""
 
 
 class LocalExecutor:
@@ -43,7 +56,7 @@ class LocalExecutor:
 
     def __init__(self, slots: int, threads: int, warm: bool = False) -> None:
         self.slots = slots
-        self.here = True
+        self.is_local = True
         self._pool = WorkerPool(slots, threads)
         if warm:
             self._pool.warm()

@@ -23,6 +23,7 @@ from typing import IO
 from a4nn_core.commons import RunFolder, read_journal
 from a4nn_core.errors import BadInput
 from a4nn_core.training.segment import ALIVE, Segment, SegmentResult
+from a4nn_core.vocabulary import NetworkStatus
 from a4nn_core.workflow.devices import discover, places
 from a4nn_core.workflow.slots import Slot, acquire
 
@@ -86,7 +87,7 @@ class Worker:
                 progress for ``stall_seconds`` and was ended for it.
         """
         assert self.process.stdin
-        patience = float(segment.training.get("stall_seconds", 900.0))
+        patience = segment.training.stall_seconds
         try:
             self.process.stdin.write(segment.to_json() + "\n")
             self.process.stdin.flush()
@@ -149,8 +150,8 @@ class _Seat:
         self.device = segment.device
         about = {"run": segment.run_id, "network": segment.network}
         if self.slot is None and places(segment.device):
-            per_device = int(segment.training.get("slots_per_device", 1))
-            self.slot = acquire(segment.device, per_device, lambda: not self.pool.closed, **about)
+            shared = segment.training.slots_per_device
+            self.slot = acquire(segment.device, shared, lambda: not self.pool.closed, **about)
             if self.slot is None:
                 raise WorkerDied("the run was closed")
         if self.worker is None:
@@ -164,7 +165,7 @@ class _Seat:
         except WorkerDied:
             self.worker = None
             raise
-        if result.status == "failed" and self.slot:
+        if result.status == NetworkStatus.failed and self.slot:
             # after an error inside a kernel nothing works on a GPU in that process, and asking is no use
             self.worker.close()
             self.worker = None
@@ -186,8 +187,9 @@ class _Seat:
             self.slot = None
 
 
-def _journal(segment: Segment) -> Path:
-    return RunFolder(Path(segment.commons), segment.run_id).journal(segment.network)
+def _epochs(segment: Segment) -> int:
+    """Epochs that a network has had by now."""
+    return len(read_journal(RunFolder(Path(segment.commons), segment.run_id).journal(segment.network)))
 
 
 class WorkerPool:
@@ -235,7 +237,7 @@ class WorkerPool:
     def _run(self, seat: _Seat, segment: Segment) -> SegmentResult:
         about = {"run": segment.run_id, "network": segment.network}
         deaths: list[str] = []
-        past = len(read_journal(_journal(segment)))
+        past = segment.from_epoch
         while len(deaths) < ATTEMPTS and not self.closed:
             result = None
             try:
@@ -244,7 +246,7 @@ class WorkerPool:
                 error = str(death)
             except BadInput as trouble:
                 return segment.failed(str(trouble), fatal=True)
-            if result is not None and result.status != "failed":
+            if result is not None and result.status != NetworkStatus.failed:
                 return result
             if seat.lost():
                 assert seat.slot
@@ -255,7 +257,7 @@ class WorkerPool:
                 return result
             if not self.closed:
                 log.warning("%s", error, extra=about)
-            if (now := len(read_journal(_journal(segment)))) > past:
+            if (now := _epochs(segment)) > past:
                 deaths, past = [], now  # it was killed from without, or it could not have come further
             deaths.append(error)
         if self.closed:

@@ -26,7 +26,7 @@ def check_fit(
         experiment: to run.
         largest: network of its space.
         data: its data set.
-        device: as ``choose_device`` gives it.
+        device: as ``choose_device`` returns it.
         slots: networks trained at the same time.
 
     Raises:
@@ -66,7 +66,7 @@ def warn_unless_measured(device: str, slots: int) -> None:
     """Log a warning where no energy will be in the records of networks that train on a device.
 
     Args:
-        device: as ``choose_device`` gives it.
+        device: as ``choose_device`` returns it.
         slots: of a segment: networks that share the device; 0 if that is not known.
     """
     kind = device.partition(":")[0]

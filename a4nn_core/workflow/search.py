@@ -6,17 +6,18 @@ what it asked for, and goes on.
 
 from __future__ import annotations
 
+import collections
 import json
 import logging
 import math
-import time
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
 from a4nn_core.commons import RunWriter, prediction_rows, read_journal
-from a4nn_core.commons.journal import LAG
+from a4nn_core.commons.journal import LAG, UNUSUAL_PLAN
 from a4nn_core.errors import BadInput, RunFailed
 from a4nn_core.experiment import Experiment
 from a4nn_core.metrics import on_front, values
@@ -24,26 +25,18 @@ from a4nn_core.precision import Images
 from a4nn_core.search.base import Candidate, Outcome
 from a4nn_core.spaces.architecture import Architecture, Shape
 from a4nn_core.spaces.base import Genome
+from a4nn_core.termination.base import FrontSnapshot
 from a4nn_core.training.segment import Segment, SegmentResult
-from a4nn_core.vocabulary import FitnessSource
+from a4nn_core.vocabulary import Action, EventKind, FitnessSource, NetworkStatus
 from a4nn_core.workflow.checkpoints import Keeper, kept_epochs
 from a4nn_core.workflow.executor import Executor
 from a4nn_core.workflow.rows import Row, equal_row, graph_rows, infeasible_row, network_row
+from a4nn_core.workflow.watcher import SearchView, Watcher
 
 POLL_SECONDS = 0.5
 MOST_INFEASIBLE = 100
 """A search ends whose first networks, so many of them, are all outside the bounds: it finds none to train."""
 log = logging.getLogger(__name__)
-
-
-class Watcher(Protocol):
-    """Whoever wants to see a search go on, such as a progress bar."""
-
-    def looked(self, search: Search) -> None:
-        """Called about twice a second."""
-
-    def ended(self, search: Search, row: Row) -> None:
-        """Called when a network's final records are written."""
 
 
 class Search:
@@ -60,6 +53,10 @@ class Search:
 
     Attributes:
         images: that accuracies are measured on.
+        rows: final records by network.
+        candidates, architectures: of all networks that were asked for, by number.
+        reported: what the strategy was told of a network, in the order in which it was; None if that failed.
+        training: segments that are under way or wait for a free slot, by network.
     """
 
     def __init__(
@@ -83,17 +80,18 @@ class Search:
         self.metrics = experiment.search.metrics()
         self.limits = experiment.search.limits()
         self.strategy = experiment.search.start(experiment.space, experiment.seed, self._violation_of_genome)
-        self.started = time.monotonic()
+        self._tables = experiment.to_mapping()
         self.rows: dict[int, Row] = dict(writer.recorded())
         self.candidates: dict[int, Candidate] = {}
         self.architectures: dict[int, Architecture] = {}
-        self.told: dict[int, Mapping[str, float] | None] = {}
+        self.reported: dict[int, Mapping[str, float] | None] = {}
         self.training: dict[int, Segment] = {}
+        self._queue: collections.deque[Segment] = collections.deque()
         self._first: dict[str, int] = {}
         self._versions: dict[tuple[int, int], int] = {}
         self._batches = 0
         self._failures = 0
-        self._lag_told = False
+        self._lag_reported = False
         policy = experiment.training.keep_checkpoints
         self._keeper = Keeper(writer, policy, experiment.search.objectives)
 
@@ -109,12 +107,30 @@ class Search:
         while not self.strategy.finished:
             self._fill()
             if not self.strategy.finished:
-                for result in self.executor.completed(POLL_SECONDS if self.training else 0.0):
-                    self._ended(result)
+                self._collect()
             if self.watcher:
-                self.watcher.looked(self)
+                self.watcher.on_poll(self.view())
         self._keeper.generation(self.rows)
         self._check_feasible()
+
+    def view(self) -> SearchView:
+        """What watchers see now."""
+        return SearchView(
+            experiment=self.experiment,
+            images=self.images,
+            folder=self.writer.folder,
+            generation=self.strategy.generation,
+            rows=MappingProxyType(self.rows),
+            training=tuple(self.training),
+        )
+
+    def _collect(self) -> None:
+        """Wait a while for results, and take in those that have come."""
+        results = self.executor.completed(POLL_SECONDS if self.training else 0.0)
+        segments = [self.training.pop(result.network) for result in results]
+        self._submit_queued()  # first, so that no slot waits while records are written
+        for segment, result in zip(segments, results, strict=True):
+            self._end_segment(segment, result)
 
     def _fill(self) -> None:
         """Ask for, and submit, all that the schedule allows now."""
@@ -131,11 +147,11 @@ class Search:
 
     def _replay(self) -> None:
         """Tell the strategy again what the event log says, and check that it asks again for the same."""
-        asked = [event for event in self.writer.events if event["kind"] == "asked"]
+        asked = [event for event in self.writer.events if event["kind"] == EventKind.asked]
         counts = {event["data"]["batch"]: event["data"]["count"] for event in asked}
         logged = {event["network"]: event["data"] for event in asked}
         for event in self.writer.events:
-            if event["kind"] == "asked" and event["data"]["batch"] == self._batches:
+            if event["kind"] == EventKind.asked and event["data"]["batch"] == self._batches:
                 # a crash may have cut a batch short in the log: what is missing is logged now
                 for candidate in self._take(counts[self._batches]):
                     if candidate.number in logged:
@@ -143,10 +159,10 @@ class Search:
                     else:
                         self._log_asked(candidate, self._batches, counts[self._batches])
                 self._batches += 1
-            elif event["kind"] == "submitted":
+            elif event["kind"] == EventKind.submitted:
                 segment = (event["network"], event["data"]["segment"])
                 self._versions.setdefault(segment, event["data"]["front_version"])
-            elif event["kind"] == "told":
+            elif event["kind"] == EventKind.told:
                 data = event["data"]
                 fitness = data["fitness"]
                 if fitness is not None:  # JSON has no infinities
@@ -177,7 +193,7 @@ class Search:
         return self.experiment.search.schedule == "steady"
 
     def _ask(self) -> bool:
-        """Ask for as many candidates as the schedule allows; gives whether there were any."""
+        """Ask for as many candidates as the schedule allows; returns whether there were any."""
         self._check_feasible()
         free = self.executor.slots - len(self.training)
         count = free if self.steady else self.experiment.search.networks
@@ -191,7 +207,7 @@ class Search:
 
     def _log_asked(self, candidate: Candidate, batch: int, count: int) -> None:
         self.writer.events.append(
-            "asked",
+            EventKind.asked,
             candidate.number,
             candidate.generation,
             genome=candidate.genome,
@@ -209,8 +225,10 @@ class Search:
             generation = self.candidates[number].generation
             source = None if fitness is None else FitnessSource.measured
             outside = {"violation": violation} if violation else {}
-            self.writer.events.append("told", number, generation, fitness=fitness, source=source, **outside)
-        self.told[number] = fitness
+            self.writer.events.append(
+                EventKind.told, number, generation, fitness=fitness, source=source, **outside
+            )
+        self.reported[number] = fitness
         self.strategy.tell(Outcome(number, fitness, violation=violation))
 
     # the bounds
@@ -243,9 +261,9 @@ class Search:
     # the networks' side
 
     def _advance(self, candidate: Candidate) -> None:
-        """Bring one candidate as far as it can get now: submitted, recorded as not trained, or told."""
+        """Bring one candidate as far as it can get now: submitted, recorded as not trained, or reported."""
         number = candidate.number
-        if number in self.told or number in self.training:
+        if number in self.reported or number in self.training:
             return
         violation = self._violation(number)
         if number not in self.rows and violation:
@@ -264,105 +282,142 @@ class Search:
             self._record(row, [])
         self._tell(number, self.rows[number].get("fitness"), violation)
 
-    def _submit(self, candidate: Candidate) -> None:
+    def _submit(self, candidate: Candidate, epochs: int | None = None) -> None:
+        """Put a network's next segment into the queue.
+
+        It counts as submitted from here on, and is judged against the front of this moment, however long it
+        waits for a slot.
+
+        Args:
+            candidate: the network.
+            epochs: that it has had; None to look at what an earlier process may have left.
+        """
         number = candidate.number
-        past = read_journal(self.writer.folder.journal(number))
+        if epochs is None:
+            epochs = len(read_journal(self.writer.folder.journal(number)))
         settings = self.experiment.training
         # derived from the epochs alone: a segment that was cut short goes on as the same segment
         piece = settings.segment_epochs
-        number_of_segment = len(past) // piece if piece else 0
+        number_of_segment = epochs // piece if piece else 0
         version = self._version(candidate, number_of_segment)
-        experiment = self.experiment.to_mapping()
+        architecture = self.architectures[number]
         segment = Segment(
             commons=str(self.writer.folder.commons.resolve()),
             run_id=self.writer.folder.run_id,
             network=number,
             generation=candidate.generation,
-            architecture=self.architectures[number].to_json(),
-            data=experiment["data"],
-            training=settings.model_dump(mode="json"),
-            termination=experiment["termination"],
-            fixed=values((m for m in self.metrics if m.before_training), self.architectures[number]),
+            architecture=architecture,
+            data=self._tables["data"],
+            training=settings,
+            termination=self._tables["termination"],
+            fixed=values((m for m in self.metrics if m.before_training), architecture),
             seed=network_seed(self.experiment.seed, number),
             device=self.device,
             # what else trains on a machine of a work pool is not known
-            slots=self.executor.slots if self.executor.here else 0,
+            slots=self.executor.slots if self.executor.is_local else 0,
             number=number_of_segment,
+            from_epoch=epochs,
             epoch_limit=(number_of_segment + 1) * piece if piece else None,
-            front_version=version,
-            front_points=self.front(version),
-            objectives=dict(self.experiment.search.objectives),
+            front=self.front(version),
         )
         self.writer.events.append(
-            "submitted",
+            EventKind.submitted,
             number,
             candidate.generation,
             segment=segment.number,
-            from_epoch=len(past),
+            from_epoch=epochs,
             front_version=version,
         )
         self.training[number] = segment
-        self.executor.submit(segment)
+        self._queue.append(segment)
+        self._submit_queued()
+
+    def _submit_queued(self) -> None:
+        """Give the executor as many segments as it has free slots."""
+        while self._queue and len(self.training) - len(self._queue) < self.executor.slots:
+            self.executor.submit(self._queue.popleft())
 
     def _version(self, candidate: Candidate, segment: int) -> int:
         """Version of the front snapshot that a segment is judged against. A segment that is submitted again
         after a crash keeps the version of its first time, so that verdicts do not depend on the crash."""
-        now = len(self.told) if self.steady else candidate.generation
+        now = len(self.reported) if self.steady else candidate.generation
         return self._versions.setdefault((candidate.number, segment), now)
 
-    def front(self, version: int) -> list[dict[str, float]]:
-        """The objectives of the members of a front snapshot.
+    def front(self, version: int) -> FrontSnapshot:
+        """The front as it was.
 
         Args:
             version: on a generational schedule how many generations it holds; on a steady one how many
-                networks, in the order in which they were told.
+                networks, in the order in which they were reported.
         """
         objectives = self.experiment.search.objectives
-        told = list(self.told)[:version] if self.steady else sorted(self.told)
+        reported = list(self.reported)[:version] if self.steady else sorted(self.reported)
         known = []
-        for number in told:
+        for number in reported:
             held = self.steady or self.candidates[number].generation < version
-            fitness = (held and self.told[number]) or {}
+            fitness = (held and self.reported[number]) or {}
             point = {name: float(fitness.get(name, math.nan)) for name in objectives}
             if all(map(math.isfinite, point.values())):
                 known.append(point)
-        return [point for point, kept in zip(known, on_front(known, objectives), strict=True) if kept]
+        kept = on_front(known, objectives)
+        points = tuple(point for point, stays in zip(known, kept, strict=True) if stays)
+        return FrontSnapshot(version, points, dict(objectives))
 
-    def _ended(self, result: SegmentResult) -> None:
+    def _end_segment(self, segment: Segment, result: SegmentResult) -> None:
+        """Log how a segment ended; let its network go on, or record it."""
         number = result.network
-        segment = self.training.pop(number)
         candidate = self.candidates[number]
         if result.fatal:
             raise BadInput(f"network {number} could not be trained: {result.error}")
         journal = read_journal(self.writer.folder.journal(number))
+        self._log_end(candidate, result, journal)
+        if result.status == NetworkStatus.paused and journal[-1]["verdict"]["action"] == Action.proceed:
+            self._submit(candidate, len(journal))  # it only came to the end of a segment
+            return
+        self._end_network(candidate, segment, result, journal)
+
+    def _log_end(
+        self, candidate: Candidate, result: SegmentResult, journal: Sequence[Mapping[str, Any]]
+    ) -> None:
+        unusual = journal[-1].get(UNUSUAL_PLAN) if journal else None
         self.writer.events.append(
-            result.status,
-            number,
+            EventKind(result.status),
+            result.network,
             candidate.generation,
             segment=result.number,
             epochs=len(journal),
             error=result.error,
-            **({"manner": manner} if (manner := journal and journal[-1].get("manner")) else {}),
+            **({UNUSUAL_PLAN: unusual} if unusual else {}),
         )
         log.log(
-            logging.WARNING if result.status == "failed" else logging.INFO,
+            logging.WARNING if result.status == NetworkStatus.failed else logging.INFO,
             "network %d: %s",
-            number,
+            result.network,
             result.error or result.status,
             extra={
                 "run": self.writer.folder.run_id,
-                "network": number,
+                "network": result.network,
                 "generation": candidate.generation,
                 "epoch": len(journal),
                 "status": result.status,
                 "device": result.device,
             },
         )
-        if result.status == "paused" and journal[-1]["verdict"]["action"] == "continue":
-            self._submit(candidate)  # it only came to the end of a segment
-            return
+
+    def _end_network(
+        self,
+        candidate: Candidate,
+        segment: Segment,
+        result: SegmentResult,
+        journal: Sequence[Mapping[str, Any]],
+    ) -> None:
+        """Write a network's final records.
+
+        Raises:
+            RunFailed: it was one of too many that failed one after another.
+        """
+        number, folder = candidate.number, self.writer.folder
         self._warn_of_lag(number, journal)
-        folder = self.writer.folder
         epochs = kept_epochs(journal, self.experiment.training.keep_checkpoints)
         row = network_row(
             candidate,
@@ -371,25 +426,25 @@ class Search:
             result,
             epochs_budget=self.experiment.training.epochs,
             seed=segment.seed,
-            front_version=segment.front_version,
+            front_version=segment.front.version,
             checkpoints=str(folder.checkpoints(number).relative_to(folder.commons)),
             metrics=self.metrics,
         )
         self._record(row, epochs)
         self._keeper.ended(row)
-        self._failures = self._failures + 1 if result.status == "failed" else 0
+        self._failures = self._failures + 1 if result.status == NetworkStatus.failed else 0
         if self._failures >= self.experiment.training.failures_in_a_row:
             raise RunFailed(
                 f"{self._failures} networks failed one after another; the last one, network {number}: "
                 f"{result.error}"
             )
 
-    def _warn_of_lag(self, number: int, journal: list[dict[str, Any]]) -> None:
+    def _warn_of_lag(self, number: int, journal: Sequence[Mapping[str, Any]]) -> None:
         """Say once that accuracies are worse than the networks, where the measurement is at fault."""
         line = max(journal, key=lambda line: line.get(LAG) or 0.0, default={})
-        if self._lag_told or not line.get(LAG):
+        if self._lag_reported or not line.get(LAG):
             return
-        self._lag_told = True
+        self._lag_reported = True
         settings = self.experiment.training
         log.warning(
             "network %d, epoch %d: validation accuracy %.1f %% lags far behind training accuracy %.1f %% "
@@ -412,7 +467,7 @@ class Search:
         )
         self.rows[row["network"]] = row
         if self.watcher:
-            self.watcher.ended(self, row)
+            self.watcher.on_network_end(self.view(), row)
 
 
 def network_seed(seed: int, number: int) -> int:

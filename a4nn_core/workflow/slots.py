@@ -74,9 +74,9 @@ def acquire(name: str, per_device: int, wanted: Callable[[], bool], **about: obj
     """Wait for a free slot on one of the machine's devices.
 
     Args:
-        name: of the devices, as ``choose_device`` gives it.
+        name: of the devices, as ``choose_device`` returns it.
         per_device: slots of each.
-        wanted: asked now and then; when it gives False, waiting ends.
+        wanted: asked now and then; when it returns False, waiting ends.
         about: what the lock file shall say of the holder.
 
     Returns:
@@ -86,7 +86,7 @@ def acquire(name: str, per_device: int, wanted: Callable[[], bool], **about: obj
         BadInput: there is no device of that name any more, or the lock files cannot be written.
     """
     folder = lock_folder()
-    told = False
+    is_reported = False
     while wanted():
         devices = discover(name)
         if not devices:
@@ -105,8 +105,8 @@ def acquire(name: str, per_device: int, wanted: Callable[[], bool], **about: obj
                 return Slot(device, slot, lock)
             lock.release()
             holders.append(f"{device.identity} shared by runs with another slots_per_device")
-        if not told:
-            told = True
+        if not is_reported:
+            is_reported = True
             log.warning("waiting for a device slot; held: %s", "; ".join(holders), extra=about)
         time.sleep(POLL_SECONDS * random.uniform(0.5, 1.5))
     return None

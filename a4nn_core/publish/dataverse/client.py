@@ -15,9 +15,12 @@ from urllib.parse import urlsplit
 import httpx
 
 from a4nn_core.errors import A4NNError, BadInput
+from a4nn_core.retry import doubling, retry
 
 TOKEN_VARIABLE = "DATAVERSE_API_TOKEN"
 _ATTEMPTS = 7
+_BACK_OFF = (0.5, 60.0)
+"""seconds: the first pause, and the longest"""
 _PASSING = (408, 425, 429, 500, 502, 503, 504)
 _TIMEOUT = httpx.Timeout(60, read=900, write=900)
 
@@ -163,20 +166,19 @@ class Dataverse:
 
     def wait(self, attempt: int) -> None:
         """Back off: half a second, then twice as long each time, a minute at most."""
-        self.sleep(min(60.0, 0.5 * 2**attempt))
+        first, longest = _BACK_OFF
+        self.sleep(min(longest, first * 2**attempt))
 
     def _headers(self) -> dict[str, str]:
         return {"X-Dataverse-key": self._token} if self._token else {}
 
     def _again(self, call: Callable[[], Any], path: str) -> Any:
-        trouble = ""
-        for attempt in range(_ATTEMPTS):
-            if attempt:
-                self.wait(attempt - 1)
-            try:
-                return call()
-            except (_Passing, httpx.HTTPError) as error:
-                trouble = self.clean(str(error) or type(error).__name__)
+        passing = (_Passing, httpx.HTTPError)
+        pauses = doubling(*_BACK_OFF, _ATTEMPTS - 1)
+        try:
+            return retry(call, lambda error: isinstance(error, passing), pauses, self.sleep)
+        except passing as error:
+            trouble = self.clean(str(error) or type(error).__name__)
         raise Unreachable(
             f"{self.server} did not answer {path.split('?')[0]} in {_ATTEMPTS} attempts: {trouble}"
         )

@@ -66,10 +66,10 @@ def work(commons: Path, run: str, networks: int) -> None:
 class Saying:
     """Says which networks' final records are written."""
 
-    def looked(self, search: Any) -> None:
+    def on_poll(self, search: Any) -> None:
         """Nothing to say."""
 
-    def ended(self, _: Any, row: dict[str, Any]) -> None:
+    def on_network_end(self, _: Any, row: dict[str, Any]) -> None:
         """Final records are written."""
         say("network", row["network"])
 

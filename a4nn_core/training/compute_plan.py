@@ -1,8 +1,8 @@
-"""How the steps of one network are computed: number format, memory layout, compiled or not, in what portions.
+"""How the steps of one network are computed: number format, memory layout, compiled or not, micro-batches.
 
 All of it follows from the settings, the architecture and the kind of device, never from a clock, so that a
-network that is started again is computed as it was before. Two things can go wrong with a manner, and each is
-answered once by a weaker one: out of memory by smaller portions, a failing compiler by none.
+network that is started again is computed as it was before. Two things can go wrong with a plan, and each is
+answered once by a weaker one: out of memory by smaller micro-batches, a failing compiler by none.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from typing import Any
 
 import torch
 
+from a4nn_core.commons.journal import UNUSUAL_PLAN
 from a4nn_core.spaces.architecture import Architecture, Shape
 from a4nn_core.training.compiling import pays
-from a4nn_core.training.memory import smaller_portion
+from a4nn_core.training.memory import smaller_micro_batch
 from a4nn_core.training.settings import Training
 
 _EVALUATION_VALUES = 2**24
@@ -23,12 +24,12 @@ _EVALUATION_VALUES = 2**24
 
 
 @dataclass(frozen=True)
-class Manner:
+class ComputePlan:
     """How steps are computed.
 
     Attributes:
         micro_batch: images computed at once; the gradient of a batch is the sum over its portions. Statistics
-            of batch normalisation are then those of a portion.
+            of batch normalisation are then those of a micro_batch.
         evaluation_batch: images evaluated at once.
         bfloat16: whether to compute in bfloat16 where that is safe (autocast), with weights in float32.
         channels_last: whether channels vary fastest in memory, as the convolutions of cuDNN and oneDNN want
@@ -50,8 +51,8 @@ class Manner:
         shape: Shape,
         images: int,
         device: torch.device,
-    ) -> Manner:
-        """The usual manner for a network.
+    ) -> ComputePlan:
+        """The usual plan for a network.
 
         Args:
             settings: of training.
@@ -74,17 +75,17 @@ class Manner:
             compiled=pays(settings, architecture, images, device.type),
         )
 
-    def with_changes(self, journal: Sequence[Mapping[str, Any]]) -> Manner:
-        """This manner, or the weaker one that a network came to according to its journal."""
-        return replace(self, **(journal[-1].get("manner") or {})) if journal else self
+    def with_changes(self, journal: Sequence[Mapping[str, Any]]) -> ComputePlan:
+        """This plan, or the weaker one that a network came to according to its journal."""
+        return replace(self, **(journal[-1].get(UNUSUAL_PLAN) or {})) if journal else self
 
-    def smaller(self) -> Manner | None:
-        """The manner to try when memory does not suffice; None if there is none."""
-        micro = smaller_portion(self.micro_batch)
+    def smaller(self) -> ComputePlan | None:
+        """The plan to try when memory does not suffice; None if there is none."""
+        micro = smaller_micro_batch(self.micro_batch)
         if micro == self.micro_batch:
             return None
         return replace(self, micro_batch=micro, evaluation_batch=min(self.evaluation_batch, micro))
 
-    def changed(self, usual: Manner) -> dict[str, Any]:
-        """What of this manner is not as usual."""
+    def changed(self, usual: ComputePlan) -> dict[str, int | bool]:
+        """What of this plan is not as usual."""
         return {name: value for name, value in self.__dict__.items() if value != getattr(usual, name)}

@@ -1,0 +1,405 @@
+"""Training one segment of a network's life: epochs, checkpoints, verdicts, journal."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from torch.optim import SGD
+from torch.optim.lr_scheduler import CosineAnnealingLR
+
+from a4nn_core.commons import Journal, RunFolder, read_journal
+from a4nn_core.commons.journal import LAG, UNUSUAL_PLAN, best_epoch
+from a4nn_core.errors import A4NNError
+from a4nn_core.precision import in_percent, standard_error
+from a4nn_core.spaces.build import Network
+from a4nn_core.termination.base import RULES, Context, Learning, TerminationRule, Verdict
+from a4nn_core.termination.learning import judge_learning
+from a4nn_core.training import energy
+from a4nn_core.training.checkpoint import checkpoint_name, load_network, resume_training, save_checkpoint
+from a4nn_core.training.compute_plan import ComputePlan
+from a4nn_core.training.evaluation import EvaluatedNetwork
+from a4nn_core.training.loading import DeviceData, augmentation
+from a4nn_core.training.process import (
+    check_fits,
+    choose_algorithms,
+    give_memory_back,
+    only_one,
+    out_of_memory,
+    peak_memory,
+)
+from a4nn_core.training.segment import SLOT_VARIABLE, Segment, SegmentResult
+from a4nn_core.training.steps import Computation, Stopwatch, evaluate, settle, train_epoch
+from a4nn_core.vocabulary import Action, NetworkStatus
+
+log = logging.getLogger(__name__)
+
+
+LAG_POINTS = 15.0
+"""from which on the measurement is said to lag: more than five standard errors of what it is measured on"""
+
+
+class Diverged(A4NNError):
+    """Training left the numbers."""
+
+
+def train_segment(
+    segment: Segment, data: DeviceData, device: torch.device, heartbeat: Callable[[], None] = lambda: None
+) -> SegmentResult:
+    """Go on with a network from its last checkpoint until a verdict or the segment's epoch limit.
+
+    Args:
+        segment: what to train.
+        data: on the device.
+        device: of this process.
+        heartbeat: called after every step.
+
+    After every epoch the checkpoint is written first and the journal line after it: an epoch in the journal
+    always has its checkpoint. A killed segment that is started again goes on after the last epoch in
+    the journal and, on the CPU with the same number of threads, gives the same numbers bit for bit.
+
+    Raises:
+        BadInput: the network certainly does not fit this device, or what it leaves cannot be written.
+    """
+    torch.set_num_threads(segment.training.threads)
+    folder = RunFolder(Path(segment.commons), segment.run_id)
+    checkpoints = folder.checkpoints(segment.network)
+    checkpoints.mkdir(parents=True, exist_ok=True)
+    check_fits(segment, len(data.train), device)
+    with only_one(checkpoints / "lock", os.environ.get(SLOT_VARIABLE) or segment.device):
+        trainer = Trainer(segment, data, device, folder, heartbeat)
+        plan: ComputePlan | None = trainer.usual.with_changes(trainer.lines)
+        choose_algorithms(segment.training.deterministic, trainer.usual.compiled)
+        trouble = ""
+        while plan is not None:
+            try:
+                status = trainer.train(plan)
+                test = trainer.test_accuracy(plan) if status != NetworkStatus.paused else None
+                break
+            except Diverged as error:
+                return segment.failed(str(error))
+            except Exception as error:
+                # what the traceback holds would fill the memory during the next attempt
+                trouble, plan = trainer.weaker(plan, error.with_traceback(None))
+            give_memory_back(device)
+        else:
+            return segment.failed(trouble)
+        if status != NetworkStatus.paused:
+            trainer.remove_checkpoints()
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    return SegmentResult(segment.network, segment.number, status, test_accuracy_percent=test, device=name)
+
+
+class _Training:
+    """A network in training, as one attempt has it: all that a checkpoint holds.
+
+    Args:
+        segment: what to train.
+        plan: how it is computed.
+        data: on the device.
+        batch_size: images a step.
+        checkpoint: to go on from; None for a new network.
+    """
+
+    def __init__(
+        self, segment: Segment, plan: ComputePlan, data: DeviceData, batch_size: int, checkpoint: Path | None
+    ) -> None:
+        settings = segment.training
+        torch.manual_seed(segment.seed)
+        self.model = Network(segment.architecture).to(data.device)
+        self.optimizer = SGD(
+            self.model.parameters(),
+            lr=settings.learning_rate,
+            momentum=settings.momentum,
+            weight_decay=settings.weight_decay,
+        )
+        self.scheduler = CosineAnnealingLR(
+            self.optimizer, settings.epochs, eta_min=settings.final_learning_rate
+        )
+        self.augment = augmentation(settings.augment)
+        self.computation = Computation(self.model, plan, batch_size, data.device)
+        self.measured = EvaluatedNetwork(
+            self.model, settings.evaluation, plan, batch_size, data, seed=segment.seed
+        )
+        if checkpoint is not None:
+            resume_training(checkpoint, self.model, self.optimizer, self.scheduler, self.measured)
+        self.computation.adopt(self.optimizer)
+
+    def save(self, path: Path, epoch: int) -> str:
+        """Write a checkpoint; returns its SHA-256, hexadecimal."""
+        return save_checkpoint(path, epoch, self.model, self.optimizer, self.scheduler, self.measured)
+
+
+@dataclass(frozen=True)
+class _Epoch:
+    """What one epoch came to.
+
+    Attributes:
+        number: from 1.
+        started: when it was, by ``time.perf_counter``.
+        learning_rate: of its steps.
+        train_loss, loss: mean cross entropy of the training steps, and on the validation images.
+        train_accuracy, accuracy: in percent, likewise.
+        training_seconds: of the steps alone.
+    """
+
+    number: int
+    started: float
+    learning_rate: float
+    train_loss: float
+    train_accuracy: float
+    loss: float
+    accuracy: float
+    training_seconds: float
+
+
+class Trainer:
+    """Trains one segment of a network's life, by one compute plan and then, if need be, by a weaker one.
+
+    Args:
+        segment: what to train.
+        data: on the device.
+        device: of this process.
+        folder: of the run's records.
+        heartbeat: called after every step.
+
+    Attributes:
+        lines: of the network's journal, read once; every epoch adds one.
+        usual: compute plan of the network.
+    """
+
+    def __init__(
+        self,
+        segment: Segment,
+        data: DeviceData,
+        device: torch.device,
+        folder: RunFolder,
+        heartbeat: Callable[[], None],
+    ) -> None:
+        self.segment = segment
+        self.settings = settings = segment.training
+        self.data = data
+        self.device = device
+        self.batch_size = settings.images_a_step(len(data.train))
+        self.journal = folder.journal(segment.network)
+        self.checkpoints = folder.checkpoints(segment.network)
+        self.lines = read_journal(self.journal)
+        self.usual = ComputePlan.choose(settings, segment.architecture, data.shape, len(data.train), device)
+        self._heartbeat = heartbeat
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+        # who shares a machine of a work pool or cluster is not known there, so nobody's share is either
+        self.share = settings.slots_per_device if device.type == "cuda" else segment.slots
+        measured = settings.energy and self.share > 0
+        self.meter = energy.meter(device.type, visible) if measured else energy.Meter(())
+
+    def heartbeat(self) -> None:
+        """Called after every step."""
+        self._heartbeat()
+        self.meter.tick()
+
+    def train(self, plan: ComputePlan) -> NetworkStatus:
+        """Train from the last checkpoint on; returns how the segment ended.
+
+        Raises:
+            Diverged: a loss is not a number any more.
+        """
+        rule = RULES.make(self.segment.termination, "[termination]")
+        context = self._context()
+        budget = self.settings.epochs
+        limit = min(self.segment.epoch_limit or budget, budget)
+        action = Action(self.lines[-1]["verdict"]["action"]) if self.lines else Action.proceed
+        checkpoint = self.checkpoints / self.lines[-1]["checkpoint"] if self.lines else None
+        training = _Training(self.segment, plan, self.data, self.batch_size, checkpoint)
+        with Journal(self.journal) as journal:
+            while action == Action.proceed and len(self.lines) < limit:
+                epoch = self._one_epoch(training)
+                verdict = self._judge(rule, context, epoch)
+                action = Action(verdict.action)
+                line = self._line(training, plan, epoch, verdict)
+                journal.append(line)
+                self.lines.append(line)
+                self._log(epoch, line)
+                self.remove_checkpoints()
+        if len(self.lines) >= budget:
+            return NetworkStatus.completed
+        return NetworkStatus.stopped if action == Action.stop else NetworkStatus.paused
+
+    def _context(self) -> Context:
+        settings = self.settings
+        return Context(
+            horizon=settings.epochs,
+            fixed=self.segment.fixed,
+            curves="as-trained" if settings.evaluation == "as-trained" else "averaged",
+            schedule="annealed" if settings.final_learning_rate <= 0.1 * settings.learning_rate else None,
+            front=self.segment.front,
+        )
+
+    def _one_epoch(self, training: _Training) -> _Epoch:
+        """Train for one epoch, and measure the network after it."""
+        number = len(self.lines) + 1
+
+        def after_step() -> None:
+            training.measured.after_step()
+            self.heartbeat()
+
+        started = time.perf_counter()
+        self.meter.lap()
+        watch = Stopwatch(self.device)
+        rate = training.optimizer.param_groups[0]["lr"]
+        watch.mark()
+        trained = train_epoch(
+            training.computation,
+            training.optimizer,
+            self.data,
+            self.batch_size,
+            self.settings.gradient_clip,
+            training.augment,
+            after_step,
+        )
+        watch.mark()
+        training.scheduler.step()
+        training.measured.refresh()
+        validated = evaluate(training.measured.computation, self.data, self.data.validation, self.heartbeat)
+        (train_loss, train_accuracy), (loss, accuracy) = settle((trained, validated))
+        if not (math.isfinite(train_loss) and math.isfinite(loss)):
+            raise Diverged(f"diverged in epoch {number}: training loss {train_loss}, validation loss {loss}")
+        return _Epoch(number, started, rate, train_loss, train_accuracy, loss, accuracy, watch.seconds()[0])
+
+    def _judge(self, rule: TerminationRule, context: Context, epoch: _Epoch) -> Verdict:
+        """What the rule says after an epoch that is not in the journal yet."""
+        curve = [*self._column("validation_accuracy_percent"), epoch.accuracy]
+        learned = [*self._column("train_accuracy_percent"), epoch.train_accuracy]
+        return judge_learning(rule, curve, replace(context, learning=self._learning(learned)))
+
+    def _column(self, name: str) -> list[float]:
+        return [float(line[name]) for line in self.lines]
+
+    def _line(
+        self, training: _Training, plan: ComputePlan, epoch: _Epoch, verdict: Verdict
+    ) -> dict[str, object]:
+        """The journal's line of an epoch, once its checkpoint is written."""
+        lag = _lag(training.measured, epoch.train_accuracy, epoch.accuracy)
+        path = self.checkpoints / checkpoint_name(epoch.number)
+        sha256 = training.save(path, epoch.number)
+        joules = self.meter.lap()
+        unusual = plan.changed(self.usual)
+        return {
+            "epoch": epoch.number,
+            "train_loss": epoch.train_loss,
+            "validation_loss": epoch.loss,
+            "train_accuracy_percent": epoch.train_accuracy,
+            "validation_accuracy_percent": epoch.accuracy,
+            "learning_rate": epoch.learning_rate,
+            "seconds": time.perf_counter() - epoch.started,
+            "images_per_second": len(self.data.train) / epoch.training_seconds,
+            "peak_memory_bytes": peak_memory(self.device),
+            **({} if joules is None else {"energy_joules": joules / self.share}),
+            "time": datetime.now(UTC).isoformat(),
+            "checkpoint": path.name,
+            "checkpoint_sha256": sha256,
+            "segment": self.segment.number,
+            **({UNUSUAL_PLAN: unusual} if unusual else {}),
+            **({} if lag is None else {LAG: lag}),
+            **_judgement(verdict),
+        }
+
+    def _log(self, epoch: _Epoch, line: Mapping[str, object]) -> None:
+        error = standard_error(epoch.accuracy, len(self.data.validation))
+        log.info(
+            "epoch %d of %d: validation accuracy %s",
+            epoch.number,
+            self.settings.epochs,
+            in_percent(epoch.accuracy, error),
+            extra={
+                "run": self.segment.run_id,
+                "network": self.segment.network,
+                "generation": self.segment.generation,
+                "epoch": epoch.number,
+                "accuracy_percent": epoch.accuracy,
+                "accuracy_se_points": error,
+                "seconds": line["seconds"],
+            },
+        )
+
+    def _learning(self, learned: Sequence[float]) -> Learning | None:
+        """What rules are told of the training. Runs whose networks are judged as they were trained are judged
+        as published, by the validation curve alone."""
+        if self.settings.evaluation == "as-trained":
+            return None
+        return Learning(
+            tuple(learned),
+            chance=self.chance,
+            training_images=len(self.data.train),
+            validation_images=len(self.data.validation),
+        )
+
+    @cached_property
+    def chance(self) -> float:
+        """Share in percent of the most frequent class of the validation images."""
+        labels = self.data.validation.labels
+        return 100.0 * int(labels.bincount().max()) / len(labels)
+
+    def test_accuracy(self, plan: ComputePlan) -> float:
+        """Accuracy in percent of the best checkpoint on the part that selection never sees."""
+        best = best_epoch(self.lines)
+        model = Network(self.segment.architecture).to(self.device)
+        load_network(self.checkpoints / best["checkpoint"], model)
+        # for one pass it is not compiled
+        once = Computation(model, replace(plan, compiled=False), self.batch_size, self.device)
+        ((_, accuracy),) = settle([evaluate(once, self.data, self.data.test, self.heartbeat)])
+        return accuracy
+
+    def remove_checkpoints(self) -> None:
+        """Delete those that nobody will ask for. The best one is needed until the network is recorded;
+        what goes then is the loop's business (workflow/checkpoints.py)."""
+        if self.settings.keep_checkpoints == "all":
+            return
+        keep = {self.lines[-1]["checkpoint"], best_epoch(self.lines)["checkpoint"]}
+        for path in self.checkpoints.glob("epoch-*.safetensors"):
+            if path.name not in keep:
+                path.unlink(missing_ok=True)
+
+    def weaker(self, plan: ComputePlan, error: Exception) -> tuple[str, ComputePlan | None]:
+        """What is to be said of an error, and the plan to try next: None if there is none.
+
+        Raises:
+            Exception: the error itself, if no plan can help.
+        """
+        about = {"run": self.segment.run_id, "network": self.segment.network}
+        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        if out_of_memory(error):
+            trouble = f"out of memory on {self.segment.device}: {said}"
+            if plan.micro_batch < self.usual.micro_batch:
+                return f"{trouble} (also with {plan.micro_batch} images at a time)", None
+            smaller = plan.smaller()
+            if smaller:
+                log.warning("%s; trying %d images at a time", trouble, smaller.micro_batch, extra=about)
+            return trouble, smaller
+        if plan.compiled and type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+            log.warning("the network cannot be compiled: %s", said, extra=about)
+            return said, replace(plan, compiled=False)
+        raise error
+
+
+def _lag(measured: EvaluatedNetwork, trained: float, validated: float) -> float | None:
+    """By how many points the measured network's accuracy on training images lies below the one that the steps
+    of the epoch saw, where that is much; None where validation keeps up with training, or where the network
+    does not carry over to new images, which is no fault of the measurement."""
+    if trained - validated < LAG_POINTS:
+        return None
+    lag = trained - 100 * float(measured.accuracy_on_training())
+    return lag if lag >= LAG_POINTS else None
+
+
+def _judgement(verdict: Verdict) -> Mapping[str, object]:
+    plain = asdict(verdict)
+    fits = plain.pop("fits")
+    return {"verdict": plain, "fits": list(fits)}

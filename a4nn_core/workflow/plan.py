@@ -1,0 +1,204 @@
+"""From an experiment to an open run, in three steps: resolve, check, open.
+
+Nothing is written before the last, so that bad input leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from a4nn_core.commons import RunFolder, RunWriter
+from a4nn_core.commons.layout import read_json
+from a4nn_core.data.base import ImageData
+from a4nn_core.errors import A4NNError
+from a4nn_core.experiment import Experiment
+from a4nn_core.spaces.architecture import Architecture
+from a4nn_core.training.settings import FIRST_DEFAULTS, Training
+from a4nn_core.version import __version__
+from a4nn_core.workflow.devices import Machine
+from a4nn_core.workflow.preflight import check_fit, warn_unless_measured
+
+PACKAGES = ("numpy", "scipy", "torch", "torchvision", "pymoo", "scikit-learn", "duckdb", "pyarrow", "prefect")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run that could begin, or go on.
+
+    Attributes:
+        experiment: with what follows from the data written out.
+        recorded: its tables, as the run records them.
+        data: loaded.
+        commons: folder of the data commons, which need not be there.
+        run_id: of the run.
+        machine: that searches.
+    """
+
+    experiment: Experiment
+    recorded: Mapping[str, object]
+    data: ImageData
+    commons: Path
+    run_id: str
+    machine: Machine
+
+    @cached_property
+    def largest(self) -> Architecture:
+        """The largest network of the search space.
+
+        Raises:
+            BadInput: no genome fits the images.
+        """
+        space = self.experiment.space
+        return space.decode(space.genome(space.upper), self.data.shape, len(self.data.classes))
+
+    @cached_property
+    def header(self) -> Mapping[str, object]:
+        """What is recorded about a run before anything trains."""
+        experiment, data, machine = self.experiment, self.data, self.machine
+        return {
+            "name": experiment.name,
+            "experiment": self.recorded,
+            "seed": experiment.seed,
+            "dataset_fingerprint": data.fingerprint,
+            "dataset": {
+                "name": data.name,
+                "classes": list(data.classes),
+                "shape": list(data.shape),
+                "train": len(data.train),
+                "validation": len(data.validation),
+                "test": len(data.test),
+                # what the networks saw of a stored image: without it their weights cannot be used
+                "transform": asdict(data.transform),
+            },
+            "code_version": __version__,
+            "environment": {
+                "python": platform.python_version(),
+                **{package: _version(package) for package in PACKAGES},
+                "platform": platform.platform(),
+                "processor": _processor(),
+                "host": platform.node(),
+            },
+            "threads": machine.threads,
+            "slots": machine.slots,
+            "device": machine.device,
+        }
+
+
+def resolve(experiment: Experiment, commons: Path, run_id: str, machine: Machine) -> Plan:
+    """Load the data of an experiment, and write out what follows from them and from what the run began with.
+
+    Args:
+        experiment: as it was given.
+        commons, run_id: of the run, which need not be there.
+        machine: that searches.
+
+    Raises:
+        BadInput: the data cannot be had, or the run's records cannot be read.
+    """
+    data = experiment.data.load()
+    experiment, recorded = as_begun(experiment, len(data.train), commons, run_id)
+    return Plan(experiment, recorded, data, commons, run_id, machine)
+
+
+def check(plan: Plan, is_local: bool) -> None:
+    """Refuse a run that certainly cannot be trained.
+
+    Args:
+        plan: of the run.
+        is_local: whether this machine trains; what others can do only they know.
+
+    Raises:
+        BadInput: no genome fits the images, or the largest network does not fit this machine.
+    """
+    largest = plan.largest
+    if not is_local:
+        return
+    if not plan.experiment.search.limits().violation(largest):
+        check_fit(plan.experiment, largest, plan.data, plan.machine.device, plan.machine.slots)
+    if plan.experiment.training.energy:
+        warn_unless_measured(plan.machine.device, plan.machine.slots)
+
+
+def open_run(plan: Plan) -> RunWriter:
+    """Open the run's records, a new one's or those that are there.
+
+    Raises:
+        BadInput: they cannot be written, another process writes them, or they are of another experiment.
+    """
+    return RunWriter.open(plan.commons, plan.run_id, plan.header)
+
+
+def new_run_id(experiment: Experiment) -> str:
+    """A name for a new run that sorts by time."""
+    return f"{experiment.name}-{datetime.now():%Y%m%d-%H%M%S}"
+
+
+def as_begun(
+    experiment: Experiment, images: int, commons: Path, run_id: str
+) -> tuple[Experiment, Mapping[str, object]]:
+    """The experiment as the run of that id began, and as it is recorded.
+
+    A run from before some setting did not record it, and goes on with what was done then. What follows from
+    the data is written out.
+
+    Args:
+        experiment: as it was given.
+        images: for training.
+        commons, run_id: of the run, which need not be there.
+    """
+    recorded = recorded_experiment(commons, run_id)
+    if recorded is None:
+        resolved = experiment.resolved(images)
+        return resolved, resolved.to_mapping()
+    training = recorded.get("training")
+    if not isinstance(training, Mapping) or "evaluation" not in training:
+        given = experiment.training
+        then = {k: v for k, v in FIRST_DEFAULTS.items() if getattr(given, k) == _default(k)}
+        experiment = experiment.model_copy(update={"training": given.model_copy(update=then)})
+    resolved = experiment.resolved(images)
+    try:
+        same = Experiment.from_record(recorded) == resolved
+    except (A4NNError, TypeError):
+        same = False
+    return resolved, dict(recorded) if same else resolved.to_mapping()
+
+
+def _default(setting: str) -> object:
+    return Training.model_fields[setting].default
+
+
+def recorded_experiment(commons: Path, run_id: str) -> Mapping[str, object] | None:
+    """The tables of the experiment that a run recorded, None if there is no such run.
+
+    Raises:
+        BadInput: the run's file cannot be read.
+    """
+    file = RunFolder(commons, run_id).run_file
+    if not file.is_file():
+        return None
+    found: Mapping[str, object] | None = read_json(file).get("header", {}).get("experiment")
+    return found
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    """Name of the CPU."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
