@@ -13,7 +13,7 @@ import pytest
 # threads that wait for one another keep a core busy. Before torch is imported, which reads it once.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from prefect_stack import Stack  # noqa: E402
+from prefect_stack import Stack
 
 # The files that take longest, longest first: so two workers (see the Makefile) end at nearly the same time.
 LONGEST = (
@@ -51,7 +51,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Every golden test asks for the reference data, so that none can pass without it. Long files come first."""
+    """Long files come first. Every golden test asks for the reference data: none can pass without them."""
     for item in items:
         if item.get_closest_marker("golden"):
             assert isinstance(item, pytest.Function)

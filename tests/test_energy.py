@@ -9,9 +9,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from command import a4nn
 from commons_data import HORIZON, header, journal_records, network_row
 from fakes import FakeExecutor, experiment, search
-from test_cli import a4nn
 from test_training import CPU, segment
 from typer.testing import CliRunner
 

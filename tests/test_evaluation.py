@@ -337,7 +337,7 @@ def test_a_search_over_few_images_learns_from_the_first_epochs(images: int, tmp_
             },
             "space": {"name": "macro", "phases": 2, "channels": 4},
             "search": {"name": "nsga-net", "networks": 3, "population": 3, "offspring": 3},
-            "training": {"epochs": 4, "slots": 2},
+            "training": {"epochs": 4, "slots": 1},
             "termination": {"name": "none"},
         }
     )

@@ -11,8 +11,8 @@ from typing import Any
 import memory_probe
 import pytest
 import torch
+from command import a4nn
 from fakes import experiment
-from test_cli import a4nn
 from test_training import CPU, segment
 
 from a4nn_core.commons import RunFolder

@@ -22,11 +22,11 @@ import pyarrow.parquet as pq
 import pytest
 import requests
 import rocrate
+from command import a4nn
 from commons_data import made_up_run
 from dataverse_server import TOKEN, StandIn
 from deposits import made_up_deposit, metadata
 from rocrate.rocrate import ROCrate
-from test_cli import A4NN, a4nn
 
 from a4nn_core.commons import Commons
 from a4nn_core.commons.check import check
@@ -491,11 +491,6 @@ def test_a_killed_build_leaves_no_deposit(built: Path, tmp_path: Path) -> None:
     assert killed.returncode == -9
     assert not (tmp_path / "out").exists()
     words = ["publish", "made-up", "--out", "out", "--commons", str(built / "commons")]
-    done = subprocess.run(
-        [*A4NN, *words, "--weights", "none", "--models", "none"],
-        cwd=tmp_path,
-        capture_output=True,
-        check=False,
-    )
+    done = a4nn(*words, "--weights", "none", "--models", "none", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert verify(tmp_path / "out") == verify(built / "deposit")

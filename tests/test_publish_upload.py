@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command import A4NN
 from dataverse_server import TOKEN, Fault, StandIn
 from deposits import made_up_deposit
-from test_cli import A4NN
 
 from a4nn_core.errors import A4NNError, BadInput
 from a4nn_core.publish.dataverse.client import Dataverse, token_from_environment
