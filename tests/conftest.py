@@ -13,7 +13,11 @@ import pytest
 # threads that wait for one another keep a core busy. Before torch is imported, which reads it once.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from hypothesis import settings
 from prefect_stack import Stack
+
+settings.register_profile("tests", deadline=None)  # how long an example takes is the machine's affair
+settings.load_profile("tests")
 
 # The files that take longest, longest first: so two workers (see the Makefile) end at nearly the same time.
 LONGEST = (
@@ -34,6 +38,15 @@ def reference_data() -> Path:
     path = Path(folder).resolve()
     assert path.is_dir(), f"A4NN_REFERENCE_DATA names {path}, which is not a folder"
     return path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_waiting_for_the_disk() -> Iterator[None]:
+    """What was written survives kill -9 in the kernel. Only a loss of power, which no test makes, needs it on
+    the disk, and waiting for that would be most of the time of many tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
 
 
 @pytest.fixture

@@ -49,8 +49,7 @@ def call(*command: object, cwd: Path, **environment: str) -> str:
 
 @pytest.fixture(scope="module")
 def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The source distribution of this tree, unpacked. What is built of it is compiled once: the objects stay in
-    it, in the folder that pyproject.toml names."""
+    """The source distribution of this tree, unpacked. What is compiled stays in it, and so is compiled once."""
     folder = tmp_path_factory.mktemp("source")
     call(sys.executable, "-m", "build", "--no-isolation", "--sdist", "--outdir", folder, ROOT, cwd=folder)
     with tarfile.open(next(folder.glob("*.tar.gz"))) as archive:
