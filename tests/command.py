@@ -6,7 +6,7 @@ import signal
 import sys
 import traceback
 from contextlib import chdir, redirect_stderr, redirect_stdout
-from io import StringIO
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from subprocess import CompletedProcess
 from unittest import mock
@@ -38,9 +38,11 @@ def a4nn(*words: str | Path, cwd: Path | None = None) -> CompletedProcess[str]:
     command = ["a4nn", *map(str, words)]
     signals = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     code = 0
+    said = BytesIO(), BytesIO()
+    out, err = (TextIOWrapper(stream, encoding="utf-8") for stream in said)
     with (
-        redirect_stdout(StringIO()) as out,
-        redirect_stderr(StringIO()) as err,
+        redirect_stdout(out),
+        redirect_stderr(err),
         mock.patch.object(sys, "argv", command),
         chdir(cwd or Path.cwd()),
     ):
@@ -54,4 +56,6 @@ def a4nn(*words: str | Path, cwd: Path | None = None) -> CompletedProcess[str]:
         finally:
             for number, handler in signals.items():
                 signal.signal(number, handler)
-    return CompletedProcess(command, code, out.getvalue(), err.getvalue())
+    out.flush()
+    err.flush()
+    return CompletedProcess(command, code, *(stream.getvalue().decode() for stream in said))

@@ -23,6 +23,17 @@ settings.load_profile("tests")
 LONGEST = (
     "test_prefect",
     "test_clusters",
+    "test_cli",
+    "test_package",
+    "test_commons_import",
+    "test_evaluation",
+    "test_training",
+    "test_commons_kill",
+    "test_publish_flow",
+    "test_publish_models",
+    "test_memory",
+    "test_fit_cpp",
+    "test_commons_transfer",
 )
 
 

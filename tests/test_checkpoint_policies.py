@@ -78,6 +78,7 @@ def missing(commons: Path) -> list[str]:
     return [problem for problem in check(commons).problems if "is missing" in problem]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("policy", "epochs"), [("last", {EPOCHS}), ("best", {2, EPOCHS}), ("all", {1, 2, 3, 4})]
 )
@@ -131,6 +132,7 @@ def front(commons: Path) -> set[int]:
     return {n["network"] for n in Commons(commons).front("r")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["last", "front"])
 @pytest.mark.parametrize("seed", range(2))
 def test_killed_before_during_and_after_removing(

@@ -137,6 +137,7 @@ def test_operators(commons: Commons) -> None:
     assert row["beat_both_parents_percent"] == round(100 * sum(beat) / len(beat), 1)
 
 
+@pytest.mark.slow
 def test_the_rest(commons: Commons) -> None:
     assert [(r["run"], r["network"], r["epochs"]) for r in ask(commons, "in-training")] == [("going", 3, 6)]
     failures = {r["run"]: (r["error"], r["numbers"]) for r in ask(commons, "failures")}

@@ -255,6 +255,7 @@ def each_step(powercap: Path, monkeypatch: pytest.MonkeyPatch, data: DeviceData)
     return 3.0
 
 
+@pytest.mark.slow
 def test_epochs_say_their_share_also_after_a_pause(
     data: DeviceData, tmp_path: Path, powercap: Path, each_step: float
 ) -> None:

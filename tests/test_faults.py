@@ -64,6 +64,7 @@ MEMORY = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", MEMORY)
 def test_out_of_memory_is_tried_again_in_smaller_portions(
     data: DeviceData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
@@ -83,6 +84,7 @@ def test_out_of_memory_is_tried_again_in_smaller_portions(
     assert max(tried) < 64
 
 
+@pytest.mark.slow
 def test_out_of_memory_twice_is_a_failed_network(
     data: DeviceData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -95,6 +97,7 @@ def test_out_of_memory_twice_is_a_failed_network(
     assert len(tried) == 2
 
 
+@pytest.mark.slow
 def test_out_of_memory_in_the_last_evaluation(
     data: DeviceData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

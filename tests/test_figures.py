@@ -58,6 +58,7 @@ def shows(png: Path, colour: tuple[int, int, int]) -> bool:
     return bool((pixels == np.array(colour, dtype=np.uint8)).all(axis=-1).any())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("run", ["twelve", "one", "going", "nothing", "all-failed"])
 def test_every_state_of_a_run(folder: Path, tmp_path: Path, run: str) -> None:
     png, page = draw(folder, run, tmp_path / "out")

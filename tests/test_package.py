@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[1]
 FIT = """
 import a4nn_core.penguin._lm as lm, pathlib, sys
@@ -49,7 +50,7 @@ def call(*command: object, cwd: Path, **environment: str) -> str:
 
 @pytest.fixture(scope="module")
 def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The source distribution of this tree, unpacked. What is compiled stays in it, and so is compiled once."""
+    """The source distribution of this tree, unpacked. Its compiled objects stay in it, for all builds."""
     folder = tmp_path_factory.mktemp("source")
     call(sys.executable, "-m", "build", "--no-isolation", "--sdist", "--outdir", folder, ROOT, cwd=folder)
     with tarfile.open(next(folder.glob("*.tar.gz"))) as archive:
