@@ -37,6 +37,7 @@ def largest(what: Experiment, shape: Shape, classes: int = 2) -> Architecture:
     return what.space.decode(what.space.genome(what.space.upper), shape, classes)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the kernel counts no memory here")
 @pytest.mark.parametrize(
     ("preset", "batch"), [("quick", 32), ("quick", 256), ("digits", 64), ("digits", 2048)]
