@@ -269,6 +269,7 @@ def test_the_published_presets_are_as_published() -> None:
         assert engine == standalone
 
 
+@pytest.mark.slow
 def test_describe(tmp_path: Path) -> None:
     # published: genome of network 51 of the low beam, 893.3721 MFLOPs
     genome = "[[0,0,0,1,1,0,1],[1,1,0,0,0,0,0],[0,1,1,0,0,1,0]]"

@@ -223,6 +223,7 @@ def test_the_machine_that_trains_refuses_a_network_before_its_first_step(
     assert not RunFolder(tmp_path, "r").journal(0).exists()
 
 
+@pytest.mark.slow
 def test_such_a_network_ends_the_run_and_is_no_outcome_of_it(tmp_path: Path) -> None:
     """As on a machine of a work pool, whose worker is asked without a check before."""
     huge = largest(experiment(space={"channels": 2_000_000}), (1, 8, 8), 10)

@@ -22,6 +22,7 @@ PERCENT = (0.0, 100.0)
 RISING = [50.0, 60.0, 64.0, 66.0, 67.5]
 
 
+@pytest.mark.slow
 @pytest.mark.golden
 def test_tpds22_gives_its_published_output(reference_data: Path) -> None:
     """TestRun.md of TauferLab/PENGUIN (a0eb04d): stop epochs and predictions of three CIFAR-100 networks."""

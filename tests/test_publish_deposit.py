@@ -111,6 +111,7 @@ def test_the_files(built: Path) -> None:
     assert [p for p in built.iterdir() if p.name.startswith(".")] == []
 
 
+@pytest.mark.slow
 def test_the_same_bytes_again_also_from_a_compacted_commons(built: Path, tmp_path: Path) -> None:
     commons = tmp_path / "commons"
     shutil.copytree(built / "commons", commons)
@@ -184,6 +185,7 @@ def test_croissant_is_valid_and_loads(built: Path) -> None:
     assert all(manifest[name] == f["sha256"] for name, f in files.items())
 
 
+@pytest.mark.slow
 def test_ro_crate_is_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from rocrate_validator import services
     from rocrate_validator.models import Severity
@@ -311,6 +313,7 @@ def test_a_deposit_that_was_altered(built: Path, tmp_path: Path, change: str, se
     assert not (tmp_path / "back").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["front", "best"])
 def test_weights_come_back_byte_for_byte(weighted: Path, tmp_path: Path, policy: Any) -> None:
     settings = Settings(weights=policy, models="none", archive_bytes=20_000)
@@ -350,6 +353,7 @@ def test_missing_and_damaged_weights_are_named(weighted: Path, tmp_path: Path) -
     assert [p.name for p in tmp_path.iterdir()] == ["commons"]
 
 
+@pytest.mark.slow
 def test_an_archive_that_leads_elsewhere(weighted: Path, tmp_path: Path) -> None:
     deposit = tmp_path / "deposit"
     build(weighted, ["made-up"], deposit, metadata(), Settings("front", "none"))
@@ -369,6 +373,7 @@ def test_an_archive_that_leads_elsewhere(weighted: Path, tmp_path: Path) -> None
         assert not (tmp_path / "back").exists()
 
 
+@pytest.mark.slow
 def test_unfinished_runs_only_when_asked_for(tmp_path: Path) -> None:
     commons = tmp_path / "commons"
     made_up_run(commons, "open", networks=4, finish=False)
@@ -386,6 +391,7 @@ def test_unfinished_runs_only_when_asked_for(tmp_path: Path) -> None:
         same_tables(commons, tmp_path / "back", run, run)
 
 
+@pytest.mark.slow
 def test_failed_networks_and_runs_without_weights(tmp_path: Path) -> None:
     made_up_run(tmp_path / "commons", failed=(1, 5))
     made = build(
@@ -396,6 +402,7 @@ def test_failed_networks_and_runs_without_weights(tmp_path: Path) -> None:
     same_tables(tmp_path / "commons", tmp_path / "back")
 
 
+@pytest.mark.slow
 @pytest.mark.golden
 def test_the_published_runs_go_round(reference_data: Path, tmp_path: Path) -> None:
     from a4nn_core.cli.importing import macro_127
@@ -475,6 +482,7 @@ def test_a_place_that_is_taken(built: Path, tmp_path: Path) -> None:
         build(built / "commons", ["made-up"], tmp_path, metadata(), Settings("none", "none"))
 
 
+@pytest.mark.slow
 def test_a_killed_build_leaves_no_deposit(built: Path, tmp_path: Path) -> None:
     """Killed at the moment of the rename, the folder has another name; the next build is not in its way."""
     (tmp_path / "deposit.toml").write_text(a4nn("publish", "--example").stdout)

@@ -63,6 +63,7 @@ def assert_whole(deposit: Path, server: StandIn) -> None:
     assert TOKEN not in state
 
 
+@pytest.mark.slow
 def test_a_draft_is_created_and_nothing_published(deposit: Path, server: StandIn) -> None:
     seen: dict[str, int] = {}
     done = send(deposit, server, progress=lambda path, sent, size: seen.update({path: sent * 100 // size}))
@@ -406,6 +407,7 @@ def test_the_token_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -
         token_from_environment()
 
 
+@pytest.mark.slow
 def test_the_command(deposit: Path, server: StandIn) -> None:
     words = [*A4NN, "upload", str(deposit), "--server", server.url, "--dataverse", "lab"]
     environment = {**os.environ, "DATAVERSE_API_TOKEN": TOKEN}

@@ -69,12 +69,14 @@ def undisturbed(data: DeviceData, tmp_path_factory: pytest.TempPathFactory) -> l
     return life(commons)
 
 
+@pytest.mark.slow
 def test_networks_learn(undisturbed: list[tuple[Any, ...]]) -> None:
     accuracies = [line[3] for line in undisturbed]
     assert len(accuracies) == 5
     assert accuracies[-1] > 50  # ten classes: chance is 10 %
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_life(
     data: DeviceData, tmp_path: Path, undisturbed: list[tuple[Any, ...]]
 ) -> None:
@@ -94,6 +96,7 @@ def test_pieces_give_the_same_life(
     assert life(tmp_path) == undisturbed
 
 
+@pytest.mark.slow
 def test_augmented_pieces_give_the_same_life(data: DeviceData, tmp_path: Path) -> None:
     augment = {"augment": [{"name": "RandomRotation", "degrees": 15}], "epochs": 3}
     train_segment(segment(tmp_path / "whole", training=augment), data, CPU)
@@ -103,6 +106,7 @@ def test_augmented_pieces_give_the_same_life(data: DeviceData, tmp_path: Path) -
     assert life(tmp_path / "whole") == life(tmp_path / "pieces")
 
 
+@pytest.mark.slow
 def test_an_epoch_killed_between_checkpoint_and_journal_is_trained_again(
     data: DeviceData, tmp_path: Path, undisturbed: list[tuple[Any, ...]]
 ) -> None:
