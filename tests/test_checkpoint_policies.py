@@ -101,6 +101,7 @@ def test_what_stays_of_every_network(tmp_path: Path, policy: str, epochs: set[in
     assert not [e for e in store.events("r") if e["kind"] == "checkpoints_removed"]
 
 
+@pytest.mark.slow
 def test_front_keeps_those_of_the_front(tmp_path: Path) -> None:
     seen: list[tuple[int, set[int], set[int]]] = []
 

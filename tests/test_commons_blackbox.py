@@ -139,6 +139,7 @@ def test_syne_tune_reads_it(commons: Path, tmp_path: Path) -> None:
     assert len(inputs) == 16 * HORIZON
 
 
+@pytest.mark.slow
 @needs_syne_tune
 def test_syne_tune_replays_it(commons: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Random search on the simulator's clock: what it reports is what was recorded."""
@@ -183,6 +184,7 @@ def test_syne_tune_replays_it(commons: Path, tmp_path: Path, monkeypatch: pytest
         assert row["metric_elapsed_time"] == 1.5 * row["epoch"]
 
 
+@pytest.mark.slow
 def test_left_out_and_refused(commons: Path, tmp_path: Path) -> None:
     made_up_run(commons, "other", 3)
     with pytest.raises(

@@ -148,6 +148,7 @@ def test_many_packs(commons: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert everything(commons) == before
 
 
+@pytest.mark.slow
 def test_nothing_is_deleted_under_a_reader(commons: Path) -> None:
     relation = Commons(commons).sql("select count(*) from epochs")  # not yet read
     expected = len(Commons(commons).sql("from epochs").fetchall())

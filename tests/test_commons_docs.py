@@ -47,6 +47,7 @@ def ask(commons: Commons, name: str) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_answers(commons: Commons, name: str) -> None:
     rows = ask(commons, name)

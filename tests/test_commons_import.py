@@ -165,6 +165,7 @@ PUBLISHED = HEADER + "".join(
 )
 
 
+@pytest.mark.slow
 def test_a_published_run_is_shown(tmp_path: Path) -> None:
     """It records neither times nor images, nor how many networks it was to look at."""
     (tmp_path / "1gpu_1e14_training_data.csv").write_text(PUBLISHED)
@@ -201,6 +202,7 @@ def test_all_published_runs_are_shown(published: dict[str, tuple[Path, Path]], t
     assert len(listed.stdout.splitlines()) == 7
 
 
+@pytest.mark.slow
 def test_plain_curves_are_shown(tmp_path: Path) -> None:
     """They have no cost, and a genome that is not a list."""
     file = tmp_path / "curves.csv"
@@ -214,6 +216,7 @@ def test_plain_curves_are_shown(tmp_path: Path) -> None:
     assert (one["flops"], one["parameters"], one["genome"]) == (None, None, {"curve_id": "a"})
 
 
+@pytest.mark.slow
 def test_a_run_is_looked_at_while_it_is_imported(tmp_path: Path) -> None:
     table = tmp_path / "1gpu_1e14_training_data.csv"
     table.write_text(PUBLISHED)
@@ -235,6 +238,7 @@ def test_a_run_is_looked_at_while_it_is_imported(tmp_path: Path) -> None:
     assert [one["genome"] for one in front["front"]] == [None, None]
 
 
+@pytest.mark.slow
 def test_a_genome_may_be_any_text(tmp_path: Path) -> None:
     row = {"status": "completed", "best_accuracy_percent": 90.0, "fitness": {"error_percent": 10.0}}
     genomes = ["C-R-B", 7, {"layers": 2}, [1, 2], None]

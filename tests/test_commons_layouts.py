@@ -62,6 +62,7 @@ def test_it_reads_as_it_was_written(commons: Path) -> None:
         found.sql(recipe.query).fetchall()
 
 
+@pytest.mark.slow
 def test_it_goes_on(commons: Path) -> None:
     with RunWriter.open(commons, "going", header()) as writer:
         assert list(writer.recorded()) == [0]

@@ -266,6 +266,7 @@ class TestMerge:
 
 
 class TestExport:
+    @pytest.mark.slow
     def test_folder(self, commons: Path, tmp_path: Path) -> None:
         counts = export_tables(commons, str(tmp_path / "out"))
         before = everything(commons)
@@ -376,6 +377,7 @@ class TestCommand:
         found: dict[str, object] = json.loads(result.stdout)
         return found
 
+    @pytest.mark.slow
     def test_all(self, commons: Path, tmp_path: Path) -> None:
         where = ["--commons", str(commons)]
         assert self.run("compact", *where)["networks"] == 7

@@ -347,6 +347,7 @@ def test_energy_is_carried_by_compaction_merge_and_export(tmp_path: Path) -> Non
     assert exported.schema.field("energy_joules").metadata[b"unit"] == b"J"
 
 
+@pytest.mark.slow
 def test_the_total_is_shown_where_it_was_measured(tmp_path: Path) -> None:
     write(tmp_path / "c")
     summary = summarise(Commons(tmp_path / "c"), "r")

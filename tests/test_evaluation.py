@@ -195,6 +195,7 @@ def test_the_ways_measure_different_networks(trained: dict[str, Path]) -> None:
     assert not torch.equal(first["averaged"][weight], first["as-trained"][weight])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["averaged", "recalibrated"])
 def test_a_life_in_pieces_is_the_same_life(
     way: str, data: DeviceData, tmp_path: Path, trained: dict[str, Path]

@@ -226,6 +226,7 @@ def test_only_whole_batches_are_compiled(
     assert life(tmp_path / "a") == life(tmp_path / "b")
 
 
+@pytest.mark.slow
 def test_a_network_that_cannot_be_compiled_is_trained_without(
     data: DeviceData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -243,6 +244,7 @@ def test_a_network_that_cannot_be_compiled_is_trained_without(
     assert read_journal(RunFolder(tmp_path, "r").journal(0))[0]["manner"] == {"compiled": False}
 
 
+@pytest.mark.slow
 def test_bfloat16_and_channels_last_learn_as_well(data: DeviceData) -> None:
     """The way of GPUs, here on the CPU."""
     found = []

@@ -117,6 +117,7 @@ def test_log_error_has_an_inverse(accuracy: float) -> None:
         assert float(value_of(error, PERCENT)) == pytest.approx(accuracy, abs=1e-9)
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=30), st.integers(1, 60))
 def test_every_curve_in_percent_has_a_prediction_in_percent(curve: list[float], horizon: int) -> None:

@@ -90,6 +90,7 @@ def same_tables(one: Path, two: Path, run: str = "made-up", other: str = "made-u
         assert rows.equals(second[name]), name
 
 
+@pytest.mark.slow
 def test_the_files(built: Path) -> None:
     deposit = built / "deposit"
     paths = paths_in(deposit)
@@ -172,6 +173,7 @@ def test_the_readme_says_how_and_it_works(built: Path, monkeypatch: pytest.Monke
     assert duckdb.sql(code["sql"]).fetchall()
 
 
+@pytest.mark.slow
 def test_croissant_is_valid_and_loads(built: Path) -> None:
     dataset = mlcroissant.Dataset(jsonld=str(built / "deposit/croissant.json"))
     assert dataset.metadata.ctx.issues.errors == set()
@@ -243,6 +245,7 @@ def test_ro_crate_is_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert [text for text in issues() if "instrument" in text]
 
 
+@pytest.mark.slow
 def test_round_trip(built: Path, tmp_path: Path) -> None:
     done = restore(built / "deposit", tmp_path / "back")
     assert done.added == {"made-up": "made-up"}
@@ -428,6 +431,7 @@ def server() -> Iterator[StandIn]:
     standin.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("redirect", [False, True])
 def test_back_by_its_doi(built: Path, tmp_path: Path, server: StandIn, redirect: bool) -> None:
     shutil.copytree(built / "deposit", tmp_path / "deposit")

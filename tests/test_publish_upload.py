@@ -152,6 +152,7 @@ def test_faults_while_tables_are_sent(deposit: Path, server: StandIn, how: int |
     assert sum("unf" in f for f in server.state.files.values()) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "path", "how"),
     [

@@ -86,6 +86,7 @@ def test_the_same_seed_gives_the_same_life(
     assert life(tmp_path / "other") != undisturbed
 
 
+@pytest.mark.slow
 def test_pieces_give_the_same_life(
     data: DeviceData, tmp_path: Path, undisturbed: list[tuple[Any, ...]]
 ) -> None:
@@ -196,6 +197,7 @@ def test_no_two_processes_train_one_network(data: DeviceData, tmp_path: Path) ->
     assert [result.status for result in results] == ["paused", "paused"]
 
 
+@pytest.mark.slow
 def test_the_best_checkpoint_stays_and_gives_the_test_accuracy(data: DeviceData, tmp_path: Path) -> None:
     result = train_segment(segment(tmp_path), data, CPU)
     folder = RunFolder(tmp_path, "r")

@@ -90,6 +90,7 @@ def test_bits_do_not_depend_on_the_batch(
     assert np.array_equal(alone[0, :, 0], whole[33, :, 1])
 
 
+@pytest.mark.slow
 def test_the_total_count_tells_little() -> None:
     """The presets' task is about the pattern: a threshold on the photon count alone tells about 60 %."""
     data = Xfel(size=32, beam="medium").load()
@@ -154,6 +155,7 @@ def test_another_process_makes_the_same_images(tmp_path: Path) -> None:
     assert done.stdout.strip() == Xfel(**SMALL).load().fingerprint
 
 
+@pytest.mark.slow
 def test_the_cache_is_used_and_a_damaged_one_is_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
