@@ -1,5 +1,6 @@
 # A4NN: `make demo` and `make test` each do all set-up that is still to be done. Needs Python 3.11+, a C++ compiler.
 PYTHON ?= python3
+WORKERS ?= 2
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMPS := $(VENV)/.a4nn
@@ -8,10 +9,14 @@ SOURCES := $(shell find a4nn_core flows cpp -type f -not -name '*.pyc' -not -pat
 
 CPP := $(shell find cpp benchmarks -name '*.hpp' -o -name '*.cpp')
 
-.PHONY: demo test lint install clean help
+# A file's tests share what is made for them, so a file is one worker's; the long ones come first (tests/conftest.py).
+PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+.PHONY: demo test check lint install clean help
 help:
 	@echo "make demo     set up, then search networks on simulated protein diffraction (about 5 minutes)"
-	@echo "make test     set up, then run the tests against the installed package"
+	@echo "make test     set up, then run all tests against the installed package (under ten minutes)"
+	@echo "make check    style, types and the quick tests: for every day (under a minute)"
 	@echo "make lint     style and types"
 	@echo "make install  set up only"
 	@echo "make clean    remove what was built and installed"
@@ -20,7 +25,10 @@ demo: install
 	$(BIN)/a4nn run quick
 
 test: install $(STAMPS)/test
-	$(BIN)/pytest
+	$(PYTEST)
+
+check: lint $(STAMPS)/test
+	$(PYTEST) -m "not slow and not integration"
 
 lint: install $(STAMPS)/lint
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""What every test may use."""
+"""What every test may use, and the order in which tests run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,33 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+# Every test process, and whatever it starts, computes in one thread: several of them share the cores, and
+# threads that wait for one another keep a core busy. Before torch is imported, which reads it once.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from hypothesis import settings
 from prefect_stack import Stack
+
+settings.register_profile("tests", deadline=None)  # how long an example takes is the machine's affair
+settings.load_profile("tests")
+
+# The files that take longest, longest first: so two workers (see the Makefile) end at nearly the same time.
+LONGEST = (
+    "test_prefect",
+    "test_clusters",
+    "test_cli",
+    "test_package",
+    "test_commons_import",
+    "test_evaluation",
+    "test_training",
+    "test_commons_kill",
+    "test_publish_flow",
+    "test_publish_models",
+    "test_memory",
+    "test_fit_cpp",
+    "test_commons_transfer",
+)
 
 
 @pytest.fixture(scope="session")
@@ -17,12 +43,21 @@ def reference_data() -> Path:
     folder = os.environ.get("A4NN_REFERENCE_DATA")
     if not folder:
         pytest.skip(
-            "A4NN_REFERENCE_DATA is not set; the published runs are in "
-            "github.com/TauferLab/Reproducibility_A4NN_ICPP23 (see docs/architecture.md)"
+            "the reference data (the published runs, github.com/TauferLab/Reproducibility_A4NN_ICPP23) "
+            "are not here: set A4NN_REFERENCE_DATA to their folder, see docs/architecture.md"
         )
     path = Path(folder).resolve()
     assert path.is_dir(), f"A4NN_REFERENCE_DATA names {path}, which is not a folder"
     return path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_waiting_for_the_disk() -> Iterator[None]:
+    """What was written survives kill -9 in the kernel. Only a loss of power, which no test makes, needs it on
+    the disk, and waiting for that would be most of the time of many tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
 
 
 @pytest.fixture
@@ -40,16 +75,21 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Every golden test asks for the reference data, so that none can pass without it."""
+    """Long files come first. Every golden test asks for the reference data: none can pass without them."""
     for item in items:
         if item.get_closest_marker("golden"):
             assert isinstance(item, pytest.Function)
             assert "reference_data" in item.fixturenames, f"{item.nodeid} is golden without reference_data"
+    rank = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Where the reference data is at hand, a golden test that skips is a failure."""
+    """Where the reference data is at hand, a golden test that skips is a failure.
+
+    Of a run with several workers only the process that gathers their reports has a terminal.
+    """
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if not os.environ.get("A4NN_REFERENCE_DATA") or reporter is None:
         return
@@ -61,7 +101,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A Prefect server on SQLite, one for all tests."""
+    """A Prefect server on SQLite, one for all tests of a process."""
     one = Stack(tmp_path_factory.mktemp("prefect"))
     try:
         one.start_server()

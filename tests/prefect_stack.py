@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -28,9 +29,13 @@ PREFECT = [sys.executable, "-m", "prefect"]
 
 
 def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+    """A port for a server that is about to start. It is below those that connections get from the kernel, so
+    that none of them takes it in the meantime."""
+    for port in random.SystemRandom().sample(range(10_000, 30_000), 100):
+        with suppress(OSError), socket.socket() as free:
+            free.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("this machine has no free port")
 
 
 def until(what: Callable[[], Any], seconds: float, otherwise: Callable[[], str] = str) -> Any:

@@ -106,6 +106,7 @@ def test_a_missing_package_is_one_sentence(name: str, package: str) -> None:
     assert f"pip install 'a4nn[{name}]'" in done.stdout
 
 
+@pytest.mark.slow
 def test_the_loop_in_the_readme_ends_early(capsys: pytest.CaptureFixture[str]) -> None:
     """As a real training: a classifier of two clouds that cannot be told apart well."""
     import torch
@@ -250,6 +251,7 @@ def fit(tmp_path: Path) -> Any:
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_lightning_ends_training(fit: Any, tmp_path: Path) -> None:
     from a4nn_core.adapters.lightning import PenguinStopping

@@ -79,6 +79,7 @@ def missing(commons: Path) -> list[str]:
     return [problem for problem in check(commons).problems if "is missing" in problem]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("policy", "epochs"), [("last", {EPOCHS}), ("best", {2, EPOCHS}), ("all", {1, 2, 3, 4})]
 )
@@ -101,6 +102,7 @@ def test_what_stays_of_every_network(tmp_path: Path, policy: str, epochs: set[in
     assert not [e for e in store.events("r") if e["kind"] == "checkpoints_removed"]
 
 
+@pytest.mark.slow
 def test_front_keeps_those_of_the_front(tmp_path: Path) -> None:
     seen: list[tuple[int, set[int], set[int]]] = []
 
@@ -132,6 +134,7 @@ def front(commons: Path) -> set[int]:
     return {n["network"] for n in Commons(commons).front("r")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["last", "front"])
 @pytest.mark.parametrize("seed", range(2))
 def test_killed_before_during_and_after_removing(

@@ -6,38 +6,24 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from command import A4NN, SMALL, a4nn
 from test_workflow import rows
 
 from a4nn_core.commons import Commons
 from a4nn_core.experiment import load_experiment, presets
-
-SMALL = [
-    "digits",
-    *("--set", "search.networks=6"),
-    *("--set", "search.population=3"),
-    *("--set", "search.offspring=3"),
-    *("--set", "training.epochs=3"),
-    *("--set", "space.channels=4"),
-    *("--set", "termination=none"),
-]
-A4NN = [sys.executable, "-P", "-c", "from a4nn_core.cli import main; main()"]
-
-
-def a4nn(*words: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*A4NN, *map(str, words)], capture_output=True, text=True, cwd=cwd, timeout=300)
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """One small run, undisturbed: its commons and what --json said."""
     commons = tmp_path_factory.mktemp("whole") / "commons"
-    done = a4nn("run", *SMALL, "--run-id", "r", "--commons", commons, "--json")
+    words = ["run", *SMALL, "--run-id", "r", "--commons", str(commons), "--json"]
+    done = subprocess.run([*A4NN, *words], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     return commons, json.loads(done.stdout)
 
@@ -100,13 +86,13 @@ def test_the_same_id_shows_a_finished_run_again(whole: tuple[Path, dict[str, Any
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
-def test_a_stopped_run_goes_on_and_ends_the_same(
-    whole: tuple[Path, dict[str, Any]], tmp_path: Path, how: signal.Signals
-) -> None:
-    """Stop the process at two instants; the same command ends with the same rows, checkpoints included."""
-    words = ["run", *SMALL, "--run-id", "r", "--commons", str(tmp_path)]
-    for epochs in (2, 9):
+@pytest.mark.slow
+def test_a_stopped_run_goes_on_and_ends_the_same(whole: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    """Stop the process in every way; the same command ends with the same rows, checkpoints included. Two
+    networks are in training each time."""
+    words = ["run", *SMALL, "--set", "training.slots=2", "--run-id", "r", "--commons", str(tmp_path)]
+    stops = ((2, signal.SIGKILL), (6, signal.SIGINT), (10, signal.SIGTERM), (14, signal.SIGKILL))
+    for epochs, how in stops:
         process = subprocess.Popen(
             [*A4NN, *words],
             stderr=subprocess.PIPE,
@@ -220,9 +206,14 @@ def test_bad_experiment_files(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert f"{file} lacks the key 'space'" in done.stderr
     file.write_text("name = ")
-    assert "is not TOML" in a4nn("run", file).stderr
+    own = subprocess.run([*A4NN, "run", file], capture_output=True, text=True, timeout=300)
+    assert "is not TOML" in own.stderr
+    assert own.returncode == 2
+    assert "Traceback" not in own.stderr
 
 
+@pytest.mark.integration
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
 def test_a_full_disk_is_one_sentence_and_the_run_goes_on_later(
     whole: tuple[Path, dict[str, Any]], tmp_path: Path
@@ -278,6 +269,7 @@ def test_the_published_presets_are_as_published() -> None:
         assert engine == standalone
 
 
+@pytest.mark.slow
 def test_describe(tmp_path: Path) -> None:
     # published: genome of network 51 of the low beam, 893.3721 MFLOPs
     genome = "[[0,0,0,1,1,0,1],[1,1,0,0,0,0,0],[0,1,1,0,0,1,0]]"
@@ -292,6 +284,8 @@ def test_describe(tmp_path: Path) -> None:
     assert "phase 3" in picture.read_text() or "<svg" in picture.read_text()
 
 
+@pytest.mark.integration
+@pytest.mark.slow
 def test_a_run_goes_on_as_it_began_without_an_experiment(tmp_path: Path) -> None:
     """It names no preset, and presets change; the run's records say all."""
     commons = tmp_path / "commons"

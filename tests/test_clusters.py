@@ -13,9 +13,9 @@ from typing import Any
 
 import fake_worker
 import pytest
+from command import A4NN, SMALL, a4nn
 from fake_worker import WORKS
 from prefect_stack import Stack, free_port, kill, kill_group, until
-from test_cli import A4NN, SMALL, a4nn
 from test_training import segment, wait_for
 from test_workflow import rows
 
@@ -33,7 +33,12 @@ from a4nn_flows.search import search as search_flow
 
 pytestmark = pytest.mark.integration
 DEVICES = ("here-a", "here-b")
-LONGER = ["--set", "training.epochs=24", "--set", "search.networks=4", "--set", "search.population=4"]
+LONGER = [
+    *("--set", "training.epochs=12"),
+    *("--set", "training.slots=2"),
+    *("--set", "search.networks=4"),
+    *("--set", "search.population=4"),
+]
 
 
 @pytest.fixture
@@ -192,7 +197,7 @@ def test_the_server_goes_away_for_a_while(
         with search("dask", commons, environment) as process:
             until(lambda: sum(epochs(commons)) > 4, 120, log_of(tmp_path))
             mine.kill_server()
-            until(lambda: sum(epochs(commons)) >= 48, 120, log_of(tmp_path))  # two networks
+            until(lambda: sum(epochs(commons)) >= 24, 120, log_of(tmp_path))  # two networks
             time.sleep(5)  # the next two are on their way
             mine.start_server()
             assert process.wait(timeout=300) == 0, log_of(tmp_path)()

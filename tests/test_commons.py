@@ -508,6 +508,7 @@ class TestFront:
         assert Commons(commons).front("r") == []
         assert Commons(commons).sql("select * from front").fetchall() == []
 
+    @pytest.mark.slow
     @given(
         hnp.arrays(
             np.float64,

@@ -73,6 +73,7 @@ def commons(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_numbers(commons: Path, tmp_path: Path) -> None:
     out = tmp_path / "box"
     counts = export_blackbox(commons, out)
@@ -110,6 +111,7 @@ def test_numbers(commons: Path, tmp_path: Path) -> None:
     assert len([p for p in places if p["run"] == "two"]) == 5
 
 
+@pytest.mark.slow
 @needs_syne_tune
 def test_syne_tune_reads_it(commons: Path, tmp_path: Path) -> None:
     from syne_tune.blackbox_repository.blackbox_tabular import deserialize
@@ -137,6 +139,7 @@ def test_syne_tune_reads_it(commons: Path, tmp_path: Path) -> None:
     assert len(inputs) == 16 * HORIZON
 
 
+@pytest.mark.slow
 @needs_syne_tune
 def test_syne_tune_replays_it(commons: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Random search on the simulator's clock: what it reports is what was recorded."""
@@ -181,6 +184,7 @@ def test_syne_tune_replays_it(commons: Path, tmp_path: Path, monkeypatch: pytest
         assert row["metric_elapsed_time"] == 1.5 * row["epoch"]
 
 
+@pytest.mark.slow
 def test_left_out_and_refused(commons: Path, tmp_path: Path) -> None:
     made_up_run(commons, "other", 3)
     with pytest.raises(

@@ -50,6 +50,7 @@ def test_ranges() -> None:
     assert to_ranges([0, 1, 2, 7]) == "0-2,7"
 
 
+@pytest.mark.slow
 def test_same_answers_from_fewer_files(commons: Path) -> None:
     before = everything(commons)
     fronts = {run: Commons(commons).front(run) for run in "abcd"}
@@ -64,6 +65,7 @@ def test_same_answers_from_fewer_files(commons: Path) -> None:
     assert (again.networks, again.packs, again.removed) == (0, 0, 0)
 
 
+@pytest.mark.slow
 def test_runs_go_on_after_compaction(commons: Path) -> None:
     compact(commons)
     with RunWriter.open(commons, "c", header()) as writer:
@@ -86,6 +88,7 @@ def test_runs_go_on_after_compaction(commons: Path) -> None:
     assert len(Archive(commons).packs) == 1
 
 
+@pytest.mark.slow
 def test_a_sealed_run_opened_again(commons: Path) -> None:
     compact(commons)
     with RunWriter.open(commons, "a", header()) as writer:
@@ -109,6 +112,7 @@ def test_a_sealed_run_opened_again(commons: Path) -> None:
     assert everything(commons) == before
 
 
+@pytest.mark.slow
 def test_a_run_deleted_and_begun_anew(commons: Path) -> None:
     compact(commons)
     shutil.rmtree(commons / "runs" / "a")
@@ -131,6 +135,7 @@ def test_a_run_deleted_and_begun_anew(commons: Path) -> None:
     }
 
 
+@pytest.mark.slow
 def test_many_packs(commons: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compaction, "PACK_ROWS", 40)
     before = everything(commons)
@@ -143,6 +148,7 @@ def test_many_packs(commons: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert everything(commons) == before
 
 
+@pytest.mark.slow
 def test_nothing_is_deleted_under_a_reader(commons: Path) -> None:
     relation = Commons(commons).sql("select count(*) from epochs")  # not yet read
     expected = len(Commons(commons).sql("from epochs").fetchall())
@@ -175,6 +181,7 @@ def test_damage_stops_it_before_anything_changes(commons: Path) -> None:
     assert Archive(commons).packs == []
 
 
+@pytest.mark.slow
 def test_killed_before_it_counts(commons: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = everything(commons)
 

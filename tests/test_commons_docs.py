@@ -47,6 +47,7 @@ def ask(commons: Commons, name: str) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_answers(commons: Commons, name: str) -> None:
     rows = ask(commons, name)
@@ -137,6 +138,7 @@ def test_operators(commons: Commons) -> None:
     assert row["beat_both_parents_percent"] == round(100 * sum(beat) / len(beat), 1)
 
 
+@pytest.mark.slow
 def test_the_rest(commons: Commons) -> None:
     assert [(r["run"], r["network"], r["epochs"]) for r in ask(commons, "in-training")] == [("going", 3, 6)]
     failures = {r["run"]: (r["error"], r["numbers"]) for r in ask(commons, "failures")}

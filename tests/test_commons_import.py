@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,20 @@ def test_printed_arrays() -> None:
     assert printed_array("") == []
 
 
+@pytest.fixture(scope="module")
+def published(reference_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Path]]:
+    """The published runs by their ids: the table of each, and a commons with it alone."""
+    found = {}
+    for table in sorted((reference_data / "icpp23" / "1gpu").rglob("*training_data.csv")):
+        commons = tmp_path_factory.mktemp("published") / "c"
+        assert import_icpp23(table, commons, macro_127) == 100
+        found[icpp23_run(table)] = table, commons
+    assert len(found) == 6
+    return found
+
+
 @pytest.mark.golden
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "run", "rows"),
     [  # rows: icpp23/SOURCES.md, TauferLab/Reproducibility_A4NN_ICPP23 commit 95ffb47
@@ -45,10 +59,10 @@ def test_printed_arrays() -> None:
         ("no_early_termination/1gpu_1e14_training_data.csv", "icpp23-1gpu-1e14", 2500),
     ],
 )
-def test_published_tables(reference_data: Path, tmp_path: Path, file: str, run: str, rows: int) -> None:
-    path = reference_data / "icpp23" / "1gpu" / file
-    assert import_icpp23(path, tmp_path / "c", macro_127) == 100
-    found = Commons(tmp_path / "c")
+def test_published_tables(published: dict[str, tuple[Path, Path]], file: str, run: str, rows: int) -> None:
+    path, commons = published[run]
+    assert path.match(file)
+    found = Commons(commons)
     assert found.runs() == [run]
     epochs = {(e["network"], e["epoch"]): e for e in found.epochs(run)}
     fits = {(p["network"], p["epoch"]): p for p in found.predictions(run)}
@@ -76,9 +90,9 @@ def test_published_tables(reference_data: Path, tmp_path: Path, file: str, run: 
             assert json.loads(network["genome"]) == json.loads(row["genome"])
     assert found.sql("select count(distinct network) from layers").fetchall() == [(100,)]
     assert found.front(run)
-    assert check(tmp_path / "c").problems == []
+    assert check(commons).problems == []
     with pytest.raises(BadInput, match=f"has a run '{run}' already"):
-        import_icpp23(path, tmp_path / "c", macro_127)
+        import_icpp23(path, commons, macro_127)
 
 
 HEADER = "epoch,train_accs,val_accs,predictions,converged,genome,arch,flops\n"
@@ -151,6 +165,7 @@ PUBLISHED = HEADER + "".join(
 )
 
 
+@pytest.mark.slow
 def test_a_published_run_is_shown(tmp_path: Path) -> None:
     """It records neither times nor images, nor how many networks it was to look at."""
     (tmp_path / "1gpu_1e14_training_data.csv").write_text(PUBLISHED)
@@ -171,24 +186,23 @@ def test_a_published_run_is_shown(tmp_path: Path) -> None:
 
 
 @pytest.mark.golden
-def test_all_published_runs_are_shown(reference_data: Path, tmp_path: Path) -> None:
-    tables = sorted((reference_data / "icpp23" / "1gpu").rglob("*training_data.csv"))
-    assert len(tables) == 6
-    for table in tables:
-        run = icpp23_run(table)
-        assert import_icpp23(table, tmp_path / "c", macro_127) == 100
-        text, status = shown("status", run, tmp_path / "c")
+@pytest.mark.slow
+def test_all_published_runs_are_shown(published: dict[str, tuple[Path, Path]], tmp_path: Path) -> None:
+    for run, (table, commons) in published.items():
+        text, status = shown("status", run, commons)
         assert "±" not in text
         assert (status["networks"], status["epochs_budget"]) == (100, 2500)
-        text, front = shown("front", run, tmp_path / "c")
+        text, front = shown("front", run, commons)
         assert "±" not in text
-        assert len(front["front"]) == len(Commons(tmp_path / "c").front(run)) > 1
+        assert len(front["front"]) == len(Commons(commons).front(run)) > 1
         # the runs that were stopped were timed at the source
         assert (front["training_seconds"] is None) == ("stopping" not in table.name)
+        shutil.copytree(commons, tmp_path / "c", dirs_exist_ok=True)
     listed = runner.invoke(a4nn, ["status", "--commons", str(tmp_path / "c")])
     assert len(listed.stdout.splitlines()) == 7
 
 
+@pytest.mark.slow
 def test_plain_curves_are_shown(tmp_path: Path) -> None:
     """They have no cost, and a genome that is not a list."""
     file = tmp_path / "curves.csv"
@@ -202,6 +216,7 @@ def test_plain_curves_are_shown(tmp_path: Path) -> None:
     assert (one["flops"], one["parameters"], one["genome"]) == (None, None, {"curve_id": "a"})
 
 
+@pytest.mark.slow
 def test_a_run_is_looked_at_while_it_is_imported(tmp_path: Path) -> None:
     table = tmp_path / "1gpu_1e14_training_data.csv"
     table.write_text(PUBLISHED)
@@ -223,6 +238,7 @@ def test_a_run_is_looked_at_while_it_is_imported(tmp_path: Path) -> None:
     assert [one["genome"] for one in front["front"]] == [None, None]
 
 
+@pytest.mark.slow
 def test_a_genome_may_be_any_text(tmp_path: Path) -> None:
     row = {"status": "completed", "best_accuracy_percent": 90.0, "fitness": {"error_percent": 10.0}}
     genomes = ["C-R-B", 7, {"layers": 2}, [1, 2], None]

@@ -43,6 +43,7 @@ def commons(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return Path(shutil.copytree(request.param, tmp_path / "commons"))
 
 
+@pytest.mark.slow
 def test_it_reads_as_it_was_written(commons: Path) -> None:
     found = Commons(commons)
     assert found.runs() == ["compacted", "going"]
@@ -62,6 +63,7 @@ def test_it_reads_as_it_was_written(commons: Path) -> None:
         found.sql(recipe.query).fetchall()
 
 
+@pytest.mark.slow
 def test_it_goes_on(commons: Path) -> None:
     with RunWriter.open(commons, "going", header()) as writer:
         assert list(writer.recorded()) == [0]
@@ -152,6 +154,7 @@ def test_what_the_next_generation_is_depends_on_what_was_told(searched: Path) ->
     assert [c.genome for c in strategy.ask(20)] != [logged[n]["genome"] for n in range(12, 16)]
 
 
+@pytest.mark.slow
 def test_the_killed_search_goes_on(searched: Path, tmp_path: Path) -> None:
     """The whole loop over the old records: as if it had never been killed."""
     logged = asked_for(searched)

@@ -69,6 +69,7 @@ def storage(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, optuna
     return name, study
 
 
+@pytest.mark.slow
 def test_everything_comes_over(storage: tuple[str, optuna.Study], tmp_path: Path) -> None:
     name, study = storage
     before = {p: p.read_bytes() for p in tmp_path.glob("studies*")}
@@ -178,6 +179,7 @@ def test_values_that_are_neither(tmp_path: Path) -> None:
     assert Commons(tmp_path / "c").networks("s")[0]["fitness"] == {"value": -3.0}
 
 
+@pytest.mark.slow
 def test_generations_and_a_front_of_two_objectives(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/studies.db"
     study = optuna.create_study(
@@ -198,6 +200,7 @@ def test_generations_and_a_front_of_two_objectives(tmp_path: Path) -> None:
     assert {n["network"] for n in found.front("mine")} == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("directions", [["maximize"], ["minimize"], ["minimize", "maximize"]])
 def test_a_study_is_shown(tmp_path: Path, directions: list[str]) -> None:
     """Accuracies, losses, or two values that nobody knows the kind of; no costs, no counts of images."""

@@ -206,6 +206,7 @@ class TestCommand:
         assert json.loads(self.ask(folder, "select 1 as a, 2 as a", "--json")) == [{"a": 1, "a_2": 2}]
 
 
+@pytest.mark.slow
 def test_the_relation_outlives_the_commons(folder: Path) -> None:
     code = (
         "import gc, sys; from pathlib import Path; from a4nn_core.commons import Commons\n"

@@ -74,6 +74,7 @@ class TestCheck:
         assert problems
         assert all(str(file) in p or table == "networks" for p in problems)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("table", ["networks", "epochs"])
     def test_no_flipped_bit_changes_a_value_unnoticed(self, commons: Path, table: str) -> None:
         file = RunFolder(commons, "a").fragment(table, 2)
@@ -213,6 +214,7 @@ class TestCheck:
 
 
 class TestMerge:
+    @pytest.mark.slow
     def test_into_a_new_one(self, commons: Path, tmp_path: Path) -> None:
         target = tmp_path / "target"
         done = merge(commons, target)
@@ -224,6 +226,7 @@ class TestMerge:
             assert list(writer.recorded()) == [0]
             assert len(writer.events) == 1
 
+    @pytest.mark.slow
     def test_from_a_compacted_one(self, commons: Path, tmp_path: Path) -> None:
         before = everything(commons)
         compact(commons)
@@ -263,6 +266,7 @@ class TestMerge:
 
 
 class TestExport:
+    @pytest.mark.slow
     def test_folder(self, commons: Path, tmp_path: Path) -> None:
         counts = export_tables(commons, str(tmp_path / "out"))
         before = everything(commons)
@@ -277,6 +281,7 @@ class TestExport:
         assert export_tables(commons, str(tmp_path / "out"), ["b"])["networks"] == 1
         assert pq.read_table(tmp_path / "out" / "epochs.parquet")["run"].unique().to_pylist() == ["b"]
 
+    @pytest.mark.slow
     def test_duckdb_file(self, commons: Path, tmp_path: Path) -> None:
         file = tmp_path / "all.duckdb"
         export_duckdb(commons, file)
@@ -332,6 +337,7 @@ class TestBadPlaces:
         "merge": lambda commons, out: merge(commons, out),
     }
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("way", WAYS)
     def test_full(self, small_disk: Path, way: str) -> None:
         subprocess.run(["mount", "-o", "remount,size=6m", small_disk], check=True)
@@ -350,6 +356,7 @@ class TestBadPlaces:
         self.WAYS[way](commons, small_disk / "out")
         assert everything(commons) == before
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("way", WAYS)
     def test_read_only(self, small_disk: Path, way: str) -> None:
         subprocess.run(["mount", "-o", "remount,size=6m", small_disk], check=True)
@@ -370,6 +377,7 @@ class TestCommand:
         found: dict[str, object] = json.loads(result.stdout)
         return found
 
+    @pytest.mark.slow
     def test_all(self, commons: Path, tmp_path: Path) -> None:
         where = ["--commons", str(commons)]
         assert self.run("compact", *where)["networks"] == 7

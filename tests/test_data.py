@@ -33,6 +33,7 @@ def write_images(
             Image.fromarray(pixels).save(root / name / f"{i}.tif")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "shape", "count"), [("digits", (1, 8, 8), 1797), ("mnist5k", (1, 28, 28), 5000)]
 )
@@ -53,6 +54,7 @@ def test_parts_share_no_image() -> None:
     assert not parts[1] & parts[2]
 
 
+@pytest.mark.slow
 def test_fingerprints() -> None:
     first = load(name="digits").fingerprint
     assert load(name="digits", seed=1).fingerprint != first

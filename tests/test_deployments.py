@@ -194,6 +194,7 @@ def test_prefects_docker_worker_takes_its_template() -> None:
     assert made["ShmSize"] == 2**30
 
 
+@pytest.mark.slow
 def test_prefects_kubernetes_worker_takes_its_template() -> None:
     worker = pytest.importorskip("prefect_kubernetes.worker", reason="needs a4nn[kubernetes]")
     models = pytest.importorskip("kubernetes_asyncio.client.models")

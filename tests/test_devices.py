@@ -222,6 +222,7 @@ def test_any_death_frees_the_slot(tmp_path: Path, machine: Path) -> None:
     workers.close()
 
 
+@pytest.mark.slow
 def test_a_killed_worker_keeps_the_slot_for_its_successor(tmp_path: Path) -> None:
     workers = WorkerPool(1, 1)
     result = workers.run(job(tmp_path, DIES))
@@ -233,6 +234,7 @@ def test_a_killed_worker_keeps_the_slot_for_its_successor(tmp_path: Path) -> Non
     workers.close()
 
 
+@pytest.mark.slow
 def test_deaths_with_epochs_between_them_are_not_the_networks_fault(tmp_path: Path) -> None:
     workers = WorkerPool(1, 1)
     assert workers.run(job(tmp_path, LIMPS)).status == "completed"
@@ -240,6 +242,7 @@ def test_deaths_with_epochs_between_them_are_not_the_networks_fault(tmp_path: Pa
     workers.close()
 
 
+@pytest.mark.slow
 def test_a_hung_worker_is_ended(tmp_path: Path) -> None:
     """The watchdog; a worker that still makes progress is left alone however long it takes."""
     workers = WorkerPool(2, 1)
@@ -266,6 +269,7 @@ def test_a_worker_that_never_starts_is_ended(tmp_path: Path, monkeypatch: pytest
     workers.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [DIES, FAILS])
 def test_a_device_that_disappears_is_left(tmp_path: Path, machine: Path, how: int) -> None:
     """Its network goes on elsewhere and is not counted as failed; with no device left the run must end."""

@@ -9,9 +9,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from command import a4nn
 from commons_data import HORIZON, header, journal_records, network_row
 from fakes import FakeExecutor, experiment, search
-from test_cli import a4nn
 from test_training import CPU, segment
 from typer.testing import CliRunner
 
@@ -255,6 +255,7 @@ def each_step(powercap: Path, monkeypatch: pytest.MonkeyPatch, data: DeviceData)
     return 3.0
 
 
+@pytest.mark.slow
 def test_epochs_say_their_share_also_after_a_pause(
     data: DeviceData, tmp_path: Path, powercap: Path, each_step: float
 ) -> None:
@@ -346,6 +347,7 @@ def test_energy_is_carried_by_compaction_merge_and_export(tmp_path: Path) -> Non
     assert exported.schema.field("energy_joules").metadata[b"unit"] == b"J"
 
 
+@pytest.mark.slow
 def test_the_total_is_shown_where_it_was_measured(tmp_path: Path) -> None:
     write(tmp_path / "c")
     summary = summarise(Commons(tmp_path / "c"), "r")

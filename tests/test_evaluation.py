@@ -121,6 +121,7 @@ def trained(data: DeviceData, tmp_path_factory: pytest.TempPathFactory) -> dict[
 # the three ways
 
 
+@pytest.mark.slow
 def test_as_trained_is_the_loop_as_it_was(data: DeviceData, trained: dict[str, Path]) -> None:
     """The published loop written out: the same losses, accuracies and weights, bit for bit, and a checkpoint
     that holds nothing else."""
@@ -194,6 +195,7 @@ def test_the_ways_measure_different_networks(trained: dict[str, Path]) -> None:
     assert not torch.equal(first["averaged"][weight], first["as-trained"][weight])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["averaged", "recalibrated"])
 def test_a_life_in_pieces_is_the_same_life(
     way: str, data: DeviceData, tmp_path: Path, trained: dict[str, Path]
@@ -337,7 +339,7 @@ def test_a_search_over_few_images_learns_from_the_first_epochs(images: int, tmp_
             },
             "space": {"name": "macro", "phases": 2, "channels": 4},
             "search": {"name": "nsga-net", "networks": 3, "population": 3, "offspring": 3},
-            "training": {"epochs": 4, "slots": 2},
+            "training": {"epochs": 4, "slots": 1},
             "termination": {"name": "none"},
         }
     )
@@ -355,6 +357,7 @@ def test_a_search_over_few_images_learns_from_the_first_epochs(images: int, tmp_
         assert third["validation_accuracy_percent"] > third["train_accuracy_percent"] - 20, epochs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", [Digits(), Mnist5k()], ids=lambda source: source.name)
 def test_small_parts_of_known_data_are_learnt_from_the_first_epochs(
     source: DataSource, tmp_path: Path
@@ -369,6 +372,7 @@ def test_small_parts_of_known_data_are_learnt_from_the_first_epochs(
         assert epoch["validation_accuracy_percent"] > epoch["train_accuracy_percent"] - 10
 
 
+@pytest.mark.slow
 def test_a_lagging_measurement_is_noticed(tmp_path: Path) -> None:
     """336 images in batches of 128: three steps an epoch, which the running statistics cannot follow."""
     data = few_images(336)
@@ -383,6 +387,7 @@ def test_a_lagging_measurement_is_noticed(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_overfitting_is_no_lag(tmp_path: Path) -> None:
     """Labels of chance on the validation images: far below training, and not for the measurement's sake."""
     data = few_images(336)
@@ -447,6 +452,7 @@ def test_without_knowledge_of_training_the_rule_has_the_last_word() -> None:
     assert judge_learning(Impatient(), [25.0, 25.0], Context(10)).action == "stop"
 
 
+@pytest.mark.slow
 def test_a_segment_asks_whether_a_network_learns(tmp_path: Path) -> None:
     """Validation labels of chance, and a rule that stops when fits agree: the network goes on while its
     training accuracy rises. Measured as trained it is judged as published, by the curve alone."""

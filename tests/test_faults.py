@@ -64,6 +64,7 @@ MEMORY = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", MEMORY)
 def test_out_of_memory_is_tried_again_in_smaller_micro_batches(
     data: DeviceData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
@@ -83,6 +84,7 @@ def test_out_of_memory_is_tried_again_in_smaller_micro_batches(
     assert max(tried) < 64
 
 
+@pytest.mark.slow
 def test_out_of_memory_twice_is_a_failed_network(
     data: DeviceData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -95,6 +97,7 @@ def test_out_of_memory_twice_is_a_failed_network(
     assert len(tried) == 2
 
 
+@pytest.mark.slow
 def test_out_of_memory_in_the_last_evaluation(
     data: DeviceData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -223,6 +226,7 @@ def test_only_whole_batches_are_compiled(
     assert life(tmp_path / "a") == life(tmp_path / "b")
 
 
+@pytest.mark.slow
 def test_a_network_that_cannot_be_compiled_is_trained_without(
     data: DeviceData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -240,6 +244,7 @@ def test_a_network_that_cannot_be_compiled_is_trained_without(
     assert read_journal(RunFolder(tmp_path, "r").journal(0))[0]["manner"] == {"compiled": False}
 
 
+@pytest.mark.slow
 def test_bfloat16_and_channels_last_learn_as_well(data: DeviceData) -> None:
     """The way of GPUs, here on the CPU."""
     found = []

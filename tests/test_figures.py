@@ -58,6 +58,7 @@ def shows(png: Path, colour: tuple[int, int, int]) -> bool:
     return bool((pixels == np.array(colour, dtype=np.uint8)).all(axis=-1).any())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("run", ["twelve", "one", "going", "nothing", "all-failed"])
 def test_every_state_of_a_run(folder: Path, tmp_path: Path, run: str) -> None:
     png, page = draw(folder, run, tmp_path / "out")
@@ -67,12 +68,14 @@ def test_every_state_of_a_run(folder: Path, tmp_path: Path, run: str) -> None:
     assert "made-up" in page
 
 
+@pytest.mark.slow
 def test_the_page_needs_no_network(folder: Path, tmp_path: Path) -> None:
     _, page = draw(folder, "twelve", tmp_path)
     assert not re.search(r"<(script|link|img|iframe)[^>]*\s(src|href)\s*=", page)
     assert "cdn.plot.ly" not in page.split("Plotly.newPlot(")[-1]
 
 
+@pytest.mark.slow
 def test_the_page_shows_the_run(folder: Path, tmp_path: Path) -> None:
     _, page = draw(folder, "twelve", tmp_path)
     plotted = traces(page)
@@ -97,6 +100,7 @@ def test_the_page_shows_the_run(folder: Path, tmp_path: Path) -> None:
     assert foretold["y"] == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_accuracies_are_drawn_with_their_standard_errors(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

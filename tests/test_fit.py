@@ -315,6 +315,7 @@ def test_nothing_in_a_curve_can_crash_a_fit(y: list[float]) -> None:
     assert all(math.isfinite(v) or math.isinf(v) for v in done.parameters.values())
 
 
+@pytest.mark.slow
 @given(st.text(alphabet="abxn0123456789.+-*/^() explogsqrttanh", max_size=40))
 @settings(max_examples=300, deadline=None)
 def test_no_text_can_crash_the_parser(text: str) -> None:

@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 
+@pytest.mark.slow
 def test_the_core_passes_its_tests_under_sanitizers(tmp_path: Path) -> None:
     compiler = os.environ.get("CXX", "g++")
     if shutil.which("bash") is None or shutil.which(compiler) is None:

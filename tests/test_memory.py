@@ -11,8 +11,8 @@ from typing import Any
 import memory_probe
 import pytest
 import torch
+from command import a4nn
 from fakes import experiment
-from test_cli import a4nn
 from test_training import CPU, segment
 
 from a4nn_core.commons import RunFolder
@@ -37,6 +37,7 @@ def largest(what: Experiment, shape: Shape, classes: int = 2) -> Architecture:
     return what.space.decode(what.space.genome(what.space.upper), shape, classes)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the kernel counts no memory here")
 @pytest.mark.parametrize(
     ("preset", "batch"), [("quick", 32), ("quick", 256), ("digits", 64), ("digits", 2048)]
@@ -222,6 +223,7 @@ def test_the_machine_that_trains_refuses_a_network_before_its_first_step(
     assert not RunFolder(tmp_path, "r").journal(0).exists()
 
 
+@pytest.mark.slow
 def test_such_a_network_ends_the_run_and_is_no_outcome_of_it(tmp_path: Path) -> None:
     """As on a machine of a work pool, whose worker is asked without a check before."""
     huge = largest(experiment(space={"channels": 2_000_000}), (1, 8, 8), 10)

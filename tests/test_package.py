@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[1]
 FIT = """
 import a4nn_core.penguin._lm as lm, pathlib, sys
@@ -48,19 +49,23 @@ def call(*command: object, cwd: Path, **environment: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the source distribution of this tree and the wheel that was built from it."""
-    out = tmp_path_factory.mktemp("dist")
-    call(sys.executable, "-m", "build", "--no-isolation", "--outdir", out, ROOT, cwd=out)
-    return out
+def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The source distribution of this tree, unpacked. Its compiled objects stay in it, for all builds."""
+    folder = tmp_path_factory.mktemp("source")
+    call(sys.executable, "-m", "build", "--no-isolation", "--sdist", "--outdir", folder, ROOT, cwd=folder)
+    with tarfile.open(next(folder.glob("*.tar.gz"))) as archive:
+        archive.extractall(folder, filter="data")
+    (source,) = (path for path in folder.iterdir() if path.is_dir())
+    return source
 
 
 @pytest.fixture(scope="module")
-def unpacked(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("source")
-    with tarfile.open(next(built.glob("*.tar.gz"))) as archive:
-        archive.extractall(folder, filter="data")
-    return next(folder.iterdir())
+def built(unpacked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel that is built from the source distribution."""
+    out = tmp_path_factory.mktemp("dist")
+    call(sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", out, unpacked, cwd=out)
+    (wheel,) = out.glob("*.whl")
+    return wheel
 
 
 def used_from(folder: Path, tmp_path: Path) -> list[str]:
@@ -71,15 +76,14 @@ def used_from(folder: Path, tmp_path: Path) -> list[str]:
 
 
 def test_the_wheel_installs_and_fits(built: Path, tmp_path: Path) -> None:
-    wheel = next(built.glob("*.whl"))
     target = tmp_path / "target"
-    call(sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", target, wheel, cwd=tmp_path)
+    call(sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", target, built, cwd=tmp_path)
     for imported in used_from(target, tmp_path):
         assert Path(imported).is_relative_to(target.resolve())
 
 
 def test_everything_that_is_needed_is_in_the_wheel(built: Path) -> None:
-    with zipfile.ZipFile(next(built.glob("*.whl"))) as wheel:
+    with zipfile.ZipFile(built) as wheel:
         names = set(wheel.namelist())
         metadata = wheel.read(next(n for n in names if n.endswith("METADATA"))).decode()
         entries = wheel.read(next(n for n in names if n.endswith("entry_points.txt"))).decode()
@@ -98,14 +102,13 @@ def test_everything_that_is_needed_is_in_the_wheel(built: Path) -> None:
     assert "a4nn = a4nn_core.cli:main" in entries
 
 
-def test_the_source_distribution_installs_and_fits(built: Path, unpacked: Path, tmp_path: Path) -> None:
+def test_the_source_distribution_installs_and_fits(unpacked: Path, tmp_path: Path) -> None:
     assert (unpacked / "cpp" / "fit.hpp").is_file()
     assert (unpacked / "tests" / "test_package.py").is_file()
     target = tmp_path / "target"
-    source = next(built.glob("*.tar.gz"))
     call(
         *(sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation"),
-        *("--target", target, source),
+        *("--target", target, unpacked),
         cwd=tmp_path,
     )
     for imported in used_from(target, tmp_path):

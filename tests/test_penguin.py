@@ -29,6 +29,7 @@ def published(reference_data: Path) -> list[tuple[str, pd.DataFrame]]:
     return networks
 
 
+@pytest.mark.slow
 @pytest.mark.golden
 def test_the_rule_with_scipy_is_the_published_engine(reference_data: Path) -> None:
     """Columns ``predictions`` and ``converged`` of TauferLab/Reproducibility_A4NN_ICPP23 (95ffb47).
@@ -56,6 +57,7 @@ def test_the_rule_with_scipy_is_the_published_engine(reference_data: Path) -> No
     assert close >= 0.998 * finite - 1  # one call may differ between versions of SciPy
 
 
+@pytest.mark.slow
 @pytest.mark.golden
 def test_the_rule_stops_where_the_published_engine_stopped(reference_data: Path) -> None:
     rule = RULES.make({"name": "converged", "fitter": "scipy"}, "[termination]")

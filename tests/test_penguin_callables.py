@@ -108,6 +108,7 @@ def test_every_outcome_has_the_word_of_the_compiled_fitter() -> None:
         fit(f, X, CURVE, weights=[-1.0] * 14)
 
 
+@pytest.mark.slow
 def test_weights_and_robust_losses_do_what_they_do_in_the_compiled_fitter() -> None:
     f = function("exp3")
     y = 88 - 40 * np.exp(-0.2 * X) + 0.3 * np.random.default_rng(1).standard_normal(14)

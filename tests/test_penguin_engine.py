@@ -34,6 +34,7 @@ PERCENT = (0.0, 100.0)
 RISING = [50.0, 60.0, 64.0, 66.0, 67.5]
 
 
+@pytest.mark.slow
 @pytest.mark.golden
 def test_tpds22_gives_its_published_output(reference_data: Path) -> None:
     """TestRun.md of TauferLab/PENGUIN (a0eb04d): stop epochs and predictions of three CIFAR-100 networks."""
@@ -128,6 +129,7 @@ def test_log_error_has_an_inverse(accuracy: float) -> None:
         assert float(value_of(error, PERCENT)) == pytest.approx(accuracy, abs=1e-9)
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=30), st.integers(1, 60))
 def test_every_curve_in_percent_has_a_prediction_in_percent(curve: list[float], horizon: int) -> None:

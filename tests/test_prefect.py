@@ -16,10 +16,11 @@ from typing import Any
 
 import prefect
 import pytest
+from command import A4NN, SMALL, a4nn
 from prefect.events.worker import EventsWorker
 from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
 from prefect_stack import ROOT, Postgres, Stack, kill, until
-from test_cli import A4NN, SMALL, a4nn, children
+from test_cli import children
 from test_training import segment
 from test_workflow import rows
 
@@ -42,7 +43,8 @@ def test_the_same_search_with_a_task_run_a_segment(stack: Stack, tmp_path: Path)
     # a limit that is never granted holds up what is tagged so; nothing of a search is
     stack.post("v2/concurrency_limits/", {"name": "tag:flow", "limit": 1})
     stack.post("v2/concurrency_limits/increment", {"names": ["tag:flow"], "slots": 1})
-    words = [*A4NN, "run", *SMALL, "--set", "training.segment_epochs=2", "--run-id", "flow", "--json"]
+    changes = ("--set", "training.segment_epochs=2", "--set", "training.slots=2")
+    words = [*A4NN, "run", *SMALL, *changes, "--run-id", "flow", "--json"]
     done = subprocess.run(
         [*words, "--executor", "prefect", "--commons", str(tmp_path / "prefect")],
         env=stack.environment,
@@ -221,9 +223,10 @@ def check_schedule(stack: Stack) -> None:
         assert not [r for r in runs if r["state_type"] in ("FAILED", "CRASHED")], stack.log("worker")
         return runs if runs and runs[0]["state_name"] == "Completed" else None
 
-    runs: list[dict[str, Any]] = until(ended, 400, lambda: stack.log("worker"))
+    until(lambda: searches(stack, "every-six-hours"), 300, lambda: stack.log("worker"))
     (deployment,) = stack.ask("deployments", deployments={"name": {"any_": ["every-six-hours"]}})
-    stack.post(f"deployments/{deployment['id']}/pause_deployment", {})
+    stack.post(f"deployments/{deployment['id']}/pause_deployment", {})  # one is enough
+    runs: list[dict[str, Any]] = until(ended, 400, lambda: stack.log("worker"))
     (schedule,) = deployment["schedules"]
     first = runs[0]
     assert first["state_name"] == "Completed"

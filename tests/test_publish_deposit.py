@@ -22,11 +22,11 @@ import pyarrow.parquet as pq
 import pytest
 import requests
 import rocrate
+from command import a4nn
 from commons_data import made_up_run
 from dataverse_server import TOKEN, StandIn
 from deposits import made_up_deposit, metadata
 from rocrate.rocrate import ROCrate
-from test_cli import A4NN, a4nn
 
 from a4nn_core.commons import Commons
 from a4nn_core.commons.check import check
@@ -90,6 +90,7 @@ def same_tables(one: Path, two: Path, run: str = "made-up", other: str = "made-u
         assert rows.equals(second[name]), name
 
 
+@pytest.mark.slow
 def test_the_files(built: Path) -> None:
     deposit = built / "deposit"
     paths = paths_in(deposit)
@@ -111,6 +112,7 @@ def test_the_files(built: Path) -> None:
     assert [p for p in built.iterdir() if p.name.startswith(".")] == []
 
 
+@pytest.mark.slow
 def test_the_same_bytes_again_also_from_a_compacted_commons(built: Path, tmp_path: Path) -> None:
     commons = tmp_path / "commons"
     shutil.copytree(built / "commons", commons)
@@ -171,6 +173,7 @@ def test_the_readme_says_how_and_it_works(built: Path, monkeypatch: pytest.Monke
     assert duckdb.sql(code["sql"]).fetchall()
 
 
+@pytest.mark.slow
 def test_croissant_is_valid_and_loads(built: Path) -> None:
     dataset = mlcroissant.Dataset(jsonld=str(built / "deposit/croissant.json"))
     assert dataset.metadata.ctx.issues.errors == set()
@@ -184,6 +187,7 @@ def test_croissant_is_valid_and_loads(built: Path) -> None:
     assert all(manifest[name] == f["sha256"] for name, f in files.items())
 
 
+@pytest.mark.slow
 def test_ro_crate_is_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from rocrate_validator import services
     from rocrate_validator.models import Severity
@@ -241,6 +245,7 @@ def test_ro_crate_is_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert [text for text in issues() if "instrument" in text]
 
 
+@pytest.mark.slow
 def test_round_trip(built: Path, tmp_path: Path) -> None:
     done = restore(built / "deposit", tmp_path / "back")
     assert done.added == {"made-up": "made-up"}
@@ -311,6 +316,7 @@ def test_a_deposit_that_was_altered(built: Path, tmp_path: Path, change: str, se
     assert not (tmp_path / "back").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["front", "best"])
 def test_weights_come_back_byte_for_byte(weighted: Path, tmp_path: Path, policy: Any) -> None:
     settings = Settings(weights=policy, models="none", archive_bytes=20_000)
@@ -350,6 +356,7 @@ def test_missing_and_damaged_weights_are_named(weighted: Path, tmp_path: Path) -
     assert [p.name for p in tmp_path.iterdir()] == ["commons"]
 
 
+@pytest.mark.slow
 def test_an_archive_that_leads_elsewhere(weighted: Path, tmp_path: Path) -> None:
     deposit = tmp_path / "deposit"
     build(weighted, ["made-up"], deposit, metadata(), Settings("front", "none"))
@@ -369,6 +376,7 @@ def test_an_archive_that_leads_elsewhere(weighted: Path, tmp_path: Path) -> None
         assert not (tmp_path / "back").exists()
 
 
+@pytest.mark.slow
 def test_unfinished_runs_only_when_asked_for(tmp_path: Path) -> None:
     commons = tmp_path / "commons"
     made_up_run(commons, "open", networks=4, finish=False)
@@ -386,6 +394,7 @@ def test_unfinished_runs_only_when_asked_for(tmp_path: Path) -> None:
         same_tables(commons, tmp_path / "back", run, run)
 
 
+@pytest.mark.slow
 def test_failed_networks_and_runs_without_weights(tmp_path: Path) -> None:
     made_up_run(tmp_path / "commons", failed=(1, 5))
     made = build(
@@ -396,6 +405,7 @@ def test_failed_networks_and_runs_without_weights(tmp_path: Path) -> None:
     same_tables(tmp_path / "commons", tmp_path / "back")
 
 
+@pytest.mark.slow
 @pytest.mark.golden
 def test_the_published_runs_go_round(reference_data: Path, tmp_path: Path) -> None:
     from a4nn_core.cli.importing import macro_127
@@ -421,6 +431,7 @@ def server() -> Iterator[StandIn]:
     standin.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("redirect", [False, True])
 def test_back_by_its_doi(built: Path, tmp_path: Path, server: StandIn, redirect: bool) -> None:
     shutil.copytree(built / "deposit", tmp_path / "deposit")
@@ -475,6 +486,7 @@ def test_a_place_that_is_taken(built: Path, tmp_path: Path) -> None:
         build(built / "commons", ["made-up"], tmp_path, metadata(), Settings("none", "none"))
 
 
+@pytest.mark.slow
 def test_a_killed_build_leaves_no_deposit(built: Path, tmp_path: Path) -> None:
     """Killed at the moment of the rename, the folder has another name; the next build is not in its way."""
     (tmp_path / "deposit.toml").write_text(a4nn("publish", "--example").stdout)
@@ -491,11 +503,6 @@ def test_a_killed_build_leaves_no_deposit(built: Path, tmp_path: Path) -> None:
     assert killed.returncode == -9
     assert not (tmp_path / "out").exists()
     words = ["publish", "made-up", "--out", "out", "--commons", str(built / "commons")]
-    done = subprocess.run(
-        [*A4NN, *words, "--weights", "none", "--models", "none"],
-        cwd=tmp_path,
-        capture_output=True,
-        check=False,
-    )
+    done = a4nn(*words, "--weights", "none", "--models", "none", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert verify(tmp_path / "out") == verify(built / "deposit")

@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from command import a4nn
 from dataverse_server import TOKEN, StandIn
 from prefect_stack import Stack
-from test_cli import a4nn
 
 pytestmark = pytest.mark.integration
 

@@ -14,9 +14,9 @@ import onnxruntime
 import pytest
 import torch
 import yaml
+from command import a4nn
 from deposits import metadata
 from PIL import Image
-from test_cli import a4nn
 
 from a4nn_core.commons import Commons
 from a4nn_core.commons.check import check
@@ -42,7 +42,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a commons of one small trained run, and its deposit with every kept checkpoint."""
     folder = tmp_path_factory.mktemp("trained")
     changes = ["search.networks=4", "search.population=2", "search.offspring=2", "training.epochs=2"]
-    changes += ["space.channels=4", "termination=none"]
+    changes += ["training.slots=1", "space.channels=4", "termination=none"]
     words = [word for change in changes for word in ("--set", change)]
     done = a4nn("run", "digits", *words, "--run-id", "r", "--commons", folder / "commons")
     assert done.returncode == 0, done.stderr

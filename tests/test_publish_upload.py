@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command import A4NN
 from dataverse_server import TOKEN, Fault, StandIn
 from deposits import made_up_deposit
-from test_cli import A4NN
 
 from a4nn_core.errors import A4NNError, BadInput
 from a4nn_core.publish.dataverse.client import Dataverse, token_from_environment
@@ -63,6 +63,7 @@ def assert_whole(deposit: Path, server: StandIn) -> None:
     assert TOKEN not in state
 
 
+@pytest.mark.slow
 def test_a_draft_is_created_and_nothing_published(deposit: Path, server: StandIn) -> None:
     seen: dict[str, int] = {}
     done = send(deposit, server, progress=lambda path, sent, size: seen.update({path: sent * 100 // size}))
@@ -151,6 +152,7 @@ def test_faults_while_tables_are_sent(deposit: Path, server: StandIn, how: int |
     assert sum("unf" in f for f in server.state.files.values()) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "path", "how"),
     [
@@ -406,6 +408,7 @@ def test_the_token_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -
         token_from_environment()
 
 
+@pytest.mark.slow
 def test_the_command(deposit: Path, server: StandIn) -> None:
     words = [*A4NN, "upload", str(deposit), "--server", server.url, "--dataverse", "lab"]
     environment = {**os.environ, "DATAVERSE_API_TOKEN": TOKEN}

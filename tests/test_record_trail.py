@@ -47,7 +47,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Commons, datetime, d
     path = tmp_path_factory.mktemp("trail") / "commons"
     changes = [
         *("search.networks=8", "search.population=4", "search.offspring=4"),
-        *(f"training.epochs={EPOCHS}", "space.channels=4"),
+        *(f"training.epochs={EPOCHS}", "training.slots=1", "space.channels=4"),
         *("termination.tolerance=8.0", "termination.minimum=3"),
     ]
     began = datetime.now(UTC)

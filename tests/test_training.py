@@ -68,12 +68,14 @@ def undisturbed(data: DeviceData, tmp_path_factory: pytest.TempPathFactory) -> l
     return life(commons)
 
 
+@pytest.mark.slow
 def test_networks_learn(undisturbed: list[tuple[Any, ...]]) -> None:
     accuracies = [line[3] for line in undisturbed]
     assert len(accuracies) == 5
     assert accuracies[-1] > 50  # ten classes: chance is 10 %
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_life(
     data: DeviceData, tmp_path: Path, undisturbed: list[tuple[Any, ...]]
 ) -> None:
@@ -83,6 +85,7 @@ def test_the_same_seed_gives_the_same_life(
     assert life(tmp_path / "other") != undisturbed
 
 
+@pytest.mark.slow
 def test_pieces_give_the_same_life(
     data: DeviceData, tmp_path: Path, undisturbed: list[tuple[Any, ...]]
 ) -> None:
@@ -93,6 +96,7 @@ def test_pieces_give_the_same_life(
     assert life(tmp_path) == undisturbed
 
 
+@pytest.mark.slow
 def test_augmented_pieces_give_the_same_life(data: DeviceData, tmp_path: Path) -> None:
     augment = {"augment": [{"name": "RandomRotation", "degrees": 15}], "epochs": 3}
     train_segment(segment(tmp_path / "whole", training=augment), data, CPU)
@@ -102,6 +106,7 @@ def test_augmented_pieces_give_the_same_life(data: DeviceData, tmp_path: Path) -
     assert life(tmp_path / "whole") == life(tmp_path / "pieces")
 
 
+@pytest.mark.slow
 def test_an_epoch_killed_between_checkpoint_and_journal_is_trained_again(
     data: DeviceData, tmp_path: Path, undisturbed: list[tuple[Any, ...]]
 ) -> None:
@@ -191,6 +196,7 @@ def test_no_two_processes_train_one_network(data: DeviceData, tmp_path: Path) ->
     assert [result.status for result in results] == ["paused", "paused"]
 
 
+@pytest.mark.slow
 def test_the_best_checkpoint_stays_and_gives_the_test_accuracy(data: DeviceData, tmp_path: Path) -> None:
     result = train_segment(segment(tmp_path), data, CPU)
     folder = RunFolder(tmp_path, "r")

@@ -47,6 +47,7 @@ def test_every_network_is_recorded_and_told_once(tmp_path: Path) -> None:
     assert {n["generation"] for n in store.networks("r")} == {0, 1, 2}
 
 
+@pytest.mark.slow
 def test_the_order_of_results_does_not_matter(tmp_path: Path) -> None:
     one = search(experiment(), tmp_path / "a", FakeExecutor())
     other = search(experiment(), tmp_path / "b", FakeExecutor(one_at_a_time=True))
@@ -54,6 +55,7 @@ def test_the_order_of_results_does_not_matter(tmp_path: Path) -> None:
     assert rows(tmp_path / "a") == rows(tmp_path / "b")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(8))
 def test_a_killed_search_goes_on_as_if_nothing_had_happened(tmp_path: Path, seed: int) -> None:
     """Die at random network ends, many times: the records equal those of an undisturbed run."""
@@ -122,6 +124,7 @@ def test_a_log_of_another_search_is_refused(tmp_path: Path) -> None:
         search(experiment(), tmp_path, FakeExecutor())
 
 
+@pytest.mark.slow
 def test_equal_architectures_are_trained_once(tmp_path: Path) -> None:
     tiny = experiment(space={"phases": 1, "nodes": 2}, search={"networks": 16})
     executor = FakeExecutor()
@@ -238,6 +241,7 @@ def test_many_failures_in_a_row_end_the_run(tmp_path: Path) -> None:
         search(experiment(), tmp_path, FakeExecutor(fail))
 
 
+@pytest.mark.slow
 def test_trouble_of_the_place_ends_the_run_and_loses_no_network(tmp_path: Path) -> None:
     search(experiment(), tmp_path / "whole", FakeExecutor())
 
@@ -281,6 +285,7 @@ def test_the_layers_of_every_network_are_recorded(tmp_path: Path) -> None:
     assert all(row[1] == row[2] and row[3] == row[4] for row in found)
 
 
+@pytest.mark.slow
 def test_the_terminal_and_the_picture_tell_the_same_epochs(tmp_path: Path) -> None:
     """Networks equal to others had no epochs, and count as saved in both."""
     search(experiment(space={"phases": 1, "nodes": 2}, search={"networks": 16}), tmp_path, FakeExecutor())

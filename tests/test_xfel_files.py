@@ -279,6 +279,7 @@ def test_bad_archives(tmp_path: Path, arrays: dict[str, object], words: str) -> 
         loaded(tmp_path)
 
 
+@pytest.mark.slow
 def test_the_command(tmp_path: Path) -> None:
     out, picture = tmp_path / "out", tmp_path / "picture.png"
     arguments = [
@@ -335,6 +336,7 @@ def test_bad_commands_write_nothing(tmp_path: Path, arguments: list[str], words:
     assert [path.name for path in tmp_path.iterdir() if path.name != "cache"] == []
 
 
+@pytest.mark.slow
 def test_the_preview_shows_the_patterns(simulator: Simulator, tmp_path: Path) -> None:
     preview(simulator, BEAMS, tmp_path / "a.png")
     preview(simulator, BEAMS, tmp_path / "b.png")
@@ -359,6 +361,7 @@ def test_radial_profiles() -> None:
     assert profile[0] >= simulator.detector.stop
 
 
+@pytest.mark.slow
 @pytest.mark.golden
 def test_the_published_samples_are_patterns_of_this_simulator(reference_data: Path) -> None:
     """The orientation is the likeliest one for the three samples, found by benchmarks/xfel_samples.py; facts

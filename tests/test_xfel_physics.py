@@ -112,6 +112,7 @@ def test_symmetries() -> None:
     assert float(grid[(grid.shape[0] // 2,) * 3]) == pytest.approx(forward**2, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_superposition_makes_no_difference() -> None:
     """The molecule turned and moved beforehand, the pattern's orientation turned back: the same pattern."""
     detector = Detector(32)

@@ -70,6 +70,7 @@ def test_exposures_of_one_orientation_are_independent(simulator: Simulator) -> N
     assert abs(np.corrcoef(first[:, 0].ravel(), first[:, 1].ravel())[0, 1]) < 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 2])
 def test_bits_do_not_depend_on_the_batch(
     simulator: Simulator, threads: int, monkeypatch: pytest.MonkeyPatch
@@ -89,6 +90,7 @@ def test_bits_do_not_depend_on_the_batch(
     assert np.array_equal(alone[0, :, 0], whole[33, :, 1])
 
 
+@pytest.mark.slow
 def test_the_total_count_tells_little() -> None:
     """The presets' task is about the pattern: a threshold on the photon count alone tells about 60 %."""
     data = Xfel(size=32, beam="medium").load()
@@ -134,6 +136,7 @@ def test_more_training_images_change_nothing_else() -> None:
     assert np.array_equal(first.train.images, second.train.images[:60])
 
 
+@pytest.mark.slow
 def test_settings_that_matter_change_the_images() -> None:
     first = Xfel(**SMALL).load().fingerprint
     for change in ({"seed": 1}, {"beam": "high"}, {"geodesic": 3}, {"wavelength": 2.0}, {"pitch": 1e-3}):
@@ -142,6 +145,7 @@ def test_settings_that_matter_change_the_images() -> None:
     assert Xfel(**SMALL | {"transform": "none"}).load().fingerprint == first
 
 
+@pytest.mark.slow
 def test_another_process_makes_the_same_images(tmp_path: Path) -> None:
     script = f"from a4nn_core.data.xfel.source import Xfel; print(Xfel(**{SMALL!r}).load().fingerprint)"
     environment = os.environ | {"A4NN_CACHE": str(tmp_path / "another"), "OMP_NUM_THREADS": "1"}
@@ -151,6 +155,7 @@ def test_another_process_makes_the_same_images(tmp_path: Path) -> None:
     assert done.stdout.strip() == Xfel(**SMALL).load().fingerprint
 
 
+@pytest.mark.slow
 def test_the_cache_is_used_and_a_damaged_one_is_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

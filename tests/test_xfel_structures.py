@@ -210,6 +210,7 @@ def test_eef2_has_the_atoms_of_its_entries(eef2: list[str], reference_data: Path
     assert gyration == pytest.approx([37.5, 33.6], abs=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.golden
 def test_eef2_scatters_as_many_photons_as_measured(eef2: list[str], reference_data: Path) -> None:
     del reference_data
