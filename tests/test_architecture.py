@@ -44,7 +44,7 @@ ALLOWED: dict[str, set[str]] = {
     "interchange": GROUND | {"commons"},
     "training": GROUND | {"commons", "data", "spaces", "termination"},
     "experiment": GROUND | {"data", "search", "spaces", "termination", "training"},
-    "workflow": GROUND | {"commons", "data", "experiment", "search", "spaces", "training"},
+    "workflow": GROUND | {"commons", "data", "experiment", "search", "spaces", "termination", "training"},
     "replay": GROUND | {"training"},
     "archaeology": GROUND | {"commons", "spaces"},
     "adapters": GROUND | {"termination"},

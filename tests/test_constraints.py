@@ -245,9 +245,9 @@ def test_a_killed_search_with_bounds_goes_on(schedule: str, seed: int, tmp_path:
     chance = random.Random(seed)
 
     class Deadly:
-        def looked(self, _: object) -> None: ...
+        def on_poll(self, _: object) -> None: ...
 
-        def ended(self, *_: object) -> None:
+        def on_network_end(self, *_: object) -> None:
             if chance.random() < 0.3:  # recorded and not told
                 raise Killed
 
