@@ -1,5 +1,7 @@
-"""The words that experiments, rules and records share, each spelled once. They are text: JSON, Parquet and SQL
-hold them as they are."""
+"""The words that experiments, rules and records share, each spelled once.
+
+They are text: JSON, Parquet and SQL hold them as they are.
+"""
 
 from __future__ import annotations
 

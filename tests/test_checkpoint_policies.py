@@ -71,7 +71,7 @@ def files(commons: Path) -> dict[int, set[int]]:
 
 
 def trained(commons: Path) -> set[int]:
-    return {n["network"] for n in Commons(commons).networks("r") if n["epochs_trained"]}
+    return {n.network for n in Commons(commons).networks("r") if n.epochs_trained}
 
 
 def missing(commons: Path) -> list[str]:
@@ -97,7 +97,7 @@ def test_what_stays_of_every_network(tmp_path: Path, policy: str, epochs: set[in
             recorded.setdefault(epoch["network"], set()).add(epoch["epoch"])
     assert recorded == files(tmp_path)  # the table names those files and no other
     assert missing(tmp_path) == []
-    assert not [e for e in store.events("r") if e["kind"] == "checkpoints_removed"]
+    assert not [e for e in store.events("r") if e.kind == "checkpoints_removed"]
 
 
 def test_front_keeps_those_of_the_front(tmp_path: Path) -> None:
@@ -112,13 +112,13 @@ def test_front_keeps_those_of_the_front(tmp_path: Path) -> None:
             )
 
     run(tmp_path, "front", Looking(fail_some))
-    on_front = {n["network"] for n in Commons(tmp_path).front("r")}
+    on_front = {n.network for n in Commons(tmp_path).front("r")}
     assert files(tmp_path) == {number: {2, EPOCHS} for number in on_front}
     assert {generation for generation, _, _ in seen} == {0, 1, 2}
     assert all(there == expected for _, there, expected in seen)
-    removed = [e for e in Commons(tmp_path).events("r") if e["kind"] == "checkpoints_removed"]
-    assert {e["network"] for e in removed} == trained(tmp_path) - on_front
-    assert len(removed) == len({e["network"] for e in removed})
+    removed = [e for e in Commons(tmp_path).events("r") if e.kind == "checkpoints_removed"]
+    assert {e.network for e in removed} == trained(tmp_path) - on_front
+    assert len(removed) == len({e.network for e in removed})
     assert missing(tmp_path) == []
     compact(tmp_path)
     assert missing(tmp_path) == []
@@ -128,7 +128,7 @@ def test_front_keeps_those_of_the_front(tmp_path: Path) -> None:
 
 
 def front(commons: Path) -> set[int]:
-    return {n["network"] for n in Commons(commons).front("r")}
+    return {n.network for n in Commons(commons).front("r")}
 
 
 @pytest.mark.parametrize("policy", ["last", "front"])
@@ -164,7 +164,5 @@ def test_killed_before_during_and_after_removing(
     assert deaths == 6
     assert files(tmp_path / "killed") == files(tmp_path / "whole")
     assert missing(tmp_path / "killed") == []
-    removed = [
-        e["network"] for e in Commons(tmp_path / "killed").events("r") if e["kind"] == "checkpoints_removed"
-    ]
+    removed = [e.network for e in Commons(tmp_path / "killed").events("r") if e.kind == "checkpoints_removed"]
     assert len(removed) == len(set(removed))

@@ -50,9 +50,9 @@ def test_published_tables(reference_data: Path, tmp_path: Path, file: str, run: 
     assert import_icpp23(path, tmp_path / "c", macro_127) == 100
     found = Commons(tmp_path / "c")
     assert found.runs() == [run]
-    epochs = {(e["network"], e["epoch"]): e for e in found.epochs(run)}
-    fits = {(p["network"], p["epoch"]): p for p in found.predictions(run)}
-    networks = {n["network"]: n for n in found.networks(run)}
+    epochs = {(e.network, e.epoch): e for e in found.epochs(run)}
+    fits = {(p.network, p.epoch): p for p in found.predictions(run)}
+    networks = {n.network: n for n in found.networks(run)}
     assert len(epochs) == rows
     with path.open(newline="") as lines:
         for row in csv.DictReader(lines):
@@ -118,10 +118,10 @@ def test_plain_curves(tmp_path: Path) -> None:
     file.write_text("curve_id,epoch,accuracy,note\nb,0,50,x\nb,1,60.5,x\na,0,70,x\n")
     assert import_csv(file, tmp_path / "c") == ("my-curves", 2)
     found = Commons(tmp_path / "c")
-    curves = [(e["network"], e["epoch"], e["validation_accuracy_percent"]) for e in found.epochs("my-curves")]
+    curves = [(e.network, e.epoch, e.validation_accuracy_percent) for e in found.epochs("my-curves")]
     assert curves == [(0, 1, 50.0), (0, 2, 60.5), (1, 1, 70.0)]
-    assert [n["status"] for n in found.networks("my-curves")] == ["completed", "stopped"]
-    assert [n["network"] for n in found.front("my-curves")] == [1]
+    assert [n.status for n in found.networks("my-curves")] == ["completed", "stopped"]
+    assert [n.network for n in found.front("my-curves")] == [1]
     assert "note" in found.run("my-curves")["notes"]
     for text, message in (
         ("curve_id,epoch,accuracy\na,0,1\na,2,1\n", "curve 'a' has gaps"),

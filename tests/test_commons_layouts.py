@@ -46,16 +46,16 @@ def test_it_reads_as_it_was_written(commons: Path) -> None:
     found = Commons(commons)
     assert found.runs() == ["compacted", "going"]
     networks = found.networks("compacted")
-    assert [n["network"] for n in networks] == list(range(6))
+    assert [n.network for n in networks] == list(range(6))
     assert networks[3]["status"] == "failed"
     epochs = found.epochs("compacted")
-    assert [e["validation_accuracy_percent"] for e in epochs if e["network"] == 0] == curve(0)
-    assert sum(e["network"] == 1 for e in epochs) == networks[1]["epochs_trained"] == 9
-    assert [(e["network"], e["epoch"]) for e in found.epochs("going")][-1] == (1, 4)
-    assert [e["kind"] for e in found.events("going")] == ["asked", "told"]
-    assert {e["energy_joules"] for e in epochs} == {n["energy_joules"] for n in networks} == {None}
+    assert [e.validation_accuracy_percent for e in epochs if e.network == 0] == curve(0)
+    assert sum(e.network == 1 for e in epochs) == networks[1]["epochs_trained"] == 9
+    assert [(e.network, e.epoch) for e in found.epochs("going")][-1] == (1, 4)
+    assert [e.kind for e in found.events("going")] == ["asked", "told"]
+    assert {e.energy_joules for e in epochs} == {n.energy_joules for n in networks} == {None}
     assert found.run("compacted")["status"] == "completed"
-    assert [n["network"] for n in found.front("compacted")] == [5, 4, 0]
+    assert [n.network for n in found.front("compacted")] == [5, 4, 0]
     assert check(commons, checkpoints=False).problems == []
     for recipe in COOKBOOK:
         found.sql(recipe.query).fetchall()
@@ -105,7 +105,7 @@ def searched(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 def asked_for(commons: Path) -> dict[int, dict[str, Any]]:
     """What the old version's strategy asked for, by network, from its records."""
     events = Commons(commons).events("searched")
-    return {e["network"]: {**e, **json.loads(e["data"])} for e in events if e["kind"] == "asked"}
+    return {e.network: {**e, **json.loads(e.data)} for e in events if e.kind == "asked"}
 
 
 def replayed(commons: Path, generations: int) -> Strategy:
@@ -113,7 +113,7 @@ def replayed(commons: Path, generations: int) -> Strategy:
     run = Commons(commons).run("searched")
     what = Experiment.from_mapping(json.loads(run["experiment"]))
     strategy = what.search.start(what.space, what.seed)
-    told = {e["network"]: e for e in Commons(commons).events("searched") if e["kind"] == "told"}
+    told = {e.network: e for e in Commons(commons).events("searched") if e.kind == "told"}
     for _ in range(generations):
         for candidate in strategy.ask(what.search.networks):
             fitness = json.loads(told[candidate.number]["data"])["fitness"]

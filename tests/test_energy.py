@@ -365,7 +365,7 @@ def test_the_recipe(tmp_path: Path) -> None:
         (0, 100.0, 4.0),
         (1, 12.5, 0.5),
     ]
-    best = {n["network"]: n["best_accuracy_percent"] for n in Commons(tmp_path / "c").networks("r")[:2]}
+    best = {n.network: n.best_accuracy_percent for n in Commons(tmp_path / "c").networks("r")[:2]}
     worst = min(best, key=lambda n: best[n])
     for row in rows:
         points = best[row["network"]] - best[worst]

@@ -78,10 +78,10 @@ def test_the_page_shows_the_run(folder: Path, tmp_path: Path) -> None:
     plotted = traces(page)
     by_name = {t.get("name"): t for t in plotted if t.get("name")}
     front = Commons(folder).front("twelve")
-    assert sorted(by_name["Pareto front"]["x"]) == sorted(n["flops"] / 1e6 for n in front)
+    assert sorted(by_name["Pareto front"]["x"]) == sorted(n.flops / 1e6 for n in front)
     points = by_name["trained to the end"]["text"] + by_name["stopped early"]["text"]
     assert len(points) == 11  # network 5 failed
-    networks = {n["network"]: n for n in Commons(folder).networks("twelve")}
+    networks = {n.network: n for n in Commons(folder).networks("twelve")}
     [seven] = [text for text in points if "network 7<" in text]
     assert f"test {networks[7]['test_accuracy_percent']:.2f} ± " in seven
     assert "genome 110 101" in seven
@@ -114,10 +114,10 @@ def test_accuracies_are_drawn_with_their_standard_errors(
     for name in drawn:
         monkeypatch.setattr(Axes, name, noted(name))
     _, page = draw(folder, "twelve", tmp_path)
-    networks = {n["network"]: n for n in Commons(folder).networks("twelve") if n["status"] != "failed"}
+    networks = {n.network: n for n in Commons(folder).networks("twelve") if n.status != "failed"}
     # the part for validation has 50 images
     expected = {
-        n["best_accuracy_percent"]: standard_error(n["best_accuracy_percent"], 50) for n in networks.values()
+        n.best_accuracy_percent: standard_error(n.best_accuracy_percent, 50) for n in networks.values()
     }
     assert len(drawn["errorbar"]) == 11
     for (_, y), look in drawn["errorbar"]:

@@ -30,6 +30,7 @@ from a4nn_core.precision import (
     standard_error,
 )
 from a4nn_core.publish.deposit.build import Settings, build
+from a4nn_core.vocabulary import RunStatus
 from a4nn_core.workflow.summary import summarise
 from a4nn_flows.artifacts import _front, _generation_row, _report
 
@@ -153,7 +154,7 @@ def commons(tmp_path_factory: pytest.TempPathFactory) -> Path:
                     "seconds": 1.0,
                 }
                 writer.record(row, epochs=[], predictions=[], layers=[], edges=[])
-            writer.finish("completed", seconds=3.0)
+            writer.finish(RunStatus.completed, seconds=3.0)
     return path
 
 

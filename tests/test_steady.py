@@ -100,8 +100,8 @@ def test_a_killed_steady_run_goes_on_in_its_order(tmp_path: Path, seed: int) -> 
     again = search(what, tmp_path, FakeExecutor(lambda _: pytest.fail("trained again")))
     assert asked(again) == asked(one)
     networks = Commons(tmp_path).networks("r")
-    assert [n["network"] for n in networks] == list(range(12))
-    assert {n["epochs_trained"] for n in networks if n["status"] != "equal"} == {4}
+    assert [n.network for n in networks] == list(range(12))
+    assert {n.epochs_trained for n in networks if n.status != "equal"} == {4}
     versions = defaultdict(set)
     for event in read_events(tmp_path / "runs/r/events.jsonl"):
         if event["kind"] == "submitted":
@@ -130,11 +130,11 @@ def test_segments_are_judged_against_the_front_of_their_moment(tmp_path: Path) -
         return None
 
     one = search(experiment(search=STEADY), tmp_path, FakeExecutor(remember, one_at_a_time=True))
-    order = [e["network"] for e in Commons(tmp_path).events("r") if e["kind"] == "told"]
+    order = [e.network for e in Commons(tmp_path).events("r") if e.kind == "told"]
     for segment in seen:
         told = [one.told[n] for n in order[: segment.front_version]]
         best = min((t["error_percent"] for t in told if t), default=None)
-        assert best == min((p["error_percent"] for p in segment.front_points), default=None)
+        assert best == min((p.error_percent for p in segment.front_points), default=None)
     assert max(segment.front_version for segment in seen) > 4
 
 
@@ -143,7 +143,7 @@ def test_equal_architectures_do_not_hold_a_slot(tmp_path: Path) -> None:
     search(tiny, tmp_path, cluster())
     networks = Commons(tmp_path).networks("r")
     assert len(networks) == 16
-    assert sum(n["status"] == "completed" for n in networks) == 3
+    assert sum(n.status == "completed" for n in networks) == 3
 
 
 def test_more_slots_than_the_first_generation_has_networks() -> None:
@@ -213,7 +213,7 @@ def test_devices_stay_busy_with_the_published_epoch_times(
         )
         executor = VirtualExecutor(4, life)
         search(what, tmp_path / schedule, executor)
-        statuses = [n["status"] for n in Commons(tmp_path / schedule).networks("r")]
+        statuses = [n.status for n in Commons(tmp_path / schedule).networks("r")]
         assert len(statuses) == 100
         assert statuses.count("completed") >= 95
         busy[schedule] = executor.busy_share

@@ -69,13 +69,13 @@ def answer(commons: Path, query: str) -> pa.Table:
     import pyarrow as pa
 
     from a4nn_core.commons import Commons
-    from a4nn_core.commons.reader import sentence
+    from a4nn_core.commons.reader import query_message
 
     relation = Commons(commons).sql(query)
     try:
         return relation.to_arrow_table()
     except (duckdb.Error, pa.ArrowException, OSError) as error:
-        raise BadInput(sentence(error)) from None
+        raise BadInput(query_message(error)) from None
 
 
 def write(data: pa.Table, format: Format, file: BinaryIO) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from a4nn_core.commons.merge import chosen_runs
-from a4nn_core.commons.schema import LINEAGE_SQL, TABLES, Table, front_table
+from a4nn_core.commons.schema import FRONT, LINEAGE_SQL, TABLES, Table
 from a4nn_core.errors import BadInput
 from a4nn_core.files import atomic_write, make_folder
 from a4nn_core.interchange.parquet import batches, views
@@ -56,7 +56,7 @@ def _fill(database: Any, commons: Path, names: Sequence[str]) -> dict[str, int]:
         )
         counts[name] = _create(database, table, reader)
     [front] = [rows for name, _, rows in views(commons, names) if name == "front"]
-    counts["front"] = _create(database, front_table(), front)
+    counts["front"] = _create(database, FRONT, front)
     database.execute(f"create view lineage as {LINEAGE_SQL}")
     counts["lineage"] = int(database.execute("select count(*) from lineage").fetchall()[0][0])
     database.execute("checkpoint")
@@ -70,7 +70,7 @@ def _create(database: Any, table: Table, rows: Any) -> int:
     database.unregister("incoming")
     database.execute(f"comment on table {table.name} is {_quoted('a row is ' + table.row)}")
     for column in table.columns:
-        text = f"{column.text} [{column.unit}]" if column.unit else column.text
+        text = f"{column.meaning} [{column.unit}]" if column.unit else column.meaning
         database.execute(f"comment on column {table.name}.{column.name} is {_quoted(text)}")
     return int(database.execute(f"select count(*) from {table.name}").fetchall()[0][0])
 

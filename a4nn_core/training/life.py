@@ -10,26 +10,26 @@ import platform
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch.optim import SGD
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
-from a4nn_core.commons import Journal, RunFolder, read_journal
-from a4nn_core.commons.journal import LAG, best_epoch
+from a4nn_core.commons import Journal, JournalEpoch, RunFolder, read_epochs
 from a4nn_core.commons.lock import Held, KernelLock
+from a4nn_core.commons.records import Prediction, best_epoch
 from a4nn_core.errors import A4NNError, BadInput
+from a4nn_core.jsonable import JsonText
 from a4nn_core.precision import in_percent, standard_error
 from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.spaces.build import Network
-from a4nn_core.termination.base import RULES, Context, FrontSnapshot, Learning, Verdict
+from a4nn_core.termination.base import RULES, Context, FitRecord, FrontSnapshot, Learning
 from a4nn_core.termination.learning import judge_learning
 from a4nn_core.training import energy
 from a4nn_core.training.checkpoint import checkpoint_name, load_network, resume_training, save_checkpoint
@@ -40,6 +40,7 @@ from a4nn_core.training.memory import Need, check_room, machine_memory
 from a4nn_core.training.segment import SLOT_VARIABLE, Segment, SegmentResult, Status
 from a4nn_core.training.settings import Training
 from a4nn_core.training.steps import Computation, Stopwatch, evaluate, settle, train_epoch
+from a4nn_core.vocabulary import Action
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +79,7 @@ def train_segment(
     architecture = Architecture.from_json(segment.architecture)
     _check_room(segment, architecture, settings, len(data.train), device)
     with _only_one(checkpoints / "lock", os.environ.get(SLOT_VARIABLE) or segment.device):
-        past = read_journal(folder.journal(segment.network))
+        past = read_epochs(folder.journal(segment.network))
         usual = Manner.choose(settings, architecture, data.shape, len(data.train), device)
         _choose_algorithms(settings.deterministic, usual.compiled)
         life = _Life(segment, settings, architecture, data, device, folder, usual, beat)
@@ -98,7 +99,7 @@ def train_segment(
         else:
             return segment.failed(trouble)
         if status != "paused":
-            _keep(checkpoints, read_journal(folder.journal(segment.network)), settings)
+            _keep(checkpoints, read_epochs(folder.journal(segment.network)), settings)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     return SegmentResult(segment.network, segment.number, status, test_accuracy_percent=test, device=name)
 
@@ -149,11 +150,11 @@ class _Life:
             schedule="annealed" if settings.final_learning_rate <= 0.1 * settings.learning_rate else None,
             front=FrontSnapshot(segment.front_version, tuple(segment.front_points), segment.objectives),
         )
-        past = read_journal(self.journal)
-        curve = [float(line["validation_accuracy_percent"]) for line in past]
-        learned = [float(line["train_accuracy_percent"]) for line in past]
+        past = read_epochs(self.journal)
+        curve = [accuracy for line in past if (accuracy := line.validation_accuracy_percent) is not None]
+        learned = [accuracy for line in past if (accuracy := line.train_accuracy_percent) is not None]
         limit = min(segment.epoch_limit or settings.epochs, settings.epochs)
-        action = past[-1]["verdict"]["action"] if past else "continue"
+        action = past[-1].verdict if past else Action.proceed
 
         torch.manual_seed(segment.seed)
         model = Network(self.architecture).to(self.device)
@@ -170,7 +171,7 @@ class _Life:
             model, settings.evaluation, manner, self.batch_size, data, seed=segment.seed
         )
         if past:
-            last = self.checkpoints / past[-1]["checkpoint"]
+            last = self.checkpoints / str(past[-1].checkpoint)
             resume_training(last, model, optimizer, scheduler, measured)
         computation.adopt(optimizer)
 
@@ -181,7 +182,7 @@ class _Life:
         changed = manner.changed(self.usual)
 
         with Journal(self.journal) as journal:
-            while action == "continue" and len(curve) < limit:
+            while action is Action.proceed and len(curve) < limit:
                 epoch = len(curve) + 1
                 started = time.perf_counter()
                 self.meter.lap()
@@ -209,31 +210,38 @@ class _Life:
                 curve.append(accuracy)
                 learned.append(train_accuracy)
                 verdict = judge_learning(rule, curve, replace(context, learning=self._learning(learned)))
-                action = verdict.action
+                action = Action(verdict.action)
                 lag = _lag(measured, train_accuracy, accuracy)
                 path = self.checkpoints / checkpoint_name(epoch)
                 sha256 = save_checkpoint(path, epoch, model, optimizer, scheduler, measured)
                 joules = self.meter.lap()
-                line = {
-                    "epoch": epoch,
-                    "train_loss": train_loss,
-                    "validation_loss": loss,
-                    "train_accuracy_percent": train_accuracy,
-                    "validation_accuracy_percent": accuracy,
-                    "learning_rate": rate,
-                    "seconds": time.perf_counter() - started,
-                    "images_per_second": len(data.train) / watch.seconds()[0],
-                    "peak_memory_bytes": _peak_memory(self.device),
-                    **({} if joules is None else {"energy_joules": joules / self.share}),
-                    "time": datetime.now(UTC).isoformat(),
-                    "checkpoint": path.name,
-                    "checkpoint_sha256": sha256,
-                    "segment": segment.number,
-                    **({"manner": changed} if changed else {}),
-                    **({} if lag is None else {LAG: lag}),
-                    **_judgement(verdict),
-                }
-                journal.append(line)
+                low, high = verdict.interval or (None, None)
+                line = JournalEpoch(
+                    epoch=epoch,
+                    train_loss=train_loss,
+                    validation_loss=loss,
+                    train_accuracy_percent=train_accuracy,
+                    validation_accuracy_percent=accuracy,
+                    learning_rate=rate,
+                    seconds=time.perf_counter() - started,
+                    images_per_second=len(data.train) / watch.seconds()[0],
+                    peak_memory_bytes=_peak_memory(self.device),
+                    energy_joules=None if joules is None else joules / self.share,
+                    time=datetime.now(UTC),
+                    checkpoint=path.name,
+                    checkpoint_sha256=sha256,
+                    segment=segment.number,
+                    computing=changed,
+                    measurement_lag_points=lag,
+                    verdict=action,
+                    reason=verdict.reason,
+                    predicted=verdict.predicted,
+                    predicted_low=low,
+                    predicted_high=high,
+                    evidence=JsonText.of(verdict.evidence),
+                    fits=tuple(_prediction(fit, epoch, action, verdict.reason) for fit in verdict.fits),
+                )
+                journal.append(line.line())
                 past.append(line)
                 error = standard_error(accuracy, len(data.validation))
                 log.info(
@@ -248,11 +256,11 @@ class _Life:
                         "epoch": epoch,
                         "accuracy_percent": accuracy,
                         "accuracy_se_points": error,
-                        "seconds": line["seconds"],
+                        "seconds": line.seconds,
                     },
                 )
                 _keep(self.checkpoints, past, settings)
-        if action == "stop":
+        if action is Action.stop:
             return "completed" if len(curve) == settings.epochs else "stopped"
         return "completed" if len(curve) >= settings.epochs else "paused"
 
@@ -276,9 +284,10 @@ class _Life:
 
     def test_accuracy(self, manner: Manner) -> float:
         """Accuracy in percent of the best checkpoint on the part that selection never sees."""
-        best = best_epoch(read_journal(self.journal))
+        best = best_epoch(read_epochs(self.journal))
+        assert best is not None  # whoever is tested has been trained
         model = Network(self.architecture).to(self.device)
-        load_network(self.checkpoints / best["checkpoint"], model)
+        load_network(self.checkpoints / str(best.checkpoint), model)
         # for one pass it is not compiled
         once = Computation(model, replace(manner, compiled=False), self.batch_size, self.device)
         ((_, accuracy),) = settle([evaluate(once, self.data, self.data.test, self.beat)])
@@ -356,21 +365,32 @@ def _give_memory_back(device: torch.device) -> None:
         torch.cuda.empty_cache()
 
 
-def _keep(checkpoints: Path, journal: list[dict[str, Any]], settings: Training) -> None:
+def _keep(checkpoints: Path, journal: Sequence[JournalEpoch], settings: Training) -> None:
     """Delete the checkpoints that nobody will ask for. The best one is needed until the network is recorded;
     what goes then is the loop's business (workflow/checkpoints.py)."""
     if settings.keep_checkpoints == "all":
         return
-    keep = {journal[-1]["checkpoint"], best_epoch(journal)["checkpoint"]}
+    keep = {epoch.checkpoint for epoch in (journal[-1], best_epoch(journal)) if epoch is not None}
     for path in checkpoints.glob("epoch-*.safetensors"):
         if path.name not in keep:
             path.unlink(missing_ok=True)
 
 
-def _judgement(verdict: Verdict) -> Mapping[str, Any]:
-    plain = asdict(verdict)
-    fits = plain.pop("fits")
-    return {"verdict": plain, "fits": list(fits)}
+def _prediction(fit: FitRecord, epoch: int, action: Action, reason: str) -> Prediction:
+    return Prediction(
+        epoch=epoch,
+        function=fit.function,
+        expression=fit.expression,
+        parameters=JsonText.of(fit.parameters),
+        predicted=fit.predicted,
+        low=fit.low,
+        high=fit.high,
+        residual=fit.residual,
+        status=fit.status,
+        microseconds=fit.microseconds,
+        verdict=action,
+        reason=reason,
+    )
 
 
 def _peak_memory(device: torch.device) -> int:

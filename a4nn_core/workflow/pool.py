@@ -147,7 +147,7 @@ class _Seat:
         if self.device not in ("", segment.device):
             self.leave()
         self.device = segment.device
-        about = {"run": segment.run_id, "network": segment.network}
+        about: dict[str, str | int | None] = {"run": segment.run_id, "network": segment.network}
         if self.slot is None and places(segment.device):
             per_device = int(segment.training.get("slots_per_device", 1))
             self.slot = acquire(segment.device, per_device, lambda: not self.pool.closed, **about)

@@ -5,28 +5,29 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import replace
 
-from a4nn_core.commons.journal import best_epoch
+from a4nn_core.commons.epochs import JournalEpoch
+from a4nn_core.commons.records import Edge, LayerRecord, Network, best_epoch
+from a4nn_core.jsonable import JsonText
 from a4nn_core.search.base import Candidate
 from a4nn_core.spaces.architecture import Architecture, Layer
 from a4nn_core.training.segment import SegmentResult
+from a4nn_core.vocabulary import NetworkStatus
 
-Row = dict[str, Any]
 
-
-def network_row(
+def network_record(
     candidate: Candidate,
     architecture: Architecture,
-    journal: Sequence[Mapping[str, Any]],
+    journal: Sequence[JournalEpoch],
     result: SegmentResult,
     *,
     epochs_budget: int,
     seed: int,
     front_version: int,
     checkpoints: str,
-) -> Row:
-    """The row of the table ``networks`` for a network whose life has ended.
+) -> Network:
+    """The final record of a network whose training has ended.
 
     Args:
         candidate: as the strategy asked for it.
@@ -38,101 +39,108 @@ def network_row(
         front_version: of the snapshot its last segment was judged against.
         checkpoints: folder of its checkpoints, relative to the commons.
     """
-    row = _identity(candidate, architecture, epochs_budget)
-    row |= {
-        "status": result.status,
-        "device": result.device,
-        "seconds": sum(line["seconds"] for line in journal),
-        "energy_joules": _energy(journal),
-        "epochs_trained": len(journal),
-        "front_version": front_version,
-        "seed": seed,
-        "error": result.error,
-    }
-    if not journal:
-        return row
+    status = NetworkStatus(result.status)
+    network = replace(
+        _identity(candidate, architecture, epochs_budget),
+        status=status,
+        device=result.device,
+        seconds=sum(epoch.seconds or 0.0 for epoch in journal),
+        energy_joules=_energy(journal),
+        epochs_trained=len(journal),
+        front_version=front_version,
+        seed=seed,
+        error=result.error,
+    )
     best = best_epoch(journal)
+    if best is None:
+        return network
+    accuracy = best.validation_accuracy_percent
     last = journal[-1]
-    verdict = last["verdict"]
-    interval = verdict["interval"] or (None, None)
-    losses = [line["validation_loss"] for line in journal if line["validation_loss"] is not None]
-    row |= {
-        "best_accuracy_percent": best["validation_accuracy_percent"],
-        "best_epoch": best["epoch"],
-        "last_accuracy_percent": last["validation_accuracy_percent"],
-        "predicted_accuracy_percent": verdict["predicted"],
-        "predicted_low": interval[0],
-        "predicted_high": interval[1],
-        "termination_reason": verdict["reason"] if result.status in ("stopped", "paused") else None,
-        "termination_evidence": verdict["evidence"] or None,
-        "checkpoint": f"{checkpoints}/{last['checkpoint']}",
-        "checkpoint_sha256": last["checkpoint_sha256"],
-    }
-    if best["checkpoint"] is not None:
-        row["best_checkpoint"] = f"{checkpoints}/{best['checkpoint']}"
-        row["best_checkpoint_sha256"] = best["checkpoint_sha256"]
-    if result.status != "failed":
-        row["test_accuracy_percent"] = result.test_accuracy_percent
-        row["fitness_source"] = "measured"
+    ended_early = status in (NetworkStatus.stopped, NetworkStatus.paused)
+    network = replace(
+        network,
+        best_accuracy_percent=accuracy,
+        best_epoch=best.epoch,
+        last_accuracy_percent=last.validation_accuracy_percent,
+        predicted_accuracy_percent=last.predicted,
+        predicted_low=last.predicted_low,
+        predicted_high=last.predicted_high,
+        termination_reason=last.reason if ended_early else None,
+        termination_evidence=last.evidence if last.evidence and last.evidence.value else None,
+        checkpoint=f"{checkpoints}/{last.checkpoint}",
+        checkpoint_sha256=last.checkpoint_sha256,
+    )
+    if best.checkpoint is not None:
+        network = replace(
+            network,
+            best_checkpoint=f"{checkpoints}/{best.checkpoint}",
+            best_checkpoint_sha256=best.checkpoint_sha256,
+        )
+    if status is NetworkStatus.failed or accuracy is None:
+        return network
+    losses = [loss for epoch in journal if (loss := epoch.validation_loss) is not None]
+    return replace(
+        network,
+        test_accuracy_percent=result.test_accuracy_percent,
+        fitness_source="measured",
         # the score is the best that was measured; the prediction stands beside it
-        row["fitness"] = {
-            "error_percent": 100 - best["validation_accuracy_percent"],
-            "accuracy_percent": best["validation_accuracy_percent"],
+        fitness={
+            "error_percent": 100 - accuracy,
+            "accuracy_percent": accuracy,
             "loss": min(losses, default=math.inf),
             "mflops": architecture.flops / 1e6,
             "parameters": float(architecture.parameters),
-        }
-    return row
+        },
+    )
 
 
-def _energy(journal: Sequence[Mapping[str, Any]]) -> float | None:
+def _energy(journal: Sequence[JournalEpoch]) -> float | None:
     """Joules of all epochs; None unless all were measured."""
-    joules = [float(line["energy_joules"]) for line in journal if line.get("energy_joules") is not None]
+    joules = [joules for epoch in journal if (joules := epoch.energy_joules) is not None]
     return sum(joules) if journal and len(joules) == len(journal) else None
 
 
-def equal_row(candidate: Candidate, architecture: Architecture, original: Row, epochs_budget: int) -> Row:
-    """The row of a network that was not trained because another one of this run has its architecture."""
-    copied = (
-        "fitness",
-        "fitness_source",
-        "best_accuracy_percent",
-        "best_epoch",
-        "last_accuracy_percent",
-        "test_accuracy_percent",
-        "best_checkpoint",
-        "best_checkpoint_sha256",
-        "checkpoint",
-        "checkpoint_sha256",
-        "error",
+def equal_record(
+    candidate: Candidate, architecture: Architecture, original: Network, epochs_budget: int
+) -> Network:
+    """The record of a network that was not trained because another one of this run has its architecture."""
+    return replace(
+        _identity(candidate, architecture, epochs_budget),
+        fitness=original.fitness,
+        fitness_source=original.fitness_source,
+        best_accuracy_percent=original.best_accuracy_percent,
+        best_epoch=original.best_epoch,
+        last_accuracy_percent=original.last_accuracy_percent,
+        test_accuracy_percent=original.test_accuracy_percent,
+        best_checkpoint=original.best_checkpoint,
+        best_checkpoint_sha256=original.best_checkpoint_sha256,
+        checkpoint=original.checkpoint,
+        checkpoint_sha256=original.checkpoint_sha256,
+        error=original.error,
+        status=NetworkStatus.equal,
+        equal_to=original.network,
+        seconds=0.0,
+        epochs_trained=0,
     )
-    return {
-        **_identity(candidate, architecture, epochs_budget),
-        **{name: original.get(name) for name in copied},
-        "status": "equal",
-        "equal_to": original["network"],
-        "seconds": 0.0,
-        "epochs_trained": 0,
-    }
 
 
-def _identity(candidate: Candidate, architecture: Architecture, epochs_budget: int) -> Row:
-    return {
-        "network": candidate.number,
-        "generation": candidate.generation,
-        "position": candidate.position,
-        "genome": json.dumps(candidate.genome),
-        "architecture_hash": architecture.hash,
-        "parents": list(candidate.parents),
-        "operator": candidate.operator,
-        "flops": architecture.flops,
-        "parameters": architecture.parameters,
-        "epochs_budget": epochs_budget,
-    }
+def _identity(candidate: Candidate, architecture: Architecture, epochs_budget: int) -> Network:
+    return Network(
+        network=candidate.number,
+        generation=candidate.generation,
+        position=candidate.position,
+        genome=JsonText(json.dumps(candidate.genome)),
+        architecture_hash=architecture.hash,
+        parents=tuple(candidate.parents),
+        operator=candidate.operator,
+        flops=architecture.flops,
+        parameters=architecture.parameters,
+        epochs_budget=epochs_budget,
+    )
 
 
-def graph_rows(architecture: Architecture) -> tuple[list[Row], list[Row]]:
-    """Rows of the tables ``layers`` and ``edges``."""
+def graph_records(architecture: Architecture) -> tuple[list[LayerRecord], list[Edge]]:
+    """An architecture as records of its layers and edges."""
     layers = []
     for index, (layer, operation, cost) in enumerate(
         zip(architecture.layers, architecture.operations, architecture.costs, strict=True)
@@ -140,62 +148,77 @@ def graph_rows(architecture: Architecture) -> tuple[list[Row], list[Row]]:
         sources = architecture.inputs(index)
         settings = operation.changed()
         layers.append(
-            {
-                "layer": index,
-                "op": layer.op,
-                "label": layer.label,
-                "phase": layer.phase,
-                "channels_in": sum(architecture.costs[source].shape[0] for source in sources),
-                "channels_out": cost.shape[0],
-                "kernel": layer.kernel,
-                "stride": layer.stride,
-                "padding": layer.padding,
-                "bias": layer.bias,
-                "settings": json.dumps(settings, sort_keys=True) if settings else None,
-                "height_out": cost.shape[1],
-                "width_out": cost.shape[2],
-                "flops": cost.flops,
-                "parameters": cost.parameters,
-            }
+            LayerRecord(
+                layer=index,
+                op=layer.op,
+                label=layer.label,
+                phase=layer.phase,
+                channels_in=sum(architecture.costs[source].shape[0] for source in sources),
+                channels_out=cost.shape[0],
+                kernel=layer.kernel,
+                stride=layer.stride,
+                padding=layer.padding,
+                bias=layer.bias,
+                settings=JsonText(json.dumps(settings, sort_keys=True)) if settings else None,
+                height_out=cost.shape[1],
+                width_out=cost.shape[2],
+                flops=cost.flops,
+                parameters=cost.parameters,
+            )
         )
-    edges = [{"source": source, "target": target} for source, target in architecture.edges]
-    return layers, edges
+    return layers, [Edge(source=source, target=target) for source, target in architecture.edges]
 
 
-def architecture_of(layers: Sequence[Mapping[str, Any]], edges: Sequence[Mapping[str, Any]]) -> Architecture:
-    """The architecture that ``graph_rows`` wrote down; it needs no search space.
+def architecture_of(layers: Sequence[LayerRecord], edges: Sequence[Edge]) -> Architecture:
+    """The architecture that ``graph_records`` wrote down; it needs no search space.
 
     Args:
-        layers: the rows of one network, by number.
-        edges: its rows in the order in which they were written.
+        layers: of one network, by number.
+        edges: of it in the order in which they were written.
+
+    Raises:
+        ValueError: a layer lacks what every layer of a network of a4nn has recorded.
     """
-    known = {row["layer"]: row for row in layers}
-    feeds = {edge["target"]: known[edge["source"]] for edge in edges}
-    made = []
-    for row in layers:
-        same = {name: row[name] for name in ("op", "kernel", "stride", "padding", "phase", "label")}
-        bias = row.get("bias")
-        if bias is None:
-            bias = _unrecorded_bias(row, feeds)
-        settings = json.loads(row.get("settings") or "{}")
-        made.append(Layer(**same, channels=row["channels_out"], bias=bias, settings=settings))
+    known = {layer.layer: layer for layer in layers}
+    feeds = {edge.target: known[edge.source] for edge in edges}
     first = layers[0]
     return Architecture(
-        tuple(made),
-        tuple((edge["source"], edge["target"]) for edge in edges),
-        (first["channels_out"], first["height_out"], first["width_out"]),
+        tuple(_layer(layer, feeds) for layer in layers),
+        tuple((edge.source, edge.target) for edge in edges),
+        (_known(first.channels_out), _known(first.height_out), _known(first.width_out)),
     )
 
 
-def _unrecorded_bias(row: Mapping[str, Any], feeds: Mapping[int, Mapping[str, Any]]) -> bool:
+def _layer(record: LayerRecord, feeds: Mapping[int, LayerRecord]) -> Layer:
+    return Layer(
+        op=record.op or "",
+        channels=_known(record.channels_out),
+        kernel=_known(record.kernel),
+        stride=_known(record.stride),
+        padding=_known(record.padding),
+        bias=_unrecorded_bias(record, feeds) if record.bias is None else record.bias,
+        phase=record.phase,
+        label=record.label or "",
+        settings=record.settings.members if record.settings else {},
+    )
+
+
+def _known(value: int | None) -> int:
+    if value is None:
+        raise ValueError("a layer was not recorded in full")
+    return value
+
+
+def _unrecorded_bias(layer: LayerRecord, feeds: Mapping[int, LayerRecord]) -> bool:
     """Whether a layer of a record from before ``bias`` was recorded has one, told from its parameters.
 
     Args:
-        row: of the layer.
-        feeds: row of what feeds a layer, by the number of the layer.
+        layer: recorded.
+        feeds: what feeds a layer, by the number of the layer.
     """
-    if row["op"] not in ("conv", "linear"):
+    if layer.op not in ("conv", "linear"):
         return False
-    before = feeds[row["layer"]]
-    area = before["height_out"] * before["width_out"] if row["op"] == "linear" else row["kernel"] ** 2
-    return bool(row["parameters"] > area * row["channels_in"] * row["channels_out"])
+    before = feeds[layer.layer]
+    linear = layer.op == "linear"
+    area = _known(before.height_out) * _known(before.width_out) if linear else _known(layer.kernel) ** 2
+    return _known(layer.parameters) > area * _known(layer.channels_in) * _known(layer.channels_out)

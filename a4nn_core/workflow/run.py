@@ -19,8 +19,10 @@ from a4nn_core.commons.layout import read_json
 from a4nn_core.data.base import ImageData
 from a4nn_core.errors import A4NNError, BadInput
 from a4nn_core.experiment import Experiment
+from a4nn_core.jsonable import members, number
 from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.training.settings import FIRST_DEFAULTS, Training
+from a4nn_core.vocabulary import RunStatus
 from a4nn_core.workflow.devices import choose_device, choose_slots
 from a4nn_core.workflow.executor import Executor
 from a4nn_core.workflow.preflight import check_fit, warn_unless_measured
@@ -103,14 +105,14 @@ def execute(
             kind = "resumed" if writer.resumed else "started"
             writer.events.append(kind, process=os.getpid(), host=platform.node(), **place)
             started = time.monotonic()
-            status = "failed"
+            status = RunStatus.failed
             try:
                 search.run()
-                status = "completed"
+                status = RunStatus.completed
             except BaseException as error:
                 # signals are no Exceptions: Ctrl-C, and the SIGTERM that Prefect turns into one
                 if isinstance(error, BadInput) or not isinstance(error, Exception):
-                    status = "interrupted"
+                    status = RunStatus.interrupted
                 raise
             finally:
                 _finish(writer, status, time.monotonic() - started)
@@ -158,17 +160,17 @@ def recorded_experiment(commons: Path, run_id: str) -> dict[str, Any] | None:
     file = RunFolder(commons, run_id).run_file
     if not file.is_file():
         return None
-    found: dict[str, Any] | None = read_json(file).get("header", {}).get("experiment")
-    return found
+    found = members(read_json(file).get("header")).get("experiment")
+    return found if isinstance(found, dict) else None
 
 
-def _finish(writer: RunWriter, status: str, seconds: float) -> None:
+def _finish(writer: RunWriter, status: RunStatus, seconds: float) -> None:
     try:
         writer.events.append(status)
-        writer.finish(status, seconds=seconds + float(writer.totals.get("seconds", 0.0)))
+        writer.finish(status, seconds=seconds + (number(writer.totals.get("seconds")) or 0.0))
     except (A4NNError, OSError):
         # on a full disk not even this fits; the run is resumed from what is there, so nothing is lost
-        if status == "completed":
+        if status is RunStatus.completed:
             raise
 
 

@@ -9,23 +9,25 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 
-from a4nn_core.commons import RunWriter, prediction_rows, read_journal
+from a4nn_core.commons import JournalEpoch, RunWriter, predictions_of, read_epochs
+from a4nn_core.commons.events import Asked, SegmentEnded, Submitted, Told, payload
 from a4nn_core.commons.front import nondominated
-from a4nn_core.commons.journal import LAG
+from a4nn_core.commons.records import Network
 from a4nn_core.errors import BadInput, RunFailed
 from a4nn_core.experiment import Experiment
 from a4nn_core.precision import Images
 from a4nn_core.search.base import Candidate, Outcome
 from a4nn_core.spaces.architecture import Architecture, Shape
 from a4nn_core.training.segment import Segment, SegmentResult
+from a4nn_core.vocabulary import Action, EventKind, NetworkStatus
 from a4nn_core.workflow.checkpoints import Keeper, kept_epochs
 from a4nn_core.workflow.executor import Executor
-from a4nn_core.workflow.rows import Row, equal_row, graph_rows, network_row
+from a4nn_core.workflow.rows import equal_record, graph_records, network_record
 
 POLL_SECONDS = 0.5
 log = logging.getLogger(__name__)
@@ -37,7 +39,7 @@ class Watcher(Protocol):
     def looked(self, search: Search) -> None:
         """Called about twice a second."""
 
-    def ended(self, search: Search, row: Row) -> None:
+    def ended(self, search: Search, network: Network) -> None:
         """Called when a network's final records are written."""
 
 
@@ -77,7 +79,7 @@ class Search:
         self.images = Images.of(writer.header.get("dataset"))
         self.strategy = experiment.search.start(experiment.space, experiment.seed)
         self.started = time.monotonic()
-        self.rows: dict[int, Row] = dict(writer.recorded())
+        self.rows: dict[int, Network] = writer.recorded()
         self.candidates: dict[int, Candidate] = {}
         self.architectures: dict[int, Architecture] = {}
         self.told: dict[int, Mapping[str, float] | None] = {}
@@ -123,11 +125,17 @@ class Search:
 
     def _replay(self) -> None:
         """Tell the strategy again what the event log says, and check that it asks again for the same."""
-        asked = [event for event in self.writer.events if event["kind"] == "asked"]
-        counts = {event["data"]["batch"]: event["data"]["count"] for event in asked}
-        logged = {event["network"]: event["data"] for event in asked}
+        logged = {
+            event.network: payload(event, Asked)
+            for event in self.writer.events
+            if event.kind == EventKind.asked and event.network is not None
+        }
+        counts = {asked.batch: asked.count for asked in logged.values()}
         for event in self.writer.events:
-            if event["kind"] == "asked" and event["data"]["batch"] == self._batches:
+            number = event.network
+            if number is None:
+                continue
+            if event.kind == EventKind.asked and logged[number].batch == self._batches:
                 # a crash may have cut a batch short in the log: what is missing is logged now
                 for candidate in self._take(counts[self._batches]):
                     if candidate.number in logged:
@@ -135,18 +143,18 @@ class Search:
                     else:
                         self._log_asked(candidate, self._batches, counts[self._batches])
                 self._batches += 1
-            elif event["kind"] == "submitted":
-                segment = (event["network"], event["data"]["segment"])
-                self._versions.setdefault(segment, event["data"]["front_version"])
-            elif event["kind"] == "told":
-                self._tell(event["network"], event["data"]["fitness"], log=False)
+            elif event.kind == EventKind.submitted:
+                submitted = payload(event, Submitted)
+                self._versions.setdefault((number, submitted.segment), submitted.front_version)
+            elif event.kind == EventKind.told:
+                self._tell(number, payload(event, Told).fitness, log=False)
 
-    def _compare(self, candidate: Candidate, logged: Mapping[str, Any]) -> None:
-        if logged["genome"] != candidate.genome or logged["parents"] != list(candidate.parents):
+    def _compare(self, candidate: Candidate, logged: Asked) -> None:
+        if logged.genome != candidate.genome or logged.parents != list(candidate.parents):
             raise BadInput(
                 f"run {self.writer.folder.run_id} cannot go on: for network {candidate.number} the strategy "
                 f"now asks for {json.dumps(candidate.genome)}, but its event log says "
-                f"{json.dumps(logged['genome'])}; the code has changed since, start a new run"
+                f"{json.dumps(logged.genome)}; the code has changed since, start a new run"
             )
 
     def _take(self, count: int) -> list[Candidate]:
@@ -177,24 +185,27 @@ class Search:
 
     def _log_asked(self, candidate: Candidate, batch: int, count: int) -> None:
         self.writer.events.append(
-            "asked",
+            Asked(
+                genome=candidate.genome,
+                parents=list(candidate.parents),
+                operator=candidate.operator,
+                position=candidate.position,
+                batch=batch,
+                count=count,
+            ),
             candidate.number,
             candidate.generation,
-            genome=candidate.genome,
-            parents=list(candidate.parents),
-            operator=candidate.operator,
-            position=candidate.position,
-            batch=batch,
-            count=count,
         )
 
-    def _tell(self, number: int, fitness: Mapping[str, float] | None, log: bool = True) -> None:
+    def _tell(self, number: int, fitness: Mapping[str, float | None] | None, log: bool = True) -> None:
         candidate = self.candidates[number]
         if log:
             source = "measured" if fitness is not None else None
-            self.writer.events.append("told", number, candidate.generation, fitness=fitness, source=source)
-        self.told[number] = fitness
-        self.strategy.tell(Outcome(number, fitness))
+            self.writer.events.append(Told(fitness, source), number, candidate.generation)
+        # what is not finite, such as the loss of a network that diverged, is null in records
+        known = None if fitness is None else {m: value for m, value in fitness.items() if value is not None}
+        self.told[number] = known
+        self.strategy.tell(Outcome(number, known))
 
     # the networks' side
 
@@ -210,15 +221,15 @@ class Search:
                 return
             if original not in self.rows:
                 return  # the network it equals is still in training
-            row = equal_row(
+            row = equal_record(
                 candidate, self.architectures[number], self.rows[original], self.experiment.training.epochs
             )
             self._record(row, [])
-        self._tell(number, self.rows[number].get("fitness"))
+        self._tell(number, self.rows[number].fitness)
 
     def _submit(self, candidate: Candidate) -> None:
         number = candidate.number
-        past = read_journal(self.writer.folder.journal(number))
+        past = read_epochs(self.writer.folder.journal(number))
         settings = self.experiment.training
         # derived from the epochs alone: a segment that was cut short goes on as the same segment
         piece = settings.segment_epochs
@@ -249,12 +260,9 @@ class Search:
             objectives=dict(self.experiment.search.objectives),
         )
         self.writer.events.append(
-            "submitted",
+            Submitted(segment=segment.number, from_epoch=len(past), front_version=version),
             number,
             candidate.generation,
-            segment=segment.number,
-            from_epoch=len(past),
-            front_version=version,
         )
         self.training[number] = segment
         self.executor.submit(segment)
@@ -292,15 +300,17 @@ class Search:
         candidate = self.candidates[number]
         if result.fatal:
             raise BadInput(f"network {number} could not be trained: {result.error}")
-        journal = read_journal(self.writer.folder.journal(number))
+        journal = read_epochs(self.writer.folder.journal(number))
         self.writer.events.append(
-            result.status,
+            SegmentEnded(
+                segment=result.number,
+                epochs=len(journal),
+                error=result.error,
+                manner=journal[-1].computing if journal else None,
+                status=NetworkStatus(result.status),
+            ),
             number,
             candidate.generation,
-            segment=result.number,
-            epochs=len(journal),
-            error=result.error,
-            **({"manner": manner} if (manner := journal and journal[-1].get("manner")) else {}),
         )
         log.log(
             logging.WARNING if result.status == "failed" else logging.INFO,
@@ -316,13 +326,13 @@ class Search:
                 "device": result.device,
             },
         )
-        if result.status == "paused" and journal[-1]["verdict"]["action"] == "continue":
+        if result.status == "paused" and journal[-1].verdict is Action.proceed:
             self._submit(candidate)  # it only came to the end of a segment
             return
         self._warn_of_lag(number, journal)
         folder = self.writer.folder
         epochs = kept_epochs(journal, self.experiment.training.keep_checkpoints)
-        row = network_row(
+        row = network_record(
             candidate,
             self.architectures[number],
             epochs,
@@ -341,10 +351,10 @@ class Search:
                 f"{result.error}"
             )
 
-    def _warn_of_lag(self, number: int, journal: list[dict[str, Any]]) -> None:
+    def _warn_of_lag(self, number: int, journal: Sequence[JournalEpoch]) -> None:
         """Say once that accuracies are worse than the networks, where the measurement is at fault."""
-        line = max(journal, key=lambda line: line.get(LAG) or 0.0, default={})
-        if self._lag_told or not line.get(LAG):
+        worst = max(journal, key=lambda epoch: epoch.measurement_lag_points or 0.0, default=None)
+        if self._lag_told or worst is None or not worst.measurement_lag_points:
             return
         self._lag_told = True
         settings = self.experiment.training
@@ -353,21 +363,21 @@ class Search:
             "because of how it is measured: on training images, too, the measured network is %.0f points "
             "worse than the training steps saw; %s",
             number,
-            line["epoch"],
-            line["validation_accuracy_percent"],
-            line["train_accuracy_percent"],
-            line[LAG],
+            worst.epoch,
+            worst.validation_accuracy_percent,
+            worst.train_accuracy_percent,
+            worst.measurement_lag_points,
             "a smaller training.batch_size makes more steps an epoch"
             if settings.evaluation == "averaged"
             else 'training.evaluation = "averaged" measures the network itself',
         )
 
-    def _record(self, row: Row, journal: list[dict[str, Any]]) -> None:
-        layers, edges = graph_rows(self.architectures[row["network"]])
+    def _record(self, row: Network, journal: Sequence[JournalEpoch]) -> None:
+        layers, edges = graph_records(self.architectures[row.network])
         self.writer.record(
-            row, epochs=journal, predictions=prediction_rows(journal), layers=layers, edges=edges
+            row, epochs=journal, predictions=predictions_of(journal), layers=layers, edges=edges
         )
-        self.rows[row["network"]] = row
+        self.rows[row.network] = row
         if self.watcher:
             self.watcher.ended(self, row)
 

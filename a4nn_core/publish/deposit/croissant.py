@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from a4nn_core.commons.schema import Column, Table
+from a4nn_core.commons.columns import Field, Kind
+from a4nn_core.commons.schema import Table
 from a4nn_core.publish.deposit.citation import schema_person
 from a4nn_core.publish.deposit.files import DepositFile
 from a4nn_core.publish.deposit.metadata import DepositMetadata
@@ -36,15 +37,15 @@ _CONTEXT: dict[str, Any] = {
 # what the reference implementation reads Parquet by
 _FORMATS = {"application/vnd.apache.parquet": "application/x-parquet"}
 _TYPES = {
-    "text": "sc:Text",
-    "json": "sc:Text",
-    "flag": "sc:Boolean",
-    "int": "sc:Integer",
-    "count": "sc:Integer",
-    "ints": "sc:Integer",
-    "number": "sc:Float",
-    "measured": "sc:Float",
-    "time": "sc:DateTime",
+    Kind.text: "sc:Text",
+    Kind.json: "sc:Text",
+    Kind.flag: "sc:Boolean",
+    Kind.int32: "sc:Integer",
+    Kind.int64: "sc:Integer",
+    Kind.ints: "sc:Integer",
+    Kind.float64: "sc:Float",
+    Kind.float32: "sc:Float",
+    Kind.time: "sc:DateTime",
 }
 
 
@@ -116,14 +117,14 @@ def _record_set(name: str, table: Table) -> dict[str, Any]:
     }
 
 
-def _field(table: str, column: Column) -> dict[str, Any]:
+def _field(table: str, column: Field) -> dict[str, Any]:
     return {
         "@type": "cr:Field",
         "@id": f"{table}/{column.name}",
         "name": column.name,
-        "description": column.text + (f" [{column.unit}]" if column.unit else ""),
+        "description": column.meaning + (f" [{column.unit}]" if column.unit else ""),
         "dataType": _TYPES[column.kind],
-        **({"repeated": True} if column.kind == "ints" else {}),
+        **({"repeated": True} if column.kind is Kind.ints else {}),
         "source": {
             "fileObject": {"@id": f"data/{table}.parquet"},
             "extract": {"column": column.name},

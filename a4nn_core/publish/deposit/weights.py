@@ -16,9 +16,11 @@ import pyarrow as pa
 
 from a4nn_core.commons.fragments import file_checksum
 from a4nn_core.commons.layout import RunFolder
-from a4nn_core.commons.rows import python_rows
+from a4nn_core.commons.records import Network
+from a4nn_core.commons.rows import records
 from a4nn_core.errors import BadInput
 from a4nn_core.files import user_errors
+from a4nn_core.vocabulary import NetworkStatus
 
 Policy = Literal["none", "front", "best", "all"]
 _BLOCK = 512  # of tar
@@ -44,21 +46,21 @@ def chosen(tables: Mapping[str, pa.Table], policy: Policy, packed: Packed) -> di
         tables: of the deposit.
         policy: ``none``; ``front``, the best checkpoint of each network on a front; ``best``, of every
             network; ``all``, every checkpoint that was kept.
-        packed: is told of networks that never had one.
+        packed: receives the networks that never had one.
     """
     found: dict[str, dict[str, str]] = {}
     if policy == "none":
         return found
-    for row in python_rows(tables["front" if policy == "front" else "networks"]):
-        if row["equal_to"] is not None or row["status"] == "failed":
+    for network in records(Network, tables["front" if policy == "front" else "networks"]):
+        if network.equal_to is not None or network.status is NetworkStatus.failed:
             continue
-        if row["best_checkpoint"] is None:
-            packed.never_saved.append((row["run"], row["network"]))
+        if network.best_checkpoint is None or network.best_checkpoint_sha256 is None:
+            packed.never_saved.append((network.run, network.network))
             continue
-        mine = found.setdefault(row["run"], {})
-        mine[row["best_checkpoint"]] = row["best_checkpoint_sha256"]
-        if policy == "all":
-            mine[row["checkpoint"]] = row["checkpoint_sha256"]
+        mine = found.setdefault(network.run, {})
+        mine[network.best_checkpoint] = network.best_checkpoint_sha256
+        if policy == "all" and network.checkpoint is not None and network.checkpoint_sha256 is not None:
+            mine[network.checkpoint] = network.checkpoint_sha256
     return found
 
 
@@ -131,7 +133,7 @@ def _shards(commons: Path, paths: list[str], archive_bytes: int) -> Iterator[lis
 
 
 def _write(archive: Path, commons: Path, members: list[str]) -> None:
-    """One archive; nothing in it tells when or by whom it was written."""
+    """One archive; nothing in it says when or by whom it was written."""
     with tarfile.open(archive, "w", format=tarfile.PAX_FORMAT) as tar:
         for path in members:
             entry = tarfile.TarInfo(path)
