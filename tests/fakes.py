@@ -12,6 +12,7 @@ from a4nn_core.experiment import Experiment
 from a4nn_core.search import Candidate
 from a4nn_core.termination.base import RULES, Context
 from a4nn_core.training.segment import Segment, SegmentResult
+from a4nn_core.vocabulary import RunStatus
 from a4nn_core.workflow.run import as_begun
 from a4nn_core.workflow.search import Search, Watcher
 
@@ -149,7 +150,7 @@ def search(
     with RunWriter.open(commons, run_id, header) as writer:
         one = Search(what, writer, executor, (1, 8, 8), 2, "cpu", watcher)
         one.run()
-        writer.finish("completed", seconds=1.0)
+        writer.finish(RunStatus.completed, seconds=1.0)
     return one
 
 

@@ -102,8 +102,8 @@ def test_numbers(commons: Path, tmp_path: Path) -> None:
         assert np.isnan(table[task, place["row"], 0, len(epochs) :]).all()
     # of a genome that was trained twice the longer training counts, the first of equals: 0 and 4 were stopped
     expected = [*range(1, 4), *range(5, 16), 19, 20]
-    assert sorted(p.network for p in places if p.run == "one") == expected
-    assert len([p for p in places if p.run == "two"]) == 5
+    assert sorted(p["network"] for p in places if p["run"] == "one") == expected
+    assert len([p for p in places if p["run"] == "two"]) == 5
 
 
 @needs_syne_tune

@@ -92,7 +92,7 @@ def test_a_sealed_run_opened_again(commons: Path) -> None:
     with RunWriter.open(commons, "a", header()) as writer:
         writer.events.append("looked at")
         found = Commons(commons)
-        assert found.run("a")["status"] == "running"
+        assert found.run("a").status == "running"
         assert [e.number for e in found.events("a")] == list(range(1, 9))
         record(writer, 8, 10)
         assert [n.network for n in Commons(commons).networks("a")] == list(range(9))

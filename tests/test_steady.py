@@ -15,6 +15,7 @@ from fakes import FakeExecutor, asked, experiment, line, search
 from test_workflow import Killed
 
 from a4nn_core.commons import Commons, Journal, RunFolder, read_events
+from a4nn_core.commons.events import Submitted, payload
 from a4nn_core.errors import BadInput
 from a4nn_core.replay import VirtualExecutor
 from a4nn_core.search.base import Outcome
@@ -58,10 +59,10 @@ def test_a_slot_that_is_free_gets_a_network_at_once(tmp_path: Path) -> None:
     search(experiment(search=STEADY), tmp_path, executor)
     running = told = 0
     for event in Commons(tmp_path).events("r"):
-        running += (event["kind"] == "submitted") - (event["kind"] == "completed")
-        told += event["kind"] == "told"
+        running += (event.kind == "submitted") - (event.kind == "completed")
+        told += event.kind == "told"
         assert running <= 3
-        if event["kind"] == "asked":
+        if event.kind == "asked":
             assert running < 3, "asked for before a slot was free"
     assert told == 12
     # 12 networks of 1 to 3 s on 3 slots: only the end leaves slots idle
@@ -104,8 +105,9 @@ def test_a_killed_steady_run_goes_on_in_its_order(tmp_path: Path, seed: int) -> 
     assert {n.epochs_trained for n in networks if n.status != "equal"} == {4}
     versions = defaultdict(set)
     for event in read_events(tmp_path / "runs/r/events.jsonl"):
-        if event["kind"] == "submitted":
-            versions[event["network"], event["data"]["segment"]].add(event["data"]["front_version"])
+        if event.kind == "submitted":
+            submitted = payload(event, Submitted)
+            versions[event.network, submitted.segment].add(submitted.front_version)
     # a segment that died is judged against the front of its first time
     assert all(len(found) == 1 for found in versions.values())
 
@@ -134,7 +136,7 @@ def test_segments_are_judged_against_the_front_of_their_moment(tmp_path: Path) -
     for segment in seen:
         told = [one.told[n] for n in order[: segment.front_version]]
         best = min((t["error_percent"] for t in told if t), default=None)
-        assert best == min((p.error_percent for p in segment.front_points), default=None)
+        assert best == min((p["error_percent"] for p in segment.front_points), default=None)
     assert max(segment.front_version for segment in seen) > 4
 
 

@@ -27,8 +27,8 @@ def rows(commons: Path, run: str = "r") -> dict[str, Any]:
     """All that a run promises to repeat: its tables without times."""
     store = Commons(commons)
     return {
-        "networks": without_timing(TABLES["networks"], store.networks(run)),
-        "epochs": without_timing(TABLES["epochs"], store.epochs(run)),
+        "networks": without_timing(TABLES["networks"], [n.row() for n in store.networks(run)]),
+        "epochs": without_timing(TABLES["epochs"], [e.row() for e in store.epochs(run)]),
     }
 
 
@@ -40,7 +40,7 @@ def test_every_network_is_recorded_and_told_once(tmp_path: Path) -> None:
     search(experiment(), tmp_path, FakeExecutor())
     store = Commons(tmp_path)
     assert [n.network for n in store.networks("r")] == list(range(12))
-    kinds = [event["kind"] for event in store.events("r")]
+    kinds = [event.kind for event in store.events("r")]
     assert kinds.count("asked") == kinds.count("told") == 12
     assert {n.generation for n in store.networks("r")} == {0, 1, 2}
 
@@ -85,8 +85,8 @@ def test_a_signal_interrupts_a_run_and_a_defect_fails_it(
 
     with pytest.raises(trouble):
         execute(load_experiment("digits"), tmp_path, "r", lambda *_: FakeExecutor(die))
-    assert Commons(tmp_path).run("r")["status"] == status
-    assert Commons(tmp_path).events("r")[-1]["kind"] == status
+    assert Commons(tmp_path).run("r").status == status
+    assert Commons(tmp_path).events("r")[-1].kind == status
 
 
 def test_an_asked_batch_torn_by_a_crash_is_completed(tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ def test_segments_give_the_same_life(tmp_path: Path) -> None:
     search(experiment(training={"segment_epochs": 3}), tmp_path / "pieces", executor)
     whole, pieces = rows(tmp_path / "whole"), rows(tmp_path / "pieces")
     assert whole["networks"] == pieces["networks"]
-    assert {row["segment"] for row in pieces["epochs"]} == {0, 1}
+    assert {row.segment for row in pieces["epochs"]} == {0, 1}
     assert [{**row, "segment": 0} for row in pieces["epochs"]] == whole["epochs"]
     assert len(executor.trained) == 2 * 12
 
@@ -206,7 +206,7 @@ def test_a_failed_network_is_an_outcome(tmp_path: Path) -> None:
     assert all(n.fitness is None and n.error == "diverged in epoch 1" for n in failed)
     front = summarise(Commons(tmp_path), "r").front
     assert front
-    assert all(member["network"] % 3 for member in front)
+    assert all(member.network % 3 for member in front)
 
 
 def test_progress_shows_failed_networks_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -280,11 +280,11 @@ def test_the_terminal_and_the_picture_tell_the_same_epochs(tmp_path: Path) -> No
     search(experiment(space={"phases": 1, "nodes": 2}, search={"networks": 16}), tmp_path, FakeExecutor())
     commons = Commons(tmp_path)
     networks = commons.networks("r")
-    equal = [row for row in networks if row["status"] == "equal"]
+    equal = [row for row in networks if row.status == "equal"]
     assert equal
     summary = summarise(commons, "r")
-    trained = sum(row["epochs_trained"] for row in networks)
+    trained = sum(row.epochs_trained for row in networks)
     assert (summary.epochs_trained, summary.epochs_budget) == (trained, 16 * 4)
     assert summary.epochs_saved_by_equality == 4 * len(equal)
-    told = f"{trained} of 64 epochs ({summary.epochs_saved_percent:.0f} % saved)"
+    told = f"{trained} of 64 epochs ({summary.epochs_saved_percent:.1f} % saved)"
     assert told in picture(commons, "r").summary

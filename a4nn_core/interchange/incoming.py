@@ -44,7 +44,7 @@ class IncomingRun:
         rule: str,
         notes: Sequence[str],
         *,
-        experiment: Mapping[str, Json],
+        experiment: Mapping[str, Json] | None = None,
         **header: Json,
     ) -> None:
         self.folder = RunFolder(commons, check_run_id(run))
@@ -55,7 +55,7 @@ class IncomingRun:
             "imported_from": source,
             "search": {"name": "nsga-net", "objectives": objectives},
             "termination": {"name": rule},
-            **experiment,
+            **(experiment or {}),
         }
         self.header = {"name": run, "experiment": described, "notes": list(notes), **header}
 
