@@ -92,7 +92,7 @@ def test_a_word_that_this_version_does_not_know_is_named(tmp_path: Path) -> None
     rows = pq.read_table(file)
     place = rows.schema.get_field_index("status")
     write_fragment(file, rows.set_column(place, rows.schema.field(place), pa.array(["resting"])))
-    with pytest.raises(BadInput, match="run 'r' .* column 'status' holds 'resting'; known: completed"):
+    with pytest.raises(BadInput, match=r"run 'r' .* column 'status' holds 'resting'; known: completed"):
         Commons(tmp_path / "c").networks("r")
 
 
@@ -170,7 +170,7 @@ def made_unfinished(commons: Path) -> None:
 
 def made_deposit(commons: Path) -> None:
     made_up_run(commons.with_name("other"), networks=4, failed=(2,))
-    build(commons.with_name("other"), None, commons.with_name("deposit"), metadata(), NO_WEIGHTS)
+    build(commons.with_name("other"), ["made-up"], commons.with_name("deposit"), metadata(), NO_WEIGHTS)
     restore(commons.with_name("deposit"), commons)
 
 
@@ -239,7 +239,7 @@ def test_the_terminal_and_the_picture_say_the_same_of_every_run(commons: Commons
 
 
 def test_every_run_can_be_published(commons: Commons, tmp_path: Path) -> None:
-    build(commons.path, None, tmp_path / "deposit", metadata(), NO_WEIGHTS)
+    build(commons.path, commons.runs(), tmp_path / "deposit", metadata(), NO_WEIGHTS)
     for run in commons.runs():
         assert run in (tmp_path / "deposit" / "README.md").read_text()
     restore(tmp_path / "deposit", tmp_path / "back")
