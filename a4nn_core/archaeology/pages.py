@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from a4nn_core.jsonable import JsonText
@@ -39,6 +40,9 @@ plot.on('plotly_unhover', function () {
   }, all.map(function (l) { return l[0]; }));
 });
 """
+
+
+Colour = Callable[[int | None], str]
 
 
 def front_page(shown: Picture) -> str:
@@ -166,7 +170,7 @@ def front_page(shown: Picture) -> str:
     return text.replace("<head>", f"<head><title>{_escape(shown.title)}</title>", 1)
 
 
-def _add_stops(figure: Any, shown: Picture, colour: Any) -> None:
+def _add_stops(figure: Any, shown: Picture, colour: Colour) -> None:
     """Where curves were stopped, and what was predicted for the end of the budget."""
     import plotly.graph_objects as go
 
@@ -231,7 +235,7 @@ def _add_stops(figure: Any, shown: Picture, colour: Any) -> None:
         )
 
 
-def _lay_out(figure: Any, shown: Picture, colour: Any) -> None:
+def _lay_out(figure: Any, shown: Picture, colour: Colour) -> None:
     import plotly.graph_objects as go
 
     first, last = shown.generations

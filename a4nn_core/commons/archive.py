@@ -71,7 +71,7 @@ class Pack:
     """
 
     name: str
-    files: Mapping[str, Mapping[str, Any]]
+    files: Mapping[str, Mapping[str, str | int]]
     networks: Mapping[str, str]
     started: Mapping[str, str]
     sealed: Mapping[str, list[int]] = field(default_factory=dict)
@@ -224,7 +224,7 @@ def _leaf(name: str, kind: Kind) -> str:
     return f"{name}.key_value.value" if kind in (Kind.metrics, Kind.words) else name
 
 
-def fingerprint(path: Path) -> dict[str, Any]:
+def fingerprint(path: Path) -> dict[str, str | int]:
     """Size and SHA-256 of a file."""
     return {"bytes": path.stat().st_size, "sha256": file_checksum(path)}
 
@@ -246,7 +246,7 @@ def archived_rows(
     for pack in archive.packs:
         if run not in pack.networks or pack.started[run] != started:
             continue
-        path = archive.folder / pack.files[table.name]["file"]
+        path = archive.folder / str(pack.files[table.name]["file"])
         try:
             rows = ds.dataset(path, schema=table.schema, format="parquet").to_table(filter=wanted)
         except (OSError, pa.ArrowException) as error:

@@ -190,7 +190,7 @@ class Snapshot:
             else:
                 held = list(pack.networks)
                 good = [run for run in held if self._started.get(run) == pack.started[run]]
-            path = str(self.archive.folder / pack.files[table.name]["file"])
+            path = str(self.archive.folder / str(pack.files[table.name]["file"]))
             if len(good) == len(held):
                 digest = str(pack.files[table.name]["sha256"])
                 whole.append((path, digest, min(held, default=""), max(held, default="")))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -13,6 +13,9 @@ from a4nn_core.commons.schema import FRONT, LINEAGE_SQL, TABLES, Table
 from a4nn_core.errors import BadInput
 from a4nn_core.files import atomic_write, make_folder
 from a4nn_core.interchange.parquet import batches, views
+
+if TYPE_CHECKING:
+    import duckdb
 
 # so that the command line of any DuckDB since 1.0 opens the file, not only the newest
 _STORAGE: dict[str, str | bool | int | float | list[str]] = {"storage_compatibility_version": "v1.0.0"}
@@ -48,7 +51,7 @@ def export_duckdb(commons: Path, out: Path, runs: Sequence[str] | None = None) -
             temporary.with_name(f"{temporary.name}.wal").unlink(missing_ok=True)
 
 
-def _fill(database: Any, commons: Path, names: Sequence[str]) -> dict[str, int]:
+def _fill(database: duckdb.DuckDBPyConnection, commons: Path, names: Sequence[str]) -> dict[str, int]:
     counts = {}
     for name, table in TABLES.items():
         reader = pa.RecordBatchReader.from_batches(
@@ -63,7 +66,7 @@ def _fill(database: Any, commons: Path, names: Sequence[str]) -> dict[str, int]:
     return counts
 
 
-def _create(database: Any, table: Table, rows: Any) -> int:
+def _create(database: duckdb.DuckDBPyConnection, table: Table, rows: object) -> int:
     database.register("incoming", rows)
     order = ", ".join(table.key)
     database.execute(f"create table {table.name} as select * from incoming order by {order}")

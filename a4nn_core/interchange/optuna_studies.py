@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from a4nn_core.commons.records import Epoch, Network, best_epoch
 from a4nn_core.errors import BadInput
@@ -23,6 +23,7 @@ from a4nn_core.vocabulary import Action, Direction, NetworkStatus
 
 if TYPE_CHECKING:
     from optuna import Study
+    from optuna.distributions import BaseDistribution
     from optuna.storages import BaseStorage
     from optuna.trial import FrozenTrial
 
@@ -173,7 +174,7 @@ def _names(count: int) -> list[str]:
     return ["value"] if count == 1 else [f"value_{index}" for index in range(count)]
 
 
-def _distribution_json(distribution: Any) -> str:
+def _distribution_json(distribution: BaseDistribution) -> str:
     from optuna.distributions import distribution_to_json
 
     text: str = distribution_to_json(distribution)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -127,7 +127,7 @@ def build(
 
 def _fill(
     commons: Path,
-    stored: Mapping[str, dict[str, Any]],
+    stored: Mapping[str, Mapping[str, object]],
     folder: Path,
     metadata: DepositMetadata,
     settings: Settings,
@@ -209,7 +209,7 @@ def _ends(tables: Mapping[str, pa.Table]) -> dict[tuple[str, int], datetime]:
     return {(row["run"], row["network"]): row["time_max"] for row in last if row["time_max"] is not None}
 
 
-def identify(stored: Mapping[str, Mapping[str, Any]]) -> str:
+def identify(stored: Mapping[str, Mapping[str, object]]) -> str:
     """Identifies a deposit by its runs: the same after its metadata were mended or its archives cut anew."""
     text = json.dumps([[name, stored[name]["started"]] for name in sorted(stored)])
     return hashlib.sha256(text.encode()).hexdigest()[:32]
@@ -253,7 +253,7 @@ def _date(tables: Mapping[str, pa.Table]) -> str:
     return max(moments).astimezone(UTC).strftime("%Y-%m-%d")
 
 
-def _remarks(stored: Mapping[str, dict[str, Any]], packed: Packed, settings: Settings) -> list[str]:
+def _remarks(stored: Mapping[str, Mapping[str, object]], packed: Packed, settings: Settings) -> list[str]:
     remarks = [
         f"run {name} was not finished when it was published ({run['status']}); "
         "networks that were still in training are left out"
@@ -278,7 +278,7 @@ _TEXTS = {
 }
 
 
-def _about(path: str, packed: Packed, runs: Mapping[str, Any]) -> tuple[str, str | None]:
+def _about(path: str, packed: Packed, runs: Mapping[str, object]) -> tuple[str, str | None]:
     """What a file is, and the run it belongs to."""
     if path in _TEXTS:
         return _TEXTS[path], None

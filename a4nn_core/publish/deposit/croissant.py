@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from a4nn_core.commons.columns import Field, Kind
 from a4nn_core.commons.schema import Table
@@ -12,7 +11,7 @@ from a4nn_core.publish.deposit.files import DepositFile
 from a4nn_core.publish.deposit.metadata import DepositMetadata
 
 # as the specification gives it
-_CONTEXT: dict[str, Any] = {
+_CONTEXT: dict[str, object] = {
     "@language": "en",
     "@vocab": "https://schema.org/",
     "sc": "https://schema.org/",
@@ -55,7 +54,7 @@ def croissant(
     tables: Mapping[str, Table],
     date: str,
     url: str,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """The JSON-LD document.
 
     Args:
@@ -103,11 +102,11 @@ def _cite_as(metadata: DepositMetadata, date: str) -> str:
     return f"@misc{{a4nn, author = {{{names}}}, title = {{{metadata.title}}}, year = {{{date[:4]}}}}}"
 
 
-def _creator(person: dict[str, Any]) -> dict[str, Any]:
+def _creator(person: dict[str, object]) -> dict[str, object]:
     return {**person, "@type": f"sc:{person['@type']}"}
 
 
-def _record_set(name: str, table: Table) -> dict[str, Any]:
+def _record_set(name: str, table: Table) -> dict[str, object]:
     return {
         "@type": "cr:RecordSet",
         "@id": name,
@@ -117,7 +116,7 @@ def _record_set(name: str, table: Table) -> dict[str, Any]:
     }
 
 
-def _field(table: str, column: Field) -> dict[str, Any]:
+def _field(table: str, column: Field) -> dict[str, object]:
     return {
         "@type": "cr:Field",
         "@id": f"{table}/{column.name}",

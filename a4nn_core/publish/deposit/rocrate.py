@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 from a4nn_core.commons.records import Network, Run
 from a4nn_core.publish.deposit.citation import schema_person
@@ -27,7 +26,7 @@ def ro_crate(
     networks: Mapping[str, Sequence[Network]],
     ends: Mapping[tuple[str, int], datetime],
     date: str,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """The JSON-LD document ``ro-crate-metadata.json``.
 
     A search is one action, each network that was trained another. A network that its rule ended early was
@@ -44,13 +43,13 @@ def ro_crate(
     people, places = _people(metadata)
     versions = sorted({(run.code_version or _UNKNOWN) for run in runs.values()})
     software = {version: f"{_HOME}#a4nn-{version}" for version in versions}
-    actions: list[dict[str, Any]] = []
+    actions: list[dict[str, object]] = []
     for name, run in runs.items():
         instrument = software[(run.code_version or _UNKNOWN)]
-        actions.append(_search(name, run, instrument, people[0]["@id"], files))
+        actions.append(_search(name, run, instrument, str(people[0]["@id"]), files))
         for network in networks.get(name, ()):
             ended = ends.get((name, network.network)) or run.ended or run.started  # if it failed at once
-            actions.append(_training(network, ended, instrument, people[0]["@id"]))
+            actions.append(_training(network, ended, instrument, str(people[0]["@id"])))
     root = {
         "@id": "./",
         "@type": "Dataset",
@@ -113,20 +112,22 @@ def ro_crate(
     }
 
 
-def _people(metadata: DepositMetadata) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def _people(metadata: DepositMetadata) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
     """The authors, and where they work."""
     people = []
-    places: dict[str, dict[str, Any]] = {}
+    places: dict[str, dict[str, object]] = {}
     for number, person in enumerate(map(schema_person, metadata.authors), start=1):
         entity = {"@id": f"#author-{number}", **person}
         if name := person.get("affiliation"):
             new = {"@id": f"#place-{len(places) + 1}", "@type": "Organization", "name": name}
-            entity["affiliation"] = {"@id": places.setdefault(name, new)["@id"]}
+            entity["affiliation"] = {"@id": places.setdefault(str(name), new)["@id"]}
         people.append(entity)
     return people, list(places.values())
 
 
-def _search(name: str, run: Run, instrument: str, agent: str, files: Sequence[DepositFile]) -> dict[str, Any]:
+def _search(
+    name: str, run: Run, instrument: str, agent: str, files: Sequence[DepositFile]
+) -> dict[str, object]:
     results = [f.path for f in files if f.path.startswith("data/") or f.run == name]
     done = run.status is RunStatus.completed
     return {
@@ -144,7 +145,7 @@ def _search(name: str, run: Run, instrument: str, agent: str, files: Sequence[De
     }
 
 
-def _training(network: Network, ended: datetime | None, instrument: str, agent: str) -> dict[str, Any]:
+def _training(network: Network, ended: datetime | None, instrument: str, agent: str) -> dict[str, object]:
     failed = network.status is NetworkStatus.failed
     trained, budget = network.epochs_trained, network.epochs_budget
     return {
@@ -163,7 +164,7 @@ def _training(network: Network, ended: datetime | None, instrument: str, agent: 
     }
 
 
-def _one_or_all(values: list[Any]) -> Any:
+def _one_or_all(values: list[object]) -> object:
     """JSON-LD of RO-Crate writes a single value without a list."""
     return values[0] if len(values) == 1 else values
 

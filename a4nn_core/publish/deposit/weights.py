@@ -10,7 +10,7 @@ import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Literal
 
 import pyarrow as pa
 
@@ -143,7 +143,7 @@ def _write(archive: Path, commons: Path, members: list[str]) -> None:
                 tar.addfile(entry, file)
 
 
-def unpack(archive: Path) -> Iterator[tuple[str, Any]]:
+def unpack(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
     """Name and open file of every member of an archive.
 
     Raises:
@@ -156,6 +156,8 @@ def unpack(archive: Path) -> Iterator[tuple[str, Any]]:
                 plain = len(parts) == 5 and parts[0] == "runs" and parts[2] == "checkpoints"
                 if not entry.isreg() or not plain or ".." in parts or "" in parts:
                     raise BadInput(f"{archive} holds {entry.name!r}, which is not a checkpoint of a run")
-                yield entry.name, tar.extractfile(entry)
+                content = tar.extractfile(entry)
+                assert content is not None  # it is a regular file
+                yield entry.name, content
     except tarfile.TarError as error:
         raise BadInput(f"{archive} is not a tar archive: {error}") from None
