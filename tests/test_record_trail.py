@@ -202,7 +202,7 @@ def test_the_events_are_enough_to_replay_the_search(made: tuple[Commons, datetim
             asked += strategy.ask(8)
         elif e.kind == "told":
             strategy.tell(Outcome(e.network, json.loads(e.data)["fitness"]))
-    assert [c.genome for c in asked] == [json.loads(n["genome"]) for n in commons.networks("r")]
-    assert [list(c.parents) for c in asked] == [n["parents"] for n in commons.networks("r")]
+    assert [c.genome for c in asked] == [json.loads(n.genome) for n in commons.networks("r")]
+    assert [list(c.parents) for c in asked] == [list(n.parents) for n in commons.networks("r")]
     assert strategy.finished
     assert check(commons.path).problems == []

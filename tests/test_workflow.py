@@ -133,7 +133,7 @@ def test_equal_architectures_are_trained_once(tmp_path: Path) -> None:
             assert (n.status, n.epochs_trained) == ("completed", 4)
         else:
             assert (n.status, n.equal_to, n.epochs_trained) == ("equal", first, 0)
-            assert n.fitness == networks[first]["fitness"]
+            assert n.fitness == networks[first].fitness
     summary = summarise(Commons(tmp_path), "r")
     assert summary.epochs_saved_by_equality == 13 * 4
     assert summary.epochs_saved_by_termination == 0
@@ -188,7 +188,7 @@ def test_segments_give_the_same_life(tmp_path: Path) -> None:
     search(experiment(training={"segment_epochs": 3}), tmp_path / "pieces", executor)
     whole, pieces = rows(tmp_path / "whole"), rows(tmp_path / "pieces")
     assert whole["networks"] == pieces["networks"]
-    assert {row.segment for row in pieces["epochs"]} == {0, 1}
+    assert {row["segment"] for row in pieces["epochs"]} == {0, 1}
     assert [{**row, "segment": 0} for row in pieces["epochs"]] == whole["epochs"]
     assert len(executor.trained) == 2 * 12
 
