@@ -101,7 +101,7 @@ def test_kill_at_random_instants(tmp_path: Path) -> None:
     found = Commons(commons)
     for run in found.runs():
         assert [n.network for n in found.networks(run)] == list(range(networks))
-        assert found.run(run)["status"] == "completed"
+        assert found.run(run).status == "completed"
         curves = Counter((e.network, e.epoch) for e in found.epochs(run))
         assert set(curves.values()) == {1}
         assert len(curves) == sum(3 + n % 4 for n in range(networks))
