@@ -16,7 +16,6 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 STANDARD_ERRORS = 1.96  # on either side of nothing lie 95 % of the differences of two equal accuracies
 
@@ -48,26 +47,37 @@ def alike(first: float, first_se: float, second: float, second_se: float) -> boo
     return abs(first - second) < STANDARD_ERRORS * math.hypot(first_se, second_se)
 
 
-def cheaper_alike(members: Sequence[Mapping[str, Any]]) -> dict[int, int | None]:
-    """For each member of a front, the cheapest one that costs less and cannot be told from it by accuracy.
+@dataclass(frozen=True, slots=True)
+class Rated:
+    """What is compared of a network. What is not known is None.
 
-    Args:
-        members: each with ``network``, ``flops``, ``accuracy_percent`` and ``accuracy_se_points``.
+    Attributes:
+        network: its number.
+        flops: multiply-adds for one image.
+        accuracy_percent, accuracy_se_points: its accuracy and the standard error of that.
+    """
+
+    network: int
+    flops: int | None
+    accuracy_percent: float | None
+    accuracy_se_points: float | None
+
+
+def cheaper_alike(members: Sequence[Rated]) -> dict[int, int | None]:
+    """For each member of a front, the cheapest one that costs less and cannot be told from it by accuracy.
 
     Returns:
         network to network; None where every cheaper one is worse, or nothing can be said.
     """
-    known = [m for m in members if None not in (m["flops"], m["accuracy_percent"], m["accuracy_se_points"])]
-    known.sort(key=lambda m: (m["flops"], m["network"]))
-    found: dict[int, int | None] = {m["network"]: None for m in members}
-    for m in known:
-        for other in known:
-            if other["flops"] >= m["flops"]:
-                break
-            mine, its = ((n["accuracy_percent"], n["accuracy_se_points"]) for n in (m, other))
-            if alike(*mine, *its):
-                found[m["network"]] = other["network"]
-                break
+    known = sorted(
+        (m.flops, m.network, m.accuracy_percent, m.accuracy_se_points)
+        for m in members
+        if m.flops is not None and m.accuracy_percent is not None and m.accuracy_se_points is not None
+    )
+    found: dict[int, int | None] = {m.network: None for m in members}
+    for flops, network, accuracy, error in known:
+        cheaper = ((n, a, e) for f, n, a, e in known if f < flops)
+        found[network] = next((n for n, a, e in cheaper if alike(accuracy, error, a, e)), None)
     return found
 
 

@@ -41,18 +41,14 @@ def report(commons: Path, run: str, wall: float | None) -> None:
     store = Commons(commons)
     events = store.events(run)
     epochs = store.epochs(run)
-    inside = (events[-1]["time"] - events[0]["time"]).total_seconds()
-    spans = [(e["time"] - timedelta(seconds=e["seconds"]), e["time"]) for e in epochs]
+    inside = (events[-1].time - events[0].time).total_seconds()
+    spans = [(e.time - timedelta(seconds=e.seconds), e.time) for e in epochs]
     training = covered([(a.timestamp(), b.timestamp()) for a, b in spans])
-    last = {e["network"]: e["time"] for e in epochs}
-    ends = {
-        e["network"]: e["time"]
-        for e in events
-        if e["network"] in last and e["kind"] in ("completed", "stopped")
-    }
+    last = {e.network: e.time for e in epochs}
+    ends = {e.network: e.time for e in events if e.network in last and e.kind in ("completed", "stopped")}
     spans += [(last[network], end) for network, end in ends.items()]
     testing = covered([(a.timestamp(), b.timestamp()) for a, b in spans]) - training
-    predicting = sum(p["microseconds"] or 0.0 for p in store.predictions(run)) / 1e6
+    predicting = sum(p.microseconds or 0.0 for p in store.predictions(run)) / 1e6
     wall = wall or inside
     print("| what | s | % |")
     print("|---|---:|---:|")
@@ -64,7 +60,7 @@ def report(commons: Path, run: str, wall: float | None) -> None:
         ("of it test accuracies, while nothing else trained", testing),
         (
             "of it from the first event to the first epoch: worker, its data",
-            (min(a for a, _ in spans) - events[0]["time"]).total_seconds(),
+            (min(a for a, _ in spans) - events[0].time).total_seconds(),
         ),
         ("predictions, within training", predicting),
     ):

@@ -44,16 +44,14 @@ def collect(commons: Path, file: Path) -> None:
         for run in store.runs():
             source, _, seed = run.rpartition("-")
             whole = {
-                n["network"]
+                n.network
                 for n in store.networks(run)
-                if n["status"] == "completed" and n["epochs_trained"] == n["epochs_budget"]
+                if n.status == "completed" and n.epochs_trained == n.epochs_budget
             }
             for row in store.epochs(run):
-                if row["network"] in whole:
-                    values = (row["train_accuracy_percent"], row["validation_accuracy_percent"])
-                    writer.writerow(
-                        [source, seed, row["network"], row["epoch"], *(f"{v:.3f}" for v in values)]
-                    )
+                if row.network in whole:
+                    values = (row.train_accuracy_percent, row.validation_accuracy_percent)
+                    writer.writerow([source, seed, row.network, row.epoch, *(f"{v:.3f}" for v in values)])
 
 
 def table(file: Path) -> pd.DataFrame:

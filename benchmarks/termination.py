@@ -54,12 +54,12 @@ def own(commons: Path, run: str) -> list[Network]:
 
     held = Commons(commons)
     curves: dict[int, list[float]] = {}
-    for row in sorted(held.epochs(run), key=lambda row: row["epoch"]):
-        curves.setdefault(row["network"], []).append(row["validation_accuracy_percent"])
+    for row in sorted(held.epochs(run), key=lambda row: row.epoch):
+        curves.setdefault(row.network, []).append(row.validation_accuracy_percent)
     return [
-        (row["generation"], curves[row["network"]], row["flops"] / 1e6)
-        for row in sorted(held.networks(run), key=lambda row: row["network"])
-        if row["status"] == "completed"
+        (row.generation, curves[row.network], row.flops / 1e6)
+        for row in sorted(held.networks(run), key=lambda row: row.network)
+        if row.status == "completed"
     ]
 
 

@@ -87,8 +87,8 @@ def lines(commons: Path, network: int | None = None) -> int:
 def rows(commons: Path) -> dict[str, list[Any]]:
     store = Commons(commons)
     return {
-        "networks": without_timing(TABLES["networks"], store.networks(RUN)),
-        "epochs": without_timing(TABLES["epochs"], store.epochs(RUN)),
+        "networks": without_timing(TABLES["networks"], [n.row() for n in store.networks(RUN)]),
+        "epochs": without_timing(TABLES["epochs"], [e.row() for e in store.epochs(RUN)]),
     }
 
 

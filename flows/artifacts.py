@@ -23,37 +23,15 @@ from prefect.artifacts import (
 from prefect.logging import get_logger
 
 from a4nn_core.commons import Commons
+from a4nn_core.commons.records import Network
+from a4nn_core.jsonable import Json
 from a4nn_core.precision import Images, in_percent
-from a4nn_core.workflow.rows import Row
-from a4nn_core.workflow.summary import Summary
+from a4nn_core.workflow.summary import Member, Summary
 from a4nn_core.workflow.watcher import SearchView, Watcher
 
 from .server import AWAY_SECONDS, is_away
 
 _PAUSE_SECONDS = 2.0
-_COLUMNS = (
-    "network",
-    "status",
-    "best_accuracy_percent",
-    "best_accuracy_se_points",
-    "test_accuracy_percent",
-    "test_accuracy_se_points",
-    "flops",
-    "parameters",
-    "epochs_trained",
-    "genome",
-)
-_FRONT_COLUMNS = (
-    "network",
-    "accuracy_percent",
-    "accuracy_se_points",
-    "indistinguishable_from",
-    "test_accuracy_percent",
-    "test_accuracy_se_points",
-    "flops",
-    "parameters",
-    "epochs_trained",
-)
 
 # whoever called the flow in this process and wants to see it go on; no parameter, as it is not data, and not
 # beside the flow, which must be sent to other machines
@@ -136,19 +114,19 @@ class Artifacts:
     def on_poll(self, search: SearchView) -> None:
         if self.other:
             self.other.on_poll(search)
-        self._progress(len(search.rows))
+        self._progress(len(search.networks))
         for generation in range(search.generation):
             if generation not in self.shown:
                 self.shown.add(generation)
-                rows = [row for _, row in sorted(search.rows.items()) if row["generation"] == generation]
-                self._generation(generation, rows, search.images)
+                members = [n for _, n in sorted(search.networks.items()) if n.generation == generation]
+                self._generation(generation, members, search.images)
 
-    def on_network_end(self, search: SearchView, row: Row) -> None:
+    def on_network_end(self, search: SearchView, network: Network) -> None:
         if self.other:
-            self.other.on_network_end(search, row)
+            self.other.on_network_end(search, network)
 
-    def _generation(self, generation: int, rows: list[Row], images: Images) -> None:
-        table = [_generation_row(row, images) for row in rows]
+    def _generation(self, generation: int, networks: list[Network], images: Images) -> None:
+        table = [_generation_row(network, images) for network in networks]
         key = artifact_key(f"generation-{generation}", self.run_id)
         self.publisher.put(
             key, lambda: create_table_artifact(table, key=key, description=f"Generation {generation}")
@@ -173,7 +151,7 @@ class Artifacts:
     def result(self, summary: Summary) -> None:
         """Show what was found: the front as a table and a picture, and a report."""
         key = artifact_key("front", self.run_id)
-        table = _front(summary)
+        table = [_front_row(member) for member in summary.front]
         self._progress(summary.networks)
         self.publisher.put(
             key, lambda: create_table_artifact(table, key=key, description=f"Pareto front of {self.run_id}")
@@ -191,8 +169,8 @@ class Artifacts:
 
 def artifact_key(what: str, run_id: str) -> str:
     """Artifact keys take lower-case letters, digits and dashes."""
-    plain = "".join(c if c.isalnum() else "-" for c in run_id.lower() if c.isascii())
-    return f"{what}-{plain}"
+    letters = "".join(c if c.isalnum() else "-" for c in run_id.lower() if c.isascii())
+    return f"{what}-{letters}"
 
 
 def _picture(commons: Path, run_id: str) -> str:
@@ -206,19 +184,34 @@ def _picture(commons: Path, run_id: str) -> str:
         return "data:image/png;base64," + base64.b64encode(png.read_bytes()).decode()
 
 
-def _generation_row(row: Row, images: Images) -> dict[str, Any]:
-    errors = {
-        "best_accuracy_se_points": images.validation_error(row.get("best_accuracy_percent")),
-        "test_accuracy_se_points": images.test_error(row.get("test_accuracy_percent")),
+def _generation_row(network: Network, images: Images) -> dict[str, Json]:
+    return {
+        "network": network.network,
+        "status": None if network.status is None else str(network.status),
+        "best_accuracy_percent": network.best_accuracy_percent,
+        "best_accuracy_se_points": images.validation_error(network.best_accuracy_percent),
+        "test_accuracy_percent": network.test_accuracy_percent,
+        "test_accuracy_se_points": images.test_error(network.test_accuracy_percent),
+        "flops": network.flops,
+        "parameters": network.parameters,
+        "epochs_trained": network.epochs_trained,
+        "genome": None if network.genome is None else str(network.genome),
     }
-    return {name: errors[name] if name in errors else row.get(name) for name in _COLUMNS}
 
 
-def _front(summary: Summary) -> list[dict[str, Any]]:
-    return [
-        {**{name: member[name] for name in _FRONT_COLUMNS}, "genome": member["genome_text"]}
-        for member in summary.front
-    ]
+def _front_row(member: Member) -> dict[str, Json]:
+    return {
+        "network": member.network,
+        "accuracy_percent": member.accuracy_percent,
+        "accuracy_se_points": member.accuracy_se_points,
+        "indistinguishable_from": member.indistinguishable_from,
+        "test_accuracy_percent": member.test_accuracy_percent,
+        "test_accuracy_se_points": member.test_accuracy_se_points,
+        "flops": member.flops,
+        "parameters": member.parameters,
+        "epochs_trained": member.epochs_trained,
+        "genome": member.genome_text,
+    }
 
 
 def _report(summary: Summary) -> str:

@@ -91,7 +91,7 @@ def search(
             execute(experiment, commons, run_id, make_executor, shown, come_from)
             summary = summarise(Commons(commons), run_id)
             shown.result(summary)
-    return summary.as_dict()
+    return dict(summary.as_dict())
 
 
 def run_with_prefect(

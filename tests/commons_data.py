@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from a4nn_core.commons import Journal, RunWriter, prediction_rows, read_journal
-from a4nn_core.commons.rows import by_epoch
+from a4nn_core.commons import Journal, JournalEpoch, RunWriter, predictions_of, read_epochs
+from a4nn_core.commons.events import Told
+from a4nn_core.commons.records import Edge, LayerRecord, Network, by_epoch
+from a4nn_core.jsonable import JsonText
+from a4nn_core.vocabulary import NetworkStatus, RunStatus
 
 HORIZON = 25
 
@@ -104,92 +107,95 @@ def journal_records(network: int, epochs: int) -> Iterator[dict[str, Any]]:
         }
 
 
-def network_row(network: int, records: list[dict[str, Any]], per_generation: int = 4) -> dict[str, Any]:
-    """The final row of one trained network."""
-    values = [r["validation_accuracy_percent"] for r in records]
+def network_record(network: int, epochs: Sequence[JournalEpoch], per_generation: int = 4) -> Network:
+    """The final record of one trained network."""
+    values = [epoch.validation_accuracy_percent or 0.0 for epoch in epochs]
     best = max(values)
     generation, position = divmod(network, per_generation)
     flops = int(1e6 * (40 + 37 * (network % 7) + 5 * network))
-    stopped = len(records) < HORIZON
+    stopped = len(epochs) < HORIZON
     first = generation * per_generation
-    return {
-        "network": network,
-        "generation": generation,
-        "position": position,
-        "genome": [[network % 2, 1, 0], [1, 0, network % 3]],
-        "architecture_hash": f"{network:032x}",
-        "equal_to": None,
-        "parents": [first - 1, first - 2] if generation else [],
-        "operator": "crossover+mutation" if generation else "sampling",
-        "flops": flops,
-        "parameters": 1000 * (network + 1),
-        "status": "stopped" if stopped else "completed",
-        "fitness": {"error_percent": 100 - best, "mflops": flops / 1e6},
-        "fitness_source": "measured",
-        "best_accuracy_percent": best,
-        "best_epoch": values.index(best) + 1,
-        "last_accuracy_percent": values[-1],
-        "test_accuracy_percent": best - 0.5,
-        "predicted_accuracy_percent": records[-1]["verdict"]["predicted"],
-        "epochs_trained": len(records),
-        "epochs_budget": HORIZON,
-        "termination_reason": "converged" if stopped else "budget",
-        "termination_evidence": records[-1]["verdict"]["evidence"],
-        "front_version": generation,
-        "device": "cpu",
-        "seconds": 1.5 * len(records),
-        "energy_joules": 30.0 * len(records),
-        "checkpoint": f"runs/made-up/checkpoints/{network:04d}/epoch-{len(records):04d}.safetensors",
-        "checkpoint_sha256": "00" * 32,
-        "seed": network,
-    }
+    return Network(
+        network=network,
+        generation=generation,
+        position=position,
+        genome=JsonText.of([[network % 2, 1, 0], [1, 0, network % 3]]),
+        architecture_hash=f"{network:032x}",
+        parents=(first - 1, first - 2) if generation else (),
+        operator="crossover+mutation" if generation else "sampling",
+        flops=flops,
+        parameters=1000 * (network + 1),
+        status=NetworkStatus.stopped if stopped else NetworkStatus.completed,
+        fitness={"error_percent": 100 - best, "mflops": flops / 1e6},
+        fitness_source="measured",
+        best_accuracy_percent=best,
+        best_epoch=values.index(best) + 1,
+        last_accuracy_percent=values[-1],
+        test_accuracy_percent=best - 0.5,
+        predicted_accuracy_percent=epochs[-1].predicted,
+        epochs_trained=len(epochs),
+        epochs_budget=HORIZON,
+        termination_reason="converged" if stopped else "budget",
+        termination_evidence=epochs[-1].evidence,
+        front_version=generation,
+        device="cpu",
+        seconds=1.5 * len(epochs),
+        energy_joules=30.0 * len(epochs),
+        checkpoint=f"runs/made-up/checkpoints/{network:04d}/epoch-{len(epochs):04d}.safetensors",
+        checkpoint_sha256="00" * 32,
+        seed=network,
+    )
 
 
 LAYERS = [
-    {"layer": 0, "op": "input", "channels_in": 1, "channels_out": 1, "height_out": 32, "width_out": 32},
-    {"layer": 1, "op": "conv", "phase": 0, "channels_in": 1, "channels_out": 8, "kernel": 3, "stride": 1},
+    LayerRecord(layer=0, op="input", channels_in=1, channels_out=1, height_out=32, width_out=32),
+    LayerRecord(layer=1, op="conv", phase=0, channels_in=1, channels_out=8, kernel=3, stride=1),
 ]
-EDGES = [{"source": 0, "target": 1}]
+EDGES = [Edge(source=0, target=1)]
 
 
-def train(writer: RunWriter, network: int, epochs: int) -> list[dict[str, Any]]:
-    """Write the journal of one network; gives its records."""
+def journal_epochs(network: int, epochs: int) -> list[JournalEpoch]:
+    """The epochs that the lines of one network's journal tell of."""
+    return [JournalEpoch.of(line) for line in journal_records(network, epochs)]
+
+
+def train(writer: RunWriter, network: int, epochs: int) -> list[JournalEpoch]:
+    """Write the journal of one network; returns its epochs."""
     with Journal(writer.folder.journal(network)) as journal:
         for record in journal_records(network, epochs):
             journal.append(record)
-    return read_journal(writer.folder.journal(network))
+    return read_epochs(writer.folder.journal(network))
 
 
 def record(writer: RunWriter, network: int, epochs: int) -> None:
     """Train and record one network."""
-    records = [dict(line) for line in by_epoch(train(writer, network, epochs))]
+    records = by_epoch(train(writer, network, epochs))
     writer.record(
-        network_row(network, records),
+        network_record(network, records),
         epochs=records,
-        predictions=prediction_rows(records),
+        predictions=predictions_of(records),
         layers=LAYERS,
         edges=EDGES,
     )
-    writer.events.append("told", network, network // 4, fitness=records[-1]["validation_accuracy_percent"])
+    fitness = {"accuracy_percent": records[-1].validation_accuracy_percent}
+    writer.events.append(Told(fitness), network, network // 4)
 
 
 def fail(writer: RunWriter, network: int) -> None:
     """Record a network that failed before its first epoch was over."""
     generation, position = divmod(network, 4)
     writer.record(
-        {
-            "network": network,
-            "generation": generation,
-            "position": position,
-            "genome": [[0]],
-            "flops": 10_000_000,
-            "status": "failed",
-            "epochs_trained": 0,
-            "epochs_budget": HORIZON,
-            "error": "out of memory",
-        },
-        epochs=[],
-        predictions=[],
+        Network(
+            network=network,
+            generation=generation,
+            position=position,
+            genome=JsonText("[[0]]"),
+            flops=10_000_000,
+            status=NetworkStatus.failed,
+            epochs_trained=0,
+            epochs_budget=HORIZON,
+            error="out of memory",
+        ),
         layers=LAYERS,
         edges=EDGES,
     )
@@ -211,4 +217,4 @@ def made_up_run(
             else:
                 record(writer, network, HORIZON if network % 3 == 0 else 8 + network % 9)
         if finish:
-            writer.finish("completed", networks=networks)
+            writer.finish(RunStatus.completed, networks=networks)

@@ -13,14 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet  # noqa: F401
-from commons_data import EDGES, LAYERS, header, journal_records, network_row
+from commons_data import EDGES, LAYERS, header, journal_records, network_record
 from fakes import FakeExecutor, experiment, search
 
-from a4nn_core.commons import Journal, RunWriter, prediction_rows, read_journal
+from a4nn_core.commons import Journal, RunWriter, predictions_of, read_epochs
 from a4nn_core.commons import rows as _rows  # noqa: F401
 from a4nn_core.commons import writer as _writer  # noqa: F401
 from a4nn_core.commons.compact import compact
+from a4nn_core.commons.records import Network
 from a4nn_core.search import nsga_net as _nsga_net  # noqa: F401
+from a4nn_core.vocabulary import RunStatus
 
 
 def say(*words: object) -> None:
@@ -44,22 +46,22 @@ def work(commons: Path, run: str, networks: int) -> None:
             path = writer.folder.journal(network)
             epochs = 3 + network % 4
             with Journal(path) as journal:
-                trained = len(journal.records_found)
+                trained = len(journal.lines_found)
                 for record in journal_records(network, epochs):
                     if record["epoch"] > trained:
                         journal.append(record)
                         say("epoch", network, record["epoch"])
-            records = read_journal(path)
+            records = read_epochs(path)
             writer.record(
-                network_row(network, records),
+                network_record(network, records),
                 epochs=records,
-                predictions=prediction_rows(records),
+                predictions=predictions_of(records),
                 layers=LAYERS,
                 edges=EDGES,
             )
             say("network", network)
-            say("event", writer.events.append("told", network)["number"])
-        writer.finish("completed")
+            say("event", writer.events.append("told", network).number)
+        writer.finish(RunStatus.completed)
         say("finished")
 
 
@@ -69,9 +71,9 @@ class Saying:
     def on_poll(self, search: Any) -> None:
         """Nothing to say."""
 
-    def on_network_end(self, _: Any, row: dict[str, Any]) -> None:
+    def on_network_end(self, _: Any, network: Network) -> None:
         """Final records are written."""
-        say("network", row["network"])
+        say("network", network.network)
 
 
 def go_on_searching(commons: Path, run: str, networks: int) -> None:

@@ -12,7 +12,7 @@ from a4nn_core.experiment import Experiment
 from a4nn_core.search import Candidate
 from a4nn_core.termination.base import RULES, Context
 from a4nn_core.training.segment import Segment, SegmentResult
-from a4nn_core.vocabulary import NetworkStatus
+from a4nn_core.vocabulary import NetworkStatus, RunStatus
 from a4nn_core.workflow.plan import as_begun
 from a4nn_core.workflow.search import Search
 from a4nn_core.workflow.watcher import Watcher
@@ -157,7 +157,7 @@ def search(
     with RunWriter.open(commons, run_id, header) as writer:
         one = Search(what, writer, executor, (1, 8, 8), 2, "cpu", watcher)
         one.run()
-        writer.finish("completed", seconds=1.0)
+        writer.finish(RunStatus.completed, seconds=1.0)
     return one
 
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from fakes import FakeExecutor, experiment, search
 
-from a4nn_core.commons import Commons, RunFolder, read_journal
+from a4nn_core.commons import Commons, RunFolder, read_epochs
 from a4nn_core.commons.check import check
 from a4nn_core.commons.compact import compact
-from a4nn_core.commons.journal import best_epoch
+from a4nn_core.commons.records import Network, best_epoch
 from a4nn_core.training.segment import Segment, SegmentResult
 from a4nn_core.vocabulary import NetworkStatus
 from a4nn_core.workflow.checkpoints import Keeper
@@ -31,11 +31,13 @@ class Saving(FakeExecutor):
     def _train(self, segment: Segment) -> SegmentResult:
         result = super()._train(segment)
         folder = RunFolder(Path(segment.commons), segment.run_id)
-        journal = read_journal(folder.journal(segment.network))
+        journal = read_epochs(folder.journal(segment.network))
         if journal:
-            worker_keeps = {journal[-1]["checkpoint"], best_epoch(journal)["checkpoint"]}
+            best = best_epoch(journal)
+            assert best is not None
+            worker_keeps = {str(journal[-1].checkpoint), str(best.checkpoint)}
             if segment.training.keep_checkpoints == "all":
-                worker_keeps = {line["checkpoint"] for line in journal}
+                worker_keeps = {str(epoch.checkpoint) for epoch in journal}
             folder.checkpoints(segment.network).mkdir(parents=True, exist_ok=True)
             for name in worker_keeps:
                 (folder.checkpoints(segment.network) / name).write_bytes(b"weights")
@@ -72,7 +74,7 @@ def files(commons: Path) -> dict[int, set[int]]:
 
 
 def trained(commons: Path) -> set[int]:
-    return {n["network"] for n in Commons(commons).networks("r") if n["epochs_trained"]}
+    return {n.network for n in Commons(commons).networks("r") if n.epochs_trained}
 
 
 def missing(commons: Path) -> list[str]:
@@ -88,18 +90,18 @@ def test_what_stays_of_every_network(tmp_path: Path, policy: str, epochs: set[in
     assert files(tmp_path) == dict.fromkeys(trained(tmp_path), epochs)
     store = Commons(tmp_path)
     for row in store.networks("r"):
-        if row["network"] in trained(tmp_path):
-            assert row["checkpoint"].endswith(f"epoch-{EPOCHS:04d}.safetensors")
-            assert row["best_epoch"] == 2
-            assert (row["best_checkpoint"] is None) == (policy == "last")
+        if row.network in trained(tmp_path):
+            assert row.checkpoint.endswith(f"epoch-{EPOCHS:04d}.safetensors")
+            assert row.best_epoch == 2
+            assert (row.best_checkpoint is None) == (policy == "last")
     recorded: dict[int, set[int]] = {}
     for epoch in store.epochs("r"):
-        assert (epoch["checkpoint"] is None) == (epoch["checkpoint_sha256"] is None)
-        if epoch["checkpoint"] is not None:
-            recorded.setdefault(epoch["network"], set()).add(epoch["epoch"])
+        assert (epoch.checkpoint is None) == (epoch.checkpoint_sha256 is None)
+        if epoch.checkpoint is not None:
+            recorded.setdefault(epoch.network, set()).add(epoch.epoch)
     assert recorded == files(tmp_path)  # the table names those files and no other
     assert missing(tmp_path) == []
-    assert not [e for e in store.events("r") if e["kind"] == "checkpoints_removed"]
+    assert not [e for e in store.events("r") if e.kind == "checkpoints_removed"]
 
 
 @pytest.mark.slow
@@ -115,13 +117,13 @@ def test_front_keeps_those_of_the_front(tmp_path: Path) -> None:
             )
 
     run(tmp_path, "front", Looking(fail_some))
-    on_front = {n["network"] for n in Commons(tmp_path).front("r")}
+    on_front = {n.network for n in Commons(tmp_path).front("r")}
     assert files(tmp_path) == {number: {2, EPOCHS} for number in on_front}
     assert {generation for generation, _, _ in seen} == {0, 1, 2}
     assert all(there == expected for _, there, expected in seen)
-    removed = [e for e in Commons(tmp_path).events("r") if e["kind"] == "checkpoints_removed"]
-    assert {e["network"] for e in removed} == trained(tmp_path) - on_front
-    assert len(removed) == len({e["network"] for e in removed})
+    removed = [e for e in Commons(tmp_path).events("r") if e.kind == "checkpoints_removed"]
+    assert {e.network for e in removed} == trained(tmp_path) - on_front
+    assert len(removed) == len({e.network for e in removed})
     assert missing(tmp_path) == []
     compact(tmp_path)
     assert missing(tmp_path) == []
@@ -131,7 +133,7 @@ def test_front_keeps_those_of_the_front(tmp_path: Path) -> None:
 
 
 def front(commons: Path) -> set[int]:
-    return {n["network"] for n in Commons(commons).front("r")}
+    return {n.network for n in Commons(commons).front("r")}
 
 
 @pytest.mark.slow
@@ -156,9 +158,9 @@ def test_killed_before_during_and_after_removing(
         remove(self, number, but)
         perhaps_die()
 
-    def dying_ended(self: Keeper, row: dict[str, Any]) -> None:
+    def dying_ended(self: Keeper, network: Network) -> None:
         perhaps_die()
-        ended(self, row)
+        ended(self, network)
 
     monkeypatch.setattr(Keeper, "_remove", dying_remove)
     monkeypatch.setattr(Keeper, "ended", dying_ended)
@@ -168,7 +170,5 @@ def test_killed_before_during_and_after_removing(
     assert deaths == 6
     assert files(tmp_path / "killed") == files(tmp_path / "whole")
     assert missing(tmp_path / "killed") == []
-    removed = [
-        e["network"] for e in Commons(tmp_path / "killed").events("r") if e["kind"] == "checkpoints_removed"
-    ]
+    removed = [e.network for e in Commons(tmp_path / "killed").events("r") if e.kind == "checkpoints_removed"]
     assert len(removed) == len(set(removed))

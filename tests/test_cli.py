@@ -71,8 +71,8 @@ def test_records_and_pictures(whole: tuple[Path, dict[str, Any]]) -> None:
     header = Commons(commons).run("r")
     # of the 1,797 digits 1,259 train, in batches that make 20 steps of an epoch
     resolved = load_experiment("digits", [*SMALL[2::2], "training.batch_size=64"])
-    assert json.loads(header["experiment"]) == resolved.to_mapping()
-    assert json.loads(header["environment"])["torch"]
+    assert json.loads(header.experiment) == resolved.to_mapping()
+    assert json.loads(header.environment)["torch"]
 
 
 @pytest.mark.integration
@@ -108,7 +108,7 @@ def test_a_stopped_run_goes_on_and_ends_the_same(whole: tuple[Path, dict[str, An
         if how != signal.SIGKILL:
             assert process.returncode == 130
             assert "nothing is lost. To go on: a4nn run digits" in said
-            assert Commons(tmp_path).run("r")["status"] == "interrupted"
+            assert Commons(tmp_path).run("r").status == "interrupted"
         deadline = time.monotonic() + 20
         while any(alive(worker) for worker in workers):
             assert time.monotonic() < deadline, "a worker outlived its run"

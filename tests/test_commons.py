@@ -10,6 +10,8 @@ import signal
 import subprocess
 import sys
 from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +19,16 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from commons_data import (
+    EDGES,
     HORIZON,
+    LAYERS,
     curve,
     fail,
     header,
+    journal_epochs,
     journal_records,
     made_up_run,
-    network_row,
+    network_record,
     record,
     train,
 )
@@ -31,13 +36,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from a4nn_core.commons import Commons, EventLog, Journal, RunFolder, RunWriter, read_events, read_journal
+from a4nn_core.commons import (
+    Commons,
+    EventLog,
+    Journal,
+    RunFolder,
+    RunWriter,
+    predictions_of,
+    read_epochs,
+    read_events,
+    read_journal,
+)
 from a4nn_core.commons.layout import Damaged
 from a4nn_core.commons.lock import holder
+from a4nn_core.commons.records import Network
+from a4nn_core.commons.rows import table_row
 from a4nn_core.commons.schema import TABLES
 from a4nn_core.commons.writer import AlreadyRecorded
 from a4nn_core.errors import BadInput
 from a4nn_core.metrics import nondominated
+from a4nn_core.vocabulary import NetworkStatus, RunStatus
 
 
 @pytest.fixture
@@ -196,9 +214,11 @@ class TestEvents:
         path.write_bytes(path.read_bytes() + b'{"number": 2, "ki')
         log = EventLog(path)
         event = log.append("told", 0, 0, fitness={"error_percent": 3.0})
-        assert event["number"] == 2
-        assert [(e["number"], e["kind"]) for e in read_events(path)] == [(1, "asked"), (2, "told")]
-        assert next(iter(log))["data"] == {"genome": [1, 2]}
+        assert event.number == 2
+        assert [(e.number, e.kind) for e in read_events(path)] == [(1, "asked"), (2, "told")]
+        data = next(iter(log)).data
+        assert data is not None
+        assert data.value == {"genome": [1, 2]}
         log.close()
 
     def test_a_missing_event_is_damage(self, tmp_path: Path) -> None:
@@ -214,30 +234,30 @@ class TestRun:
         found = Commons(commons)
         assert found.runs() == ["made-up"]
         networks = found.networks("made-up")
-        assert [n["network"] for n in networks] == list(range(8))
-        expected = network_row(3, list(journal_records(3, HORIZON)))
+        assert [n.network for n in networks] == list(range(8))
+        expected = network_record(3, journal_epochs(3, HORIZON))
         three = networks[3]
-        assert three["fitness"] == expected["fitness"]
-        assert json.loads(three["genome"]) == expected["genome"]
-        assert three["parents"] == expected["parents"]
-        assert three["flops"] == expected["flops"]
-        assert networks[5]["status"] == "failed"
-        assert networks[5]["error"] == "out of memory"
+        assert three.fitness == expected.fitness
+        assert three.genome == expected.genome
+        assert three.parents == expected.parents
+        assert three.flops == expected.flops
+        assert networks[5].status is NetworkStatus.failed
+        assert networks[5].error == "out of memory"
         epochs = found.epochs("made-up")
-        mine = [e["validation_accuracy_percent"] for e in epochs if e["network"] == 3]
+        mine = [e.validation_accuracy_percent for e in epochs if e.network == 3]
         assert mine == curve(3)  # bit for bit
-        assert [e["network"] for e in epochs] == sorted(e["network"] for e in epochs)
-        stops = [e for e in epochs if e["verdict"] == "stop"]
-        assert {e["network"] for e in stops} == {1, 2, 4, 7}
-        assert all(json.loads(e["evidence"]) == {"spread": 0.1} for e in stops)
+        assert [e.network for e in epochs] == sorted(e.network for e in epochs)
+        stops = [e for e in epochs if e.verdict == "stop"]
+        assert {e.network for e in stops} == {1, 2, 4, 7}
+        assert all(json.loads(e.evidence) == {"spread": 0.1} for e in stops)
         fits = found.predictions("made-up")
-        assert len(fits) == len([e for e in epochs if e["epoch"] >= 3])
-        assert json.loads(fits[0]["parameters"])["b"] == 1.2
-        assert [e["number"] for e in found.events("made-up")] == list(range(1, 8))
+        assert len(fits) == len([e for e in epochs if e.epoch >= 3])
+        assert fits[0].parameters.members["b"] == 1.2
+        assert [e.number for e in found.events("made-up")] == list(range(1, 8))
         run = found.run("made-up")
-        assert run["status"] == "completed"
-        assert run["objectives"] == {"error_percent": "minimise", "mflops": "minimise"}
-        assert run["seed"] == 7
+        assert run.status is RunStatus.completed
+        assert run.objectives == {"error_percent": "minimise", "mflops": "minimise"}
+        assert run.seed == 7
 
     def test_parquet_files_are_readable_by_themselves(self, commons: Path) -> None:
         made_up_run(commons, networks=2)
@@ -252,26 +272,29 @@ class TestRun:
     def test_recording_twice(self, commons: Path) -> None:
         with RunWriter.open(commons, "r", header()) as writer:
             record(writer, 0, 10)
-            records = read_journal(writer.folder.journal(0))
-            same = [{**r, "seconds": 99.0, "time": "2027-01-01T00:00:00+00:00"} for r in records]
-            more: dict[str, Any] = {"predictions": [], "layers": [], "edges": []}
-            from commons_data import EDGES, LAYERS
-
-            from a4nn_core.commons import prediction_rows
-
-            all_same = {"predictions": prediction_rows(records), "layers": LAYERS, "edges": EDGES}
-            writer.record(network_row(0, records) | {"seconds": 1.0}, epochs=same, **all_same)
+            records = read_epochs(writer.folder.journal(0))
+            same = [replace(r, seconds=99.0, time=datetime(2027, 1, 1, tzinfo=UTC)) for r in records]
+            network = network_record(0, records)
+            all_same: dict[str, Any] = {
+                "predictions": predictions_of(records),
+                "layers": LAYERS,
+                "edges": EDGES,
+            }
+            writer.record(replace(network, seconds=1.0), epochs=same, **all_same)
             with pytest.raises(AlreadyRecorded, match=r"network 0 .*predictions"):
-                writer.record(network_row(0, records), epochs=records, **more)
+                writer.record(network, epochs=records)
             with pytest.raises(AlreadyRecorded, match="networks"):
-                writer.record(network_row(0, records) | {"flops": 1}, epochs=records, **all_same)
-        assert [n["network"] for n in Commons(commons).networks("r")] == [0]
+                writer.record(replace(network, flops=1), epochs=records, **all_same)
+        assert [n.network for n in Commons(commons).networks("r")] == [0]
 
-    def test_a_key_that_is_no_column_is_refused(self, commons: Path) -> None:
+    def test_a_key_that_is_not_a_column_is_refused(self, commons: Path) -> None:
+        with pytest.raises(ValueError, match="no column 'flop'"):
+            table_row(TABLES["networks"], "r", {"network": 0, "flop": 1})
         with RunWriter.open(commons, "r", header()) as writer:
-            with pytest.raises(ValueError, match="no column 'flop'"):
-                writer.record({"network": 0, "flop": 1}, epochs=[], predictions=[], layers=[], edges=[])
-            assert writer.recorded() == {}
+            with Journal(writer.folder.journal(0)) as journal:
+                journal.append({"epoch": 1, "trian_loss": 0.5})
+            with pytest.raises(Damaged, match=r"0000\.jsonl line 1 is damaged: an epoch has no 'trian_loss'"):
+                Commons(commons).epochs("r")
 
     def test_networks_in_training_are_seen_epoch_by_epoch(self, commons: Path) -> None:
         with RunWriter.open(commons, "r", header()) as writer:
@@ -286,13 +309,13 @@ class TestRun:
             assert rows == [(0, 10, 10), (1, 6, 6)]
             assert found.sql("select count(*) from predictions where network = 1").fetchall() == [(4,)]
             assert found.sql("select count(*) from networks").fetchall() == [(1,)]
-            assert found.run("r")["status"] == "running"
+            assert found.run("r").status is RunStatus.running
 
     def test_an_epoch_trained_twice_counts_once(self, commons: Path) -> None:
         with RunWriter.open(commons, "r", header()) as writer:
             train(writer, 0, 4)
             train(writer, 0, 5)
-            assert [e["epoch"] for e in Commons(commons).epochs("r")] == [1, 2, 3, 4, 5]
+            assert [e.epoch for e in Commons(commons).epochs("r")] == [1, 2, 3, 4, 5]
 
     def test_fragments_without_their_last_one_do_not_count(self, commons: Path) -> None:
         with RunWriter.open(commons, "r", header()) as writer:
@@ -388,9 +411,9 @@ class TestRun:
             with pytest.raises(BadInput, match=r"cannot (write|create the folder) .*No space left on device"):
                 fill(writer)
             assert not list(small_disk.rglob("*.unfinished"))
-            assert [e["number"] for e in writer.events] == list(range(1, len(writer.events) + 1))
+            assert [e.number for e in writer.events] == list(range(1, len(writer.events) + 1))
         assert acknowledged
-        found = [n["network"] for n in Commons(small_disk / "c").networks("r")]
+        found = [n.network for n in Commons(small_disk / "c").networks("r")]
         # the last one may have been recorded before its event found no room
         assert found[: len(acknowledged)] == acknowledged
         assert len(found) <= len(acknowledged) + 1
@@ -453,29 +476,29 @@ class TestOneProcessARun:
 
 class TestFront:
     def test_failed_and_equal_networks_are_not_on_it(self, commons: Path) -> None:
-        def row(network: int, error: float, mflops: float, **more: Any) -> dict[str, Any]:
-            return {
-                "network": network,
-                "status": "completed",
-                "flops": int(mflops * 1e6),
-                "best_accuracy_percent": 100 - error,
-                "fitness": {"error_percent": error, "mflops": mflops},
-                **more,
-            }
+        def row(network: int, error: float, mflops: float, **more: Any) -> Network:
+            made = Network(
+                network=network,
+                status=NetworkStatus.completed,
+                flops=int(mflops * 1e6),
+                best_accuracy_percent=100 - error,
+                fitness={"error_percent": error, "mflops": mflops},
+            )
+            return replace(made, **more)
 
         rows = [
             row(0, 10, 50),
             row(1, 5, 100),
             row(2, 10, 60),  # dominated by 0
-            row(3, 1, 10, status="failed"),
-            row(4, 10, 50, status="equal", equal_to=0),
-            row(5, 20, 20, status="stopped"),
+            row(3, 1, 10, status=NetworkStatus.failed),
+            row(4, 10, 50, status=NetworkStatus.equal, equal_to=0),
+            row(5, 20, 20, status=NetworkStatus.stopped),
         ]
         with RunWriter.open(commons, "r", header()) as writer:
             for r in rows:
-                writer.record(r, epochs=[], predictions=[], layers=[], edges=[])
+                writer.record(r)
         found = Commons(commons)
-        assert [n["network"] for n in found.front("r")] == [1, 0, 5]
+        assert [n.network for n in found.front("r")] == [1, 0, 5]
         assert found.sql("select network from front order by fitness['error_percent']").fetchall() == [
             (1,),
             (0,),
@@ -489,18 +512,14 @@ class TestFront:
         with RunWriter.open(commons, "r", header(experiment=experiment)) as writer:
             for network, accuracy, parameters in ((0, 90.0, 10), (1, 95.0, 20), (2, 94.0, 30)):
                 writer.record(
-                    {
-                        "network": network,
-                        "status": "completed",
-                        "best_accuracy_percent": accuracy,
-                        "parameters": parameters,
-                    },
-                    epochs=[],
-                    predictions=[],
-                    layers=[],
-                    edges=[],
+                    Network(
+                        network=network,
+                        status=NetworkStatus.completed,
+                        best_accuracy_percent=accuracy,
+                        parameters=parameters,
+                    )
                 )
-        assert [n["network"] for n in Commons(commons).front("r")] == [1, 0]
+        assert [n.network for n in Commons(commons).front("r")] == [1, 0]
 
     def test_without_networks(self, commons: Path) -> None:
         with RunWriter.open(commons, "r", header()) as writer:

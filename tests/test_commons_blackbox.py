@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from commons_data import HORIZON, header, journal_records, made_up_run, network_row
+from commons_data import HORIZON, header, journal_epochs, made_up_run, network_record
 from typer.testing import CliRunner
 
 from a4nn_core.cli.commons import app
-from a4nn_core.commons import Commons, RunWriter, prediction_rows
+from a4nn_core.commons import Commons, JournalEpoch, RunWriter, predictions_of
 from a4nn_core.errors import BadInput
 from a4nn_core.interchange.syne_tune import export_blackbox
+from a4nn_core.jsonable import JsonText
+from a4nn_core.vocabulary import NetworkStatus, RunStatus
 
 runner = CliRunner()
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -40,29 +43,22 @@ def run_of(commons: Path, run: str, networks: range) -> None:
         for network in networks:
             record_one(writer, network, network % 15, HORIZON if network % 4 else 8)
         last = networks.stop
-        row = network_row(
-            last, [{"validation_accuracy_percent": 1.0, "verdict": {"predicted": None, "evidence": {}}}]
+        equal = replace(
+            network_record(last, [JournalEpoch(epoch=1, validation_accuracy_percent=1.0)]),
+            genome=JsonText("[[1,1],[1,1]]"),
+            status=NetworkStatus.equal,
+            equal_to=networks.start,
+            epochs_trained=0,
         )
-        row |= {
-            "genome": [[1, 1], [1, 1]],
-            "status": "equal",
-            "equal_to": networks.start,
-            "epochs_trained": 0,
-        }
-        writer.record(row, epochs=[], predictions=[], layers=[], edges=[])
-        writer.finish("completed")
+        writer.record(equal)
+        writer.finish(RunStatus.completed)
 
 
 def record_one(writer: RunWriter, network: int, bits: int, epochs: int) -> None:
     """One network with a genome of four bits."""
-    records = list(journal_records(network, epochs))
-    writer.record(
-        network_row(network, records) | {"genome": genome(bits)},
-        epochs=records,
-        predictions=prediction_rows(records),
-        layers=[],
-        edges=[],
-    )
+    curve = journal_epochs(network, epochs)
+    made = replace(network_record(network, curve), genome=JsonText.of(genome(bits)))
+    writer.record(made, epochs=curve, predictions=predictions_of(curve))
 
 
 @pytest.fixture
@@ -86,26 +82,26 @@ def test_numbers(commons: Path, tmp_path: Path) -> None:
     assert np.load(out / "fidelities_values.npy").tolist() == list(range(1, HORIZON + 1))
     for place in places:
         task = ["one", "two"].index(place["run"])
-        networks = {n["network"]: n for n in Commons(commons).networks(place["run"])}
+        networks = {n.network: n for n in Commons(commons).networks(place["run"])}
         network = networks[place["network"]]
         flat = dict(
             zip(
                 ("gene_0_0", "gene_0_1", "gene_1_0", "gene_1_1"),
-                [bit for phase in json.loads(network["genome"]) for bit in phase],
+                [bit for phase in network.genome.value for bit in phase],
                 strict=True,
             )
         )
         assert hyperparameters[place["row"]] == flat
-        number = network["network"] if network["equal_to"] is None else network["equal_to"]
-        epochs = [e for e in Commons(commons).epochs(place["run"]) if e["network"] == number]
+        number = network.trained_as
+        epochs = [e for e in Commons(commons).epochs(place["run"]) if e.network == number]
         mine = {name: table[task, place["row"], 0, :, k] for k, name in enumerate(names)}
         assert mine["metric_valid_error"][: len(epochs)].tolist() == [
-            100 - e["validation_accuracy_percent"] for e in epochs
+            100 - e.validation_accuracy_percent for e in epochs
         ]
-        assert mine["metric_elapsed_time"][: len(epochs)].tolist() == [1.5 * e["epoch"] for e in epochs]
-        assert mine["metric_flops"][0] == network["flops"]
+        assert mine["metric_elapsed_time"][: len(epochs)].tolist() == [1.5 * e.epoch for e in epochs]
+        assert mine["metric_flops"][0] == network.flops
         assert np.isnan(table[task, place["row"], 0, len(epochs) :]).all()
-    # of a genome that was trained twice the longer life counts, the first of equals: 0 and 4 were stopped
+    # of a genome that was trained twice the longer training counts, the first of equals: 0 and 4 were stopped
     expected = [*range(1, 4), *range(5, 16), 19, 20]
     assert sorted(p["network"] for p in places if p["run"] == "one") == expected
     assert len([p for p in places if p["run"] == "two"]) == 5
@@ -120,9 +116,7 @@ def test_syne_tune_reads_it(commons: Path, tmp_path: Path) -> None:
     boxes = deserialize(str(tmp_path / "box"))
     assert list(boxes) == ["one", "two"]
     box = boxes["one"]
-    curve = [
-        100 - e["validation_accuracy_percent"] for e in Commons(commons).epochs("one") if e["network"] == 19
-    ]
+    curve = [100 - e.validation_accuracy_percent for e in Commons(commons).epochs("one") if e.network == 19]
     found = [
         box.objective_function(
             {"gene_0_0": 0, "gene_0_1": 0, "gene_1_0": 1, "gene_1_1": 0}, {"epoch": epoch}, seed=0
@@ -173,8 +167,7 @@ def test_syne_tune_replays_it(commons: Path, tmp_path: Path, monkeypatch: pytest
     tuner.run()
     results = load_experiment("replay", local_path=tmp_path / "syne").results
     recorded = {
-        (e["network"], e["epoch"]): 100 - e["validation_accuracy_percent"]
-        for e in Commons(commons).epochs("full")
+        (e.network, e.epoch): 100 - e.validation_accuracy_percent for e in Commons(commons).epochs("full")
     }
     assert len(results) >= 4 * HORIZON
     genes = [f"config_gene_{i}_{j}" for i in (0, 1) for j in (0, 1)]

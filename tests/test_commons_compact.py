@@ -17,6 +17,7 @@ from a4nn_core.commons.layout import Damaged
 from a4nn_core.commons.schema import TABLES
 from a4nn_core.commons.writer import AlreadyRecorded
 from a4nn_core.errors import BadInput
+from a4nn_core.vocabulary import RunStatus
 
 
 def everything(commons: Path) -> dict[str, list[Any]]:
@@ -37,7 +38,7 @@ def commons(tmp_path: Path) -> Path:
     with RunWriter.open(path, "c", header()) as writer:
         record(writer, 0, 9)
         train(writer, 1, 4)
-        writer.finish("interrupted")
+        writer.finish(RunStatus.interrupted)
     with RunWriter.open(path, "d", header()) as writer:
         record(writer, 0, 25)
         fail(writer, 1)
@@ -79,9 +80,9 @@ def test_runs_go_on_after_compaction(commons: Path) -> None:
         compact(commons)
         assert everything(commons) == before
         record(writer, 2, 10)
-        writer.finish("completed")
+        writer.finish(RunStatus.completed)
     before = everything(commons)
-    assert [n["network"] for n in Commons(commons).networks("c")] == [0, 1, 2]
+    assert [n.network for n in Commons(commons).networks("c")] == [0, 1, 2]
     assert len(Commons(commons).events("c")) == 4
     compact(commons)
     assert everything(commons) == before
@@ -94,11 +95,11 @@ def test_a_sealed_run_opened_again(commons: Path) -> None:
     with RunWriter.open(commons, "a", header()) as writer:
         writer.events.append("looked at")
         found = Commons(commons)
-        assert found.run("a")["status"] == "running"
-        assert [e["number"] for e in found.events("a")] == list(range(1, 9))
+        assert found.run("a").status == "running"
+        assert [e.number for e in found.events("a")] == list(range(1, 9))
         record(writer, 8, 10)
-        assert [n["network"] for n in Commons(commons).networks("a")] == list(range(9))
-        writer.finish("completed")
+        assert [n.network for n in Commons(commons).networks("a")] == list(range(9))
+        writer.finish(RunStatus.completed)
     before = everything(commons)
     for pack_rows in (1, compaction.PACK_ROWS):  # with the old pack kept beside the new, and merged into it
         with pytest.MonkeyPatch.context() as patch:
@@ -106,7 +107,7 @@ def test_a_sealed_run_opened_again(commons: Path) -> None:
             compact(commons)
         assert everything(commons) == before
     with RunWriter.open(commons, "a", header()) as writer:
-        writer.finish("completed", again=True)
+        writer.finish(RunStatus.completed, again=True)
     before = everything(commons)
     compact(commons)
     assert everything(commons) == before
@@ -124,7 +125,7 @@ def test_a_run_deleted_and_begun_anew(commons: Path) -> None:
         record(writer, 0, 25)
         record(writer, 1, 25)
     before = everything(commons)
-    assert [n["network"] for n in Commons(commons).networks("a")] == [0, 1]
+    assert [n.network for n in Commons(commons).networks("a")] == [0, 1]
     compact(commons)
     assert everything(commons) == before
     assert {run: len(r) for run in "abcd" if (r := Commons(commons).networks(run))} == {

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from commons_data import HORIZON, fail, header, made_up_run, network_row, record, train
+from commons_data import HORIZON, fail, header, made_up_run, network_record, record, train
 from commons_page import document
 
-from a4nn_core.commons import Commons, RunWriter
+from a4nn_core.commons import Commons, JournalEpoch, RunWriter
 from a4nn_core.commons.compact import compact
 from a4nn_core.commons.cookbook import COOKBOOK
 from a4nn_core.precision import standard_error
+from a4nn_core.vocabulary import NetworkStatus
 
 PAGE = Path(__file__).parent.parent / "docs" / "commons.md"
 RECIPES = {recipe.name: recipe.query for recipe in COOKBOOK}
@@ -29,12 +31,8 @@ def commons(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     made_up_run(path, "done", 12, failed=(5,))
     with RunWriter.open(path, "going", header()) as writer:
         record(writer, 0, HORIZON)
-        equal = network_row(
-            1, [{"validation_accuracy_percent": 50.0, "verdict": {"predicted": None, "evidence": {}}}]
-        )
-        writer.record(
-            equal | {"equal_to": 0, "status": "equal"}, epochs=[], predictions=[], layers=[], edges=[]
-        )
+        equal = network_record(1, [JournalEpoch(epoch=1, validation_accuracy_percent=50.0)])
+        writer.record(replace(equal, equal_to=0, status=NetworkStatus.equal))
         fail(writer, 2)
         train(writer, 3, 6)
     if request.param == "compacted":
@@ -58,14 +56,14 @@ def test_every_recipe_answers(commons: Commons, name: str) -> None:
 def test_generations(commons: Commons) -> None:
     rows = [r for r in ask(commons, "generations") if r["run"] == "done"]
     assert [(r["generation"], r["networks"]) for r in rows] == [(0, 4), (1, 3), (2, 4)]
-    best = max(n["best_accuracy_percent"] for n in commons.networks("done") if n["generation"] == 2)
+    best = max(n.best_accuracy_percent for n in commons.networks("done") if n.generation == 2)
     assert rows[2]["best_percent"] == round(best, 2)
 
 
 def test_front(commons: Commons) -> None:
     rows = ask(commons, "front")
     for run in ("done", "going"):
-        assert {r["network"] for r in rows if r["run"] == run} == {n["network"] for n in commons.front(run)}
+        assert {r["network"] for r in rows if r["run"] == run} == {n.network for n in commons.front(run)}
 
 
 def test_front_precision(commons: Commons) -> None:
@@ -73,10 +71,10 @@ def test_front_precision(commons: Commons) -> None:
     members = [n for run in ("done", "going") for n in commons.front(run)]
     assert len(rows) == len(members)
     for n in members:
-        row = rows[n["run"], n["network"]]
+        row = rows[n.run, n.network]
         for name in ("best", "test"):
             # 50 images in either part
-            expected = standard_error(n[f"{name}_accuracy_percent"], 50)
+            expected = standard_error(getattr(n, f"{name}_accuracy_percent"), 50)
             assert expected is not None
             assert row[f"{name}_se_points"] == pytest.approx(expected, abs=0.0051)
 
@@ -91,12 +89,12 @@ def test_front_precision_is_null_where_images_were_not_counted(tmp_path: Path) -
 
 def test_family_tree(commons: Commons) -> None:
     rows = [r for r in ask(commons, "family-tree") if r["run"] == "done"]
-    networks = {n["network"]: n for n in commons.networks("done")}
-    best = max(networks.values(), key=lambda n: n["best_accuracy_percent"] or 0)
-    expected = {best["network"]: 0}
-    todo = [best["network"]]
+    networks = {n.network: n for n in commons.networks("done")}
+    best = max(networks.values(), key=lambda n: n.best_accuracy_percent or 0)
+    expected = {best.network: 0}
+    todo = [best.network]
     for number in todo:
-        for parent in networks[number]["parents"] or []:
+        for parent in networks[number].parents or ():
             if parent not in expected:
                 expected[parent] = expected[number] + 1
                 todo.append(parent)
@@ -104,13 +102,13 @@ def test_family_tree(commons: Commons) -> None:
 
 
 def test_predictions(commons: Commons) -> None:
-    last = {(r, n["network"]): n for r in ("done", "going") for n in commons.networks(r)}
+    last = {(r, n.network): n for r in ("done", "going") for n in commons.networks(r)}
     errors = sorted(
         (
-            round(abs(p["predicted"] - n["last_accuracy_percent"]), 2)
+            round(abs(p.predicted - n.last_accuracy_percent), 2)
             for r in ("done", "going")
             for p in commons.predictions(r)
-            if (n := last.get((r, p["network"]))) and n["epochs_trained"] == HORIZON
+            if (n := last.get((r, p.network))) and n.epochs_trained == HORIZON
         ),
         reverse=True,
     )
@@ -121,18 +119,18 @@ def test_predictions(commons: Commons) -> None:
 
 def test_epochs_saved(commons: Commons) -> None:
     rows = {(r["run"], r["reason"]): r for r in ask(commons, "epochs-saved")}
-    networks = [n for n in commons.networks("done") if n["status"] == "stopped"]
-    assert rows["done", "converged"]["epochs_saved"] == sum(HORIZON - n["epochs_trained"] for n in networks)
+    networks = [n for n in commons.networks("done") if n.status == "stopped"]
+    assert rows["done", "converged"]["epochs_saved"] == sum(HORIZON - n.epochs_trained for n in networks)
     assert rows["done", "budget"]["epochs_saved"] == 0
 
 
 def test_operators(commons: Commons) -> None:
     [row] = [r for r in ask(commons, "operators") if r["run"] == "done"]
     assert row["children"] == 7  # of generations 1 and 2, without the failed one
-    networks = {n["network"]: n for n in commons.networks("done")}
-    children = [n for n in networks.values() if n["parents"]]
+    networks = {n.network: n for n in commons.networks("done")}
+    children = [n for n in networks.values() if n.parents]
     beat = [
-        n["best_accuracy_percent"] > max(networks[p]["best_accuracy_percent"] or 0 for p in n["parents"])
+        n.best_accuracy_percent > max(networks[p].best_accuracy_percent or 0 for p in n.parents)
         for n in children
     ]
     assert row["beat_both_parents_percent"] == round(100 * sum(beat) / len(beat), 1)

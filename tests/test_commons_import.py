@@ -7,6 +7,7 @@ import json
 import math
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,13 @@ from a4nn_core.cli.app import app as a4nn
 from a4nn_core.cli.importing import app, macro_127
 from a4nn_core.commons import Commons
 from a4nn_core.commons.check import check
+from a4nn_core.commons.records import Network
 from a4nn_core.errors import BadInput
 from a4nn_core.interchange.curves_csv import import_csv
 from a4nn_core.interchange.icpp23 import icpp23_run, import_icpp23, printed_array
-from a4nn_core.interchange.incoming import IncomingRun
+from a4nn_core.interchange.incoming import IncomingNetwork, IncomingRun
+from a4nn_core.jsonable import JsonText
+from a4nn_core.vocabulary import NetworkStatus
 
 runner = CliRunner()
 
@@ -64,30 +68,30 @@ def test_published_tables(published: dict[str, tuple[Path, Path]], file: str, ru
     assert path.match(file)
     found = Commons(commons)
     assert found.runs() == [run]
-    epochs = {(e["network"], e["epoch"]): e for e in found.epochs(run)}
-    fits = {(p["network"], p["epoch"]): p for p in found.predictions(run)}
-    networks = {n["network"]: n for n in found.networks(run)}
+    epochs = {(e.network, e.epoch): e for e in found.epochs(run)}
+    fits = {(p.network, p.epoch): p for p in found.predictions(run)}
+    networks = {n.network: n for n in found.networks(run)}
     assert len(epochs) == rows
     with path.open(newline="") as lines:
         for row in csv.DictReader(lines):
             key = (int(row["arch"]), int(row["epoch"]) + 1)
-            assert epochs[key]["validation_accuracy_percent"] == float(row["val_accs"])
-            assert epochs[key]["train_accuracy_percent"] == float(row["train_accs"])
-            assert (epochs[key]["verdict"] == "stop") == (row["converged"] == "True")
+            assert epochs[key].validation_accuracy_percent == float(row["val_accs"])
+            assert epochs[key].train_accuracy_percent == float(row["train_accs"])
+            assert (epochs[key].verdict == "stop") == (row["converged"] == "True")
             predicted = float(row["predictions"])
-            assert epochs[key]["predicted"] == (predicted if math.isfinite(predicted) else None)
+            assert epochs[key].predicted == (predicted if math.isfinite(predicted) else None)
             if math.isfinite(predicted):
-                assert fits[key]["predicted"] == predicted
+                assert fits[key].predicted == predicted
             if row.get("params"):
-                parameters = json.loads(fits[key]["parameters"])
+                parameters = json.loads(fits[key].parameters)
                 printed = [float(x) for x in row["params"].strip("[]").replace(",", " ").split()]
                 finite = [x for x in printed if math.isfinite(x)]
                 assert [parameters[name] for name in "abc" if name in parameters] == finite
             if "epoch_times" in row:
-                assert epochs[key]["seconds"] == pytest.approx(float(row["epoch_times"]), rel=1e-6)
+                assert epochs[key].seconds == pytest.approx(float(row["epoch_times"]), rel=1e-6)
             network = networks[key[0]]
-            assert network["flops"] / 1e6 == pytest.approx(float(row["flops"]), abs=1e-4)
-            assert json.loads(network["genome"]) == json.loads(row["genome"])
+            assert network.flops / 1e6 == pytest.approx(float(row["flops"]), abs=1e-4)
+            assert json.loads(network.genome) == json.loads(row["genome"])
     assert found.sql("select count(distinct network) from layers").fetchall() == [(100,)]
     assert found.front(run)
     assert check(commons).problems == []
@@ -132,11 +136,11 @@ def test_plain_curves(tmp_path: Path) -> None:
     file.write_text("curve_id,epoch,accuracy,note\nb,0,50,x\nb,1,60.5,x\na,0,70,x\n")
     assert import_csv(file, tmp_path / "c") == ("my-curves", 2)
     found = Commons(tmp_path / "c")
-    curves = [(e["network"], e["epoch"], e["validation_accuracy_percent"]) for e in found.epochs("my-curves")]
+    curves = [(e.network, e.epoch, e.validation_accuracy_percent) for e in found.epochs("my-curves")]
     assert curves == [(0, 1, 50.0), (0, 2, 60.5), (1, 1, 70.0)]
-    assert [n["status"] for n in found.networks("my-curves")] == ["completed", "stopped"]
-    assert [n["network"] for n in found.front("my-curves")] == [1]
-    assert "note" in found.run("my-curves")["notes"]
+    assert [n.status for n in found.networks("my-curves")] == ["completed", "stopped"]
+    assert [n.network for n in found.front("my-curves")] == [1]
+    assert "note" in found.run("my-curves").notes
     for text, message in (
         ("curve_id,epoch,accuracy\na,0,1\na,2,1\n", "curve 'a' has gaps"),
         ("curve_id,epoch,accuracy\na,0,1\na,0,1\n", "epoch 0 twice"),
@@ -216,6 +220,14 @@ def test_plain_curves_are_shown(tmp_path: Path) -> None:
     assert (one["flops"], one["parameters"], one["genome"]) == (None, None, {"curve_id": "a"})
 
 
+SHOWN = Network(
+    network=0,
+    status=NetworkStatus.completed,
+    best_accuracy_percent=90.0,
+    fitness={"error_percent": 10.0, "mflops": 1.0},
+)
+
+
 @pytest.mark.slow
 def test_a_run_is_looked_at_while_it_is_imported(tmp_path: Path) -> None:
     table = tmp_path / "1gpu_1e14_training_data.csv"
@@ -225,8 +237,8 @@ def test_a_run_is_looked_at_while_it_is_imported(tmp_path: Path) -> None:
 
     def networks() -> Iterator[Any]:
         for number in range(2):
-            row = {"network": number, "status": "completed", "best_accuracy_percent": 90.0 + number}
-            yield row | {"fitness": {"error_percent": 10.0, "mflops": 1.0}}, [], [], [], []
+            network = replace(SHOWN, network=number, best_accuracy_percent=90.0 + number)
+            yield IncomingNetwork(network)
             seen.append(shown("status", "r", tmp_path / "c")[1])
 
     assert arriving.write(networks()) == 2
@@ -240,10 +252,14 @@ def test_a_run_is_looked_at_while_it_is_imported(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_genome_may_be_any_text(tmp_path: Path) -> None:
-    row = {"status": "completed", "best_accuracy_percent": 90.0, "fitness": {"error_percent": 10.0}}
     genomes = ["C-R-B", 7, {"layers": 2}, [1, 2], None]
-    rows = [({**row, "network": n, "genome": genome}, [], [], [], []) for n, genome in enumerate(genomes)]
-    objectives = {"search": {"objectives": {"error_percent": "minimise"}}}
+    rows = [
+        IncomingNetwork(
+            replace(SHOWN, network=n, genome=None if genome is None else JsonText.of(genome)),
+        )
+        for n, genome in enumerate(genomes)
+    ]
+    objectives: dict[str, Any] = {"search": {"objectives": {"error_percent": "minimise"}}}
     IncomingRun(tmp_path / "c", "r", "csv", "none", [], experiment=objectives).write(rows)
     text, front = shown("front", "r", tmp_path / "c")
     assert [one["genome"] for one in front["front"]] == genomes

@@ -100,9 +100,9 @@ def test_kill_at_random_instants(tmp_path: Path) -> None:
     writing.process.wait(10)
     found = Commons(commons)
     for run in found.runs():
-        assert [n["network"] for n in found.networks(run)] == list(range(networks))
-        assert found.run(run)["status"] == "completed"
-        curves = Counter((e["network"], e["epoch"]) for e in found.epochs(run))
+        assert [n.network for n in found.networks(run)] == list(range(networks))
+        assert found.run(run).status == "completed"
+        curves = Counter((e.network, e.epoch) for e in found.epochs(run))
         assert set(curves.values()) == {1}
         assert len(curves) == sum(3 + n % 4 for n in range(networks))
         assert not list(RunFolder(commons, run).path.rglob("*.unfinished"))
@@ -163,10 +163,10 @@ def check(
 ) -> None:
     """What a reader finds right after a kill; ``epochs`` gives how many a finished network has."""
     found = Commons(commons)
-    networks = Counter(n["network"] for n in found.networks(run))
-    trained = Counter((e["network"], e["epoch"]) for e in found.epochs(run))
+    networks = Counter(n.network for n in found.networks(run))
+    trained = Counter((e.network, e.epoch) for e in found.epochs(run))
     assert not [k for k, times in (networks | trained).items() if times > 1]
-    events = {e["number"] for e in read_events(RunFolder(commons, run).events)}
+    events = {e.number for e in read_events(RunFolder(commons, run).events)}
     for word in acknowledged:
         match word.split():
             case ["epoch", network, epoch]:
@@ -175,6 +175,6 @@ def check(
                 assert int(network) in networks
             case ["event", number]:
                 assert int(number) in events
-    equal = {n["network"] for n in found.networks(run) if n["equal_to"] is not None}
+    equal = {n.network for n in found.networks(run) if n.equal_to is not None}
     for network in networks:  # a final record brings all its epochs
         assert sum(n == network for n, _ in trained) == (0 if network in equal else epochs(network))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from a4nn_core.workflow.network_records import architecture_of
 from commons_data import curve, header, record
 from fakes import FakeExecutor, experiment, search
 from test_commons_compact import everything
@@ -20,13 +21,14 @@ from a4nn_core.commons import LAYOUT_VERSION, Commons, RunFolder, RunWriter
 from a4nn_core.commons.check import check
 from a4nn_core.commons.compact import compact
 from a4nn_core.commons.cookbook import COOKBOOK
+from a4nn_core.commons.events import Told, payload
+from a4nn_core.commons.records import Edge, LayerRecord
 from a4nn_core.experiment import Experiment
 from a4nn_core.interchange.deposit_tables import gather
 from a4nn_core.publish.models.found import grouped
 from a4nn_core.search import Candidate, Outcome, Strategy
 from a4nn_core.training.segment import Segment, SegmentResult
 from a4nn_core.vocabulary import NetworkStatus
-from a4nn_core.workflow.rows import architecture_of
 
 FOLDER = Path(__file__).parent / "fixtures"
 FIXTURES = sorted(FOLDER.glob("commons-layout-*"))
@@ -48,16 +50,16 @@ def test_it_reads_as_it_was_written(commons: Path) -> None:
     found = Commons(commons)
     assert found.runs() == ["compacted", "going"]
     networks = found.networks("compacted")
-    assert [n["network"] for n in networks] == list(range(6))
-    assert networks[3]["status"] == "failed"
+    assert [n.network for n in networks] == list(range(6))
+    assert networks[3].status == "failed"
     epochs = found.epochs("compacted")
-    assert [e["validation_accuracy_percent"] for e in epochs if e["network"] == 0] == curve(0)
-    assert sum(e["network"] == 1 for e in epochs) == networks[1]["epochs_trained"] == 9
-    assert [(e["network"], e["epoch"]) for e in found.epochs("going")][-1] == (1, 4)
-    assert [e["kind"] for e in found.events("going")] == ["asked", "told"]
-    assert {e["energy_joules"] for e in epochs} == {n["energy_joules"] for n in networks} == {None}
-    assert found.run("compacted")["status"] == "completed"
-    assert [n["network"] for n in found.front("compacted")] == [5, 4, 0]
+    assert [e.validation_accuracy_percent for e in epochs if e.network == 0] == curve(0)
+    assert sum(e.network == 1 for e in epochs) == networks[1].epochs_trained == 9
+    assert [(e.network, e.epoch) for e in found.epochs("going")][-1] == (1, 4)
+    assert [e.kind for e in found.events("going")] == ["asked", "told"]
+    assert {e.energy_joules for e in epochs} == {n.energy_joules for n in networks} == {None}
+    assert found.run("compacted").status == "completed"
+    assert [n.network for n in found.front("compacted")] == [5, 4, 0]
     assert check(commons, checkpoints=False).problems == []
     for recipe in COOKBOOK:
         found.sql(recipe.query).fetchall()
@@ -108,18 +110,19 @@ def searched(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 def asked_for(commons: Path) -> dict[int, dict[str, Any]]:
     """What the old version's strategy asked for, by network, from its records."""
     events = Commons(commons).events("searched")
-    return {e["network"]: {**e, **json.loads(e["data"])} for e in events if e["kind"] == "asked"}
+    asked = [event for event in events if event.kind == "asked"]
+    return {event.network or 0: event.data.members for event in asked if event.data}
 
 
 def replayed(commons: Path, generations: int) -> Strategy:
     """The strategy, asked and told anew what the records say of the first generations."""
     run = Commons(commons).run("searched")
-    what = Experiment.from_mapping(json.loads(run["experiment"]))
+    what = Experiment.from_mapping(json.loads(run.experiment or ""))
     strategy = what.search.start(what.space, what.seed)
-    told = {e["network"]: e for e in Commons(commons).events("searched") if e["kind"] == "told"}
+    told = {e.network: e for e in Commons(commons).events("searched") if e.kind == "told"}
     for _ in range(generations):
         for candidate in strategy.ask(what.search.networks):
-            fitness = json.loads(told[candidate.number]["data"])["fitness"]
+            fitness = payload(told[candidate.number], Told).fitness
             strategy.tell(Outcome(candidate.number, fitness))
     return strategy
 
@@ -158,32 +161,32 @@ def test_what_the_next_generation_is_depends_on_what_was_told(searched: Path) ->
 def test_the_killed_search_goes_on(searched: Path, tmp_path: Path) -> None:
     """The whole loop over the old records: as if it had never been killed."""
     logged = asked_for(searched)
-    what = Experiment.from_mapping(json.loads(Commons(searched).run("searched")["experiment"]))
+    what = Experiment.from_mapping(json.loads(Commons(searched).run("searched").experiment))
     search(what, searched, FakeExecutor(one_fails), "searched")
     search(what, tmp_path / "whole", FakeExecutor(one_fails), "searched")
     for number, row in enumerate(Commons(searched).networks("searched")):
         undisturbed = Commons(tmp_path / "whole").networks("searched")[number]
         for column in ("genome", "parents", "status", "fitness", "architecture_hash", "seed"):
-            assert row[column] == undisturbed[column], (number, column)
+            assert getattr(row, column) == getattr(undisturbed, column), (number, column)
         if number in logged:
-            assert json.loads(row["genome"]) == logged[number]["genome"]
+            assert json.loads(row.genome or "") == logged[number]["genome"]
     assert RunFolder(searched, "searched").events.is_file()
     assert check(searched, checkpoints=False).problems == []
 
 
 def test_its_networks_are_known_from_their_layers(searched: Path) -> None:
     """Those of the old version too, which did not record all that a layer is."""
-    what = Experiment.from_mapping(json.loads(Commons(searched).run("searched")["experiment"]))
+    what = Experiment.from_mapping(json.loads(Commons(searched).run("searched").experiment))
     search(what, searched, FakeExecutor(one_fails), "searched")
     compact(searched)
     found = gather(searched, ["searched"])
     old = {row["network"] for row in found["layers"].to_pylist() if row["bias"] is None}
-    edges = dict(grouped(found["edges"]))
-    rebuilt = {key[1]: architecture_of(rows, edges[key]) for key, rows in grouped(found["layers"])}
+    edges = dict(grouped(Edge, found["edges"]))
+    rebuilt = {
+        key[1]: architecture_of(layers, edges[key]) for key, layers in grouped(LayerRecord, found["layers"])
+    }
     assert {number: made.hash for number, made in rebuilt.items()} == {
-        row["network"]: row["architecture_hash"]
-        for row in Commons(searched).networks("searched")
-        if row["network"] in rebuilt
+        n.network: n.architecture_hash for n in Commons(searched).networks("searched") if n.network in rebuilt
     }
     assert set() < old < set(rebuilt)
     assert {made.layers[-1].bias for made in rebuilt.values()} == {True}

@@ -78,38 +78,38 @@ def test_everything_comes_over(storage: tuple[str, optuna.Study], tmp_path: Path
     found = Commons(tmp_path / "c")
     networks = found.networks("my-study")
     epochs = found.epochs("my-study")
-    assert [n["network"] for n in networks] == list(range(8))
+    assert [n.network for n in networks] == list(range(8))
     for trial, network in zip(study.trials[:8], networks, strict=True):
-        assert json.loads(network["genome"]) == trial.params
-        mine = [e for e in epochs if e["network"] == trial.number]
-        assert [e["epoch"] for e in mine] == [step + 1 for step in sorted(trial.intermediate_values)]
-        assert [e["validation_accuracy_percent"] for e in mine] == [
+        assert json.loads(network.genome) == trial.params
+        mine = [e for e in epochs if e.network == trial.number]
+        assert [e.epoch for e in mine] == [step + 1 for step in sorted(trial.intermediate_values)]
+        assert [e.validation_accuracy_percent for e in mine] == [
             100 * trial.intermediate_values[step] for step in sorted(trial.intermediate_values)
         ]
-        assert network["epochs_trained"] == len(mine)
-        assert network["epochs_budget"] == EPOCHS
+        assert network.epochs_trained == len(mine)
+        assert network.epochs_budget == EPOCHS
         assert trial.duration is not None
-        assert network["seconds"] == trial.duration.total_seconds()
+        assert network.seconds == trial.duration.total_seconds()
         if trial.state is optuna.trial.TrialState.COMPLETE:
             assert trial.value is not None
-            assert network["fitness"] == {"accuracy": trial.value}
-            assert network["best_accuracy_percent"] == network["last_accuracy_percent"] == 100 * trial.value
-            assert network["best_epoch"] == EPOCHS
-    statuses = [n["status"] for n in networks]
+            assert network.fitness == {"accuracy": trial.value}
+            assert network.best_accuracy_percent == network.last_accuracy_percent == 100 * trial.value
+            assert network.best_epoch == EPOCHS
+    statuses = [n.status for n in networks]
     assert statuses == [
         {3: "failed", 4: "stopped", 6: "stopped"}.get(number, "completed") for number in range(8)
     ]
-    assert networks[4]["termination_reason"] == "pruned"
-    assert [e["verdict"] for e in epochs if e["network"] == 4] == [None, "stop"]
-    assert networks[3]["error"]
+    assert networks[4].termination_reason == "pruned"
+    assert [e.verdict for e in epochs if e.network == 4] == [None, "stop"]
+    assert networks[3].error
     best = found.front("my-study")
-    assert [n["network"] for n in best] == [study.best_trial.number]
+    assert [n.network for n in best] == [study.best_trial.number]
     run = found.run("my-study")
-    assert run["objectives"] == {"accuracy": "maximise"}
-    distributions = json.loads(run["experiment"])["space"]["distributions"]
+    assert run.objectives == {"accuracy": "maximise"}
+    distributions = json.loads(run.experiment)["space"]["distributions"]
     assert set(distributions) == {"rate", "layers", "activation"}
     assert distributions["rate"]["attributes"]["log"] is True
-    notes = " ".join(json.loads(run["notes"]))
+    notes = " ".join(json.loads(run.notes))
     for word in (
         "fractions",
         "steps 0 to 5 are epochs 1 to 6",
@@ -144,15 +144,12 @@ def test_losses_and_uneven_steps(tmp_path: Path) -> None:
     )
     import_optuna(url, tmp_path / "c")
     found = Commons(tmp_path / "c")
-    rows = [
-        (e["network"], e["epoch"], e["validation_loss"], e["validation_accuracy_percent"])
-        for e in found.epochs("s")
-    ]
+    rows = [(e.network, e.epoch, e.validation_loss, e.validation_accuracy_percent) for e in found.epochs("s")]
     assert rows == [(0, 1, 0.5, None), (0, 2, None, None), (0, 3, 0.25, None), (1, 1, 0.9, None)]
-    assert [n["fitness"] for n in found.networks("s")] == [{"value": 0.25}, None]
-    assert found.run("s")["objectives"] == {"value": "minimise"}
-    assert "steps 10, 20, 40 are epochs 1 to 3" in found.run("s")["notes"]
-    assert [n["network"] for n in found.front("s")] == [0]
+    assert [n.fitness for n in found.networks("s")] == [{"value": 0.25}, None]
+    assert found.run("s").objectives == {"value": "minimise"}
+    assert "steps 10, 20, 40 are epochs 1 to 3" in found.run("s").notes
+    assert [n.network for n in found.front("s")] == [0]
 
 
 @pytest.mark.parametrize(
@@ -167,16 +164,16 @@ def test_what_the_values_are_can_be_said(tmp_path: Path, values: str, expected: 
     )
     import_optuna(url, tmp_path / "c", values=values)
     found = Commons(tmp_path / "c")
-    assert [e["validation_accuracy_percent"] for e in found.epochs("s")] == expected
-    assert [n["last_accuracy_percent"] for n in found.networks("s")] == expected
-    assert [n["fitness"] for n in found.networks("s")] == [{"value": 90.0}, {"value": 0.5}]
+    assert [e.validation_accuracy_percent for e in found.epochs("s")] == expected
+    assert [n.last_accuracy_percent for n in found.networks("s")] == expected
+    assert [n.fitness for n in found.networks("s")] == [{"value": 90.0}, {"value": 0.5}]
 
 
 def test_values_that_are_neither(tmp_path: Path) -> None:
     url, _ = study_of(tmp_path, [{"value": -3.0, "intermediate_values": {1: -5.0}}], direction="maximize")
     import_optuna(url, tmp_path / "c")
-    assert "neither accuracies nor losses" in Commons(tmp_path / "c").run("s")["notes"]
-    assert Commons(tmp_path / "c").networks("s")[0]["fitness"] == {"value": -3.0}
+    assert "neither accuracies nor losses" in Commons(tmp_path / "c").run("s").notes
+    assert Commons(tmp_path / "c").networks("s")[0].fitness == {"value": -3.0}
 
 
 @pytest.mark.slow
@@ -194,10 +191,10 @@ def test_generations_and_a_front_of_two_objectives(tmp_path: Path) -> None:
     import_optuna(url, tmp_path / "c", run="mine")
     found = Commons(tmp_path / "c")
     networks = found.networks("mine")
-    assert [n["generation"] for n in networks] == [k // 5 for k in range(20)]
-    assert [n["position"] for n in networks] == [k % 5 for k in range(20)]
+    assert [n.generation for n in networks] == [k // 5 for k in range(20)]
+    assert [n.position for n in networks] == [k % 5 for k in range(20)]
     expected = {trial.number for trial in study.best_trials}
-    assert {n["network"] for n in found.front("mine")} == expected
+    assert {n.network for n in found.front("mine")} == expected
 
 
 @pytest.mark.slow

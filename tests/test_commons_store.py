@@ -56,7 +56,7 @@ def test_export_to_s3(server: str, tmp_path: Path) -> None:
     for name in ("networks", "epochs", "front", "lineage"):
         found = pq.read_table(f"{path}/{name}.parquet", filesystem=store)
         assert found.num_rows == counts[name] > 0
-    expected = [e["validation_accuracy_percent"] for e in Commons(tmp_path / "c").epochs("made-up")]
+    expected = [e.validation_accuracy_percent for e in Commons(tmp_path / "c").epochs("made-up")]
     table = pq.read_table(f"{path}/epochs.parquet", filesystem=store)
     assert table["validation_accuracy_percent"].to_pylist() == expected
     with pytest.raises(BadInput, match=r"cannot export to s3://absent/x: "):

@@ -9,11 +9,12 @@ import time
 from pathlib import Path
 
 import pytest
-from commons_data import EDGES, LAYERS, header, network_row
+from commons_data import EDGES, LAYERS, header, network_record
 
-from a4nn_core.commons import Commons, RunWriter, prediction_rows, read_journal
+from a4nn_core.commons import Commons, RunWriter, predictions_of, read_epochs
 from a4nn_core.commons.check import check
 from a4nn_core.commons.compact import compact
+from a4nn_core.vocabulary import RunStatus
 
 HERE = Path(__file__).parent
 
@@ -41,18 +42,18 @@ def test_sixteen_writers_four_readers_and_compaction(tmp_path: Path) -> None:
                 assert process.returncode == 0, process.communicate()[1]
                 process.communicate()
                 del workers[number]
-                records = read_journal(writer.folder.journal(number))
+                records = read_epochs(writer.folder.journal(number))
                 writer.record(
-                    network_row(number, records),
+                    network_record(number, records),
                     epochs=records,
-                    predictions=prediction_rows(records),
+                    predictions=predictions_of(records),
                     layers=LAYERS,
                     edges=EDGES,
                 )
                 if number % 4 == 0:
                     compact(commons)
             time.sleep(0.02)
-        writer.finish("completed")
+        writer.finish(RunStatus.completed)
     for process in readers:
         out, err = process.communicate(timeout=60)
         assert process.returncode == 0, err
@@ -61,6 +62,6 @@ def test_sixteen_writers_four_readers_and_compaction(tmp_path: Path) -> None:
         assert seen > 0
     compact(commons)
     found = Commons(commons)
-    assert [n["network"] for n in found.networks("r")] == list(range(16))
+    assert [n.network for n in found.networks("r")] == list(range(16))
     assert len(found.epochs("r")) == 16 * 25
     assert check(commons, checkpoints=False).problems == []

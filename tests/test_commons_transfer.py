@@ -25,10 +25,12 @@ from a4nn_core.commons.check import check
 from a4nn_core.commons.compact import compact
 from a4nn_core.commons.layout import Damaged
 from a4nn_core.commons.merge import merge
+from a4nn_core.commons.records import Network
 from a4nn_core.commons.schema import TABLES
 from a4nn_core.errors import BadInput
 from a4nn_core.interchange.duckdb_file import export_duckdb
 from a4nn_core.interchange.parquet import export_tables, without_secrets
+from a4nn_core.vocabulary import RunStatus
 
 runner = CliRunner()
 
@@ -41,7 +43,7 @@ def commons(tmp_path: Path) -> Path:
     with RunWriter.open(path, "b", header()) as writer:
         record(writer, 0, 9)
         train(writer, 1, 4)
-        writer.finish("interrupted")
+        writer.finish(RunStatus.interrupted)
     return path
 
 
@@ -184,20 +186,16 @@ class TestCheck:
                 file.write_bytes(b"weights")
             digest = hashlib.sha256(b"weights").hexdigest()
             writer.record(
-                {
-                    "network": 0,
-                    "epochs_trained": 0,
-                    "checkpoint": str(good.relative_to(commons)),
-                    "checkpoint_sha256": digest,
-                    "best_checkpoint": str(wrong.relative_to(commons)),
-                    "best_checkpoint_sha256": digest,
-                },
-                epochs=[],
-                predictions=[],
-                layers=[],
-                edges=[],
+                Network(
+                    network=0,
+                    epochs_trained=0,
+                    checkpoint=str(good.relative_to(commons)),
+                    checkpoint_sha256=digest,
+                    best_checkpoint=str(wrong.relative_to(commons)),
+                    best_checkpoint_sha256=digest,
+                )
             )
-            writer.finish("completed")
+            writer.finish(RunStatus.completed)
         mine = [p for p in check(commons).problems if "/c/" in p]
         assert mine == []
         wrong.write_bytes(b"other")
@@ -243,11 +241,9 @@ class TestMerge:
         assert len(found.networks("a")) == 2
         new = found.networks("a-2")
         assert len(new) == 6
-        assert {n["run"] for n in new} == {"a-2"}
-        assert {e["run"] for e in found.events("a-2")} == {"a-2"}
-        assert [n["network"] for n in found.front("a-2")] == [
-            n["network"] for n in Commons(commons).front("a")
-        ]
+        assert {n.run for n in new} == {"a-2"}
+        assert {e.run for e in found.events("a-2")} == {"a-2"}
+        assert [n.network for n in found.front("a-2")] == [n.network for n in Commons(commons).front("a")]
         assert merge(commons, target, ["a"]).present == ["a"]  # known under its new id
         compact(target)
         assert check(target, checkpoints=False).problems == []
@@ -317,9 +313,9 @@ class TestExport:
         done = subprocess.run(
             [command, "-readonly", "-json", file, "-c", query], capture_output=True, text=True, check=True
         )
-        front = sorted(Commons(commons).front("a"), key=lambda n: n["network"])
+        front = sorted(Commons(commons).front("a"), key=lambda n: n.network)
         assert [(r["network"], float(r["mflops"])) for r in json.loads(done.stdout)] == [
-            (n["network"], n["fitness"]["mflops"]) for n in front
+            (n.network, n.fitness["mflops"]) for n in front
         ]
 
     def test_secrets_are_not_repeated(self) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from a4nn_core.commons.saved import Epochs
 from deposits import metadata
 from fakes import FakeExecutor, asked, experiment, search
 from test_workflow import Killed, rows
@@ -19,7 +20,6 @@ from a4nn_core.commons import Commons, read_events
 from a4nn_core.commons.check import check
 from a4nn_core.commons.compact import compact
 from a4nn_core.commons.cookbook import COOKBOOK
-from a4nn_core.commons.saved import Epochs
 from a4nn_core.errors import BadInput, RunFailed
 from a4nn_core.experiment import Experiment, load_experiment
 from a4nn_core.publish.deposit.build import Settings, build
@@ -182,7 +182,7 @@ def test_feasible_genomes_are_asked_for_where_they_can_be_found(tmp_path: Path) 
     networks = Commons(tmp_path).networks("r")
     assert {n["status"] for n in networks} <= {"completed", "equal"}
     free = search(experiment(), tmp_path / "free", FakeExecutor())
-    assert any(row["parameters"] > 2600 for row in free.rows.values())
+    assert any(row["parameters"] > 2600 for row in free.networks.values())
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
@@ -198,9 +198,9 @@ def test_of_equal_networks_outside_the_bounds_each_is_infeasible(tmp_path: Path)
         space={"phases": 1, "nodes": 2}, search={"networks": 16, "constraints": {"mflops": {"least": 0.01}}}
     )
     one = search(tiny, tmp_path, FakeExecutor())
-    hashes = [one.architectures[n].hash for n in range(16) if one.rows[n]["status"] == "infeasible"]
+    hashes = [one.architectures[n].hash for n in range(16) if one.networks[n]["status"] == "infeasible"]
     assert len(hashes) > len(set(hashes))
-    assert {row["status"] for row in one.rows.values()} == {"completed", "equal", "infeasible"}
+    assert {row["status"] for row in one.networks.values()} == {"completed", "equal", "infeasible"}
 
 
 @pytest.mark.usefixtures("few_retries")
@@ -264,7 +264,7 @@ def test_a_killed_search_with_bounds_goes_on(schedule: str, seed: int, tmp_path:
         except Killed:
             deaths += 1
     assert deaths
-    assert {row["status"] for row in one.rows.values()} >= {"infeasible", "completed"}
+    assert {row["status"] for row in one.networks.values()} >= {"infeasible", "completed"}
     if schedule == "generational":
         search(what, tmp_path / "whole", FakeExecutor())
         assert rows(tmp_path / "killed") == rows(tmp_path / "whole")
@@ -281,7 +281,7 @@ def test_a_run_with_other_bounds_is_another_run(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("few_retries")
 def test_a_deposit_says_what_was_trained(tmp_path: Path) -> None:
     one = search(bounded(), tmp_path / "commons", FakeExecutor())
-    trained = {n for n, row in one.rows.items() if row["status"] == "completed"}
+    trained = {n for n, row in one.networks.items() if row["status"] == "completed"}
     assert 0 < len(trained) < 12
     settings = Settings(weights="none", models="none")
     build(tmp_path / "commons", ["r"], tmp_path / "deposit", metadata(), settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,13 +11,13 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from command import a4nn
-from commons_data import HORIZON, header, journal_records, network_row
+from commons_data import HORIZON, header, journal_records, network_record
 from fakes import FakeExecutor, experiment, search
 from test_training import CPU, segment
 from typer.testing import CliRunner
 
 from a4nn_core.cli.app import app
-from a4nn_core.commons import Commons, Journal, RunFolder, RunWriter, read_journal
+from a4nn_core.commons import Commons, Journal, JournalEpoch, RunFolder, RunWriter, read_journal
 from a4nn_core.commons.check import check
 from a4nn_core.commons.compact import compact
 from a4nn_core.commons.cookbook import COOKBOOK
@@ -315,10 +316,9 @@ def write(commons: Path) -> None:
     """Three networks: measured, measured, not; and one in training."""
     with RunWriter.open(commons, "r", header(experiment=experiment().to_mapping())) as writer:
         for network, joules in enumerate((4.0, 0.5, None)):
-            epochs = records(network, HORIZON, joules)
+            epochs = [JournalEpoch.of(line) for line in records(network, HORIZON, joules)]
             total = None if joules is None else joules * HORIZON
-            row = network_row(network, epochs) | {"energy_joules": total}
-            writer.record(row, epochs=epochs, predictions=[], layers=[], edges=[])
+            writer.record(replace(network_record(network, epochs), energy_joules=total), epochs=epochs)
         with Journal(writer.folder.journal(3)) as journal:
             for line in records(3, 2, 8.0):
                 journal.append(line)
@@ -367,7 +367,7 @@ def test_the_recipe(tmp_path: Path) -> None:
         (0, 100.0, 4.0),
         (1, 12.5, 0.5),
     ]
-    best = {n["network"]: n["best_accuracy_percent"] for n in Commons(tmp_path / "c").networks("r")[:2]}
+    best = {n.network: n.best_accuracy_percent for n in Commons(tmp_path / "c").networks("r")[:2]}
     worst = min(best, key=lambda n: best[n])
     for row in rows:
         points = best[row["network"]] - best[worst]
@@ -394,8 +394,8 @@ def test_a_network_has_no_sum_of_some_of_its_epochs(tmp_path: Path) -> None:
     search(experiment(), tmp_path, executor)
     assert {one.slots for one in executor.trained} == {4}
     for row in Commons(tmp_path).networks("r"):
-        measured = row["equal_to"] is None and row["network"] != 1
-        assert row["energy_joules"] == (2.0 * row["epochs_trained"] if measured else None)
+        measured = row.equal_to is None and row.network != 1
+        assert row.energy_joules == (2.0 * row.epochs_trained if measured else None)
 
 
 def test_where_other_machines_train_the_whole_device_is_the_networks(tmp_path: Path) -> None:

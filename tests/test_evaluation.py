@@ -346,15 +346,15 @@ def test_a_search_over_few_images_learns_from_the_first_epochs(images: int, tmp_
     run_local(what, tmp_path / "commons", "r")
     commons = Commons(tmp_path / "commons")
     header = commons.run("r")
-    trained = json.loads(header["dataset_details"])["train"]
-    recorded = json.loads(header["experiment"])["training"]
+    trained = json.loads(header.dataset_details or "")["train"]
+    recorded = json.loads(header.experiment or "")["training"]
     assert recorded["evaluation"] == "averaged"
     assert recorded["batch_size"] == Training().images_a_step(trained)
     for network in range(3):
-        epochs = [row for row in commons.epochs("r") if row["network"] == network]
+        epochs = [row for row in commons.epochs("r") if row.network == network]
         third = epochs[2]
-        assert third["validation_accuracy_percent"] > 50, epochs
-        assert third["validation_accuracy_percent"] > third["train_accuracy_percent"] - 20, epochs
+        assert third.validation_accuracy_percent > 50, epochs
+        assert third.validation_accuracy_percent > third.train_accuracy_percent - 20, epochs
 
 
 @pytest.mark.slow

@@ -13,10 +13,12 @@ from commons_data import HORIZON, curve, fail, header, made_up_run, record, trai
 from matplotlib.axes import Axes
 
 from a4nn_core.archaeology.figures import WHISKERS, cost_floor, front_figure
-from a4nn_core.archaeology.picture import Picture, picture
+from a4nn_core.archaeology.picture import Picture, Point, picture
 from a4nn_core.commons import Commons, RunWriter
+from a4nn_core.commons.records import Epoch, Network
 from a4nn_core.errors import BadInput
 from a4nn_core.precision import Images, in_percent, standard_error
+from a4nn_core.vocabulary import NetworkStatus
 
 
 @pytest.fixture(scope="module")
@@ -81,23 +83,21 @@ def test_the_page_shows_the_run(folder: Path, tmp_path: Path) -> None:
     plotted = traces(page)
     by_name = {t.get("name"): t for t in plotted if t.get("name")}
     front = Commons(folder).front("twelve")
-    assert sorted(by_name["Pareto front"]["x"]) == sorted(n["flops"] / 1e6 for n in front)
+    assert sorted(by_name["Pareto front"]["x"]) == sorted(n.flops / 1e6 for n in front)
     points = by_name["trained to the end"]["text"] + by_name["stopped early"]["text"]
     assert len(points) == 11  # network 5 failed
-    networks = {n["network"]: n for n in Commons(folder).networks("twelve")}
+    networks = {n.network: n for n in Commons(folder).networks("twelve")}
     [seven] = [text for text in points if "network 7<" in text]
-    assert f"test {networks[7]['test_accuracy_percent']:.2f} ± " in seven
+    assert f"test {networks[7].test_accuracy_percent:.2f} ± " in seven
     assert "genome 110 101" in seven
     assert "15 of 25 epochs (converged)" in seven
     curves = {t["meta"]["curve"]: t for t in plotted if "curve" in (t.get("meta") or {})}
     assert set(curves) == set(range(12)) - {5}
     assert curves[3]["y"] == pytest.approx(curve(3))
-    foretold = by_name[f"predicted for epoch {HORIZON}"]
-    assert set(foretold["x"]) == {HORIZON}
-    expected = [
-        networks[n]["predicted_accuracy_percent"] for n in networks if networks[n]["status"] == "stopped"
-    ]
-    assert foretold["y"] == pytest.approx(expected)
+    predicted = by_name[f"predicted for epoch {HORIZON}"]
+    assert set(predicted["x"]) == {HORIZON}
+    expected = [networks[n].predicted_accuracy_percent for n in networks if networks[n].status == "stopped"]
+    assert predicted["y"] == pytest.approx(expected)
 
 
 @pytest.mark.slow
@@ -118,10 +118,10 @@ def test_accuracies_are_drawn_with_their_standard_errors(
     for name in drawn:
         monkeypatch.setattr(Axes, name, noted(name))
     _, page = draw(folder, "twelve", tmp_path)
-    networks = {n["network"]: n for n in Commons(folder).networks("twelve") if n["status"] != "failed"}
+    networks = {n.network: n for n in Commons(folder).networks("twelve") if n.status != "failed"}
     # the part for validation has 50 images
     expected = {
-        n["best_accuracy_percent"]: standard_error(n["best_accuracy_percent"], 50) for n in networks.values()
+        n.best_accuracy_percent: standard_error(n.best_accuracy_percent, 50) for n in networks.values()
     }
     assert len(drawn["errorbar"]) == 11
     for (_, y), look in drawn["errorbar"]:
@@ -140,11 +140,9 @@ def test_accuracies_are_drawn_with_their_standard_errors(
 
 
 def test_of_many_networks_the_front_alone_has_whiskers() -> None:
-    points = [
-        {"network": n, "generation": 0, "flops": 10**6, "best_accuracy_percent": 99.5} for n in range(41)
-    ]
+    points = [Point(Network(network=n), 10**6, 99.5) for n in range(41)]
     shown = Picture("r", "t", "s", 5, points, points[:2], images=Images(validation=100))
-    assert [w.point["network"] for w in shown.whiskers] == [0, 1]
+    assert [w.point.network for w in shown.whiskers] == [0, 1]
     # 0.5 errors: p = 2.5 / 104, 100 sqrt(p (1 - p) / 100) = 1.53; no accuracy is above 100
     assert [(round(w.below, 2), w.above) for w in shown.whiskers] == [(1.53, 0.5)] * 2
     shown.points.pop()
@@ -156,9 +154,10 @@ def test_of_many_networks_the_front_alone_has_whiskers() -> None:
 def test_an_imported_run_that_lacks_almost_all(tmp_path: Path) -> None:
     """No counts of images, no costs, no experiment to speak of."""
     with RunWriter.open(tmp_path / "c", "r", {"name": "r", "experiment": {}, "dataset": "xfel"}) as writer:
-        row = {"network": 0, "status": "completed", "best_accuracy_percent": 90.0, "epochs_trained": 1}
-        epoch = {"epoch": 1, "validation_accuracy_percent": 90.0}
-        writer.record(row, epochs=[epoch], predictions=[], layers=[], edges=[])
+        network = Network(
+            network=0, status=NetworkStatus.completed, best_accuracy_percent=90.0, epochs_trained=1
+        )
+        writer.record(network, epochs=[Epoch(epoch=1, validation_accuracy_percent=90.0)])
     png, page = draw(tmp_path / "c", "r", tmp_path)
     assert png.read_bytes().startswith(b"\x89PNG")
     assert "best 90.00 %" in page
@@ -175,9 +174,9 @@ def test_a_run_still_going(folder: Path) -> None:
     ]
     assert shown.failed == 1
     assert shown.horizon == HORIZON
-    assert "34 of 50 epochs (32 % saved)" in shown.summary
+    assert "34 of 50 epochs (32.0 % saved)" in shown.summary
     assert "running" in shown.summary
-    assert [c.network for c in shown.foretold] == [1, 2]  # network 3 has no prediction after one epoch
+    assert [c.network for c in shown.predicted] == [1, 2]  # network 3 has no prediction after one epoch
 
 
 def test_a_network_that_costs_nothing_leaves_the_others_room() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from a4nn_core.workflow.network_records import Row
 from fakes import FakeExecutor, experiment, search
 from test_training import segment
 from test_workflow import Killed
@@ -22,7 +23,6 @@ from a4nn_core.vocabulary import NetworkStatus
 from a4nn_core.workflow import devices, local
 from a4nn_core.workflow import search as loop
 from a4nn_core.workflow.devices import Machine
-from a4nn_core.workflow.rows import Row
 from a4nn_core.workflow.run import execute
 from a4nn_core.workflow.watcher import SearchView
 

@@ -15,6 +15,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 import torch
+from a4nn_core.workflow.network_records import architecture_of, graph_records
 from commons_data import header
 from fakes import experiment
 from gain_package import gain_wheel
@@ -27,6 +28,9 @@ from a4nn_core.archaeology.drawing import draw_architecture
 from a4nn_core.commons import Commons, RunWriter
 from a4nn_core.commons.check import check
 from a4nn_core.commons.compact import compact
+from a4nn_core.commons.records import Edge, LayerRecord
+from a4nn_core.commons.records import Network as NetworkRecord
+from a4nn_core.commons.rows import records
 from a4nn_core.errors import BadInput
 from a4nn_core.spaces.architecture import Architecture, Cost, Graph, Layer, Shape
 from a4nn_core.spaces.build import Network
@@ -35,7 +39,7 @@ from a4nn_core.spaces.operations import OPERATIONS
 from a4nn_core.training.loading import DeviceData
 from a4nn_core.training.memory import kept_values
 from a4nn_core.training.trainer import train_segment
-from a4nn_core.workflow.rows import architecture_of, graph_rows
+from a4nn_core.vocabulary import NetworkStatus
 
 SHAPE = (3, 17, 14)
 
@@ -81,11 +85,11 @@ def test_networks_are_decoded_costed_and_recorded_without_torch() -> None:
 import json, sys
 from a4nn_core.spaces import SPACES, Architecture
 from a4nn_core.training.memory import kept_values
-from a4nn_core.workflow.rows import architecture_of, graph_rows
+from a4nn_core.workflow.network_records import architecture_of, graph_records
 macro = SPACES.make("macro", "test").decode([[1, 0, 1, 1, 0, 0, 1]] * 3, (1, 127, 127), 2)
 for one in (macro, Architecture.from_json(json.load(sys.stdin))):
     assert one.flops > 0 and kept_values(one, False) > kept_values(one, True) > 0
-    assert architecture_of(*graph_rows(one)).hash == one.hash
+    assert architecture_of(*graph_records(one)).hash == one.hash
 assert "torch" not in sys.modules
 """
     subprocess.run(
@@ -283,9 +287,11 @@ def test_a_picture_shows_nodes_and_what_has_no_label(tmp_path: Path) -> None:
 
 def recorded(commons: Path, architecture: Architecture) -> None:
     with RunWriter.open(commons, "r", header()) as writer:
-        layers, edges = graph_rows(architecture)
-        row = {"network": 0, "generation": 0, "status": "failed", "architecture_hash": architecture.hash}
-        writer.record(row, epochs=[], predictions=[], layers=layers, edges=edges)
+        layers, edges = graph_records(architecture)
+        network = NetworkRecord(
+            network=0, generation=0, status=NetworkStatus.failed, architecture_hash=architecture.hash
+        )
+        writer.record(network, layers=layers, edges=edges)
 
 
 @pytest.mark.parametrize("compacted", [False, True])
@@ -294,13 +300,12 @@ def test_architectures_come_back_from_the_commons(tmp_path: Path, compacted: boo
     if compacted:
         compact(tmp_path / "c")
     commons = Commons(tmp_path / "c")
-    layers, edges = (
-        commons.sql(f"from {table}").to_arrow_table().to_pylist() for table in ("layers", "edges")
-    )
+    layers = records(LayerRecord, commons.sql("from layers").to_arrow_table())
+    edges = records(Edge, commons.sql("from edges").to_arrow_table())
     assert architecture_of(layers, edges) == every_kind()
-    assert [row["bias"] for row in layers] == [layer.bias for layer in every_kind().layers]
-    assert [row["settings"] for row in layers if row["op"] == "dropout"] == ['{"rate": 0.25}']
-    assert {row["settings"] for row in layers if row["op"] != "dropout"} == {
+    assert [row.bias for row in layers] == [layer.bias for layer in every_kind().layers]
+    assert [row.settings for row in layers if row.op == "dropout"] == ['{"rate": 0.25}']
+    assert {row.settings for row in layers if row.op != "dropout"} == {
         *(None, '{"dilation": 2, "groups": 8}', '{"groups": 2}')
     }
     assert check(tmp_path / "c", checkpoints=False).problems == []
@@ -359,24 +364,26 @@ from pathlib import Path
 import torch
 from a4nn_core.archaeology.drawing import draw_architecture
 from a4nn_core.commons import Commons
+from a4nn_core.commons.records import Edge, LayerRecord
+from a4nn_core.commons.rows import records
 from a4nn_core.spaces.build import Network
 from a4nn_core.training.checkpoint import load_network
-from a4nn_core.workflow.rows import architecture_of
+from a4nn_core.workflow.network_records import architecture_of
 
 folder = Path(sys.argv[1])
 commons = Commons(folder)
 for row in commons.networks("r"):
     layers, edges = (
-        commons.sql(f"from {t} where network = {row['network']}").to_arrow_table().to_pylist()
-        for t in ("layers", "edges")
+        records(kind, commons.sql(f"from {t} where network = {row.network}").to_arrow_table())
+        for t, kind in (("layers", LayerRecord), ("edges", Edge))
     )
     architecture = architecture_of(layers, edges)
-    assert architecture.hash == row["architecture_hash"]
+    assert architecture.hash == row.architecture_hash
     draw_architecture(architecture, folder.parent / "picture.svg")
     network = Network(architecture)
-    load_network(folder / row["checkpoint"], network)
+    load_network(folder / row.checkpoint, network)
     [module] = [m for m, layer in zip(network.layers, architecture.layers) if layer.op == "gain"]
-    genome = json.loads(row["genome"])
+    genome = row.genome.value
     print(json.dumps([genome, module.start, module.factors.flatten().tolist()]))
 """
 
@@ -411,8 +418,7 @@ def test_an_operation_of_another_package(tmp_path: Path) -> None:
     assert (tmp_path / "picture.svg").is_file()
     # where the package is not, the network is known and the package is missed
     commons = Commons(tmp_path / "c")
-    layers, edges = (
-        commons.sql(f"from {t} where network = 0").to_arrow_table().to_pylist() for t in ("layers", "edges")
-    )
+    layers = records(LayerRecord, commons.sql("from layers where network = 0").to_arrow_table())
+    edges = records(Edge, commons.sql("from edges where network = 0").to_arrow_table())
     with pytest.raises(BadInput, match="there is no operation named 'gain'"):
         assert architecture_of(layers, edges).hash

@@ -9,7 +9,6 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from commons_data import header
@@ -21,8 +20,11 @@ from typer.testing import CliRunner
 from a4nn_core.cli.app import app
 from a4nn_core.cli.progress import Progress
 from a4nn_core.commons import Commons, RunWriter
+from a4nn_core.commons.records import Network
+from a4nn_core.jsonable import JsonText
 from a4nn_core.precision import (
     Images,
+    Rated,
     alike,
     cheaper_alike,
     in_percent,
@@ -30,8 +32,9 @@ from a4nn_core.precision import (
     standard_error,
 )
 from a4nn_core.publish.deposit.build import Settings, build
+from a4nn_core.vocabulary import NetworkStatus, RunStatus
 from a4nn_core.workflow.summary import summarise
-from a4nn_flows.artifacts import _front, _generation_row, _report
+from a4nn_flows.artifacts import _front_row, _generation_row, _report
 
 
 @pytest.mark.parametrize(
@@ -64,8 +67,8 @@ def test_alike_by_hand() -> None:
     assert not alike(59.81, 4, 50, 3)
 
 
-def member(network: int, flops: int | None, accuracy: float | None, se: float | None) -> dict[str, Any]:
-    return {"network": network, "flops": flops, "accuracy_percent": accuracy, "accuracy_se_points": se}
+def member(network: int, flops: int | None, accuracy: float | None, se: float | None) -> Rated:
+    return Rated(network, flops, accuracy, se)
 
 
 def test_the_cheapest_of_those_that_are_alike() -> None:
@@ -138,22 +141,22 @@ def commons(tmp_path_factory: pytest.TempPathFactory) -> Path:
         with RunWriter.open(path, run, header(dataset=dataset)) as writer:
             for network, mflops, errors, test in ROWS:
                 accuracy = 100 - 100 * errors / 396
-                row = {
-                    "network": network,
-                    "generation": 0,
-                    "genome": [[network]],
-                    "flops": mflops * 10**6,
-                    "parameters": 1000,
-                    "status": "completed",
-                    "fitness": {"error_percent": 100 - accuracy, "mflops": mflops},
-                    "best_accuracy_percent": accuracy,
-                    "test_accuracy_percent": test,
-                    "epochs_trained": 25,
-                    "epochs_budget": 25,
-                    "seconds": 1.0,
-                }
-                writer.record(row, epochs=[], predictions=[], layers=[], edges=[])
-            writer.finish("completed", seconds=3.0)
+                made = Network(
+                    network=network,
+                    generation=0,
+                    genome=JsonText.of([[network]]),
+                    flops=mflops * 10**6,
+                    parameters=1000,
+                    status=NetworkStatus.completed,
+                    fitness={"error_percent": 100 - accuracy, "mflops": mflops},
+                    best_accuracy_percent=accuracy,
+                    test_accuracy_percent=test,
+                    epochs_trained=25,
+                    epochs_budget=25,
+                    seconds=1.0,
+                )
+                writer.record(made)
+            writer.finish(RunStatus.completed, seconds=3.0)
     return path
 
 
@@ -224,7 +227,7 @@ def test_a_terminal_without_these_signs_gets_no_traceback(commons: Path) -> None
 
 def test_prefect_shows_them(commons: Path) -> None:
     summary = summarise(Commons(commons), "counted")
-    front = {row["network"]: row for row in _front(summary)}
+    front = {row["network"]: row for row in map(_front_row, summary.front)}
     assert front[TWIN]["accuracy_se_points"] == pytest.approx(1.4381, abs=5e-5)
     assert front[TWIN]["indistinguishable_from"] == CHEAP
     assert front[BEST]["test_accuracy_se_points"] == pytest.approx(1.4289, abs=5e-5)
@@ -233,10 +236,10 @@ def test_prefect_shows_them(commons: Path) -> None:
     assert "Best validation accuracy: 100.00 %.\n" in _report(summarise(Commons(commons), "uncounted"))
     for row in Commons(commons).networks("counted"):
         shown = _generation_row(row, summary.images)
-        assert shown["best_accuracy_percent"] == row["best_accuracy_percent"]
-        assert shown["best_accuracy_se_points"] == front[row["network"]]["accuracy_se_points"]
-        assert shown["test_accuracy_se_points"] == front[row["network"]]["test_accuracy_se_points"]
-    failed = _generation_row({"network": 3, "status": "failed"}, summary.images)
+        assert shown["best_accuracy_percent"] == row.best_accuracy_percent
+        assert shown["best_accuracy_se_points"] == front[row.network]["accuracy_se_points"]
+        assert shown["test_accuracy_se_points"] == front[row.network]["test_accuracy_se_points"]
+    failed = _generation_row(Network(network=3, status=NetworkStatus.failed), summary.images)
     assert failed["best_accuracy_se_points"] is None
 
 
@@ -261,12 +264,12 @@ def test_a_search_says_them_as_it_goes_on(tmp_path: Path, capsys: pytest.Capture
     with Progress(experiment()) as progress:
         one = search(experiment(), tmp_path, FakeExecutor(), watcher=progress, validation=269)
     said = capsys.readouterr().err
-    for number, row in one.rows.items():
-        accuracy = row["best_accuracy_percent"]
+    for number, row in one.networks.items():
+        accuracy = row.best_accuracy_percent
         expected = f"{accuracy:.2f} ± {standard_error(accuracy, 269):.2f} %"
         [line] = [line for line in said.splitlines() if re.match(rf"network +{number} ", line)]
         assert expected in line
-    best = max(row["best_accuracy_percent"] for row in one.rows.values())
+    best = max(row.best_accuracy_percent for row in one.networks.values())
     (bar,) = [task for task in progress.bars.tasks if task.id == progress.networks]
     assert f"best {best:.2f} ± {standard_error(best, 269):.2f} %" in bar.fields["note"]
 

@@ -237,8 +237,8 @@ def check_schedule(stack: Stack) -> None:
     assert len(store.networks(run_id)) == 6
 
     # the record names the schedule
-    (event,) = [e for e in store.events(run_id) if e["kind"] == "flow"]
-    data = json.loads(event["data"]) if isinstance(event["data"], str) else event["data"]
+    (event,) = [e for e in store.events(run_id) if e.kind == "flow"]
+    data = event.data.members
     assert data["deployment"] == "every-six-hours"
     assert data["schedule"] == schedule["slug"] == "every-six-hours"
     assert data["flow_run"] == first["id"]
@@ -248,7 +248,7 @@ def check_schedule(stack: Stack) -> None:
     assert shown[f"progress-{run_id}"]["type"] == "progress"
     assert shown[f"progress-{run_id}"]["data"] == 100.0
     front = json.loads(shown[f"front-{run_id}"]["data"])
-    assert {row["network"] for row in front} == {row["network"] for row in store.front(run_id)}
+    assert {row["network"] for row in front} == {n.network for n in store.front(run_id)}
     kind, _, picture = shown[f"front-picture-{run_id}"]["data"].partition(",")
     assert kind == "data:image/png;base64"
     assert base64.b64decode(picture)[:8] == b"\x89PNG\r\n\x1a\n"

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from rocrate.rocrate import ROCrate
 from a4nn_core.commons import Commons
 from a4nn_core.commons.check import check
 from a4nn_core.commons.compact import compact
+from a4nn_core.commons.records import Network
 from a4nn_core.errors import BadInput
 from a4nn_core.interchange.deposit_tables import csv_columns, gather
 from a4nn_core.interchange.ingest import csv_unf
@@ -52,15 +54,19 @@ def weights_of(network: int) -> bytes:
 @pytest.fixture
 def weighted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A commons with a made-up run of six networks whose checkpoints are files."""
-    plain = commons_data.network_row
+    plain = commons_data.network_record
 
-    def row(network: int, *rest: Any) -> dict[str, Any]:
+    def row(network: int, *rest: Any) -> Network:
         made = plain(network, *rest)
         digest = hashlib.sha256(weights_of(network)).hexdigest()
-        same = {"best_checkpoint": made["checkpoint"], "best_checkpoint_sha256": digest}
-        return made | same | {"checkpoint_sha256": digest}
+        return replace(
+            made,
+            best_checkpoint=made.checkpoint,
+            best_checkpoint_sha256=digest,
+            checkpoint_sha256=digest,
+        )
 
-    monkeypatch.setattr(commons_data, "network_row", row)
+    monkeypatch.setattr(commons_data, "network_record", row)
     commons = tmp_path / "commons"
     made_up_run(commons, networks=6)
     for network, name in names(commons).items():
@@ -71,7 +77,7 @@ def weighted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def names(commons: Path) -> dict[int, str]:
     """Path of the checkpoint of each network."""
-    return {row["network"]: row["checkpoint"] for row in Commons(commons).networks("made-up")}
+    return {n.network: n.checkpoint or "" for n in Commons(commons).networks("made-up")}
 
 
 @pytest.fixture(scope="module")
@@ -161,9 +167,9 @@ def test_the_readme_says_how_and_it_works(built: Path, monkeypatch: pytest.Monke
         # the made-up run has 50 images in either part
         best, test = (
             f"{accuracy:.2f} ± {standard_error(accuracy, 50):.2f}"
-            for accuracy in (n["best_accuracy_percent"], n["test_accuracy_percent"])
+            for accuracy in (n.best_accuracy_percent, n.test_accuracy_percent)
         )
-        assert re.search(rf"\| made-up \| {n['network']} \| {best} \| (-|\d+) \| {test} \| ", text)
+        assert re.search(rf"\| made-up \| {n.network} \| {best} \| (-|\d+) \| {test} \| ", text)
     monkeypatch.chdir(deposit)
     code = dict(re.findall(r"```(\w+)\n(.*?)```", text, re.DOTALL))
     space: dict[str, Any] = {}
@@ -324,7 +330,7 @@ def test_weights_come_back_byte_for_byte(weighted: Path, tmp_path: Path, policy:
     build(weighted, ["made-up"], tmp_path / "again", metadata(), settings)
     assert verify(tmp_path / "deposit") == verify(tmp_path / "again")
     archives = sorted((tmp_path / "deposit/weights").glob("*.tar"))
-    front = [row["network"] for row in Commons(weighted).front("made-up")]
+    front = [n.network for n in Commons(weighted).front("made-up")]
     wanted = sorted(front) if policy == "front" else list(range(6))
     members = {}
     for archive in archives:

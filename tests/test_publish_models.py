@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,19 @@ import onnxruntime
 import pytest
 import torch
 import yaml
+from a4nn_core.workflow.network_records import architecture_of, graph_records
 from command import a4nn
 from deposits import metadata
 from PIL import Image
 
 from a4nn_core.commons import Commons
 from a4nn_core.commons.check import check
-from a4nn_core.commons.rows import python_rows
+from a4nn_core.commons.records import Network
+from a4nn_core.commons.rows import records
 from a4nn_core.data.packaged import Digits
 from a4nn_core.errors import A4NNError, BadInput
 from a4nn_core.interchange.deposit_tables import gather
+from a4nn_core.jsonable import JsonText
 from a4nn_core.precision import standard_error
 from a4nn_core.publish.deposit.build import Settings, build
 from a4nn_core.publish.deposit.restore import restore
@@ -32,7 +36,6 @@ from a4nn_core.publish.models.classify import Classifier
 from a4nn_core.publish.models.found import Found, networks
 from a4nn_core.publish.models.model_card import model_card
 from a4nn_core.spaces import SPACES
-from a4nn_core.workflow.rows import architecture_of, graph_rows
 
 pytestmark = pytest.mark.integration
 
@@ -52,7 +55,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def front(trained: Path) -> list[Found]:
     tables = gather(trained / "commons", ["r"])
-    found = list(networks(tables, python_rows(tables["front"])))
+    found = list(networks(tables, records(Network, tables["front"])))
     assert found
     return found
 
@@ -66,7 +69,7 @@ def test_every_member_of_the_front_in_three_forms(trained: Path) -> None:
         stem = trained / "deposit/models" / found.name
         seen = torch.from_numpy(images().astype(np.float32))
         with torch.no_grad():
-            expected = models.deployed(trained / "commons" / found.row["best_checkpoint"], found)(
+            expected = models.deployed(trained / "commons" / found.network.best_checkpoint, found)(
                 seen
             ).numpy()
         session = onnxruntime.InferenceSession(stem.with_name(f"{stem.name}.onnx"))
@@ -76,7 +79,7 @@ def test_every_member_of_the_front_in_three_forms(trained: Path) -> None:
         np.testing.assert_allclose(again(seen).detach().numpy(), expected, rtol=1e-4, atol=1e-5)
         about = json.loads(session.get_modelmeta().custom_metadata_map["a4nn"])
         assert about["classes"] == [str(digit) for digit in range(10)]
-        assert about["checkpoint_sha256"] == found.row["best_checkpoint_sha256"]
+        assert about["checkpoint_sha256"] == found.network.best_checkpoint_sha256
         for part in ("validation", "test"):
             accuracy = about[f"{part}_accuracy_percent"]
             assert about[f"{part}_accuracy_se_points"] == standard_error(accuracy, 269)
@@ -88,7 +91,7 @@ def test_the_exported_model_has_the_recorded_test_accuracy(trained: Path) -> Non
     for found in front(trained):
         scores = Classifier(trained / f"deposit/models/{found.name}.onnx").scores(test.images)
         accuracy = 100 * float((scores.argmax(axis=1) == test.labels).mean())
-        assert accuracy == pytest.approx(found.row["test_accuracy_percent"], abs=0.5)
+        assert accuracy == pytest.approx(found.network.test_accuracy_percent, abs=0.5)
 
 
 def test_the_exported_model_is_the_one_that_was_measured(trained: Path) -> None:
@@ -97,7 +100,7 @@ def test_the_exported_model_is_the_one_that_was_measured(trained: Path) -> None:
     for found in front(trained):
         scores = Classifier(trained / f"deposit/models/{found.name}.onnx").scores(validation.images)
         accuracy = 100 * float((scores.argmax(axis=1) == validation.labels).mean())
-        assert accuracy == pytest.approx(found.row["best_accuracy_percent"], abs=0.5)
+        assert accuracy == pytest.approx(found.network.best_accuracy_percent, abs=0.5)
         card = (trained / f"deposit/models/{found.name}.md").read_text()
         assert "the weights are the moving average over the steps of training" in card
 
@@ -112,7 +115,7 @@ def test_nothing_of_this_machine_is_in_a_model(trained: Path) -> None:
 
 def test_models_have_the_same_bytes_again(trained: Path, tmp_path: Path) -> None:
     found = front(trained)[0]
-    models.export(trained / "commons" / found.row["best_checkpoint"], found, tmp_path / found.name)
+    models.export(trained / "commons" / found.network.best_checkpoint, found, tmp_path / found.name)
     for ending in ("onnx", "pt2"):
         name = f"{found.name}.{ending}"
         assert (tmp_path / name).read_bytes() == (trained / "deposit/models" / name).read_bytes()
@@ -124,18 +127,18 @@ def test_model_cards(trained: Path) -> None:
         _, header, body = text.split("---\n", 2)
         assert yaml.safe_load(header)["pipeline_tag"] == "image-classification"
         for part in (
-            f"(it was selected by these) | {_shown(found.row['best_accuracy_percent'])} |",
-            f"(never used for selection) | {_shown(found.row['test_accuracy_percent'])} |",
+            f"(it was selected by these) | {_shown(found.network.best_accuracy_percent)} |",
+            f"(never used for selection) | {_shown(found.network.test_accuracy_percent)} |",
             "± is one standard error, of 269 validation and 269 test images",
-            f"{found.row['flops']:,} multiply-adds",
-            f"{found.row['parameters']:,} parameters",
-            f"network {found.row['network']} of generation {found.row['generation']}",
-            found.row["genome"],
+            f"{found.network.flops:,} multiply-adds",
+            f"{found.network.parameters:,} parameters",
+            f"network {found.network.network} of generation {found.network.generation}",
+            found.network.genome,
             "digits (1,259 train, 269 validation, 269 test images)",
             "Intended use and limits",
         ):
             assert part in body, part
-        for parent in found.row["parents"]:
+        for parent in found.network.parents:
             assert str(parent) in body.split("ancestors: ")[1].split("\n")[0]
         code = body.split("```python\n")[1].split("```")[0]
         done = subprocess.run(
@@ -155,9 +158,9 @@ def _shown(accuracy: float) -> str:
 
 def test_a_model_card_of_a_run_that_did_not_count_its_images(trained: Path) -> None:
     found = front(trained)[0]
-    uncounted = Found({**found.run, "dataset_details": {"name": "digits"}}, found.row, found.architecture)
+    uncounted = replace(found, run=replace(found.run, dataset_details=JsonText.of({"name": "digits"})))
     text = model_card(uncounted, gather(trained / "commons", ["r"]))
-    assert f"(it was selected by these) | {found.row['best_accuracy_percent']:.2f} |" in text
+    assert f"(it was selected by these) | {found.network.best_accuracy_percent:.2f} |" in text
     assert "±" not in text
 
 
@@ -172,7 +175,7 @@ def test_an_exporter_that_is_wrong_is_noticed(trained: Path, tmp_path: Path, mon
 
     monkeypatch.setattr(onnx.checker, "check_model", spoil)
     with pytest.raises(A4NNError, match="its ONNX model differs from the network by"):
-        models.export(trained / "commons" / found.row["best_checkpoint"], found, tmp_path / "m")
+        models.export(trained / "commons" / found.network.best_checkpoint, found, tmp_path / "m")
 
 
 def test_weights_come_back_and_predict_the_same(trained: Path, tmp_path: Path) -> None:
@@ -185,7 +188,9 @@ def test_weights_come_back_and_predict_the_same(trained: Path, tmp_path: Path) -
     compared = 0
     for found in networks(tables):
         for name in ("checkpoint", "best_checkpoint"):
-            before, after = (folder / found.row[name] for folder in (trained / "commons", tmp_path / "back"))
+            before, after = (
+                folder / getattr(found.network, name) for folder in (trained / "commons", tmp_path / "back")
+            )
             with torch.no_grad():
                 first, second = models.deployed(before, found)(seen), models.deployed(after, found)(seen)
             assert torch.equal(first, second)
@@ -199,7 +204,7 @@ def test_architectures_come_back_from_their_rows() -> None:
     for _ in range(100):
         genome = space.genome(random.integers(0, space.upper + 1))
         architecture = space.decode(genome, (3, 40, 33), 5)
-        assert architecture_of(*graph_rows(architecture)) == architecture
+        assert architecture_of(*graph_records(architecture)) == architecture
 
 
 def test_classify(trained: Path, tmp_path: Path) -> None:
@@ -243,14 +248,14 @@ def test_classify_what_cannot_be(trained: Path, tmp_path: Path) -> None:
 def test_a_run_that_did_not_record_what_its_networks_saw(trained: Path) -> None:
     found = front(trained)[0]
     recorded = found.transform()
-    older = Found({**found.run, "dataset_details": {}}, found.row, found.architecture)
+    older = replace(found, run=replace(found.run, dataset_details=JsonText("{}")))
     assert older.transform() == recorded
-    changed = Found({**older.run, "dataset_fingerprint": "0" * 64}, found.row, found.architecture)
+    changed = replace(older, run=replace(older.run, dataset_fingerprint="0" * 64))
     with pytest.raises(BadInput, match="have changed since"):
         changed.transform()
     gone = {"data": {"name": "npz", "path": "gone.npz"}}
     with pytest.raises(BadInput, match="cannot be loaded"):
-        Found({**older.run, "experiment": gone}, found.row, found.architecture).transform()
+        replace(older, run=replace(older.run, experiment=JsonText.of(gone))).transform()
 
 
 def test_without_the_packages_one_sentence(trained: Path, tmp_path: Path, monkeypatch: Any) -> None:

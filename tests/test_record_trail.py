@@ -68,21 +68,21 @@ def test_no_column_stays_empty(made: tuple[Commons, datetime, datetime], table: 
 def test_the_run(made: tuple[Commons, datetime, datetime]) -> None:
     commons, began, ended = made
     run = commons.run("r")
-    assert run["code_version"] == __version__
-    environment = json.loads(run["environment"])
+    assert run.code_version == __version__
+    environment = json.loads(run.environment)
     for package in ("numpy", "torch", "pymoo", "duckdb", "pyarrow", "scikit-learn"):
         assert environment[package] == version(package)
     assert environment["python"] == platform.python_version()
     assert environment["processor"]
     assert environment["platform"] == platform.platform()
-    assert run["host"] == socket.gethostname()
-    assert (run["device"], run["threads"], run["seed"]) == ("cpu", 1, 1)
-    assert began <= run["started"] <= run["ended"] <= ended
-    assert len(run["dataset_fingerprint"]) == 64
-    details = json.loads(run["dataset_details"])
+    assert run.host == socket.gethostname()
+    assert (run.device, run.threads, run.seed) == ("cpu", 1, 1)
+    assert began <= run.started <= run.ended <= ended
+    assert len(run.dataset_fingerprint) == 64
+    details = json.loads(run.dataset_details)
     assert details["shape"] == [1, 8, 8]
     assert details["train"] + details["validation"] + details["test"] == 1797
-    assert json.loads(run["experiment"])["termination"]["tolerance"] == 8.0
+    assert json.loads(run.experiment)["termination"]["tolerance"] == 8.0
 
 
 @pytest.mark.integration
@@ -91,21 +91,21 @@ def test_the_networks(made: tuple[Commons, datetime, datetime]) -> None:
     what = load_experiment("digits", ["space.channels=4"])
     networks = commons.networks("r")
     for row in networks:
-        architecture = what.space.decode(json.loads(row["genome"]), (1, 8, 8), 10)
-        assert row["architecture_hash"] == architecture.hash
-        assert (row["flops"], row["parameters"]) == (architecture.flops, architecture.parameters)
-        assert row["operator"]
-        assert bool(row["parents"]) == (row["generation"] > 0)
-        if row["status"] == "equal":
+        architecture = what.space.decode(json.loads(row.genome), (1, 8, 8), 10)
+        assert row.architecture_hash == architecture.hash
+        assert (row.flops, row.parameters) == (architecture.flops, architecture.parameters)
+        assert row.operator
+        assert bool(row.parents) == (row.generation > 0)
+        if row.status == "equal":
             continue
-        assert row["seed"] == network_seed(1, row["network"])
-        assert row["front_version"] == row["generation"]
-        assert row["device"] == "cpu"
+        assert row.seed == network_seed(1, row.network)
+        assert row.front_version == row.generation
+        assert row.device == "cpu"
         for name in ("checkpoint", "best_checkpoint"):
-            digest = hashlib.sha256((commons.path / row[name]).read_bytes()).hexdigest()
-            assert row[f"{name}_sha256"] == digest
+            digest = hashlib.sha256((commons.path / getattr(row, name)).read_bytes()).hexdigest()
+            assert getattr(row, f"{name}_sha256") == digest
     layers = commons.sql("select network, sum(flops), count(*) from layers group by 1 order by 1").fetchall()
-    assert [(n, flops) for n, flops, _ in layers] == [(r["network"], r["flops"]) for r in networks]
+    assert [(n, flops) for n, flops, _ in layers] == [(r.network, r.flops) for r in networks]
     edges = commons.sql("select network, min(target - source), count(*) from edges group by 1").fetchall()
     assert len(edges) == len(networks)
     assert all(least > 0 for _, least, _ in edges)  # what a layer is fed by comes before it
@@ -114,19 +114,19 @@ def test_the_networks(made: tuple[Commons, datetime, datetime]) -> None:
 @pytest.mark.integration
 def test_the_epochs(made: tuple[Commons, datetime, datetime]) -> None:
     commons, began, ended = made
-    details = json.loads(commons.run("r")["dataset_details"])
+    details = json.loads(commons.run("r").dataset_details)
     for row in commons.epochs("r"):
         # a cosine from 0.025 to 0 over the budget, as set before the epoch
-        cosine = 0.025 * (1 + math.cos(math.pi * (row["epoch"] - 1) / EPOCHS)) / 2
-        assert row["learning_rate"] == pytest.approx(cosine)
-        assert 0 < row["validation_accuracy_percent"] <= 100
-        assert 0 < row["train_accuracy_percent"] <= 100
-        assert row["train_loss"] > 0
-        assert row["validation_loss"] > 0
-        assert began < row["time"] < ended
+        cosine = 0.025 * (1 + math.cos(math.pi * (row.epoch - 1) / EPOCHS)) / 2
+        assert row.learning_rate == pytest.approx(cosine)
+        assert 0 < row.validation_accuracy_percent <= 100
+        assert 0 < row.train_accuracy_percent <= 100
+        assert row.train_loss > 0
+        assert row.validation_loss > 0
+        assert began < row.time < ended
         # training takes a part of the epoch's time
-        assert row["images_per_second"] >= details["train"] / row["seconds"] > 0
-        assert 10e6 < row["peak_memory_bytes"] < 100e9
+        assert row.images_per_second >= details["train"] / row.seconds > 0
+        assert 10e6 < row.peak_memory_bytes < 100e9
 
 
 @pytest.mark.integration
@@ -135,74 +135,74 @@ def test_verdicts_and_fits_can_be_made_again_from_the_records(
 ) -> None:
     commons, _, _ = made
     what = load_experiment("digits", ["termination.tolerance=8.0", "termination.minimum=3"])
-    fits = {(p["network"], p["epoch"]): p for p in commons.predictions("r")}
+    fits = {(p.network, p.epoch): p for p in commons.predictions("r")}
     curves: dict[int, list[float]] = {}
     stopped: dict[int, dict[str, Any]] = {}
     for row in commons.epochs("r"):
-        curve = curves.setdefault(row["network"], [])
-        curve.append(row["validation_accuracy_percent"])
+        curve = curves.setdefault(row.network, [])
+        curve.append(row.validation_accuracy_percent)
         verdict = what.termination.judge(curve, Context(horizon=EPOCHS))
-        assert (row["verdict"], row["reason"], row["predicted"]) == (
+        assert (row.verdict, row.reason, row.predicted) == (
             verdict.action,
             verdict.reason,
             verdict.predicted,
         )
         if verdict.action == "stop":
-            assert json.loads(row["evidence"]) == verdict.evidence
-            stopped[row["network"]] = json.loads(row["evidence"])
-        fit = fits.pop((row["network"], row["epoch"]), None)
+            assert json.loads(row.evidence) == verdict.evidence
+            stopped[row.network] = json.loads(row.evidence)
+        fit = fits.pop((row.network, row.epoch), None)
         assert (fit is None) == (not verdict.fits)
         if fit is not None:
-            assert fit["verdict"] == verdict.action
-            assert fit["microseconds"] > 0
-            assert fit["status"] == verdict.fits[0].status
-            parameters = json.loads(fit["parameters"])
-            if fit["predicted"] is not None:
-                value = function(fit["function"]).evaluate(parameters, EPOCHS)[0]
-                assert fit["predicted"] == pytest.approx(float(value), rel=1e-12)
+            assert fit.verdict == verdict.action
+            assert fit.microseconds > 0
+            assert fit.status == verdict.fits[0].status
+            parameters = json.loads(fit.parameters)
+            if fit.predicted is not None:
+                value = function(fit.function).evaluate(parameters, EPOCHS)[0]
+                assert fit.predicted == pytest.approx(float(value), rel=1e-12)
                 assert set(parameters) == {"a", "b", "c"}
-                assert fit["residual"] >= 0
+                assert fit.residual >= 0
     assert not fits
     assert stopped, "this run was made to stop some networks"
     for row in commons.networks("r"):
-        if row["network"] in stopped and row["status"] == "stopped":
-            assert row["termination_reason"] == "converged"
-            assert json.loads(row["termination_evidence"]) == stopped[row["network"]]
-            assert row["predicted_accuracy_percent"] == stopped[row["network"]]["predictions"][-1]
+        if row.network in stopped and row.status == "stopped":
+            assert row.termination_reason == "converged"
+            assert json.loads(row.termination_evidence) == stopped[row.network]
+            assert row.predicted_accuracy_percent == stopped[row.network]["predictions"][-1]
 
 
 @pytest.mark.integration
 def test_the_events_are_enough_to_replay_the_search(made: tuple[Commons, datetime, datetime]) -> None:
     commons, began, ended = made
     events = commons.events("r")
-    assert [e["number"] for e in events] == list(range(1, len(events) + 1))
-    times = [e["time"] for e in events]
+    assert [e.number for e in events] == list(range(1, len(events) + 1))
+    times = [e.time for e in events]
     assert times == sorted(times)
     assert began <= times[0]
     assert times[-1] <= ended
-    kinds = [e["kind"] for e in events]
+    kinds = [e.kind for e in events]
     assert kinds[0] == "started"
     assert kinds[-1] == "completed"
-    started = json.loads(events[0]["data"])
+    started = json.loads(events[0].data)
     assert started["host"] == platform.node()
     assert started["code_version"] == __version__
     assert started["environment"]["torch"] == version("torch")
-    lives = {e["network"]: [] for e in events if e["network"] is not None}
+    lives = {e.network: [] for e in events if e.network is not None}
     for e in events:
-        if e["network"] is not None:
-            lives[e["network"]].append(e["kind"])
+        if e.network is not None:
+            lives[e.network].append(e.kind)
     for row in commons.networks("r"):
-        expected = ["asked", "submitted", row["status"], "told"]
-        assert lives[row["network"]] == (["asked", "told"] if row["status"] == "equal" else expected)
+        expected = ["asked", "submitted", row.status, "told"]
+        assert lives[row.network] == (["asked", "told"] if row.status == "equal" else expected)
     what = load_experiment("digits", ["search.networks=8"])
     strategy = what.search.start(what.space, what.seed)
     asked = []
     for e in events:
-        if e["kind"] == "asked" and e["network"] == len(asked):
+        if e.kind == "asked" and e.network == len(asked):
             asked += strategy.ask(8)
-        elif e["kind"] == "told":
-            strategy.tell(Outcome(e["network"], json.loads(e["data"])["fitness"]))
-    assert [c.genome for c in asked] == [json.loads(n["genome"]) for n in commons.networks("r")]
-    assert [list(c.parents) for c in asked] == [n["parents"] for n in commons.networks("r")]
+        elif e.kind == "told":
+            strategy.tell(Outcome(e.network, json.loads(e.data)["fitness"]))
+    assert [c.genome for c in asked] == [json.loads(n.genome) for n in commons.networks("r")]
+    assert [list(c.parents) for c in asked] == [list(n.parents) for n in commons.networks("r")]
     assert strategy.finished
     assert check(commons.path).problems == []

@@ -18,7 +18,7 @@ from test_training import CPU, segment
 from test_workflow import Killed
 
 from a4nn_core import logs
-from a4nn_core.cli.status import _follow, _look, _training
+from a4nn_core.cli.status import _follow, _state, _training
 from a4nn_core.commons import Commons, RunFolder
 from a4nn_core.commons.lock import KernelLock
 from a4nn_core.errors import BadInput
@@ -37,7 +37,7 @@ class Looks:
         self.seen: list[Live] = []
 
     def on_poll(self, one: Any) -> None:
-        ended = [row["seconds"] for row in one.rows.values()]
+        ended = [row.seconds or 0.0 for row in one.networks.values()]
         folder = RunFolder(self.commons, "r").checkpoints(1)
         folder.mkdir(parents=True, exist_ok=True)
         lock = KernelLock(folder / "lock", device="left#0")
@@ -84,11 +84,11 @@ def test_a_killed_run_is_told_from_one_that_goes_on(tmp_path: Path) -> None:
     with pytest.raises(Killed):
         search(experiment(), tmp_path, FakeExecutor(die))
     store = Commons(tmp_path)
-    assert store.run("r")["status"] == "running"
+    assert store.run("r").status == "running"
     assert not look(tmp_path, "r").alive
     from a4nn_core.cli.status import _row
 
-    assert _row(*_look(store, "r"))[1] == "killed, can go on"
+    assert _row(*_state(store, "r"))[1] == "killed, can go on"
 
 
 def test_the_live_view_ends_with_the_run(

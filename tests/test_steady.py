@@ -14,6 +14,7 @@ from fakes import FakeExecutor, asked, experiment, line, search
 from test_workflow import Killed
 
 from a4nn_core.commons import Commons, Journal, RunFolder, read_events
+from a4nn_core.commons.events import Submitted, payload
 from a4nn_core.errors import BadInput
 from a4nn_core.replay import VirtualExecutor
 from a4nn_core.search.base import Outcome
@@ -58,10 +59,10 @@ def test_a_slot_that_is_free_gets_a_network_at_once(tmp_path: Path) -> None:
     search(experiment(search=STEADY), tmp_path, executor)
     running = told = 0
     for event in Commons(tmp_path).events("r"):
-        running += (event["kind"] == "submitted") - (event["kind"] == "completed")
-        told += event["kind"] == "told"
+        running += (event.kind == "submitted") - (event.kind == "completed")
+        told += event.kind == "told"
         assert running <= 3
-        if event["kind"] == "asked":
+        if event.kind == "asked":
             assert running < 3, "asked for before a slot was free"
     assert told == 12
     # 12 networks of 1 to 3 s on 3 slots: only the end leaves slots idle
@@ -100,12 +101,13 @@ def test_a_killed_steady_run_goes_on_in_its_order(tmp_path: Path, seed: int) -> 
     again = search(what, tmp_path, FakeExecutor(lambda _: pytest.fail("trained again")))
     assert asked(again) == asked(one)
     networks = Commons(tmp_path).networks("r")
-    assert [n["network"] for n in networks] == list(range(12))
-    assert {n["epochs_trained"] for n in networks if n["status"] != "equal"} == {4}
+    assert [n.network for n in networks] == list(range(12))
+    assert {n.epochs_trained for n in networks if n.status != "equal"} == {4}
     versions = defaultdict(set)
     for event in read_events(tmp_path / "runs/r/events.jsonl"):
-        if event["kind"] == "submitted":
-            versions[event["network"], event["data"]["segment"]].add(event["data"]["front_version"])
+        if event.kind == "submitted":
+            submitted = payload(event, Submitted)
+            versions[event.network, submitted.segment].add(submitted.front_version)
     # a segment that died is judged against the front of its first time
     assert all(len(found) == 1 for found in versions.values())
 
@@ -130,7 +132,7 @@ def test_segments_are_judged_against_the_front_of_their_moment(tmp_path: Path) -
         return None
 
     one = search(experiment(search=STEADY), tmp_path, FakeExecutor(remember, one_at_a_time=True))
-    order = [e["network"] for e in Commons(tmp_path).events("r") if e["kind"] == "told"]
+    order = [e.network for e in Commons(tmp_path).events("r") if e.kind == "told"]
     for segment in seen:
         told = [one.reported[n] for n in order[: segment.front.version]]
         best = min((t["error_percent"] for t in told if t), default=None)
@@ -143,7 +145,7 @@ def test_equal_architectures_do_not_hold_a_slot(tmp_path: Path) -> None:
     search(tiny, tmp_path, cluster())
     networks = Commons(tmp_path).networks("r")
     assert len(networks) == 16
-    assert sum(n["status"] == "completed" for n in networks) == 3
+    assert sum(n.status == "completed" for n in networks) == 3
 
 
 def test_more_slots_than_the_first_generation_has_networks() -> None:
@@ -212,7 +214,7 @@ def test_devices_stay_busy_with_the_published_epoch_times(
         )
         executor = VirtualExecutor(4, life)
         search(what, tmp_path / schedule, executor)
-        statuses = [n["status"] for n in Commons(tmp_path / schedule).networks("r")]
+        statuses = [n.status for n in Commons(tmp_path / schedule).networks("r")]
         assert len(statuses) == 100
         assert statuses.count("completed") >= 95
         busy[schedule] = executor.busy_share

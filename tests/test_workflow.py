@@ -29,8 +29,8 @@ def rows(commons: Path, run: str = "r") -> dict[str, Any]:
     """All that a run promises to repeat: its tables without times."""
     store = Commons(commons)
     return {
-        "networks": without_timing(TABLES["networks"], store.networks(run)),
-        "epochs": without_timing(TABLES["epochs"], store.epochs(run)),
+        "networks": without_timing(TABLES["networks"], [n.row() for n in store.networks(run)]),
+        "epochs": without_timing(TABLES["epochs"], [e.row() for e in store.epochs(run)]),
     }
 
 
@@ -41,10 +41,10 @@ class Killed(BaseException):
 def test_every_network_is_recorded_and_told_once(tmp_path: Path) -> None:
     search(experiment(), tmp_path, FakeExecutor())
     store = Commons(tmp_path)
-    assert [n["network"] for n in store.networks("r")] == list(range(12))
-    kinds = [event["kind"] for event in store.events("r")]
+    assert [n.network for n in store.networks("r")] == list(range(12))
+    kinds = [event.kind for event in store.events("r")]
     assert kinds.count("asked") == kinds.count("told") == 12
-    assert {n["generation"] for n in store.networks("r")} == {0, 1, 2}
+    assert {n.generation for n in store.networks("r")} == {0, 1, 2}
 
 
 @pytest.mark.slow
@@ -89,8 +89,8 @@ def test_a_signal_interrupts_a_run_and_a_defect_fails_it(
 
     with pytest.raises(trouble):
         execute(load_experiment("digits"), tmp_path, "r", lambda *_: FakeExecutor(die))
-    assert Commons(tmp_path).run("r")["status"] == status
-    assert Commons(tmp_path).events("r")[-1]["kind"] == status
+    assert Commons(tmp_path).run("r").status == status
+    assert Commons(tmp_path).events("r")[-1].kind == status
 
 
 def test_an_asked_batch_torn_by_a_crash_is_completed(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_an_asked_batch_torn_by_a_crash_is_completed(tmp_path: Path) -> None:
     log.write_text("".join(lines[:2]))  # two of the first four asked, nothing submitted
     search(experiment(), tmp_path / "torn", FakeExecutor())
     assert rows(tmp_path / "torn") == rows(tmp_path / "whole")
-    numbers = [e["network"] for e in read_events(log) if e["kind"] == "asked"]
+    numbers = [e.network for e in read_events(log) if e.kind == "asked"]
     assert sorted(numbers) == list(range(12))
 
 
@@ -130,15 +130,15 @@ def test_equal_architectures_are_trained_once(tmp_path: Path) -> None:
     executor = FakeExecutor()
     search(tiny, tmp_path, executor)
     networks = Commons(tmp_path).networks("r")
-    hashes = [n["architecture_hash"] for n in networks]
+    hashes = [n.architecture_hash for n in networks]
     assert len(executor.trained) == len(set(hashes)) == 3  # of 4 genomes, two have no connection
     for n in networks:
-        first = hashes.index(n["architecture_hash"])
-        if first == n["network"]:
-            assert (n["status"], n["epochs_trained"]) == ("completed", 4)
+        first = hashes.index(n.architecture_hash)
+        if first == n.network:
+            assert (n.status, n.epochs_trained) == ("completed", 4)
         else:
-            assert (n["status"], n["equal_to"], n["epochs_trained"]) == ("equal", first, 0)
-            assert n["fitness"] == networks[first]["fitness"]
+            assert (n.status, n.equal_to, n.epochs_trained) == ("equal", first, 0)
+            assert n.fitness == networks[first].fitness
     summary = summarise(Commons(tmp_path), "r")
     assert summary.epochs_saved_by_equality == 13 * 4
     assert summary.epochs_saved_by_termination == 0
@@ -208,12 +208,12 @@ def test_a_failed_network_is_an_outcome(tmp_path: Path) -> None:
 
     search(experiment(), tmp_path, FakeExecutor(fail_some))
     networks = Commons(tmp_path).networks("r")
-    failed = [n for n in networks if n["status"] == "failed"]
+    failed = [n for n in networks if n.status == "failed"]
     assert failed
-    assert all(n["fitness"] is None and n["error"] == "diverged in epoch 1" for n in failed)
+    assert all(n.fitness is None and n.error == "diverged in epoch 1" for n in failed)
     front = summarise(Commons(tmp_path), "r").front
     assert front
-    assert all(member["network"] % 3 for member in front)
+    assert all(member.network % 3 for member in front)
 
 
 def test_progress_shows_failed_networks_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -252,7 +252,7 @@ def test_trouble_of_the_place_ends_the_run_and_loses_no_network(tmp_path: Path) 
 
     with pytest.raises(BadInput, match="network 6 could not be trained: No space left"):
         search(experiment(), tmp_path / "full", FakeExecutor(full))
-    assert 6 not in {n["network"] for n in Commons(tmp_path / "full").networks("r")}
+    assert 6 not in {n.network for n in Commons(tmp_path / "full").networks("r")}
     search(experiment(), tmp_path / "full", FakeExecutor())
     assert rows(tmp_path / "full") == rows(tmp_path / "whole")
 
@@ -291,11 +291,11 @@ def test_the_terminal_and_the_picture_tell_the_same_epochs(tmp_path: Path) -> No
     search(experiment(space={"phases": 1, "nodes": 2}, search={"networks": 16}), tmp_path, FakeExecutor())
     commons = Commons(tmp_path)
     networks = commons.networks("r")
-    equal = [row for row in networks if row["status"] == "equal"]
+    equal = [row for row in networks if row.status == "equal"]
     assert equal
     summary = summarise(commons, "r")
-    trained = sum(row["epochs_trained"] for row in networks)
+    trained = sum(row.epochs_trained for row in networks)
     assert (summary.epochs_trained, summary.epochs_budget) == (trained, 16 * 4)
     assert summary.epochs_saved_by_equality == 4 * len(equal)
-    told = f"{trained} of 64 epochs ({summary.epochs_saved_percent:.0f} % saved)"
+    told = f"{trained} of 64 epochs ({summary.epochs_saved_percent:.1f} % saved)"
     assert told in picture(commons, "r").summary

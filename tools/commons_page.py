@@ -5,23 +5,24 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from a4nn_core.commons.columns import Field, Kind
 from a4nn_core.commons.cookbook import COOKBOOK
 from a4nn_core.commons.layout import LAYOUT_VERSION
-from a4nn_core.commons.schema import LINEAGE, TABLES, Column, Table
+from a4nn_core.commons.schema import LINEAGE, TABLES, Table
 from a4nn_core.files import atomic_write_bytes
 
 _KINDS = {
-    "text": "text",
-    "json": "JSON text",
-    "flag": "bool",
-    "int": "int32",
-    "count": "int64",
-    "number": "float64",
-    "measured": "float32",
-    "time": "timestamp (UTC)",
-    "ints": "list of int32",
-    "metrics": "map text to float64",
-    "words": "map text to text",
+    Kind.text: "text",
+    Kind.json: "JSON text",
+    Kind.flag: "bool",
+    Kind.int32: "int32",
+    Kind.int64: "int64",
+    Kind.float64: "float64",
+    Kind.float32: "float32",
+    Kind.time: "timestamp (UTC)",
+    Kind.ints: "list of int32",
+    Kind.metrics: "map text to float64",
+    Kind.words: "map text to text",
 }
 
 _HEAD = f"""# The data commons
@@ -81,8 +82,8 @@ def _table(table: Table) -> str:
     return "\n".join([*lines, ""])
 
 
-def _row(column: Column) -> str:
-    return f"| `{column.name}` | {_KINDS[column.kind]} | {column.unit} | {column.text} |"
+def _row(column: Field) -> str:
+    return f"| `{column.name}` | {_KINDS[column.kind]} | {column.unit} | {column.meaning} |"
 
 
 def document() -> str:

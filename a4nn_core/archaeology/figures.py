@@ -9,9 +9,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from a4nn_core.archaeology.picture import Picture, picture
+from a4nn_core.archaeology.picture import Picture, Point, picture
 from a4nn_core.files import atomic_write, make_folder
 from a4nn_core.metrics import ACCURACY_PERCENT, MFLOPS
+from a4nn_core.vocabulary import NetworkStatus
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -133,22 +134,22 @@ def _draw_front(axes: Axes, shown: Picture, colours: Colormap, norm: Normalize) 
         axes.text(0.5, 0.5, lacking, transform=axes.transAxes, ha="center", color=_FAINT)
         axes.set(xticks=[], yticks=[])
         return
-    front = sorted(shown.front, key=lambda n: int(n["flops"]))
-    floor = cost_floor([n["flops"] / 1e6 for n in shown.points])
+    front = sorted(shown.front, key=lambda point: point.flops)
+    floor = cost_floor([n.mflops for n in shown.points])
     ring = 190 if len(shown.points) <= 40 else 120
     if front:
-        x = [max(n["flops"] / 1e6, floor) for n in front]
-        y = [n["best_accuracy_percent"] for n in front]
+        x = [max(n.mflops, floor) for n in front]
+        y = [n.accuracy_percent for n in front]
         if is_staircase(front):
             axes.step(x, y, where="post", color=_FRONT, linewidth=2.2, zorder=2)
         axes.scatter(x, y, s=ring, facecolors="none", edgecolors=_FRONT, linewidths=2.0, zorder=4)
-    for status, marker in (("completed", "o"), ("stopped", "D")):
-        mine = [n for n in shown.points if n["status"] == status]
+    for status, marker in ((NetworkStatus.completed, "o"), (NetworkStatus.stopped, "D")):
+        mine = [n for n in shown.points if n.record.status is status]
         if mine:
             axes.scatter(
-                [max(n["flops"] / 1e6, floor) for n in mine],
-                [n["best_accuracy_percent"] for n in mine],
-                c=[n["generation"] or 0 for n in mine],
+                [max(n.mflops, floor) for n in mine],
+                [n.accuracy_percent for n in mine],
+                c=[n.generation for n in mine],
                 cmap=colours,
                 norm=norm,
                 marker=marker,
@@ -158,28 +159,28 @@ def _draw_front(axes: Axes, shown: Picture, colours: Colormap, norm: Normalize) 
                 zorder=3,
             )
     whiskers = shown.whiskers
-    on_front = {n["network"] for n in front}
+    on_front = {n.network for n in front}
     for whisker in whiskers:
         n = whisker.point
         axes.errorbar(
-            max(n["flops"] / 1e6, floor),
-            n["best_accuracy_percent"],
+            max(n.mflops, floor),
+            n.accuracy_percent,
             yerr=[[whisker.below], [whisker.above]],
             fmt="none",
-            ecolor=colours(norm(n["generation"] or 0)),
+            ecolor=colours(norm(n.generation)),
             elinewidth=1.3,
             capsize=3.5,
-            alpha=0.9 if n["network"] in on_front else 0.45,
+            alpha=0.9 if n.network in on_front else 0.45,
             zorder=2.5,
         )
     for n in shown.points:
-        if n["flops"] / 1e6 < floor:
-            text = f"\u25c2 costs {n['flops'] / 1e6:.2g}"
-            place = (floor, n["best_accuracy_percent"])
+        if n.mflops < floor:
+            text = f"\u25c2 costs {n.mflops:.2g}"
+            place = (floor, n.accuracy_percent)
             axes.annotate(
                 text, place, xytext=(14, -4), textcoords="offset points", fontsize=10.5, color="#555b66"
             )
-    costs = [max(n["flops"] / 1e6, floor) for n in shown.points]
+    costs = [max(n.mflops, floor) for n in shown.points]
     if max(costs) > 8 * min(costs):
         axes.set_xscale("log")
         few = max(costs) < 100 * min(costs)
@@ -187,11 +188,11 @@ def _draw_front(axes: Axes, shown: Picture, colours: Colormap, norm: Normalize) 
         axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
         axes.xaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
     axes.margins(0.07, 0.09)
-    kinds = {n["status"] for n in shown.points}
+    kinds = {n.record.status for n in shown.points}
     entries = []
-    if "completed" in kinds:
+    if NetworkStatus.completed in kinds:
         entries.append(_key(marker="o", markersize=9, linestyle="", label="trained to the end"))
-    if "stopped" in kinds:
+    if NetworkStatus.stopped in kinds:
         entries.append(_key(marker="D", markersize=7, linestyle="", label="stopped early"))
     if front:
         entries.append(
@@ -239,10 +240,10 @@ def cost_floor(costs: list[float]) -> float:
     return usual / 2 if ordered[0] < usual / 10 else 0.0
 
 
-def is_staircase(front: list[dict[str, Any]]) -> bool:
+def is_staircase(front: list[Point]) -> bool:
     """Whether accuracy rises with cost along the front: it does if these two are the objectives."""
-    ordered = sorted(front, key=lambda n: (n["flops"], n["best_accuracy_percent"]))
-    values = [n["best_accuracy_percent"] for n in ordered]
+    ordered = sorted(front, key=lambda n: (n.flops, n.accuracy_percent))
+    values = [n.accuracy_percent for n in ordered]
     return all(a <= b for a, b in pairwise(values))
 
 
@@ -257,9 +258,9 @@ def _draw_curves(axes: Axes, shown: Picture, colours: Colormap, norm: Normalize)
         axes.text(0.5, 0.5, "no epoch has ended yet", transform=axes.transAxes, ha="center", color=_FAINT)
         axes.set(xticks=[], yticks=[])
         return
-    on_front = {n["network"] for n in shown.front}
+    on_front = {n.network for n in shown.front}
     crowded = len(shown.curves) > 40
-    foretold = shown.foretold
+    predicted = shown.predicted
     banded = False
     for curve in shown.curves:
         colour = colours(norm(curve.generation)) if curve.generation is not None else _FAINT
@@ -324,7 +325,7 @@ def _draw_curves(axes: Axes, shown: Picture, colours: Colormap, norm: Normalize)
         entries.append(_key(linestyle=(0, (4, 2)), label="in training"))
     if any(c.stopped for c in shown.curves):
         entries.append(_key(marker="D", markersize=7, linestyle="", label="stopped"))
-    if foretold:
+    if predicted:
         entries.append(
             _key(
                 markerfacecolor="white",

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from a4nn_core.jsonable import JsonText
 from a4nn_core.metrics import ACCURACY_PERCENT, MFLOPS
 from a4nn_core.precision import Images, in_percent
+from a4nn_core.vocabulary import NetworkStatus
 
 if TYPE_CHECKING:
-    from a4nn_core.archaeology.picture import Picture
+    from a4nn_core.archaeology.picture import Picture, Point
 
 _FRONT = "#d1495b"
 _GREY = "#8a8f98"
@@ -41,6 +43,9 @@ plot.on('plotly_unhover', function () {
 """
 
 
+Colour = Callable[[int | None], str]
+
+
 def front_page(shown: Picture) -> str:
     """One HTML page, plotly's code included; it loads nothing."""
     import plotly.graph_objects as go
@@ -65,12 +70,12 @@ def front_page(shown: Picture) -> str:
         horizontal_spacing=0.07,
         subplot_titles=("Accuracy against cost", "Learning curves, stops and predictions"),
     )
-    front = sorted(shown.front, key=lambda n: (n["flops"], n["best_accuracy_percent"]))
+    front = sorted(shown.front, key=lambda n: (n.flops, n.accuracy_percent))
     if front:
         figure.add_trace(
             go.Scatter(
-                x=[n["flops"] / 1e6 for n in front],
-                y=[n["best_accuracy_percent"] for n in front],
+                x=[n.mflops for n in front],
+                y=[n.accuracy_percent for n in front],
                 mode="lines+markers" if is_staircase(front) else "markers",
                 line={"shape": "hv", "color": _FRONT, "width": 2},
                 marker={"symbol": "circle-open", "size": 19, "color": _FRONT, "line": {"width": 2}},
@@ -85,8 +90,8 @@ def front_page(shown: Picture) -> str:
         # a trace of its own, so that a click on its entry in the legend takes them away
         figure.add_trace(
             go.Scatter(
-                x=[w.point["flops"] / 1e6 for w in whiskers],
-                y=[w.point["best_accuracy_percent"] for w in whiskers],
+                x=[w.point.mflops for w in whiskers],
+                y=[w.point.accuracy_percent for w in whiskers],
                 error_y={
                     "type": "data",
                     "symmetric": False,
@@ -106,31 +111,31 @@ def front_page(shown: Picture) -> str:
             col=1,
         )
     for status, symbol, label in (
-        ("completed", "circle", "trained to the end"),
-        ("stopped", "diamond", "stopped early"),
+        (NetworkStatus.completed, "circle", "trained to the end"),
+        (NetworkStatus.stopped, "diamond", "stopped early"),
     ):
-        mine = [n for n in shown.points if n["status"] == status]
+        mine = [n for n in shown.points if n.record.status is status]
         if mine:
             figure.add_trace(
                 go.Scatter(
-                    x=[n["flops"] / 1e6 for n in mine],
-                    y=[n["best_accuracy_percent"] for n in mine],
+                    x=[n.mflops for n in mine],
+                    y=[n.accuracy_percent for n in mine],
                     mode="markers",
                     name=label,
                     marker={
                         "symbol": symbol,
                         "size": 11,
-                        "color": [colour(n["generation"]) for n in mine],
+                        "color": [colour(n.record.generation) for n in mine],
                         "line": {"color": "white", "width": 1},
                     },
-                    customdata=[[n["network"]] for n in mine],
+                    customdata=[[n.network] for n in mine],
                     text=[_about(n, shown.images) for n in mine],
                     hovertemplate="%{text}<extra></extra>",
                 ),
                 row=1,
                 col=1,
             )
-    on_front = {n["network"] for n in shown.front}
+    on_front = {n.network for n in shown.front}
     for curve in shown.curves:
         strong = curve.network in on_front
         figure.add_trace(
@@ -166,7 +171,7 @@ def front_page(shown: Picture) -> str:
     return text.replace("<head>", f"<head><title>{_escape(shown.title)}</title>", 1)
 
 
-def _add_stops(figure: Any, shown: Picture, colour: Any) -> None:
+def _add_stops(figure: Any, shown: Picture, colour: Colour) -> None:
     """Where curves were stopped, and what was predicted for the end of the budget."""
     import plotly.graph_objects as go
 
@@ -191,11 +196,11 @@ def _add_stops(figure: Any, shown: Picture, colour: Any) -> None:
             row=1,
             col=2,
         )
-    foretold = shown.foretold
-    if foretold:
+    predicted = shown.predicted
+    if predicted:
         x: list[float | None] = []
         y: list[float | None] = []
-        for c in foretold:
+        for c in predicted:
             x += [c.epochs[-1], shown.horizon, None]
             y += [c.values[-1], c.predicted, None]
         figure.add_trace(
@@ -213,17 +218,17 @@ def _add_stops(figure: Any, shown: Picture, colour: Any) -> None:
         )
         figure.add_trace(
             go.Scatter(
-                x=[shown.horizon] * len(foretold),
-                y=[c.predicted for c in foretold],
+                x=[shown.horizon] * len(predicted),
+                y=[c.predicted for c in predicted],
                 mode="markers",
                 name=f"predicted for epoch {shown.horizon}",
                 marker={
                     "symbol": "circle-open",
                     "size": 10,
-                    "color": [colour(c.generation) for c in foretold],
+                    "color": [colour(c.generation) for c in predicted],
                     "line": {"width": 2},
                 },
-                customdata=[[c.network] for c in foretold],
+                customdata=[[c.network] for c in predicted],
                 hovertemplate="network %{customdata[0]}<br>predicted: %{y:.2f} %<extra></extra>",
             ),
             row=1,
@@ -231,7 +236,7 @@ def _add_stops(figure: Any, shown: Picture, colour: Any) -> None:
         )
 
 
-def _lay_out(figure: Any, shown: Picture, colour: Any) -> None:
+def _lay_out(figure: Any, shown: Picture, colour: Colour) -> None:
     import plotly.graph_objects as go
 
     first, last = shown.generations
@@ -256,7 +261,7 @@ def _lay_out(figure: Any, shown: Picture, colour: Any) -> None:
             row=1,
             col=1,
         )
-    costs = [n["flops"] for n in shown.points]
+    costs = [n.flops for n in shown.points]
     figure.update_xaxes(
         title_text=MFLOPS.label,
         type="log" if costs and max(costs) > 8 * min(costs) else "linear",
@@ -281,34 +286,39 @@ def _lay_out(figure: Any, shown: Picture, colour: Any) -> None:
     )
 
 
-def _about(network: dict[str, Any], images: Images) -> str:
+def _about(point: Point, images: Images) -> str:
     """What the page says of a network one points at."""
-    best, test = network["best_accuracy_percent"], network["test_accuracy_percent"]
+    network = point.record
+    best, test = point.accuracy_percent, network.test_accuracy_percent
     lines = [
-        f"<b>network {network['network']}</b>, generation {network['generation']}",
+        f"<b>network {network.network}</b>, generation {_or_unknown(network.generation)}",
         f"validation {in_percent(best, images.validation_error(best))}"
         + (f", test {in_percent(test, images.test_error(test))}" if test is not None else ""),
-        f"{network['flops'] / 1e6:,.1f} M multiply-adds"
-        + (f", {network['parameters']:,} parameters" if network["parameters"] is not None else ""),
-        f"{network['epochs_trained']} of {network['epochs_budget']} epochs"
-        + (f" ({_escape(network['termination_reason'])})" if network["termination_reason"] else ""),
-        f"genome {_genome(network['genome'])}",
+        f"{point.mflops:,.1f} M multiply-adds"
+        + (f", {network.parameters:,} parameters" if network.parameters is not None else ""),
+        f"{_or_unknown(network.epochs_trained)} of {_or_unknown(network.epochs_budget)} epochs"
+        + (f" ({_escape(network.termination_reason)})" if network.termination_reason else ""),
+        f"genome {_genome(network.genome)}",
     ]
     return "<br>".join(lines)
 
 
-def _genome(text: str | None) -> str:
+def _or_unknown(value: int | None) -> str:
+    return "unknown" if value is None else str(value)
+
+
+def _genome(text: JsonText | None) -> str:
     """A genome short enough for a label: nested lists of bits without their commas."""
-    try:
-        genome = json.loads(text or "null")
-    except ValueError:
-        return _escape(str(text))
-    if isinstance(genome, list) and genome and all(isinstance(part, list) for part in genome):
+    if text is None:
+        return "unknown"
+    genome = text.value
+    parts = [part for part in genome if isinstance(part, list)] if isinstance(genome, list) else []
+    if parts and isinstance(genome, list) and len(parts) == len(genome):
         flat = " ".join(
-            "".join(str(g) if isinstance(g, int) and g < 10 else f"({g})" for g in p) for p in genome
+            "".join(str(g) if isinstance(g, int) and g < 10 else f"({g})" for g in part) for part in parts
         )
     else:
-        flat = str(text)
+        flat = text
     flat = _escape(flat)
     return flat if len(flat) <= 90 else f"{flat[:87]}..."
 

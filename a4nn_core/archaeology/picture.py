@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from a4nn_core.commons.saved import Epochs
-from a4nn_core.commons.stored import setting
+from a4nn_core.commons.records import Epoch, EpochCount, Event, Network, Run, best_accuracy
 from a4nn_core.precision import Images, in_percent
-from a4nn_core.vocabulary import NetworkStatus
+from a4nn_core.vocabulary import NetworkStatus, RunStatus
 
 if TYPE_CHECKING:
     from a4nn_core.commons import Commons
@@ -40,15 +39,52 @@ class Curve:
 
 
 @dataclass(frozen=True)
+class Point:
+    """A network whose cost and accuracy are known.
+
+    Attributes:
+        record: of the network.
+        flops: multiply-adds for one image, above 0.
+        accuracy_percent: best validation accuracy.
+    """
+
+    record: Network
+    flops: int
+    accuracy_percent: float
+
+    @classmethod
+    def of(cls, network: Network) -> Point | None:
+        """The point of a network; None if its cost or its accuracy is not known."""
+        if not network.flops or network.best_accuracy_percent is None:
+            return None
+        return cls(network, network.flops, network.best_accuracy_percent)
+
+    @property
+    def network(self) -> int:
+        """Its number."""
+        return self.record.network
+
+    @property
+    def generation(self) -> int:
+        """Its generation; 0 where none was recorded."""
+        return self.record.generation or 0
+
+    @property
+    def mflops(self) -> float:
+        """Million multiply-adds for one image."""
+        return self.flops / 1e6
+
+
+@dataclass(frozen=True)
 class Whisker:
     """One standard error to either side of a network's best validation accuracy.
 
     Attributes:
-        point: the row of ``networks``.
+        point: whose.
         below, above: points; no accuracy is below 0 % or above 100 %.
     """
 
-    point: dict[str, Any]
+    point: Point
     below: float
     above: float
 
@@ -61,7 +97,7 @@ class Picture:
         run: its id.
         title, summary: above the figures.
         horizon: last epoch of the budget.
-        points: rows of ``networks`` that were trained and whose cost is known.
+        points: networks that were trained and whose cost and accuracy are known.
         front: those of them on the Pareto front.
         failed, finished: how many networks did.
         curves: learning curves, also of networks in training.
@@ -72,8 +108,8 @@ class Picture:
     title: str
     summary: str
     horizon: int
-    points: list[dict[str, Any]] = field(default_factory=list)
-    front: list[dict[str, Any]] = field(default_factory=list)
+    points: list[Point] = field(default_factory=list)
+    front: list[Point] = field(default_factory=list)
     failed: int = 0
     finished: int = 0
     curves: list[Curve] = field(default_factory=list)
@@ -83,15 +119,15 @@ class Picture:
     def generations(self) -> tuple[int, int]:
         """First and last generation."""
         known = [c.generation for c in self.curves if c.generation is not None]
-        known += [p["generation"] or 0 for p in self.points]
+        known += [p.generation for p in self.points]
         return (min(known), max(known)) if known else (0, 0)
 
     @property
     def whiskers(self) -> list[Whisker]:
         """Of the points; where they are many, of those on the front only, as all would hide one another."""
         shown = self.points if len(self.points) <= MOST_WHISKERS else self.front
-        errors = [(p, self.images.validation_error(p["best_accuracy_percent"])) for p in shown]
-        return [Whisker(p, *_reach(p["best_accuracy_percent"], se)) for p, se in errors if se is not None]
+        errors = [(p, self.images.validation_error(p.accuracy_percent)) for p in shown]
+        return [Whisker(p, *_reach(p.accuracy_percent, se)) for p, se in errors if se is not None]
 
     def band(self, curve: Curve) -> list[tuple[float, float]]:
         """One standard error to either side of a curve, percent; empty if it is not known."""
@@ -104,7 +140,7 @@ class Picture:
         ]
 
     @property
-    def foretold(self) -> list[Curve]:
+    def predicted(self) -> list[Curve]:
         """Curves that ended early, or go on, with a prediction that can be an accuracy."""
         return [
             c
@@ -126,69 +162,63 @@ def picture(commons: Commons, run: str) -> Picture:
     header = commons.run(run)
     networks = commons.networks(run)
     epochs = commons.epochs(run)
-    asked = {e["network"]: e["generation"] for e in commons.events(run) if e["network"] is not None}
-    rows = {n["network"]: n for n in networks}
-    budgets = [n["epochs_budget"] for n in networks if n["epochs_budget"]]
-    planned = setting(json.loads(header["experiment"] or "{}"), "training", "epochs") or 1
-    horizon = max([*budgets, *(e["epoch"] for e in epochs), planned])
-    images = Images.of(header["dataset_details"])
-    by_network: dict[int, list[dict[str, Any]]] = {}
-    for row in epochs:
-        if row["validation_accuracy_percent"] is not None:
-            by_network.setdefault(row["network"], []).append(row)
-    curves = []
-    for number, mine in sorted(by_network.items()):
-        final = rows.get(number)
-        curves.append(
-            Curve(
-                network=number,
-                generation=final["generation"] if final else asked.get(number),
-                epochs=[r["epoch"] for r in mine],
-                values=[r["validation_accuracy_percent"] for r in mine],
-                stopped=bool(final and final["status"] == "stopped"),
-                predicted=final["predicted_accuracy_percent"] if final else mine[-1]["predicted"],
-                finished=final is not None,
-            )
-        )
-    trained = [
-        n
-        for n in networks
-        if n["status"] in ("completed", "stopped")
-        and n["equal_to"] is None
-        and n["best_accuracy_percent"] is not None
-        and n["flops"]
-    ]
+    front = {network.network for network in commons.front(run)}
+    budgets = [budget for n in networks if (budget := n.epochs_budget)]
+    points = [point for n in networks if n.trained and (point := Point.of(n)) is not None]
     return Picture(
         run=run,
-        title=header["name"] or run,
-        summary=_summary(header, networks, epochs, images),
-        horizon=horizon,
-        points=trained,
-        front=[n for n in commons.front(run) if n["network"] in {t["network"] for t in trained}],
-        failed=sum(n["status"] == "failed" for n in networks),
-        finished=sum(n["status"] in ("completed", "stopped") for n in networks),
-        curves=curves,
-        images=images,
+        title=header.name or run,
+        summary=_summary(header, networks, epochs),
+        horizon=max([*budgets, *(e.epoch for e in epochs), header.epochs_budget or 1]),
+        points=points,
+        front=[point for point in points if point.network in front],
+        failed=sum(n.status is NetworkStatus.failed for n in networks),
+        finished=sum(n.status in (NetworkStatus.completed, NetworkStatus.stopped) for n in networks),
+        curves=_curves(networks, epochs, commons.events(run)),
+        images=header.images,
     )
 
 
-def _summary(
-    header: dict[str, Any], networks: list[dict[str, Any]], epochs: list[dict[str, Any]], images: Images
-) -> str:
-    best = max((a for n in networks if (a := n["best_accuracy_percent"]) is not None), default=None)
-    trained = [n for n in networks if n["epochs_trained"] and n["equal_to"] is None]
-    had = Epochs.of(networks)
-    failed = sum(n["status"] == "failed" for n in networks)
-    outside = sum(n["status"] == NetworkStatus.infeasible for n in networks)
+def _curves(networks: Sequence[Network], epochs: Sequence[Epoch], events: Sequence[Event]) -> list[Curve]:
+    asked = {event.network: event.generation for event in events}
+    recorded = {network.network: network for network in networks}
+    measured: dict[int, list[tuple[Epoch, float]]] = {}
+    for epoch in epochs:
+        if epoch.validation_accuracy_percent is not None:
+            measured.setdefault(epoch.network, []).append((epoch, epoch.validation_accuracy_percent))
+    curves = []
+    for number, mine in sorted(measured.items()):
+        final = recorded.get(number)
+        last, _ = mine[-1]
+        curves.append(
+            Curve(
+                network=number,
+                generation=final.generation if final else asked.get(number),
+                epochs=[epoch.epoch for epoch, _ in mine],
+                values=[value for _, value in mine],
+                stopped=final is not None and final.status is NetworkStatus.stopped,
+                predicted=final.predicted_accuracy_percent if final else last.predicted,
+                finished=final is not None,
+            )
+        )
+    return curves
+
+
+def _summary(header: Run, networks: Sequence[Network], epochs: Sequence[Epoch]) -> str:
+    best = best_accuracy(networks)
+    trained = sum(bool(n.epochs_trained) and n.equal_to is None for n in networks)
+    count = EpochCount.of(networks, header.epochs_budget)
+    failed = sum(n.status is NetworkStatus.failed for n in networks)
+    outside = sum(n.status is NetworkStatus.infeasible for n in networks)
     parts = [
-        f"data: {header['dataset']}" if header["dataset"] else "",
-        f"{len(trained)} network{'' if len(trained) == 1 else 's'} trained",
+        f"data: {header.dataset}" if header.dataset else "",
+        f"{trained} network{'' if trained == 1 else 's'} trained",
         f"{failed} failed" if failed else "",
         f"{outside} outside the bounds" if outside else "",
-        f"best {in_percent(best, images.validation_error(best))}" if best is not None else "",
-        f"{had.trained} of {had.budget} epochs ({had.saved_percent:.0f} % saved)"
-        if had.trained
+        f"best {in_percent(best, header.images.validation_error(best))}" if best is not None else "",
+        f"{count.trained} of {count.budget} epochs ({count.saved_percent:.1f} % saved)"
+        if count.trained
         else f"{len(epochs)} epochs",
-        "" if header["status"] == "completed" else str(header["status"]),
+        "" if header.status is RunStatus.completed else header.status or "",
     ]
     return "  ·  ".join(part for part in parts if part)

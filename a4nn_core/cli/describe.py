@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from a4nn_core.cli.options import JsonOption, print_json
+
+if TYPE_CHECKING:
+    from a4nn_core.jsonable import Json
 
 
 def describe(
@@ -67,10 +70,11 @@ def describe(
         typer.echo(f"picture     {picture}")
 
 
-def _json(text: str, option: str) -> Any:
+def _json(text: str, option: str) -> Json:
     from a4nn_core.errors import BadInput
 
     try:
-        return json.loads(text)
+        found: Json = json.loads(text)
+        return found
     except json.JSONDecodeError as error:
         raise BadInput(f"{option} {text!r} is not JSON: {error}") from None

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption, print_json, say
+
+if TYPE_CHECKING:
+    from a4nn_core.interchange.icpp23 import Decoded
+    from a4nn_core.jsonable import Json
 
 app = typer.Typer(
     help="Bring other people's histories into a data commons.", no_args_is_help=True, rich_markup_mode=None
@@ -45,7 +49,7 @@ def icpp23(
             raise BadInput(f"{file} has no file named *training_data.csv")
         tables += found
     counts = {icpp23_run(table): import_icpp23(table, commons, macro_127) for table in tables}
-    _tell(counts, json_)
+    _report(counts, json_)
 
 
 @app.command("csv")
@@ -59,7 +63,7 @@ def csv_(
     from a4nn_core.interchange.curves_csv import import_csv
 
     name, count = import_csv(file, commons, run)
-    _tell({name: count}, json_)
+    _report({name: count}, json_)
 
 
 @app.command()
@@ -82,24 +86,21 @@ def optuna(
     """Optuna studies, one run a study: trials become networks, reported values epochs."""
     from a4nn_core.interchange.optuna_studies import import_optuna
 
-    _tell(import_optuna(storage, commons, study, run, values), json_)
+    _report(import_optuna(storage, commons, study, run, values), json_)
 
 
-def macro_127(genome: Any) -> tuple[dict[str, Any], list[dict[str, Any]], list[dict[str, Any]]]:
+def macro_127(genome: Json) -> Decoded:
     """What a genome of the published runs stands for: macro space, one channel of 127 x 127, two classes."""
+    from a4nn_core.interchange.icpp23 import Decoded
     from a4nn_core.spaces.base import SPACES
-    from a4nn_core.workflow.rows import graph_rows
+    from a4nn_core.workflow.network_records import graph_records
 
     architecture = SPACES.make("macro", "import").decode(genome, (1, 127, 127), 2)
-    known = {
-        "architecture_hash": architecture.hash,
-        "flops": architecture.flops,
-        "parameters": architecture.parameters,
-    }
-    return (known, *graph_rows(architecture))
+    layers, edges = graph_records(architecture)
+    return Decoded(architecture.hash, architecture.flops, architecture.parameters, layers, edges)
 
 
-def _tell(counts: dict[str, int], json_: bool) -> None:
+def _report(counts: dict[str, int], json_: bool) -> None:
     if json_:
         print_json({"networks": counts})
         return

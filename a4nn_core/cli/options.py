@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -27,6 +27,6 @@ def say(message: str) -> None:
     typer.echo(message, err=True)
 
 
-def print_json(document: Any) -> None:
+def print_json(document: object) -> None:
     """A result for programs, on standard output."""
     typer.echo(json.dumps(document, indent=2, ensure_ascii=False))

@@ -1,4 +1,4 @@
-"""A search as people see it go on: bars on a terminal, a line a network elsewhere."""
+"""A search as people see it go on: bars on a terminal, one line per network elsewhere."""
 
 from __future__ import annotations
 
@@ -23,14 +23,13 @@ from rich.progress import Progress as Bars
 from rich.table import Column
 
 from a4nn_core.cli.interrupt import check_interrupt
-from a4nn_core.commons import read_journal
-from a4nn_core.commons.saved import Epochs
+from a4nn_core.commons import read_epochs
+from a4nn_core.commons.records import EpochCount, Network, best_accuracy
 from a4nn_core.data.progress import Listener, listening
 from a4nn_core.experiment import Experiment
 from a4nn_core.precision import in_percent
 from a4nn_core.training.settings import LEAST_STEPS, USUAL_BATCH
 from a4nn_core.vocabulary import NetworkStatus
-from a4nn_core.workflow.rows import Row
 from a4nn_core.workflow.watcher import SearchView
 
 _ACCURACY_WIDTH = len(in_percent(100.0, 0.0))
@@ -38,12 +37,12 @@ _ACCURACY_WIDTH = len(in_percent(100.0, 0.0))
 
 @contextmanager
 def named_bars(console: Console, *columns: ProgressColumn, keep: bool = True) -> Iterator[Listener]:
-    """A bar on a terminal for each thing that is told.
+    """A bar on a terminal for each piece of work that reports its progress.
 
     Args:
         console: where.
         columns: after the name and the bar.
-        keep: whether a bar stays when its thing is done.
+        keep: whether a bar stays when its work is done.
     """
     with Bars(
         TextColumn("{task.description}"),
@@ -64,7 +63,7 @@ def named_bars(console: Console, *columns: ProgressColumn, keep: bool = True) ->
 
 @contextmanager
 def file_progress() -> Iterator[Listener]:
-    """A bar a file that is sent or fetched; told are bytes."""
+    """A bar per file that is sent or fetched, in bytes."""
     with named_bars(Console(stderr=True), DownloadColumn(), TransferSpeedColumn(), keep=False) as show:
         yield show
 
@@ -76,7 +75,7 @@ def data_progress() -> Iterator[None]:
     tenths: dict[str, int] = {}
     with named_bars(console, MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()) as show:
 
-        def told(what: str, done: int, total: int) -> None:
+        def report(what: str, done: int, total: int) -> None:
             check_interrupt()
             show(what, done, total)
             tenth = 10 * done // total
@@ -84,7 +83,7 @@ def data_progress() -> Iterator[None]:
                 tenths[what] = tenth
                 console.print(f"{what}: {done:,} of {total:,}", soft_wrap=True)
 
-        with listening(told):
+        with listening(report):
             yield
 
 
@@ -131,26 +130,25 @@ class Progress:
         check_interrupt()
         if self.at_start is None:
             self._say_batch_size(search)
-        rows = search.rows.values()
-        running = sum(len(read_journal(search.folder.journal(n))) for n in search.training)
-        ended = Epochs.of(rows)
-        saved = ended.budget - ended.trained
-        best = max((a for row in rows if (a := row.get("best_accuracy_percent")) is not None), default=None)
+        networks = search.networks.values()
+        running = sum(len(read_epochs(search.folder.journal(n))) for n in search.training)
+        ended = EpochCount.of(networks)
+        best = best_accuracy(networks)
         accuracy = "" if best is None else f"best {_with_error(search, best)}  "
         generation = search.generation
         self.bars.update(
             self.networks,
-            completed=len(search.rows),
+            completed=len(search.networks),
             note=f"generation {generation}  {accuracy}{self._left(search)}",
         )
         feasible = self.experiment.search.networks - sum(
-            row["status"] == NetworkStatus.infeasible for row in rows
+            network.status is NetworkStatus.infeasible for network in networks
         )
         self.bars.update(
             self.epochs,
             total=feasible * self.experiment.training.epochs,
             completed=ended.budget + running,
-            note=f"{saved} saved ({ended.saved_percent:.0f} %)",
+            note=f"{ended.saved} saved ({ended.saved_percent:.0f} %)",
         )
 
     def _say_batch_size(self, search: SearchView) -> None:
@@ -164,33 +162,43 @@ class Progress:
     def _left(self, search: SearchView) -> str:
         """Time left, from the pace of this process; a resumed run's earlier networks say nothing of it."""
         if self.at_start is None:
-            self.at_start = len(search.rows)
-        done = len(search.rows) - self.at_start
+            self.at_start = len(search.networks)
+        done = len(search.networks) - self.at_start
         if not done:
             return ""
         seconds = (
-            (time.monotonic() - self.started) / done * (self.experiment.search.networks - len(search.rows))
+            (time.monotonic() - self.started)
+            / done
+            * (self.experiment.search.networks - len(search.networks))
         )
         return f"about {seconds / 60:.0f} min left" if seconds >= 90 else f"about {seconds:.0f} s left"
 
-    def on_network_end(self, search: SearchView, row: Row) -> None:
+    def on_network_end(self, search: SearchView, network: Network) -> None:
         """Say what became of a network."""
-        best = row.get("best_accuracy_percent")
+        best = network.best_accuracy_percent
         accuracy = "" if best is None else _with_error(search, best)
-        result = {
-            "completed": "trained to the end",
-            "stopped": f"stopped early ({row.get('termination_reason')})",
-            "equal": f"equals network {row.get('equal_to')}, not trained",
-            "paused": "paused",
-            "failed": f"failed: {row.get('error')}",
-            NetworkStatus.infeasible: f"outside the bounds, not trained: {row.get('error')}",
-        }[row["status"]]
         self.bars.console.print(
-            f"network {row['network']:>3}  generation {row['generation']}  "
-            f"{row['flops'] / 1e6:>9.3f} MFLOPs  {row['epochs_trained']:>3} epochs  "
-            f"{accuracy:>{_ACCURACY_WIDTH}}  {result}",
+            f"network {network.network:>3}  generation {network.generation}  "
+            f"{(network.flops or 0) / 1e6:>9.3f} MFLOPs  {network.epochs_trained or 0:>3} epochs  "
+            f"{accuracy:>{_ACCURACY_WIDTH}}  {_outcome(network)}",
             soft_wrap=True,
         )
+
+
+def _outcome(network: Network) -> str:
+    match network.status:
+        case NetworkStatus.completed:
+            return "trained to the end"
+        case NetworkStatus.stopped:
+            return f"stopped early ({network.termination_reason})"
+        case NetworkStatus.equal:
+            return f"equals network {network.equal_to}, not trained"
+        case NetworkStatus.infeasible:
+            return f"outside the bounds, not trained: {network.error}"
+        case NetworkStatus.failed:
+            return f"failed: {network.error}"
+        case status:
+            return str(status)
 
 
 def _with_error(search: SearchView, accuracy_percent: float) -> str:

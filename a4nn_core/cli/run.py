@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +15,8 @@ from a4nn_core.precision import in_percent
 from a4nn_core.workflow.summary import Summary, summarise
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from a4nn_core.experiment import Experiment
 
 
@@ -118,12 +120,12 @@ def show(commons: Path, run_id: str, as_json: bool, draw: bool) -> None:
 
 def _print(summary: Summary) -> None:
     typer.echo(f"\nPareto front of {summary.run} ({summary.status})\n")
-    twins = any(member["indistinguishable_from"] is not None for member in summary.front)
+    alike = any(member.indistinguishable_from is not None for member in summary.front)
     print_table(
         [
             "network",
             "validation",
-            *(["≈"] if twins else []),
+            *(["≈"] if alike else []),
             "test",
             "MFLOPs",
             "parameters",
@@ -132,26 +134,26 @@ def _print(summary: Summary) -> None:
         ],
         [
             [
-                str(member["network"]),
-                in_percent(member["accuracy_percent"], member["accuracy_se_points"]),
-                *([_or_dash(member["indistinguishable_from"], "d")] if twins else []),
-                in_percent(member["test_accuracy_percent"], member["test_accuracy_se_points"]),
-                "-" if member["flops"] is None else f"{member['flops'] / 1e6:.4f}",
-                _or_dash(member["parameters"], ",d"),
-                _or_dash(member["epochs_trained"], "d"),
-                member["genome_text"],
+                str(member.network),
+                in_percent(member.accuracy_percent, member.accuracy_se_points),
+                *([_or_dash(member.indistinguishable_from, "d")] if alike else []),
+                in_percent(member.test_accuracy_percent, member.test_accuracy_se_points),
+                "-" if member.flops is None else f"{member.flops / 1e6:.4f}",
+                _or_dash(member.parameters, ",d"),
+                _or_dash(member.epochs_trained, "d"),
+                member.genome_text,
             ]
             for member in summary.front
         ],
     )
     if summary.front and str(summary.images):
         typer.echo(f"\n± one standard error, of {summary.images}")
-    if twins:
+    if alike:
         typer.echo("≈ cannot be told from this cheaper network by its validation accuracy")
     typer.echo("\n" + "\n  ".join(summary.cost()))
 
 
-def make_table(header: list[str], rows: list[list[str]]) -> Any:
+def make_table(header: list[str], rows: list[list[str]]) -> Table:
     """A plain table for ``rich``; the first and the last column are text."""
     from rich.table import Table
 
@@ -173,5 +175,5 @@ def print_table(header: list[str], rows: list[list[str]]) -> None:
     console.print(make_table(header, rows))
 
 
-def _or_dash(value: Any, form: str) -> str:
+def _or_dash(value: int | None, form: str) -> str:
     return "-" if value is None else format(value, form)

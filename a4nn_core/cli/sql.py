@@ -9,7 +9,7 @@ import sys
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
@@ -69,13 +69,13 @@ def answer(commons: Path, query: str) -> pa.Table:
     import pyarrow as pa
 
     from a4nn_core.commons import Commons
-    from a4nn_core.commons.reader import sentence
+    from a4nn_core.commons.reader import query_message
 
     relation = Commons(commons).sql(query)
     try:
         return relation.to_arrow_table()
     except (duckdb.Error, pa.ArrowException, OSError) as error:
-        raise BadInput(sentence(error)) from None
+        raise BadInput(query_message(error)) from None
 
 
 def write(data: pa.Table, format: Format, file: BinaryIO) -> None:
@@ -107,7 +107,7 @@ def write(data: pa.Table, format: Format, file: BinaryIO) -> None:
     file.flush()
 
 
-def _rows(data: pa.Table) -> list[dict[str, Any]]:
+def _rows(data: pa.Table) -> list[dict[str, object]]:
     names = [f"{i}:{name}" for i, name in enumerate(data.column_names)]  # names may be doubled
     rows = data.rename_columns(names).to_pylist()
     seen: dict[str, int] = {}
@@ -118,28 +118,28 @@ def _rows(data: pa.Table) -> list[dict[str, Any]]:
     maps = {i for i, field in enumerate(data.schema) if str(field.type).startswith("map<")}
     return [
         {
-            name: _plain(dict(value) if i in maps and value is not None else value)
+            name: _as_json(dict(value) if i in maps and value is not None else value)
             for i, (name, value) in enumerate(zip(final, row.values(), strict=True))
         }
         for row in rows
     ]
 
 
-def _plain(value: Any) -> Any:
+def _as_json(value: object) -> object:
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, float) and value != value:
         return None
     if isinstance(value, (dict, list)):
         items = value.items() if isinstance(value, dict) else enumerate(value)
-        made = {k: _plain(v) for k, v in items}
+        made = {k: _as_json(v) for k, v in items}
         return made if isinstance(value, dict) else list(made.values())
     if isinstance(value, float) and value in (float("inf"), float("-inf")):
         return None
     return value
 
 
-def _text(value: Any, null: str, digits: int | None = None) -> str:
+def _text(value: object, null: str, digits: int | None = None) -> str:
     if value is None:
         return null
     if isinstance(value, float):

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption, print_json
 from a4nn_core.cli.run import make_table, print_table
+from a4nn_core.jsonable import Json
 from a4nn_core.precision import in_percent
+from a4nn_core.vocabulary import RunStatus
 from a4nn_core.workflow.summary import Summary, duration, summarise
 
 if TYPE_CHECKING:
+    from rich.console import Group
+
+    from a4nn_core.commons import Commons
     from a4nn_core.workflow.live import Live
 
 
@@ -30,23 +35,23 @@ def status(
     store = Commons(commons)
     names = [run_id] if run_id else store.runs()
     if as_json:
-        print_json([_document(*_look(store, name)) for name in names])
+        print_json([_document(*_state(store, name)) for name in names])
     elif run_id is None:
-        print_table(_HEADER, [_row(*_look(store, name)) for name in names])
+        print_table(_HEADER, [_row(*_state(store, name)) for name in names])
     else:
         _follow(store, run_id, every, once)
 
 
-def _look(store: Any, run: str) -> tuple[Summary, Live]:
+def _state(store: Commons, run: str) -> tuple[Summary, Live]:
     from a4nn_core.workflow.live import look
 
-    # an equal network counts with the no time it took
-    live = look(Path(store.path), run, [float(n["seconds"] or 0.0) for n in store.networks(run)])
-    # the summary comes last: a run that is not alive has said how it ended
+    # an equal network counts as one that took no time
+    live = look(Path(store.path), run, [n.seconds or 0.0 for n in store.networks(run)])
+    # the summary comes last: a run that is not alive has recorded how it ended
     return summarise(store, run), live
 
 
-def _document(summary: Summary, live: Live) -> dict[str, Any]:
+def _document(summary: Summary, live: Live) -> dict[str, Json]:
     return summary.as_dict() | {"front": len(summary.front)} | live.as_dict()
 
 
@@ -58,10 +63,10 @@ def _row(summary: Summary, live: Live) -> list[str]:
     outside = f" ({summary.networks_infeasible} outside the bounds)" if summary.networks_infeasible else ""
     seconds = live.seconds_so_far + (summary.seconds or 0.0)
     timed = live.alive or summary.seconds is not None
-    killed = summary.status == "running" and not live.alive
+    killed = summary.status is RunStatus.running and not live.alive
     return [
         summary.run,
-        "killed, can go on" if killed else summary.status,
+        "killed, can go on" if killed else summary.status or "-",
         str(summary.networks) + ("" if budget is None else f"/{budget}") + outside,
         f"{summary.epochs_trained}/{summary.epochs_budget}",
         f"{summary.epochs_saved_percent:.1f} %",
@@ -71,25 +76,25 @@ def _row(summary: Summary, live: Live) -> list[str]:
     ]
 
 
-def _follow(store: Any, run: str, every: float, once: bool) -> None:
+def _follow(store: Commons, run: str, every: float, once: bool) -> None:
     """Show one run until it ends; once where that is wanted, or where there is no terminal."""
     from rich.console import Console
     from rich.live import Live as Screen
 
     console = Console(highlight=False)
     if once or not console.is_terminal:
-        _print(*_look(store, run))
+        _print(*_state(store, run))
         return
     with Screen(console=console, auto_refresh=False) as screen:
         while True:
-            summary, live = _look(store, run)
+            summary, live = _state(store, run)
             screen.update(_view(summary, live), refresh=True)
             if not live.alive:
                 return
             time.sleep(every)
 
 
-def _view(summary: Summary, live: Live) -> Any:
+def _view(summary: Summary, live: Live) -> Group:
     from rich.console import Group
 
     tables = [make_table(_HEADER, [_row(summary, live)])]
@@ -115,7 +120,7 @@ def _training(live: Live) -> list[list[str]]:
         rows.append(
             [
                 str(one.network),
-                str(one.generation),
+                "-" if one.generation is None else str(one.generation),
                 f"{one.epoch}/{one.epochs}",
                 in_percent(one.accuracy_percent, one.accuracy_se_points),
                 "-" if one.predicted is None else f"{one.predicted:.2f} %{between}",

@@ -1,4 +1,4 @@
-"""The data commons: every network's life, written so that no crash loses or doubles it, read with SQL.
+"""The data commons: every network's record, written so that no crash loses or doubles it, read with SQL.
 
 Names are resolved on first use: training workers import the journal alone, without Arrow or DuckDB.
 """
@@ -6,9 +6,12 @@ Names are resolved on first use: training workers import the journal alone, with
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from a4nn_core.commons.epochs import JournalEpoch as JournalEpoch
+    from a4nn_core.commons.epochs import predictions_of as predictions_of
+    from a4nn_core.commons.epochs import read_epochs as read_epochs
     from a4nn_core.commons.events import EventLog as EventLog
     from a4nn_core.commons.events import read_events as read_events
     from a4nn_core.commons.journal import Journal as Journal
@@ -17,7 +20,6 @@ if TYPE_CHECKING:
     from a4nn_core.commons.layout import RunFolder as RunFolder
     from a4nn_core.commons.layout import network_id as network_id
     from a4nn_core.commons.reader import Commons as Commons
-    from a4nn_core.commons.rows import prediction_rows as prediction_rows
     from a4nn_core.commons.writer import RunWriter as RunWriter
 
 _WHERE = {
@@ -28,7 +30,9 @@ _WHERE = {
     "RunFolder": "layout",
     "RunWriter": "writer",
     "network_id": "layout",
-    "prediction_rows": "rows",
+    "JournalEpoch": "epochs",
+    "predictions_of": "epochs",
+    "read_epochs": "epochs",
     "read_events": "events",
     "read_journal": "journal",
 }
@@ -38,16 +42,18 @@ __all__ = [
     "Commons",
     "EventLog",
     "Journal",
+    "JournalEpoch",
     "RunFolder",
     "RunWriter",
     "network_id",
-    "prediction_rows",
+    "predictions_of",
+    "read_epochs",
     "read_events",
     "read_journal",
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _WHERE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)

@@ -26,15 +26,16 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from a4nn_core.commons.columns import Kind, Row
 from a4nn_core.commons.fragments import file_checksum
 from a4nn_core.commons.layout import Damaged, read_json, write_json
-from a4nn_core.commons.rows import Row, python_rows
-from a4nn_core.commons.schema import TABLES, Table, front_table
+from a4nn_core.commons.rows import python_rows
+from a4nn_core.commons.schema import FRONT, TABLES, Table
 from a4nn_core.files import atomic_write, make_folder, user_errors
 
 # A reader finds one network by the statistics of row groups and decodes the group it is in.
 ROW_GROUP = 25_000
-SORTED = {**TABLES, "front": front_table()}
+SORTED = {**TABLES, "front": FRONT}
 
 
 def to_ranges(numbers: Iterable[int]) -> str:
@@ -70,7 +71,7 @@ class Pack:
     """
 
     name: str
-    files: Mapping[str, Mapping[str, Any]]
+    files: Mapping[str, Mapping[str, str | int]]
     networks: Mapping[str, str]
     started: Mapping[str, str]
     sealed: Mapping[str, list[int]] = field(default_factory=dict)
@@ -93,7 +94,7 @@ class Archive:
         self.next_number = 1
         manifest = self.folder / "manifest.json"
         if manifest.exists():
-            data = read_json(manifest)
+            data: dict[str, Any] = dict(read_json(manifest))  # what has another form is found out here
             try:
                 self.packs = [Pack(**pack) for pack in data["packs"]]
                 self.next_number = int(data["next"])
@@ -183,9 +184,9 @@ def write_sorted(path: Path, table: Table, rows: pa.Table) -> None:
     """
     order = [(key, "ascending") for key in table.key]
     kinds = {c.name: c.kind for c in table.columns}
-    plain = {n for n, kind in kinds.items() if kind in ("measured",) or n in _RAGGED}
-    delta = {n for n, kind in kinds.items() if kind == "time"}
-    others = [c.name for c in table.columns if c.name not in plain | delta]
+    split = {n for n, kind in kinds.items() if kind is Kind.float32 or n in _RAGGED}
+    delta = {n for n, kind in kinds.items() if kind is Kind.time}
+    others = [c.name for c in table.columns if c.name not in split | delta]
     with atomic_write(path) as temporary:
         pq.write_table(
             rows.sort_by(order),
@@ -195,7 +196,7 @@ def write_sorted(path: Path, table: Table, rows: pa.Table) -> None:
             row_group_size=ROW_GROUP,
             use_dictionary=[_leaf(n, kinds[n]) for n in others],
             column_encoding={
-                **dict.fromkeys(plain, "BYTE_STREAM_SPLIT"),
+                **dict.fromkeys(split, "BYTE_STREAM_SPLIT"),
                 **dict.fromkeys(delta, "DELTA_BINARY_PACKED"),
             },
             sorting_columns=pq.SortingColumn.from_ordering(rows.schema, order),
@@ -216,14 +217,14 @@ _RAGGED = {
 }
 
 
-def _leaf(name: str, kind: str) -> str:
+def _leaf(name: str, kind: Kind) -> str:
     """The path of a column's values inside Parquet."""
-    if kind == "ints":
+    if kind is Kind.ints:
         return f"{name}.list.element"
-    return f"{name}.key_value.value" if kind in ("metrics", "words") else name
+    return f"{name}.key_value.value" if kind in (Kind.metrics, Kind.words) else name
 
 
-def fingerprint(path: Path) -> dict[str, Any]:
+def fingerprint(path: Path) -> dict[str, str | int]:
     """Size and SHA-256 of a file."""
     return {"bytes": path.stat().st_size, "sha256": file_checksum(path)}
 
@@ -245,7 +246,7 @@ def archived_rows(
     for pack in archive.packs:
         if run not in pack.networks or pack.started[run] != started:
             continue
-        path = archive.folder / pack.files[table.name]["file"]
+        path = archive.folder / str(pack.files[table.name]["file"])
         try:
             rows = ds.dataset(path, schema=table.schema, format="parquet").to_table(filter=wanted)
         except (OSError, pa.ArrowException) as error:

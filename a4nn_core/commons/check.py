@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from a4nn_core.commons.archive import SORTED, Archive, ReaderLock, fingerprint
-from a4nn_core.commons.events import CHECKPOINTS_REMOVED, read_events
+from a4nn_core.commons.epochs import read_epochs
+from a4nn_core.commons.events import read_events
 from a4nn_core.commons.fragments import (
     CHECKSUM,
     file_checksum,
@@ -21,11 +22,11 @@ from a4nn_core.commons.fragments import (
     read_notes,
     rows_checksum,
 )
-from a4nn_core.commons.journal import read_journal
 from a4nn_core.commons.layout import Damaged, RunFolder, check_layout, read_json
 from a4nn_core.commons.lock import holder
 from a4nn_core.commons.schema import NETWORK_TABLES, TABLES
 from a4nn_core.commons.snapshot import Snapshot, headless, run_files
+from a4nn_core.vocabulary import EventKind, RunStatus
 
 
 @dataclass
@@ -34,7 +35,7 @@ class Checked:
 
     Attributes:
         runs, networks, files: looked at.
-        problems: what is wrong, a sentence each, naming the file.
+        problems: what is wrong, one message each, naming the file.
         notes: what is harmless, such as what a killed process left.
     """
 
@@ -110,7 +111,7 @@ def _check_run(folder: RunFolder, archive: Archive, found: Checked, *, writing: 
             found.problems.append(f"{folder.run_file} is damaged: it has no {key!r}")
             return
     held = holder(folder.lock)
-    if stored["status"] == "running" and held is None:
+    if stored["status"] == RunStatus.running and held is None:
         found.notes.append(f"{folder.path}: nobody is writing this run, though it is not finished")
     left = list(folder.path.rglob(".*.unfinished")) if held is None else []
     found.notes += [f"{path} was left unfinished; resuming the run removes it" for path in left]
@@ -125,12 +126,12 @@ def _check_run(folder: RunFolder, archive: Archive, found: Checked, *, writing: 
         f"{folder.fragment('networks', number)} is missing: by the event log network {number} has ended"
         for number in sorted(told - set(finals) - archived)
     ]
-    if (finals or archived or stored["status"] != "running") and not folder.events.exists():
+    if (finals or archived or stored["status"] != RunStatus.running) and not folder.events.exists():
         found.problems.append(f"{folder.events} is missing")
     for path in sorted((folder.path / "journals").glob("*.jsonl")):
         found.files += 1
         try:
-            epochs = {record.get("epoch") for record in read_journal(path)}
+            epochs = {epoch.epoch for epoch in read_epochs(path)}
         except Damaged as error:
             found.problems.append(str(error))
             continue
@@ -139,11 +140,11 @@ def _check_run(folder: RunFolder, archive: Archive, found: Checked, *, writing: 
 
 
 def _check_events(folder: RunFolder, found: Checked) -> set[int]:
-    """Check the event log and what is derived from it; gives the networks that were told to the search."""
+    """Check the event log and what is derived from it; returns the networks that the search was told of."""
     found.files += 1
     told: set[int] = set()
     try:
-        told = {event["network"] for event in read_events(folder.events) if event.get("kind") == "told"}
+        told = _networks_of(EventKind.told, folder)
     except Damaged as error:
         found.problems.append(str(error))
     for name, file in (("events", "events.parquet"), ("runs", "run.parquet")):
@@ -256,6 +257,12 @@ def _check_checkpoints(commons: Path, found: Checked) -> None:
 def _removed(folder: RunFolder) -> set[int] | None:
     """Networks that lost their checkpoints on purpose; None if that cannot be known."""
     try:
-        return {e["network"] for e in read_events(folder.events) if e.get("kind") == CHECKPOINTS_REMOVED}
+        return _networks_of(EventKind.checkpoints_removed, folder)
     except Damaged:
         return None  # said above
+
+
+def _networks_of(kind: EventKind, folder: RunFolder) -> set[int]:
+    """Networks that have an event of a kind."""
+    events = read_events(folder.events)
+    return {event.network for event in events if event.kind == kind and event.network is not None}

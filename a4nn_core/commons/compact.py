@@ -21,12 +21,12 @@ from a4nn_core.commons.archive import SORTED, Archive, Pack, no_readers
 from a4nn_core.commons.fragments import read_fragment
 from a4nn_core.commons.layout import Damaged, RunFolder, check_layout, read_json
 from a4nn_core.commons.lock import holder
-from a4nn_core.commons.rows import arrow, python_rows, table_row
-from a4nn_core.commons.schema import NETWORK_TABLES, TABLES, front_table
-from a4nn_core.commons.snapshot import RunSnapshot, Snapshot, headless, run_files
+from a4nn_core.commons.rows import arrow
+from a4nn_core.commons.schema import NETWORK_TABLES, TABLES
+from a4nn_core.commons.snapshot import RunSnapshot, Snapshot, front_of, headless, run_files
 from a4nn_core.errors import BadInput
 from a4nn_core.files import make_folder, user_errors
-from a4nn_core.metrics import front_rows
+from a4nn_core.vocabulary import RunStatus
 
 # Rows of ``epochs`` a pack holds at most, about; so much is in memory at once (some 300 MB).
 PACK_ROWS = 1_000_000
@@ -135,7 +135,11 @@ def compact(commons: Path) -> Compacted:
 
 def complete(run: RunSnapshot) -> bool:
     """Whether a run was completed, has no network left in training, and nobody is writing it."""
-    return run.stored.get("status") == "completed" and not run.training and holder(run.folder.lock) is None
+    return (
+        run.stored.get("status") == RunStatus.completed
+        and not run.training
+        and holder(run.folder.lock) is None
+    )
 
 
 def _read_fragments(run: RunSnapshot, name: str, numbers: list[int]) -> pa.Table:
@@ -181,8 +185,7 @@ def whole_run(commons: Path, run: RunSnapshot) -> dict[str, pa.Table]:
     """The rows of a run that are sealed with it: its own, its events and its front."""
     name = run.folder.run_id
     alone = Snapshot(commons, name)
-    rows = front_rows(python_rows(alone.table(TABLES["networks"])), run.objectives)
-    front = arrow(front_table(), [table_row(TABLES["networks"], name, row) for row in rows])
+    front = front_of(alone.table(TABLES["networks"]), run.objectives)
     own = {t: arrow(TABLES[t], run.rows(TABLES[t])) for t in ("runs", "events")}
     for file in run.files(TABLES["events"]):
         own["events"] = read_fragment(file, TABLES["events"])

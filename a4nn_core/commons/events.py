@@ -1,20 +1,161 @@
 """The event log of a run: what was asked, submitted, started, stopped and told, in order.
 
-It is the only state of a search; a resumed run replays it. Only the search loop writes it.
+It is the only state of a search; a resumed run replays it. Only the search loop writes it. What an event of a
+kind holds is a payload, a class a kind.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import ClassVar, TypeVar
 
-from a4nn_core.commons.journal import Journal, read_journal, to_jsonable
+from a4nn_core.commons.columns import from_cells
+from a4nn_core.commons.journal import Journal, read_journal
 from a4nn_core.commons.layout import Damaged
+from a4nn_core.commons.records import Event
+from a4nn_core.jsonable import Json, to_jsonable
+from a4nn_core.vocabulary import EventKind, NetworkStatus
 
-# kind of the event that a network has lost its checkpoints on purpose; its row still names them
-CHECKPOINTS_REMOVED = "checkpoints_removed"
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """What an event of one kind holds beside its network and generation."""
+
+    kinds: ClassVar[tuple[EventKind, ...]]
+
+    @property
+    def kind(self) -> EventKind:
+        """Of the event that it makes."""
+        return self.kinds[0]
+
+    def data(self) -> dict[str, object]:
+        """The members of the event's data."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked(Payload):
+    """The strategy asked for a network.
+
+    Attributes:
+        genome: as the search space writes it.
+        parents: numbers of the networks it was made from.
+        operator: what made it.
+        position: place inside its generation, from 0.
+        batch: number of the ask, from 0.
+        count: how many networks that ask was for.
+    """
+
+    kinds = (EventKind.asked,)
+
+    genome: Json
+    parents: list[int]
+    operator: str
+    position: int
+    batch: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted(Payload):
+    """A segment of a network was given to the executor.
+
+    Attributes:
+        segment: number of the segment in the network's life, from 0.
+        from_epoch: epochs that the network had then.
+        front_version: of the front snapshot that it is judged against.
+    """
+
+    kinds = (EventKind.submitted,)
+
+    segment: int
+    from_epoch: int
+    front_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentEnded(Payload):
+    """A segment came back.
+
+    Attributes:
+        segment: number of the segment in the network's life, from 0.
+        epochs: that the network has now.
+        error: what went wrong, None if nothing did.
+        manner: in what the network was computed otherwise than usual; None if in nothing.
+        status: how it ended, which is the kind of the event.
+    """
+
+    kinds = (EventKind.completed, EventKind.stopped, EventKind.paused, EventKind.failed)
+
+    segment: int
+    epochs: int
+    error: str | None = None
+    manner: Mapping[str, Json] | None = None
+    status: NetworkStatus = NetworkStatus.completed
+
+    @property
+    def kind(self) -> EventKind:
+        return EventKind(self.status.value)
+
+    def data(self) -> dict[str, object]:
+        held: dict[str, object] = {"segment": self.segment, "epochs": self.epochs, "error": self.error}
+        return held | ({"manner": self.manner} if self.manner else {})
+
+
+@dataclass(frozen=True, slots=True)
+class Told(Payload):
+    """The strategy was told what became of a network.
+
+    Attributes:
+        fitness: metric name to value; None if the network failed or was not trained.
+        source: ``measured`` or ``predicted``; None without fitness.
+        violation: how far the network is outside the bounds; 0.0 within them.
+    """
+
+    kinds = (EventKind.told,)
+
+    fitness: Mapping[str, float | None] | None
+    source: str | None = None
+    violation: float = 0.0
+
+    def data(self) -> dict[str, object]:
+        held: dict[str, object] = {"fitness": self.fitness, "source": self.source}
+        return held | ({"violation": self.violation} if self.violation else {})
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointsRemoved(Payload):
+    """A network has lost its checkpoints on purpose; its row still names them."""
+
+    kinds = (EventKind.checkpoints_removed,)
+
+
+P = TypeVar("P", bound=Payload)
+
+
+def payload(event: Event, wanted: type[P]) -> P:
+    """What an event holds.
+
+    Args:
+        event: of a kind of the payload.
+        wanted: the payload.
+
+    Raises:
+        Damaged: the event lacks what the payload must have.
+    """
+    data = event.data.members if event.data else {}
+    held: dict[str, object] = {}
+    for field in fields(wanted):
+        if field.name in data:
+            held[field.name] = data[field.name]
+        elif field.default is MISSING:
+            raise Damaged(f"event {event.number} ({event.kind}) has no {field.name!r}")
+    if issubclass(wanted, SegmentEnded):
+        held["status"] = NetworkStatus(event.kind)
+    return wanted(**held)
 
 
 def now() -> str:
@@ -22,20 +163,38 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
-def _check(path: Path, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    for expected, record in enumerate(records, start=1):
-        if record.get("number") != expected:
-            raise Damaged(f"{path} line {expected} is damaged: event number {record.get('number')!r}")
-    return records
+def _events(path: Path, lines: list[dict[str, Json]]) -> list[Event]:
+    for expected, line in enumerate(lines, start=1):
+        if line.get("number") != expected:
+            raise Damaged(f"{path} line {expected} is damaged: event number {line.get('number')!r}")
+    found = []
+    for expected, line in enumerate(lines, start=1):
+        try:
+            found.append(from_cells(Event, line))
+        except (TypeError, ValueError) as error:
+            raise Damaged(f"{path} line {expected} is damaged: {error}") from None
+    return found
 
 
-def read_events(path: Path) -> list[dict[str, Any]]:
+def read_events(path: Path) -> list[Event]:
     """The events of a log in order; none if it does not exist.
 
     Raises:
         Damaged: a line is not JSON, or an event is missing or doubled.
     """
-    return _check(path, read_journal(path))
+    return _events(path, read_journal(path))
+
+
+def event_line(event: Event) -> dict[str, Json]:
+    """The line of the log that holds an event."""
+    return {
+        "number": event.number,
+        "time": None if event.time is None else event.time.isoformat(timespec="microseconds"),
+        "kind": str(event.kind),
+        "network": event.network,
+        "generation": event.generation,
+        "data": event.data.members if event.data else {},
+    }
 
 
 class EventLog:
@@ -49,38 +208,40 @@ class EventLog:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._journal = Journal(path)
-        self.records: list[dict[str, Any]] = _check(path, self._journal.records_found)
+        self._events = _events(path, self._journal.lines_found)
 
     def append(
-        self, kind: str, network: int | None = None, generation: int | None = None, **data: Any
-    ) -> dict[str, Any]:
+        self, what: Payload | str, network: int | None = None, generation: int | None = None, **data: object
+    ) -> Event:
         """Record one event.
 
         Args:
-            kind: what happened, such as ``asked`` or ``told``.
+            what: happened: what the event holds, or its kind alone.
             network, generation: what it happened to, if to one.
-            data: whatever else belongs to it, JSON-serialisable.
+            data: whatever else belongs to an event of a kind that has no payload, JSON-serialisable.
 
         Returns:
-            the event as stored: number (from 1, without gaps), time, kind, network, generation, data.
+            the event as stored; events are numbered from 1, without gaps.
         """
-        event = {
-            "number": len(self.records) + 1,
+        kind, held = (what.kind, what.data()) if isinstance(what, Payload) else (what, {})
+        line = {
+            "number": len(self._events) + 1,
             "time": now(),
-            "kind": kind,
+            "kind": str(kind),
             "network": network,
             "generation": generation,
-            "data": to_jsonable(data),
+            "data": to_jsonable({**held, **data}),
         }
-        self._journal.append(event)
-        self.records.append(event)
+        self._journal.append(line)
+        event = from_cells(Event, line)
+        self._events.append(event)
         return event
 
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        return iter(list(self.records))
+    def __iter__(self) -> Iterator[Event]:
+        return iter(list(self._events))
 
     def __len__(self) -> int:
-        return len(self.records)
+        return len(self._events)
 
     def close(self) -> None:
         """Close the file."""

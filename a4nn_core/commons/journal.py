@@ -8,40 +8,16 @@ Used inside training workers, so it imports neither torch nor Arrow nor DuckDB.
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from a4nn_core.commons.layout import Damaged
 from a4nn_core.files import make_folder, sync_folder, user_errors
-
-
-def to_jsonable(value: Any) -> Any:
-    """A value as strict JSON can hold it: NaN and infinities become null, NumPy scalars plain numbers."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if value is None or isinstance(value, (str, int)):
-        return value
-    if isinstance(value, Mapping):
-        return {str(key): to_jsonable(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [to_jsonable(inner) for inner in value]
-    if hasattr(value, "tolist"):  # NumPy scalar or array
-        return to_jsonable(value.tolist())
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    raise TypeError(f"{value!r} ({type(value).__name__}) cannot be stored as JSON")
-
-
-def to_json(value: Any) -> str:
-    """Compact strict JSON."""
-    return json.dumps(to_jsonable(value), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-
+from a4nn_core.jsonable import Json, to_json
 
 # any five letters: lines without a checksum do not end in such a word, and a bit of its name may have flipped
 _SUM = re.compile(rb',?"(.{5})":"(.{8})"}$', re.DOTALL)
@@ -61,13 +37,13 @@ class _Altered(Damaged):
     """A line was written whole and does not hold any more what was written: it is not a torn one."""
 
 
-def _line(record: Mapping[str, Any]) -> bytes:
+def _line(record: Mapping[str, object]) -> bytes:
     text = to_json(record).encode()
     separator = b"," if len(text) > 2 else b""
     return b'%s%s"crc32":"%08x"}\n' % (text[:-1], separator, zlib.crc32(text))
 
 
-def _parse(path: Path, number: int, line: bytes) -> dict[str, Any]:
+def _parse(path: Path, number: int, line: bytes) -> dict[str, Json]:
     try:
         record = json.loads(line)
     except ValueError as error:
@@ -83,7 +59,7 @@ def _parse(path: Path, number: int, line: bytes) -> dict[str, Any]:
     return record
 
 
-def _read(path: Path) -> tuple[list[dict[str, Any]], int, int]:
+def _read(path: Path) -> tuple[list[dict[str, Json]], int, int]:
     """Records, the length in bytes of the whole lines, and the length of the file."""
     try:
         data = path.read_bytes()
@@ -91,7 +67,7 @@ def _read(path: Path) -> tuple[list[dict[str, Any]], int, int]:
         return [], 0, 0
     lines = data.split(b"\n")
     tail = lines.pop()  # what follows the last newline: empty, or a torn line
-    records: list[dict[str, Any]] = []
+    records: list[dict[str, Json]] = []
     whole = 0
     for number, line in enumerate(lines, start=1):
         try:
@@ -109,7 +85,7 @@ def _read(path: Path) -> tuple[list[dict[str, Any]], int, int]:
     return records, whole, len(data)
 
 
-def read_journal(path: Path) -> list[dict[str, Any]]:
+def read_journal(path: Path) -> list[dict[str, Json]]:
     """The records of a journal; none if it does not exist, without the last one if that is torn.
 
     Raises:
@@ -118,19 +94,8 @@ def read_journal(path: Path) -> list[dict[str, Any]]:
     return _read(path)[0]
 
 
-def best_epoch(journal: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """The record with the best validation accuracy of a journal that has one; the first of equals."""
-    return max(journal, key=lambda line: (line["validation_accuracy_percent"], -line["epoch"]))
-
-
-LAG = "measurement_lag_points"
-"""what an epoch's line says where the measured network lags behind the trained one"""
-UNUSUAL_PLAN = "manner"
-"""what an epoch's line, and the event of a segment's end, say of a compute plan that was not the usual one"""
-
-
 class Journal:
-    """One network's life, a line an epoch. One process appends at a time; any number may read.
+    """One network's epochs, one line each. One process appends at a time; any number may read.
 
     Args:
         path: the file; it and its folder are created if missing, and a torn last line is cut off first.
@@ -144,7 +109,7 @@ class Journal:
         self.path = path
         make_folder(path.parent)
         records, whole, length = _read(path)
-        self.records_found = records
+        self.lines_found = records
         with user_errors("write", path):
             fresh = not path.exists()
             self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
@@ -155,7 +120,7 @@ class Journal:
                 sync_folder(path.parent)
         self._length = whole
 
-    def append(self, record: Mapping[str, Any]) -> None:
+    def append(self, record: Mapping[str, object]) -> None:
         """Add one record; when this returns, it is on the disk.
 
         NaN and infinities are stored as null.

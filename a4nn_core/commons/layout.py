@@ -6,7 +6,7 @@
     runs/<run>/run.json                header, status and totals of a run
     runs/<run>/lock                    held by the one process that writes the run
     runs/<run>/events.jsonl            the event log
-    runs/<run>/journals/0007.jsonl     network 7, a line an epoch, written while it trains
+    runs/<run>/journals/0007.jsonl     network 7, one line per epoch, written while it trains
     runs/<run>/checkpoints/0007/       its checkpoints
     runs/<run>/tables/<table>/0007.parquet   its final records; the one in ``networks`` comes last and counts
     archive/                           final records of many networks in few files (see archive.py)
@@ -19,10 +19,10 @@ import json
 import re
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from a4nn_core.errors import BadInput
 from a4nn_core.files import atomic_write_bytes, make_folder
+from a4nn_core.jsonable import Json
 
 LAYOUT_VERSION = 1
 
@@ -99,7 +99,7 @@ class RunFolder:
         return self.table(table) / f"{network:04d}.parquet"
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Json]:
     """One JSON object from a file.
 
     Raises:
@@ -114,7 +114,7 @@ def read_json(path: Path) -> dict[str, Any]:
     return data
 
 
-def write_json(path: Path, data: Any) -> None:
+def write_json(path: Path, data: object) -> None:
     """Write JSON for people and programs, whole or not at all."""
     atomic_write_bytes(path, json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n")
 
@@ -140,7 +140,7 @@ def check_layout(commons: Path) -> int:
 
 
 def open_commons(commons: Path) -> int:
-    """Create the commons if it is not there; gives its layout version.
+    """Create the commons if it is not there; returns its layout version.
 
     Raises:
         BadInput: it cannot be created, or the folder holds something else.

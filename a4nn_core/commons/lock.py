@@ -9,11 +9,11 @@ import socket
 import time
 import weakref
 from pathlib import Path
-from typing import Any
 
 from a4nn_core.commons.events import now
 from a4nn_core.errors import A4NNError, BadInput
 from a4nn_core.files import user_errors
+from a4nn_core.jsonable import Json, to_json
 
 _PATIENCE_SECONDS = 1.0
 
@@ -36,7 +36,7 @@ class KernelLock:
         BadInput: the file cannot be written.
     """
 
-    def __init__(self, path: Path, patience: float = _PATIENCE_SECONDS, **about: Any) -> None:
+    def __init__(self, path: Path, patience: float = _PATIENCE_SECONDS, **about: Json) -> None:
         self.path = path
         self._about = about
         with user_errors("write", path):
@@ -48,17 +48,17 @@ class KernelLock:
                 break
             except BlockingIOError:
                 if time.monotonic() > deadline:
-                    text = _who(os.pread(self._handle, 1000, 0))
+                    text = _describe_holder(os.pread(self._handle, 1000, 0))
                     self.release()
                     raise Held(text) from None
                 time.sleep(0.05)
         _HELD.add(self)
         self.note()
 
-    def note(self, **about: Any) -> None:
+    def note(self, **about: Json) -> None:
         """Say something else of the holder from now on."""
         self._about |= about
-        text = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": now(), **self._about})
+        text = to_json({"pid": os.getpid(), "host": socket.gethostname(), "since": now(), **self._about})
         with user_errors("write", self.path):
             os.ftruncate(self._handle, 0)
             os.pwrite(self._handle, text.encode(), 0)
@@ -97,7 +97,7 @@ class RunLock(KernelLock):
             raise BadInput(f"run {run_id!r} is being written by {error}; its lock is {path}") from None
 
 
-def _parse(data: bytes) -> dict[str, Any]:
+def _parse(data: bytes) -> dict[str, Json]:
     try:
         found = json.loads(data)
     except ValueError:
@@ -105,14 +105,14 @@ def _parse(data: bytes) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _who(data: bytes) -> str:
+def _describe_holder(data: bytes) -> str:
     found = _parse(data)
     if "pid" not in found:
         return "another process"
     return f"process {found['pid']} on {found.get('host')} since {found.get('since')}"
 
 
-def holder(path: Path) -> dict[str, Any] | None:
+def holder(path: Path) -> dict[str, Json] | None:
     """Who holds a lock now (pid, host, since); None if nobody does."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

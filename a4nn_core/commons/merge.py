@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,6 +19,7 @@ from a4nn_core.commons.schema import NETWORK_TABLES, TABLES
 from a4nn_core.commons.snapshot import RunSnapshot, Snapshot, run_names
 from a4nn_core.errors import BadInput
 from a4nn_core.files import make_folder, user_errors
+from a4nn_core.jsonable import Json
 
 
 @dataclass
@@ -106,7 +106,7 @@ def merge(source: Path, target: Path, runs: Sequence[str] | None = None) -> Merg
     return done
 
 
-def _free_id(target: Path, run: str, stored: dict[str, Any], arriving: set[str]) -> str | None:
+def _free_id(target: Path, run: str, stored: dict[str, Json], arriving: set[str]) -> str | None:
     """The id a run gets in the target; None if it is there already."""
     number = 1
     while True:
@@ -122,7 +122,9 @@ def _free_id(target: Path, run: str, stored: dict[str, Any], arriving: set[str])
         number += 1
 
 
-def _copy_run(source: Path, run: str, stored: dict[str, Any], new: str, arriving: Path, batch: Batch) -> None:
+def _copy_run(
+    source: Path, run: str, stored: dict[str, Json], new: str, arriving: Path, batch: Batch
+) -> None:
     folder = RunFolder(source, run)
     snapshot = Snapshot(source, run)  # holds the readers' lock until all is copied
     alone = RunSnapshot(folder, Archive(source))

@@ -1,4 +1,4 @@
-"""Reading a commons: SQL over all runs, and the tables of one run as plain rows."""
+"""Reading a commons: SQL over all runs, and the records of one run."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import pyarrow as pa
 
+from a4nn_core.commons.columns import Record, UnknownWord, from_cells
 from a4nn_core.commons.layout import Damaged, RunFolder, check_layout
-from a4nn_core.commons.rows import Row, python_rows
-from a4nn_core.commons.schema import LINEAGE_SQL, TABLES, front_table
+from a4nn_core.commons.records import Epoch, Event, Network, Prediction, Run
+from a4nn_core.commons.rows import python_rows, records
+from a4nn_core.commons.schema import FRONT, LINEAGE_SQL, TABLES
 from a4nn_core.commons.snapshot import Snapshot, run_names
 from a4nn_core.errors import BadInput
 from a4nn_core.metrics import front_rows
@@ -28,6 +30,9 @@ _CLOSED: dict[str, str | bool | int | float | list[str]] = {
     "python_enable_replacements": "false",
     "allow_community_extensions": "false",
 }
+
+
+R = TypeVar("R", bound=Record)
 
 
 class Commons:
@@ -73,7 +78,7 @@ class Commons:
             connection.execute("set lock_configuration = true")
             return connection.sql(query)
         except duckdb.Error as error:
-            raise BadInput(sentence(error)) from None
+            raise BadInput(query_message(error)) from None
 
     def _register(self, connection: duckdb.DuckDBPyConnection, query: str) -> None:
         text = query.lower()
@@ -92,30 +97,30 @@ class Commons:
             union = " union all ".join(f"from {name}_{number}" for number in range(len(parts)))
             connection.execute(f"create view {name} as {union}")
         connection.execute(f"create view lineage as {LINEAGE_SQL}")
-        front = snapshot.front() if every or "front" in text else front_table().schema.empty_table()
+        front = snapshot.front() if every or "front" in text else FRONT.schema.empty_table()
         connection.register("front", front)
 
-    def networks(self, run: str) -> list[Row]:
+    def networks(self, run: str) -> list[Network]:
         """The final records of a run's networks, by number."""
-        return self._rows("networks", run)
+        return self._records(Network, run)
 
-    def epochs(self, run: str) -> list[Row]:
+    def epochs(self, run: str) -> list[Epoch]:
         """All whole epochs of a run, by network and epoch; of networks in training too."""
-        return self._rows("epochs", run)
+        return self._records(Epoch, run)
 
-    def predictions(self, run: str) -> list[Row]:
+    def predictions(self, run: str) -> list[Prediction]:
         """All fits of a run, by network and epoch; of networks in training too."""
-        return self._rows("predictions", run)
+        return self._records(Prediction, run)
 
-    def events(self, run: str) -> list[Row]:
+    def events(self, run: str) -> list[Event]:
         """The events of a run in order."""
-        return self._rows("events", run)
+        return self._records(Event, run)
 
-    def run(self, run: str) -> Row:
-        """The row of ``runs`` of one run."""
-        return self._rows("runs", run)[0]
+    def run(self, run: str) -> Run:
+        """The header of one run."""
+        return self._records(Run, run)[0]
 
-    def front(self, run: str) -> list[Row]:
+    def front(self, run: str) -> list[Network]:
         """The networks on a run's Pareto front, by its objectives, best in the first one first.
 
         A network that failed, or is equal to another, is not on it.
@@ -123,7 +128,8 @@ class Commons:
         self._folder(run)
         with damage_named(self.path, run):
             rows = python_rows(Snapshot(self.path, run).front())
-        return front_rows(rows, self.run(run)["objectives"])
+        front = front_rows(rows, self.run(run).objectives or {})
+        return [from_cells(Network, row) for row in front]
 
     def _folder(self, run: str) -> RunFolder:
         folder = RunFolder(self.path, run)
@@ -133,16 +139,16 @@ class Commons:
             raise BadInput(f"{self.path} has no run {run!r}; runs there: {names}")
         return folder
 
-    def _rows(self, name: str, run: str) -> list[Row]:
-        table = TABLES[name]
+    def _records(self, record: type[R], run: str) -> list[R]:
+        table = TABLES[record.definition.name]
         self._folder(run)
         with damage_named(self.path, run):
             data = Snapshot(self.path, run).table(table)
-        return python_rows(data.sort_by([(key, "ascending") for key in table.key]))
+            return records(record, data.sort_by([(key, "ascending") for key in table.key]))
 
 
-def sentence(error: BaseException) -> str:
-    """What DuckDB has to say about a query, on one line."""
+def query_message(error: BaseException) -> str:
+    """What DuckDB says of a query that failed, on one line."""
     text = str(error).split("\n\nLINE ")[0]
     text = re.sub(r"^(\w+ )+Error: ", "", text)
     return f"the query cannot be answered: {' '.join(text.split())}"
@@ -150,9 +156,11 @@ def sentence(error: BaseException) -> str:
 
 @contextmanager
 def damage_named(commons: Path, run: str) -> Iterator[None]:
-    """Turn what Arrow says of an unreadable file into one sentence."""
+    """Turn what Arrow says of an unreadable file, or a word that is not known, into one message."""
     try:
         yield
+    except UnknownWord as error:
+        raise Damaged(f"a record of run {run!r} in {commons} is damaged: {error}") from None
     except (OSError, pa.ArrowException) as error:
         text = " ".join(str(error).split())
         raise Damaged(f"a file of run {run!r} in {commons} is damaged: {text}") from None

@@ -1,53 +1,60 @@
-"""The header of a run as a row of ``runs``."""
+"""The header of a run, as ``run.json`` holds it, as a record."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from datetime import datetime
 
-from a4nn_core.commons.rows import Row, table_row
-from a4nn_core.commons.schema import TABLES
+from a4nn_core.commons.columns import from_cells, moment
+from a4nn_core.commons.records import Run
+from a4nn_core.jsonable import Json, JsonText, members
 from a4nn_core.metrics import DEFAULT_OBJECTIVES
 
 
-def objectives(header: Mapping[str, Any]) -> dict[str, str]:
+def objectives(header: Mapping[str, Json]) -> dict[str, str]:
     """What the run optimises: metric name to ``minimise`` or ``maximise``, from the stored experiment.
 
     They stand under ``search.objectives``; a run that does not say is taken to minimise error and MFLOPs.
     """
-    experiment = header.get("experiment")
-    search = experiment.get("search") if isinstance(experiment, Mapping) else None
-    found = search.get("objectives") if isinstance(search, Mapping) else None
-    if isinstance(found, Mapping) and found:
-        return {str(k): str(v) for k, v in found.items()}
-    return {name: str(direction) for name, direction in DEFAULT_OBJECTIVES.items()}
+    found = members(members(members(header.get("experiment")).get("search")).get("objectives"))
+    return {name: str(direction) for name, direction in (found or DEFAULT_OBJECTIVES).items()}
 
 
-def run_row(run: str, stored: Mapping[str, Any]) -> Row:
-    """The row of ``runs`` of one ``run.json``."""
-    header = stored.get("header", {})
+def run_record(run: str, stored: Mapping[str, Json]) -> Run:
+    """The record of one ``run.json``."""
+    header = members(stored.get("header"))
     dataset = header.get("dataset") or {}
-    session = (stored.get("sessions") or [{}])[-1]
-    return table_row(
-        TABLES["runs"],
-        run,
+    return from_cells(
+        Run,
         {
-            "name": header.get("name"),
+            "run": run,
+            **{name: header.get(name) for name in _FROM_HEADER},
+            **{name: _json(header.get(name)) for name in ("experiment", "environment", "notes")},
             "status": stored.get("status"),
-            "experiment": header.get("experiment"),
             "objectives": objectives(header),
-            "seed": header.get("seed"),
-            "dataset": dataset.get("name") if isinstance(dataset, Mapping) else str(dataset),
-            "dataset_fingerprint": header.get("dataset_fingerprint"),
-            "dataset_details": dataset,
-            "code_version": header.get("code_version"),
-            "environment": header.get("environment"),
-            "host": session.get("host"),
-            "threads": header.get("threads"),
-            "device": header.get("device"),
+            "dataset": dataset.get("name") if isinstance(dataset, dict) else str(dataset),
+            "dataset_details": _json(dataset),
+            "host": last_session(stored).get("host"),
             "started": stored.get("started"),
             "ended": stored.get("ended"),
-            "totals": stored.get("totals"),
-            "notes": header.get("notes"),
+            "totals": _json(stored.get("totals")),
         },
     )
+
+
+_FROM_HEADER = ("name", "seed", "dataset_fingerprint", "code_version", "threads", "device")
+
+
+def _json(value: Json) -> JsonText | None:
+    return None if value is None else JsonText.of(value)
+
+
+def last_session(stored: Mapping[str, Json]) -> dict[str, Json]:
+    """What ``run.json`` says of the process that last wrote the run; empty if of none."""
+    sessions = stored.get("sessions")
+    return members(sessions[-1]) if isinstance(sessions, list) and sessions else {}
+
+
+def session_started(stored: Mapping[str, Json]) -> datetime | None:
+    """When the process began that last wrote the run."""
+    return moment(last_session(stored).get("started"))

@@ -8,23 +8,26 @@ once, as still in training. While a snapshot lives, no file it names is deleted.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.dataset as ds
 from pyarrow import fs
 
 from a4nn_core.commons.archive import SORTED, Archive, Pack, ReaderLock
+from a4nn_core.commons.columns import Row
+from a4nn_core.commons.epochs import predictions_of, read_epochs
 from a4nn_core.commons.events import read_events
 from a4nn_core.commons.fragments import fragment_numbers, read_notes
-from a4nn_core.commons.journal import read_journal
 from a4nn_core.commons.layout import RunFolder, read_json
-from a4nn_core.commons.rows import Row, arrow, by_epoch, epoch_row, prediction_rows, python_rows, table_row
-from a4nn_core.commons.runs import objectives, run_row
-from a4nn_core.commons.schema import TABLES, Table, front_table
+from a4nn_core.commons.records import by_epoch
+from a4nn_core.commons.rows import arrow, python_rows, stored_row
+from a4nn_core.commons.runs import objectives, run_record
+from a4nn_core.commons.schema import FRONT, TABLES, Table
+from a4nn_core.jsonable import Json, members
 from a4nn_core.metrics import front_rows
 
 _FORMAT = ds.ParquetFileFormat(
@@ -69,7 +72,7 @@ class RunSnapshot:
         self.training = sorted(found - set(self.fragments) - archived)
 
     @cached_property
-    def stored(self) -> dict[str, Any]:
+    def stored(self) -> dict[str, Json]:
         """The content of run.json."""
         return read_json(self.folder.run_file)
 
@@ -81,7 +84,7 @@ class RunSnapshot:
     @property
     def objectives(self) -> dict[str, str]:
         """Metric name to minimise or maximise."""
-        return objectives(self.stored.get("header", {}))
+        return objectives(members(self.stored.get("header")))
 
     @cached_property
     def live(self) -> tuple[list[Row], list[Row]]:
@@ -90,12 +93,9 @@ class RunSnapshot:
         epochs: list[Row] = []
         predictions: list[Row] = []
         for number in self.training:
-            records = by_epoch(read_journal(self.folder.journal(number)))
-            epochs += [epoch_row(run, number, record) for record in records]
-            predictions += [
-                table_row(TABLES["predictions"], run, {**row, "network": number})
-                for row in prediction_rows(records)
-            ]
+            journal = read_epochs(self.folder.journal(number))
+            epochs += [stored_row(epoch, run, number) for epoch in by_epoch(journal)]
+            predictions += [stored_row(fit, run, number) for fit in predictions_of(journal)]
         return epochs, predictions
 
     def files(self, table: Table) -> list[Path]:
@@ -111,13 +111,13 @@ class RunSnapshot:
         """The rows of one table that are in no Parquet file."""
         match table.name:
             case "runs":
-                return [run_row(self.folder.run_id, self.stored)]
+                return [stored_row(run_record(self.folder.run_id, self.stored), self.folder.run_id)]
             case "epochs":
                 return self.live[0]
             case "predictions":
                 return self.live[1]
             case "events" if not self.files(table):
-                return [table_row(table, self.folder.run_id, e) for e in read_events(self.folder.events)]
+                return [stored_row(event, self.folder.run_id) for event in read_events(self.folder.events)]
         return []
 
     def _events_are_current(self, file: Path) -> bool:
@@ -190,7 +190,7 @@ class Snapshot:
             else:
                 held = list(pack.networks)
                 good = [run for run in held if self._started.get(run) == pack.started[run]]
-            path = str(self.archive.folder / pack.files[table.name]["file"])
+            path = str(self.archive.folder / str(pack.files[table.name]["file"]))
             if len(good) == len(held):
                 digest = str(pack.files[table.name]["sha256"])
                 whole.append((path, digest, min(held, default=""), max(held, default="")))
@@ -209,15 +209,20 @@ class Snapshot:
 
     def front(self) -> pa.Table:
         """The networks on each run's front: of sealed runs as noted in the archive, of others worked out."""
-        rows: list[Row] = []
-        for run in self.runs:
-            mine = Snapshot(self.commons, run.folder.run_id).table(TABLES["networks"])
-            found = front_rows(python_rows(mine), run.objectives)
-            rows += [table_row(TABLES["networks"], run.folder.run_id, row) for row in found]
-        table = front_table()
         wanted = ds.field("run") == self.only if self.only is not None else None
-        noted = [part.to_table(filter=wanted).cast(table.schema) for part in self._packs(table)]
-        return pa.concat_tables([*noted, arrow(table, rows)])
+        noted = [part.to_table(filter=wanted).cast(FRONT.schema) for part in self._packs(FRONT)]
+        found = [
+            front_of(Snapshot(self.commons, run.folder.run_id).table(TABLES["networks"]), run.objectives)
+            for run in self.runs
+        ]
+        return pa.concat_tables([FRONT.schema.empty_table(), *noted, *found])
+
+
+def front_of(networks: pa.Table, objectives: Mapping[str, str]) -> pa.Table:
+    """The rows of one run's networks that are on its front, the best in the first objective first."""
+    place = {number: index for index, number in enumerate(networks["network"].to_pylist())}
+    front = [place[row["network"]] for row in front_rows(python_rows(networks), objectives)]
+    return networks.take(pa.array(front, pa.int64())).cast(FRONT.schema)
 
 
 def run_files(commons: Path, run: str | None = None) -> list[tuple[str, os.stat_result]]:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from a4nn_core.commons.archive import Archive, ReaderLock, archived_rows
+from a4nn_core.commons.columns import Row, from_cells
 from a4nn_core.commons.events import EventLog, now
 from a4nn_core.commons.fragments import (
     CHECKSUM,
@@ -20,23 +19,16 @@ from a4nn_core.commons.fragments import (
     rows_checksum,
     write_fragment,
 )
-from a4nn_core.commons.journal import to_jsonable
 from a4nn_core.commons.layout import LAYOUT_VERSION, RunFolder, open_commons, read_json, write_json
 from a4nn_core.commons.lock import RunLock
-from a4nn_core.commons.rows import (
-    Row,
-    arrow,
-    by_epoch,
-    epoch_row,
-    network_row,
-    python_rows,
-    table_row,
-    without_timing,
-)
-from a4nn_core.commons.runs import run_row
+from a4nn_core.commons.records import Edge, Epoch, LayerRecord, Network, Prediction, by_epoch
+from a4nn_core.commons.rows import arrow, python_rows, stored_row, without_timing
+from a4nn_core.commons.runs import last_session, run_record
 from a4nn_core.commons.schema import NETWORK_TABLES, TABLES
 from a4nn_core.errors import A4NNError, BadInput
 from a4nn_core.files import make_folder, remove_unfinished
+from a4nn_core.jsonable import Json, members, to_json, to_jsonable
+from a4nn_core.vocabulary import RunStatus
 
 _SAME_ON_RESUME = ("experiment", "dataset_fingerprint")
 
@@ -56,19 +48,19 @@ class RunWriter:
     """
 
     folder: RunFolder
-    header: dict[str, Any]
+    header: dict[str, Json]
     events: EventLog
     resumed: bool
 
-    def __init__(self, folder: RunFolder, lock: RunLock, header: Mapping[str, Any]) -> None:
+    def __init__(self, folder: RunFolder, lock: RunLock, header: Mapping[str, object]) -> None:
         self.folder = folder
         self._lock = lock
-        self._run = self._start(to_jsonable(header))
-        self.header = self._run["header"]
+        self._run = self._start(members(to_jsonable(header)))
+        self.header = members(self._run["header"])
         self.events = EventLog(folder.events)
 
     @classmethod
-    def open(cls, commons: Path, run_id: str, header: Mapping[str, Any]) -> RunWriter:
+    def open(cls, commons: Path, run_id: str, header: Mapping[str, object]) -> RunWriter:
         """Start a run, or go on with it.
 
         Args:
@@ -91,7 +83,7 @@ class RunWriter:
             lock.release()
             raise
 
-    def _start(self, header: dict[str, Any]) -> dict[str, Any]:
+    def _start(self, header: dict[str, Json]) -> dict[str, Json]:
         file = self.folder.run_file
         remove_unfinished(self.folder.path)
         session = {
@@ -104,7 +96,7 @@ class RunWriter:
         if self.resumed:
             run = read_json(file)
             for key in _SAME_ON_RESUME:
-                difference = _difference(key, run["header"].get(key), header.get(key))
+                difference = _difference(key, members(run["header"]).get(key), header.get(key))
                 if difference:
                     place, stored, given = difference
                     raise BadInput(
@@ -112,44 +104,51 @@ class RunWriter:
                         f"{place} = {_short(stored)}, not {_short(given)}; give another run id, or "
                         "no experiment to go on as it began"
                     )
-            run |= {"status": "running", "ended": None}
+            run |= {"status": RunStatus.running, "ended": None}
         else:
             run = {
                 "layout": LAYOUT_VERSION,
                 "run": self.folder.run_id,
-                "status": "running",
+                "status": RunStatus.running,
                 "started": session["started"],
                 "ended": None,
                 "header": header,
                 "totals": {},
                 "sessions": [],
             }
-        run["sessions"].append(session)
+        sessions = run["sessions"]
+        run["sessions"] = [*(sessions if isinstance(sessions, list) else []), session]
         write_json(file, run)
         return run
 
     @property
-    def totals(self) -> dict[str, Any]:
+    def totals(self) -> dict[str, Json]:
         """The numbers that ``finish`` kept with the run, empty before."""
-        totals: dict[str, Any] = self._run["totals"]
-        return totals
+        return members(self._run["totals"])
 
-    def recorded(self) -> dict[int, Row]:
-        """The final rows of ``networks``, by number."""
-        run, started = self.folder.run_id, self._run["started"]
+    def recorded(self) -> dict[int, Network]:
+        """The final records of networks, by number."""
+        run, started = self.folder.run_id, self._started
         lock = ReaderLock(self.folder.commons)  # so that compaction moves no file meanwhile
         try:
             found = archived_rows(Archive(self.folder.commons), TABLES["networks"], run, started)
-            rows = {row["network"]: row for row in found}
-            for number, path in fragment_numbers(self.folder.table("networks")).items():
-                rows[number] = python_rows(read_fragment(path, TABLES["networks"]))[0]
+            found += [
+                python_rows(read_fragment(path, TABLES["networks"]))[0]
+                for path in fragment_numbers(self.folder.table("networks")).values()
+            ]
         finally:
             lock.release()
-        return dict(sorted(rows.items()))
+        networks = {network.network: network for network in (from_cells(Network, row) for row in found)}
+        return dict(sorted(networks.items()))
+
+    @property
+    def _started(self) -> str:
+        """When the run was first started, as stored."""
+        return str(self._run["started"])
 
     def _recorded(self, number: int) -> dict[str, list[Row]] | None:
         """The final records of one network by table, None if it has none."""
-        run, started = self.folder.run_id, self._run["started"]
+        run, started = self.folder.run_id, self._started
         lock = ReaderLock(self.folder.commons)
         try:
             if self.folder.fragment("networks", number).exists():
@@ -168,36 +167,29 @@ class RunWriter:
 
     def record(
         self,
-        row: Mapping[str, Any],
+        network: Network,
         *,
-        epochs: Sequence[Mapping[str, Any]],
-        predictions: Sequence[Mapping[str, Any]],
-        layers: Sequence[Mapping[str, Any]],
-        edges: Sequence[Mapping[str, Any]],
+        epochs: Sequence[Epoch] = (),
+        predictions: Sequence[Prediction] = (),
+        layers: Sequence[LayerRecord] = (),
+        edges: Sequence[Edge] = (),
     ) -> None:
         """Write the final records of one network. When this returns, they are on the disk, all of them.
 
         Args:
-            row: of ``networks``; columns left out are null, ``run`` is filled in.
-            epochs: journal records as ``read_journal`` gives them, or rows of ``epochs``; of an epoch trained
-                twice the later one counts.
-            predictions: rows of ``predictions``, such as from ``prediction_rows``.
-            layers, edges: rows of those tables. ``run`` and ``network`` are filled in everywhere.
+            network: its own record.
+            epochs: of an epoch trained twice the later record counts.
+            predictions: fits made after its epochs.
+            layers, edges: of its architecture. ``run`` and ``network`` are filled in everywhere.
 
         Raises:
             AlreadyRecorded: the network has final records that differ in more than times.
             BadInput: the disk is full or the folder cannot be written.
-            ValueError: a key that is not a column.
         """
-        run, number = self.folder.run_id, int(row["network"])
-        data = {
-            "epochs": [epoch_row(run, number, r) for r in by_epoch(epochs)],
-            **{
-                name: [table_row(TABLES[name], run, {**r, "network": number}) for r in rows]
-                for name, rows in (("predictions", predictions), ("layers", layers), ("edges", edges))
-            },
-            "networks": [network_row(run, row)],
-        }
+        run, number = self.folder.run_id, network.network
+        data: dict[str, list[Row]] = {name: [] for name in NETWORK_TABLES}
+        for record in (*by_epoch(epochs), *predictions, *layers, *edges, network):
+            data[record.definition.name].append(stored_row(record, run, number))
         if self._compare(number, data):
             return
         sums: dict[str, str] = {}
@@ -225,22 +217,22 @@ class RunWriter:
                 )
         return True
 
-    def finish(self, status: str, **totals: Any) -> None:
+    def finish(self, status: RunStatus, **totals: Json) -> None:
         """Note how the run ended, and write its events and its row of ``runs`` as Parquet.
 
         Args:
-            status: ``completed``, ``interrupted`` or ``failed``.
+            status: completed, interrupted or failed.
             totals: numbers to keep with the run.
         """
         self._run |= {
             "status": status,
             "ended": now(),
-            "totals": {**self._run["totals"], **to_jsonable(totals)},
+            "totals": {**self.totals, **members(to_jsonable(totals))},
         }
-        self._run["sessions"][-1]["ended"] = self._run["ended"]
+        last_session(self._run)["ended"] = self._run["ended"]
         write_json(self.folder.run_file, self._run)
         run = self.folder.run_id
-        events = [table_row(TABLES["events"], run, event) for event in self.events]
+        events = [stored_row(event, run) for event in self.events]
         # a reader takes the Parquet file as long as the log has not grown since
         length = str(self.folder.events.stat().st_size)
         write_fragment(
@@ -249,7 +241,8 @@ class RunWriter:
             {"events_bytes": length},
         )
         write_fragment(
-            self.folder.table("runs") / "run.parquet", arrow(TABLES["runs"], [run_row(run, self._run)])
+            self.folder.table("runs") / "run.parquet",
+            arrow(TABLES["runs"], [stored_row(run_record(run, self._run), run)]),
         )
 
     def close(self) -> None:
@@ -266,7 +259,7 @@ class RunWriter:
         self.close()
 
 
-def _difference(place: str, stored: Any, given: Any) -> tuple[str, Any, Any] | None:
+def _difference(place: str, stored: Json, given: Json) -> tuple[str, Json, Json] | None:
     """The first place where two JSON values differ, and both values there."""
     if isinstance(stored, dict) and isinstance(given, dict):
         for key in [*stored, *(k for k in given if k not in stored)]:
@@ -277,6 +270,6 @@ def _difference(place: str, stored: Any, given: Any) -> tuple[str, Any, Any] | N
     return None if stored == given else (place, stored, given)
 
 
-def _short(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
+def _short(value: Json) -> str:
+    text = to_json(value)
     return text if len(text) <= 80 else f"{text[:77]}..."

@@ -8,8 +8,11 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from a4nn_core.commons.records import Epoch, Network
 from a4nn_core.errors import BadInput
-from a4nn_core.interchange.incoming import IncomingRun, Row
+from a4nn_core.interchange.incoming import IncomingNetwork, IncomingRun
+from a4nn_core.jsonable import Json, JsonText
+from a4nn_core.vocabulary import Direction, NetworkStatus
 
 
 def read_csv(path: Path, required: Sequence[str]) -> list[dict[str, str]]:
@@ -92,34 +95,36 @@ def import_csv(path: Path, commons: Path, run: str | None = None) -> tuple[str, 
             raise BadInput(f"{path}: curve {name!r} has gaps")
         values = [curve[epoch] for epoch in sorted(curve)]
         best = max(values)
-        row_ = {
-            "network": index,
-            "generation": 0,
-            "position": index,
-            "genome": {"curve_id": name},
-            "status": "completed" if len(values) == horizon else "stopped",
-            "fitness": {"error_percent": 100 - best},
-            "fitness_source": "measured",
-            "best_accuracy_percent": best,
-            "best_epoch": values.index(best) + 1,
-            "last_accuracy_percent": values[-1],
-            "epochs_trained": len(values),
-            "epochs_budget": horizon,
-        }
-        epochs: list[Row] = [
-            {"epoch": e, "validation_accuracy_percent": v} for e, v in enumerate(values, start=1)
-        ]
-        networks.append((row_, epochs, list[Row](), list[Row](), list[Row]()))
+        network = Network(
+            network=index,
+            generation=0,
+            position=index,
+            genome=JsonText.of({"curve_id": name}),
+            status=NetworkStatus.completed if len(values) == horizon else NetworkStatus.stopped,
+            fitness={"error_percent": 100 - best},
+            fitness_source="measured",
+            best_accuracy_percent=best,
+            best_epoch=values.index(best) + 1,
+            last_accuracy_percent=values[-1],
+            epochs_trained=len(values),
+            epochs_budget=horizon,
+        )
+        epochs = [Epoch(epoch=e, validation_accuracy_percent=v) for e, v in enumerate(values, start=1)]
+        networks.append(IncomingNetwork(network, epochs))
     left_out = [name for name in rows[0] if name not in ("curve_id", "epoch", "accuracy")]
     notes = [f"imported from {path.name}", "curve_id is in networks.genome"]
     if left_out:
         notes.append(f"left out, having no place: {', '.join(left_out)}")
+    objectives: dict[str, Json] = {"error_percent": Direction.minimise}
     arriving = IncomingRun(
         commons,
         run or re.sub("[^A-Za-z0-9._-]", "-", path.stem),
         "csv",
         "none",
         notes,
-        experiment={"training": {"epochs": horizon}, "search": {"objectives": {"error_percent": "minimise"}}},
+        experiment={
+            "training": {"epochs": horizon},
+            "search": {"objectives": objectives},
+        },
     )
     return arriving.folder.run_id, arriving.write(networks)

@@ -8,23 +8,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from a4nn_core.commons.archive import write_sorted
-from a4nn_core.commons.schema import LINEAGE, TABLES, Column, Table, front_table
+from a4nn_core.commons.columns import Field, Kind
+from a4nn_core.commons.schema import FRONT, LINEAGE, TABLES, Table
 from a4nn_core.commons.snapshot import Snapshot
 from a4nn_core.files import atomic_write_bytes
 from a4nn_core.interchange.ingest import csv_unf
 from a4nn_core.interchange.parquet import views
 
-DEPOSITED: dict[str, Table] = {**TABLES, "front": front_table(), "lineage": LINEAGE}
+DEPOSITED: dict[str, Table] = {**TABLES, "front": FRONT, "lineage": LINEAGE}
 AS_CSV = ("runs", "networks", "epochs", "lineage")
 # what one cell of a plain table can hold
-_FLAT = ("text", "int", "count", "number", "measured", "time")
+_FLAT = (Kind.text, Kind.int32, Kind.int64, Kind.float64, Kind.float32, Kind.time)
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def write_tables(tables: Mapping[str, pa.Table], folder: Path, csv_rows: int) ->
     return written
 
 
-def csv_columns(table: Table) -> list[Column]:
+def csv_columns(table: Table) -> list[Field]:
     """The columns that a CSV file has: those with one plain value a cell, and the genome."""
     return [c for c in table.columns if c.kind in _FLAT or c.name == "genome"]
 
@@ -100,14 +100,15 @@ def csv_bytes(table: Table, rows: pa.Table) -> bytes:
     return out.getvalue().encode()
 
 
-def _cell(kind: str, value: Any) -> str:
+def _cell(kind: Kind, value: object) -> str:
     if value is None:
         return ""
-    if kind == "time":
-        assert isinstance(value, datetime)
+    if isinstance(value, datetime):
         return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
-    if kind == "measured":  # 32 bits: as a double it would have digits that were never measured
+    if (
+        isinstance(value, float) and kind is Kind.float32
+    ):  # 32 bits: as a double it would have digits that were never measured
         return str(np.float32(value))
-    if kind == "number":
+    if isinstance(value, (int, float)) and kind is Kind.float64:
         return repr(float(value))
     return str(value)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from a4nn_core.commons.merge import chosen_runs
-from a4nn_core.commons.schema import LINEAGE_SQL, TABLES, Table, front_table
+from a4nn_core.commons.schema import FRONT, LINEAGE_SQL, TABLES, Table
 from a4nn_core.errors import BadInput
 from a4nn_core.files import atomic_write, make_folder
 from a4nn_core.interchange.parquet import batches, views
+
+if TYPE_CHECKING:
+    import duckdb
 
 # so that the command line of any DuckDB since 1.0 opens the file, not only the newest
 _STORAGE: dict[str, str | bool | int | float | list[str]] = {"storage_compatibility_version": "v1.0.0"}
@@ -48,7 +51,7 @@ def export_duckdb(commons: Path, out: Path, runs: Sequence[str] | None = None) -
             temporary.with_name(f"{temporary.name}.wal").unlink(missing_ok=True)
 
 
-def _fill(database: Any, commons: Path, names: Sequence[str]) -> dict[str, int]:
+def _fill(database: duckdb.DuckDBPyConnection, commons: Path, names: Sequence[str]) -> dict[str, int]:
     counts = {}
     for name, table in TABLES.items():
         reader = pa.RecordBatchReader.from_batches(
@@ -56,21 +59,21 @@ def _fill(database: Any, commons: Path, names: Sequence[str]) -> dict[str, int]:
         )
         counts[name] = _create(database, table, reader)
     [front] = [rows for name, _, rows in views(commons, names) if name == "front"]
-    counts["front"] = _create(database, front_table(), front)
+    counts["front"] = _create(database, FRONT, front)
     database.execute(f"create view lineage as {LINEAGE_SQL}")
     counts["lineage"] = int(database.execute("select count(*) from lineage").fetchall()[0][0])
     database.execute("checkpoint")
     return counts
 
 
-def _create(database: Any, table: Table, rows: Any) -> int:
+def _create(database: duckdb.DuckDBPyConnection, table: Table, rows: object) -> int:
     database.register("incoming", rows)
     order = ", ".join(table.key)
     database.execute(f"create table {table.name} as select * from incoming order by {order}")
     database.unregister("incoming")
     database.execute(f"comment on table {table.name} is {_quoted('a row is ' + table.row)}")
     for column in table.columns:
-        text = f"{column.text} [{column.unit}]" if column.unit else column.text
+        text = f"{column.meaning} [{column.unit}]" if column.unit else column.meaning
         database.execute(f"comment on column {table.name}.{column.name} is {_quoted(text)}")
     return int(database.execute(f"select count(*) from {table.name}").fetchall()[0][0])
 

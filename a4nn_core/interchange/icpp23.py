@@ -6,16 +6,30 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from a4nn_core.commons.records import Edge, Epoch, LayerRecord, Network, Prediction
 from a4nn_core.errors import BadInput
 from a4nn_core.interchange.curves_csv import number, read_csv, whole_number
-from a4nn_core.interchange.incoming import IncomingRun, Row
+from a4nn_core.interchange.incoming import IncomingNetwork, IncomingRun
+from a4nn_core.jsonable import Json, JsonText
+from a4nn_core.vocabulary import Action, NetworkStatus
 
-# genome -> columns of ``networks``, rows of ``layers``, rows of ``edges``
-Decode = Callable[[Any], tuple[Row, list[Row], list[Row]]]
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What a genome stands for."""
+
+    architecture_hash: str
+    flops: int
+    parameters: int
+    layers: Sequence[LayerRecord]
+    edges: Sequence[Edge]
+
+
+Decode = Callable[[Json], Decoded]
 
 
 def printed_array(text: str) -> list[float | None]:
@@ -99,10 +113,10 @@ def _beam(path: Path) -> str:
 
 def _icpp23_network(
     path: Path, network: int, rows: list[dict[str, str]], horizon: int, decode: Decode
-) -> tuple[Row, list[Row], list[Row], list[Row], list[Row]]:
+) -> IncomingNetwork:
     rows = sorted(rows, key=lambda row: whole_number(path, row, "epoch"))
-    epochs: list[Row] = []
-    predictions: list[Row] = []
+    epochs: list[Epoch] = []
+    predictions: list[Prediction] = []
     values: list[float] = []
     for expected, row in enumerate(rows, start=1):
         if whole_number(path, row, "epoch") + 1 != expected:
@@ -113,68 +127,74 @@ def _icpp23_network(
         values.append(accuracy)
         predicted = number(path, row, "predictions")
         converged = row["converged"] == "True"
-        epochs.append(
-            {
-                "epoch": expected,
-                "train_accuracy_percent": number(path, row, "train_accs"),
-                "validation_accuracy_percent": accuracy,
-                "seconds": number(path, row, "epoch_times"),
-                "verdict": "stop" if converged else "continue",
-                "reason": "converged" if converged else "",
-                "predicted": predicted,
-            }
+        epoch = Epoch(
+            epoch=expected,
+            train_accuracy_percent=number(path, row, "train_accs"),
+            validation_accuracy_percent=accuracy,
+            seconds=number(path, row, "epoch_times"),
+            verdict=Action.stop if converged else Action.proceed,
+            reason="converged" if converged else "",
+            predicted=predicted,
         )
-        fit = _icpp23_fit(path, row, predicted)
-        if fit:
-            predictions.append(fit | {k: epochs[-1][k] for k in ("epoch", "verdict", "reason")})
+        epochs.append(epoch)
+        fit = _icpp23_fit(path, row, epoch)
+        if fit is not None:
+            predictions.append(fit)
     try:
-        genome = json.loads(rows[0]["genome"])
+        genome: Json = json.loads(rows[0]["genome"])
     except ValueError:
         raise BadInput(
             f"{path}: network {network} has the genome {rows[0]['genome']!r}, not a list"
         ) from None
-    known, layers, edges = decode(genome)
+    decoded = decode(genome)
     best = max(values)
-    mflops = number(path, rows[0], "flops")
     stopped = len(rows) < horizon
-    row_ = {
-        **known,
-        "network": network,
-        "generation": network // 10,
-        "position": network % 10,
-        "genome": genome,
-        # the published figure counts in millions with four decimals; the decoded count is exact
-        "flops": known.get("flops") or round((mflops or 0) * 1e6),
-        "status": "stopped" if stopped else "completed",
-        "fitness": {"error_percent": 100 - best, "mflops": mflops},
-        "fitness_source": "measured",
-        "best_accuracy_percent": best,
-        "best_epoch": values.index(best) + 1,
-        "last_accuracy_percent": values[-1],
-        "predicted_accuracy_percent": epochs[-1]["predicted"],
-        "epochs_trained": len(rows),
-        "epochs_budget": horizon,
-        "termination_reason": "converged" if stopped else None,
-        "seconds": sum(e["seconds"] for e in epochs) if epochs[0]["seconds"] is not None else None,
-    }
-    return row_, epochs, predictions, layers, edges
+    seconds = [epoch.seconds for epoch in epochs]
+    record = Network(
+        network=network,
+        generation=network // 10,
+        position=network % 10,
+        genome=JsonText.of(genome),
+        architecture_hash=decoded.architecture_hash,
+        # the published figure, in fitness, counts in millions with four decimals; the decoded count is exact
+        flops=decoded.flops,
+        parameters=decoded.parameters,
+        status=NetworkStatus.stopped if stopped else NetworkStatus.completed,
+        fitness={"error_percent": 100 - best, "mflops": number(path, rows[0], "flops")},
+        fitness_source="measured",
+        best_accuracy_percent=best,
+        best_epoch=values.index(best) + 1,
+        last_accuracy_percent=values[-1],
+        predicted_accuracy_percent=epochs[-1].predicted,
+        epochs_trained=len(rows),
+        epochs_budget=horizon,
+        termination_reason="converged" if stopped else None,
+        seconds=None if None in seconds else sum(s for s in seconds if s is not None),
+    )
+    return IncomingNetwork(record, epochs, predictions, decoded.layers, decoded.edges)
 
 
-def _icpp23_fit(path: Path, row: Mapping[str, str], predicted: float | None) -> Row | None:
+def _icpp23_fit(path: Path, row: Mapping[str, str], epoch: Epoch) -> Prediction | None:
     """The fit after one epoch, None if there was none."""
+    predicted = epoch.predicted
     seconds = number(path, row, "penguin_times")
     params = printed_array(row.get("params", ""))
     if predicted is None and not params:
         return None
-    fitted: Row = dict(zip("abc", params, strict=False)) if any(p is not None for p in params) else {}
+    fitted: dict[str, Json] = {}
+    if any(p is not None for p in params):
+        fitted |= zip("abc", params, strict=False)
     values = printed_array(row.get("function", ""))
     if any(v is not None for v in values):
-        fitted["fitted_curve"] = values
-    return {
-        "function": "exponential",
-        "expression": _EXPRESSION,
-        "parameters": fitted,
-        "predicted": predicted,
-        "status": "failed" if predicted is None else "converged",
-        "microseconds": None if seconds is None else 1e6 * seconds,
-    }
+        fitted["fitted_curve"] = list(values)
+    return Prediction(
+        epoch=epoch.epoch,
+        function="exponential",
+        expression=_EXPRESSION,
+        parameters=JsonText.of(fitted),
+        predicted=predicted,
+        status="failed" if predicted is None else "converged",
+        microseconds=None if seconds is None else 1e6 * seconds,
+        verdict=epoch.verdict,
+        reason=epoch.reason,
+    )

@@ -6,15 +6,27 @@ What the schema has a place for is taken over unchanged; what it has none for is
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from a4nn_core.commons.layout import RunFolder, check_run_id
+from a4nn_core.commons.records import Edge, Epoch, LayerRecord, Network, Prediction
 from a4nn_core.commons.writer import RunWriter
 from a4nn_core.errors import BadInput
+from a4nn_core.jsonable import Json
+from a4nn_core.vocabulary import Direction, RunStatus
 
-Row = dict[str, Any]
+
+@dataclass(frozen=True, slots=True)
+class IncomingNetwork:
+    """All records of one network that is being imported."""
+
+    network: Network
+    epochs: Sequence[Epoch] = ()
+    predictions: Sequence[Prediction] = ()
+    layers: Sequence[LayerRecord] = ()
+    edges: Sequence[Edge] = ()
 
 
 class IncomingRun:
@@ -25,28 +37,43 @@ class IncomingRun:
     """
 
     def __init__(
-        self, commons: Path, run: str, source: str, rule: str, notes: Sequence[str], **header: Any
+        self,
+        commons: Path,
+        run: str,
+        source: str,
+        rule: str,
+        notes: Sequence[str],
+        *,
+        experiment: Mapping[str, Json] | None = None,
+        **header: Json,
     ) -> None:
         self.folder = RunFolder(commons, check_run_id(run))
         if self.folder.run_file.exists():
             raise BadInput(f"{commons} has a run {run!r} already")
-        experiment = {
+        objectives: dict[str, Json] = dict.fromkeys(("error_percent", "mflops"), Direction.minimise)
+        described: dict[str, Json] = {
             "imported_from": source,
-            "search": {"name": "nsga-net", "objectives": {"error_percent": "minimise", "mflops": "minimise"}},
+            "search": {"name": "nsga-net", "objectives": objectives},
             "termination": {"name": rule},
-            **header.pop("experiment", {}),
+            **(experiment or {}),
         }
-        self.header = {"name": run, "experiment": experiment, "notes": list(notes), **header}
+        self.header = {"name": run, "experiment": described, "notes": list(notes), **header}
 
-    def write(self, networks: Iterable[tuple[Row, list[Row], list[Row], list[Row], list[Row]]]) -> int:
-        """Record the networks (row, epochs, predictions, layers, edges); gives how many."""
+    def write(self, networks: Iterable[IncomingNetwork]) -> int:
+        """Record the networks; returns how many there were."""
         count = 0
         try:
             with RunWriter.open(self.folder.commons, self.folder.run_id, self.header) as writer:
-                for row, epochs, predictions, layers, edges in networks:
-                    writer.record(row, epochs=epochs, predictions=predictions, layers=layers, edges=edges)
+                for one in networks:
+                    writer.record(
+                        one.network,
+                        epochs=one.epochs,
+                        predictions=one.predictions,
+                        layers=one.layers,
+                        edges=one.edges,
+                    )
                     count += 1
-                writer.finish("completed")
+                writer.finish(RunStatus.completed)
         except BaseException:
             shutil.rmtree(self.folder.path, ignore_errors=True)
             raise

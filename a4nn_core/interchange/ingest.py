@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from a4nn_core.errors import BadInput
 from a4nn_core.interchange.unf import table_unf
@@ -47,7 +47,7 @@ class IngestedColumn:
 
     name: str
     kind: Kind
-    values: Sequence[Any]
+    values: Sequence[object]
 
 
 def typed_columns(path: Path) -> list[IngestedColumn]:

@@ -10,19 +10,28 @@ import math
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from a4nn_core.commons.records import Epoch, Network, best_epoch
 from a4nn_core.errors import BadInput
-from a4nn_core.interchange.incoming import IncomingRun, Row
+from a4nn_core.interchange.incoming import IncomingNetwork, IncomingRun
 from a4nn_core.interchange.parquet import without_secrets
+from a4nn_core.jsonable import Json, JsonText
+from a4nn_core.vocabulary import Action, Direction, NetworkStatus
 
 if TYPE_CHECKING:
     from optuna import Study
+    from optuna.distributions import BaseDistribution
     from optuna.storages import BaseStorage
     from optuna.trial import FrozenTrial
 
-_STATUS = {"COMPLETE": "completed", "PRUNED": "stopped", "FAIL": "failed"}
+_STATUS = {
+    "COMPLETE": NetworkStatus.completed,
+    "PRUNED": NetworkStatus.stopped,
+    "FAIL": NetworkStatus.failed,
+}
 
 
 VALUES = ("auto", "percent", "fraction", "loss")
@@ -123,23 +132,20 @@ def _open(storage: str, place: str) -> BaseStorage:
         raise BadInput(f"cannot read the Optuna storage {place}: {text}") from None
 
 
-_Network = tuple[Row, list[Row], list[Row], list[Row], list[Row]]
-
-
 def _run(
     study: Study, place: str, commons: Path, run: str | None, values: str
-) -> tuple[IncomingRun, list[_Network]]:
+) -> tuple[IncomingRun, list[IncomingNetwork]]:
     name = study.study_name
     every = study.get_trials(deepcopy=False)
     trials = [trial for trial in every if trial.state.name in _STATUS]
     if not trials:
         raise BadInput(f"study {name!r} in {place} has no finished trial")
     metrics = study.metric_names or _names(len(study.directions))
-    objectives = {
-        metric: "minimise" if direction.name == "MINIMIZE" else "maximise"
+    objectives: dict[str, Json] = {
+        metric: Direction.minimise if direction.name == "MINIMIZE" else Direction.maximise
         for metric, direction in zip(metrics, study.directions, strict=True)
     }
-    kind = _kind(values, trials, list(objectives.values()))
+    kind = _kind(values, trials, [Direction(str(way)) for way in objectives.values()])
     steps = sorted({step for trial in trials for step in trial.intermediate_values})
     epochs = {step: number for number, step in enumerate(steps, start=1)}
     positions: Counter[int] = Counter()
@@ -168,20 +174,20 @@ def _names(count: int) -> list[str]:
     return ["value"] if count == 1 else [f"value_{index}" for index in range(count)]
 
 
-def _distribution_json(distribution: Any) -> str:
+def _distribution_json(distribution: BaseDistribution) -> str:
     from optuna.distributions import distribution_to_json
 
     text: str = distribution_to_json(distribution)
     return text
 
 
-def _kind(values: str, trials: Sequence[FrozenTrial], ways: Sequence[str]) -> str | None:
+def _kind(values: str, trials: Sequence[FrozenTrial], ways: Sequence[Direction]) -> str | None:
     """What the reported values are; None if that cannot be told."""
     if values != "auto":
         return values
     if len(ways) > 1:  # Optuna takes no intermediate values then
         return None
-    if ways == ["minimise"]:
+    if ways == [Direction.minimise]:
         return "loss"
     seen = [v for trial in trials for v in (*trial.intermediate_values.values(), *(trial.values or ()))]
     seen = [v for v in seen if math.isfinite(v)]
@@ -203,48 +209,49 @@ def _network(
     kind: str | None,
     epochs: dict[int, int],
     positions: Counter[int],
-) -> _Network:
+) -> IncomingNetwork:
     reported = sorted(trial.intermediate_values.items())
-    rows: list[Row] = [
-        {
-            "epoch": epochs[step],
-            "validation_accuracy_percent": _accuracy(kind, value),
-            "validation_loss": value if kind == "loss" else None,
-        }
+    pruned = trial.state.name == "PRUNED"
+    curve = [
+        Epoch(
+            epoch=epochs[step],
+            validation_accuracy_percent=_accuracy(kind, value),
+            validation_loss=value if kind == "loss" else None,
+        )
         for step, value in reported
     ]
-    pruned = trial.state.name == "PRUNED"
-    if rows and pruned:
-        rows[-1] |= {"verdict": "stop", "reason": "pruned"}
+    if curve and pruned:
+        curve[-1] = replace(curve[-1], verdict=Action.stop, reason="pruned")
     # samplers that breed call it NSGAIISampler:generation and the like
     found = [v for k, v in trial.system_attrs.items() if k.endswith(":generation") and isinstance(v, int)]
     generation = found[0] if found else 0
     took = trial.duration
-    row: Row = {
-        "network": trial.number,
-        "generation": generation,
-        "position": positions[generation],
-        "genome": trial.params,
-        "status": _STATUS[trial.state.name],
-        "fitness": dict(zip(metrics, trial.values, strict=True)) if trial.values else None,
-        "fitness_source": "measured" if trial.values else None,
-        "epochs_trained": len(rows),
-        "epochs_budget": len(epochs),
-        "termination_reason": "pruned" if pruned else None,
-        "seconds": None if took is None else took.total_seconds(),
-        "error": _error(trial),
-    }
-    curve = {r["epoch"]: r["validation_accuracy_percent"] for r in rows}
-    curve = {epoch: value for epoch, value in curve.items() if value is not None}
-    if curve:
-        best = max(curve, key=lambda epoch: (curve[epoch], -epoch))
-        row |= {"best_accuracy_percent": curve[best], "best_epoch": best}
-        row["last_accuracy_percent"] = rows[-1]["validation_accuracy_percent"]
-    elif not rows and trial.values and len(metrics) == 1:
-        final = _accuracy(kind, trial.values[0])
-        row |= {"best_accuracy_percent": final, "last_accuracy_percent": final}
+    network = Network(
+        network=trial.number,
+        generation=generation,
+        position=positions[generation],
+        genome=JsonText.of(trial.params),
+        status=_STATUS[trial.state.name],
+        fitness=dict(zip(metrics, trial.values, strict=True)) if trial.values else None,
+        fitness_source="measured" if trial.values else None,
+        epochs_trained=len(curve),
+        epochs_budget=len(epochs),
+        termination_reason="pruned" if pruned else None,
+        seconds=None if took is None else took.total_seconds(),
+        error=_error(trial),
+    )
     positions[generation] += 1
-    return row, rows, [], [], []
+    if best := best_epoch(curve):
+        network = replace(
+            network,
+            best_accuracy_percent=best.validation_accuracy_percent,
+            best_epoch=best.epoch,
+            last_accuracy_percent=curve[-1].validation_accuracy_percent,
+        )
+    elif not curve and trial.values and len(metrics) == 1:
+        final = _accuracy(kind, trial.values[0])
+        network = replace(network, best_accuracy_percent=final, last_accuracy_percent=final)
+    return IncomingNetwork(network, curve)
 
 
 def _error(trial: FrozenTrial) -> str | None:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from a4nn_core.commons.merge import chosen_runs
-from a4nn_core.commons.schema import LINEAGE, LINEAGE_SQL, TABLES, Table, front_table
+from a4nn_core.commons.schema import FRONT, LINEAGE, LINEAGE_SQL, TABLES, Table
 from a4nn_core.commons.snapshot import Snapshot
 from a4nn_core.errors import BadInput
 from a4nn_core.files import atomic_folder
+
+if TYPE_CHECKING:
+    from pyarrow import fs
 
 
 def export_tables(commons: Path, out: str, runs: Sequence[str] | None = None) -> dict[str, int]:
@@ -59,7 +62,7 @@ def batches(commons: Path, table: Table, runs: Sequence[str]) -> Iterable[pa.Rec
         yield from part.to_batches(filter=wanted, batch_size=65_536)
 
 
-def _write_tables(commons: Path, runs: Sequence[str], store: Any, folder: str) -> dict[str, int]:
+def _write_tables(commons: Path, runs: Sequence[str], store: fs.FileSystem, folder: str) -> dict[str, int]:
     counts = {}
     for name, table in TABLES.items():
         counts[name] = _write(store, f"{folder}/{name}.parquet", table.schema, batches(commons, table, runs))
@@ -80,10 +83,10 @@ def views(commons: Path, runs: Sequence[str]) -> list[tuple[str, pa.Schema, pa.T
     with duckdb.connect(":memory:") as database:
         database.register("networks", networks)
         lineage = database.sql(LINEAGE_SQL).to_arrow_table().cast(LINEAGE.schema)
-    return [("front", front_table().schema, front), ("lineage", LINEAGE.schema, lineage)]
+    return [("front", FRONT.schema, front), ("lineage", LINEAGE.schema, lineage)]
 
 
-def _write(store: Any, path: str, schema: pa.Schema, rows: Iterable[pa.RecordBatch]) -> int:
+def _write(store: fs.FileSystem, path: str, schema: pa.Schema, rows: Iterable[pa.RecordBatch]) -> int:
     count = 0
     with (
         store.open_output_stream(path) as sink,

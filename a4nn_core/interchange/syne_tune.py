@@ -18,7 +18,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -31,6 +30,7 @@ from a4nn_core.commons.schema import TABLES
 from a4nn_core.commons.snapshot import Snapshot
 from a4nn_core.errors import BadInput
 from a4nn_core.files import atomic_folder
+from a4nn_core.jsonable import Json
 
 _MOST_BYTES = 4 << 30
 _ELAPSED = "metric_elapsed_time"
@@ -46,7 +46,7 @@ _OF_EPOCHS = {
 _OF_NETWORKS = {"metric_flops": ("multiply-adds", "flops"), "metric_params": ("", "parameters")}
 
 Curves = NDArray[np.float64]
-Genes = dict[str, Any]
+Genes = dict[str, Json]
 
 
 def export_blackbox(commons: Path, out: Path, runs: Sequence[str] | None = None) -> dict[str, int]:
@@ -117,8 +117,10 @@ def export_blackbox(commons: Path, out: Path, runs: Sequence[str] | None = None)
     return {"tasks": shape[0], "genomes": shape[1], "epochs": horizon, "objectives": len(kept)}
 
 
-def _metadata(runs: Sequence[str], objectives: Sequence[str]) -> dict[str, Any]:
-    units = {k: unit for k, (unit, _) in (_OF_EPOCHS | _OF_NETWORKS).items() if k in objectives and unit}
+def _metadata(runs: Sequence[str], objectives: Sequence[str]) -> dict[str, Json]:
+    units: dict[str, Json] = {
+        k: unit for k, (unit, _) in (_OF_EPOCHS | _OF_NETWORKS).items() if k in objectives and unit
+    }
     # the names are those of Syne Tune's own recipes
     return {
         "objectives_names": list(objectives),
@@ -130,7 +132,7 @@ def _metadata(runs: Sequence[str], objectives: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _networks(commons: Path, run: str) -> Iterator[tuple[int, Any, Curves]]:
+def _networks(commons: Path, run: str) -> Iterator[tuple[int, Json, Curves]]:
     """Number, genome and curves, shape (epochs, objectives), of every finished network that has epochs."""
     snapshot = Snapshot(commons, run)
     columns = ["network", "genome", "equal_to", *(column for _, column in _OF_NETWORKS.values())]
@@ -157,7 +159,7 @@ def _networks(commons: Path, run: str) -> Iterator[tuple[int, Any, Curves]]:
         yield row["network"], json.loads(row["genome"]), curves
 
 
-def _genes(genome: Any, name: str = "") -> Genes:
+def _genes(genome: Json, name: str = "") -> Genes:
     """A genome as a flat mapping: lists are counted, ``gene_0_3``; mappings keep their names."""
     if isinstance(genome, Mapping):
         items = [(f"{name}_{key}" if name else str(key), value) for key, value in genome.items()]
@@ -173,20 +175,22 @@ def _clip(genes: Genes) -> str:
     return names if len(names) <= 60 else f"{names[:57]}..."
 
 
-def _domain(values: Sequence[Any]) -> dict[str, Any]:
+def _domain(values: Sequence[Json]) -> dict[str, Json]:
     """What Syne Tune writes for a domain that has just these values in it."""
-    if all(type(value) is int for value in values):
-        return _integers(min(values), max(values))
-    if all(type(value) in (int, float) for value in values):
-        return _drawn("Float", lower=float(min(values)), upper=float(max(values)))
+    whole = [value for value in values if isinstance(value, int) and not isinstance(value, bool)]
+    if len(whole) == len(values):
+        return _integers(min(whole), max(whole))
+    numbers = [*whole, *(value for value in values if isinstance(value, float))]
+    if len(numbers) == len(values):
+        return _drawn("Float", lower=float(min(numbers)), upper=float(max(numbers)))
     return _drawn("Categorical", categories=sorted(set(values), key=str))
 
 
-def _integers(lower: int, upper: int) -> dict[str, Any]:
+def _integers(lower: int, upper: int) -> dict[str, Json]:
     return _drawn("Integer", lower=lower, upper=upper)
 
 
-def _drawn(domain: str, **settings: Any) -> dict[str, Any]:
+def _drawn(domain: str, **settings: Json) -> dict[str, Json]:
     return {
         "domain_cls": domain,
         "domain_kwargs": settings,

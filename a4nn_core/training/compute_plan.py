@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from a4nn_core.commons.journal import UNUSUAL_PLAN
+from a4nn_core.commons import JournalEpoch
 from a4nn_core.spaces.architecture import Architecture, Shape
 from a4nn_core.training.compiling import pays
 from a4nn_core.training.memory import smaller_micro_batch
@@ -75,9 +75,10 @@ class ComputePlan:
             compiled=pays(settings, architecture, images, device.type),
         )
 
-    def with_changes(self, journal: Sequence[Mapping[str, Any]]) -> ComputePlan:
+    def with_changes(self, journal: Sequence[JournalEpoch]) -> ComputePlan:
         """This plan, or the weaker one that a network came to according to its journal."""
-        return replace(self, **(journal[-1].get(UNUSUAL_PLAN) or {})) if journal else self
+        changes: Mapping[str, Any] = (journal[-1].computing or {}) if journal else {}
+        return replace(self, **changes)
 
     def smaller(self) -> ComputePlan | None:
         """The plan to try when memory does not suffice; None if there is none."""

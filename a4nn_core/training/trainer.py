@@ -6,8 +6,8 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -16,12 +16,13 @@ import torch
 from torch.optim import SGD
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
-from a4nn_core.commons import Journal, RunFolder, read_journal
-from a4nn_core.commons.journal import LAG, UNUSUAL_PLAN, best_epoch
+from a4nn_core.commons import Journal, JournalEpoch, RunFolder, read_epochs
+from a4nn_core.commons.records import Prediction, best_epoch
 from a4nn_core.errors import A4NNError
+from a4nn_core.jsonable import JsonText
 from a4nn_core.precision import in_percent, standard_error
 from a4nn_core.spaces.build import Network
-from a4nn_core.termination.base import RULES, Context, Learning, TerminationRule, Verdict
+from a4nn_core.termination.base import RULES, Context, FitRecord, Learning, TerminationRule, Verdict
 from a4nn_core.termination.learning import judge_learning
 from a4nn_core.training import energy
 from a4nn_core.training.checkpoint import checkpoint_name, load_network, resume_training, save_checkpoint
@@ -76,7 +77,7 @@ def train_segment(
     check_fits(segment, len(data.train), device)
     with only_one(checkpoints / "lock", os.environ.get(SLOT_VARIABLE) or segment.device):
         trainer = Trainer(segment, data, device, folder, heartbeat)
-        plan: ComputePlan | None = trainer.usual.with_changes(trainer.lines)
+        plan: ComputePlan | None = trainer.usual.with_changes(trainer.epochs)
         choose_algorithms(segment.training.deterministic, trainer.usual.compiled)
         trouble = ""
         while plan is not None:
@@ -172,7 +173,7 @@ class Trainer:
         heartbeat: called after every step.
 
     Attributes:
-        lines: of the network's journal, read once; every epoch adds one.
+        epochs: of the network's journal, read once; every new one is added.
         usual: compute plan of the network.
     """
 
@@ -191,7 +192,7 @@ class Trainer:
         self.batch_size = settings.images_a_step(len(data.train))
         self.journal = folder.journal(segment.network)
         self.checkpoints = folder.checkpoints(segment.network)
-        self.lines = read_journal(self.journal)
+        self.epochs = read_epochs(self.journal)
         self.usual = ComputePlan.choose(settings, segment.architecture, data.shape, len(data.train), device)
         self._heartbeat = heartbeat
         visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
@@ -215,20 +216,20 @@ class Trainer:
         context = self._context()
         budget = self.settings.epochs
         limit = min(self.segment.epoch_limit or budget, budget)
-        action = Action(self.lines[-1]["verdict"]["action"]) if self.lines else Action.proceed
-        checkpoint = self.checkpoints / self.lines[-1]["checkpoint"] if self.lines else None
+        action = self.epochs[-1].verdict if self.epochs else Action.proceed
+        checkpoint = self.checkpoints / str(self.epochs[-1].checkpoint) if self.epochs else None
         training = _Training(self.segment, plan, self.data, self.batch_size, checkpoint)
         with Journal(self.journal) as journal:
-            while action == Action.proceed and len(self.lines) < limit:
+            while action == Action.proceed and len(self.epochs) < limit:
                 epoch = self._one_epoch(training)
                 verdict = self._judge(rule, context, epoch)
                 action = Action(verdict.action)
-                line = self._line(training, plan, epoch, verdict)
-                journal.append(line)
-                self.lines.append(line)
-                self._log(epoch, line)
+                record = self._record(training, plan, epoch, verdict)
+                journal.append(record.line())
+                self.epochs.append(record)
+                self._log(epoch, record)
                 self.remove_checkpoints()
-        if len(self.lines) >= budget:
+        if len(self.epochs) >= budget:
             return NetworkStatus.completed
         return NetworkStatus.stopped if action == Action.stop else NetworkStatus.paused
 
@@ -244,7 +245,7 @@ class Trainer:
 
     def _one_epoch(self, training: _Training) -> _Epoch:
         """Train for one epoch, and measure the network after it."""
-        number = len(self.lines) + 1
+        number = len(self.epochs) + 1
 
         def after_step() -> None:
             training.measured.after_step()
@@ -275,43 +276,47 @@ class Trainer:
 
     def _judge(self, rule: TerminationRule, context: Context, epoch: _Epoch) -> Verdict:
         """What the rule says after an epoch that is not in the journal yet."""
-        curve = [*self._column("validation_accuracy_percent"), epoch.accuracy]
-        learned = [*self._column("train_accuracy_percent"), epoch.train_accuracy]
+        curve = [*_known(e.validation_accuracy_percent for e in self.epochs), epoch.accuracy]
+        learned = [*_known(e.train_accuracy_percent for e in self.epochs), epoch.train_accuracy]
         return judge_learning(rule, curve, replace(context, learning=self._learning(learned)))
 
-    def _column(self, name: str) -> list[float]:
-        return [float(line[name]) for line in self.lines]
-
-    def _line(
+    def _record(
         self, training: _Training, plan: ComputePlan, epoch: _Epoch, verdict: Verdict
-    ) -> dict[str, object]:
-        """The journal's line of an epoch, once its checkpoint is written."""
+    ) -> JournalEpoch:
+        """What the journal says of an epoch, once its checkpoint is written."""
         lag = _lag(training.measured, epoch.train_accuracy, epoch.accuracy)
         path = self.checkpoints / checkpoint_name(epoch.number)
         sha256 = training.save(path, epoch.number)
         joules = self.meter.lap()
-        unusual = plan.changed(self.usual)
-        return {
-            "epoch": epoch.number,
-            "train_loss": epoch.train_loss,
-            "validation_loss": epoch.loss,
-            "train_accuracy_percent": epoch.train_accuracy,
-            "validation_accuracy_percent": epoch.accuracy,
-            "learning_rate": epoch.learning_rate,
-            "seconds": time.perf_counter() - epoch.started,
-            "images_per_second": len(self.data.train) / epoch.training_seconds,
-            "peak_memory_bytes": peak_memory(self.device),
-            **({} if joules is None else {"energy_joules": joules / self.share}),
-            "time": datetime.now(UTC).isoformat(),
-            "checkpoint": path.name,
-            "checkpoint_sha256": sha256,
-            "segment": self.segment.number,
-            **({UNUSUAL_PLAN: unusual} if unusual else {}),
-            **({} if lag is None else {LAG: lag}),
-            **_judgement(verdict),
-        }
+        action = Action(verdict.action)
+        low, high = verdict.interval or (None, None)
+        return JournalEpoch(
+            epoch=epoch.number,
+            train_loss=epoch.train_loss,
+            validation_loss=epoch.loss,
+            train_accuracy_percent=epoch.train_accuracy,
+            validation_accuracy_percent=epoch.accuracy,
+            learning_rate=epoch.learning_rate,
+            seconds=time.perf_counter() - epoch.started,
+            images_per_second=len(self.data.train) / epoch.training_seconds,
+            peak_memory_bytes=peak_memory(self.device),
+            energy_joules=None if joules is None else joules / self.share,
+            time=datetime.now(UTC),
+            checkpoint=path.name,
+            checkpoint_sha256=sha256,
+            segment=self.segment.number,
+            computing=plan.changed(self.usual),
+            measurement_lag_points=lag,
+            verdict=action,
+            reason=verdict.reason,
+            predicted=verdict.predicted,
+            predicted_low=low,
+            predicted_high=high,
+            evidence=JsonText.of(verdict.evidence),
+            fits=tuple(_prediction(fit, epoch.number, action, verdict.reason) for fit in verdict.fits),
+        )
 
-    def _log(self, epoch: _Epoch, line: Mapping[str, object]) -> None:
+    def _log(self, epoch: _Epoch, record: JournalEpoch) -> None:
         error = standard_error(epoch.accuracy, len(self.data.validation))
         log.info(
             "epoch %d of %d: validation accuracy %s",
@@ -325,7 +330,7 @@ class Trainer:
                 "epoch": epoch.number,
                 "accuracy_percent": epoch.accuracy,
                 "accuracy_se_points": error,
-                "seconds": line["seconds"],
+                "seconds": record.seconds,
             },
         )
 
@@ -349,9 +354,10 @@ class Trainer:
 
     def test_accuracy(self, plan: ComputePlan) -> float:
         """Accuracy in percent of the best checkpoint on the part that selection never sees."""
-        best = best_epoch(self.lines)
+        best = best_epoch(self.epochs)
+        assert best is not None  # whoever is tested has been trained
         model = Network(self.segment.architecture).to(self.device)
-        load_network(self.checkpoints / best["checkpoint"], model)
+        load_network(self.checkpoints / str(best.checkpoint), model)
         # for one pass it is not compiled
         once = Computation(model, replace(plan, compiled=False), self.batch_size, self.device)
         ((_, accuracy),) = settle([evaluate(once, self.data, self.data.test, self.heartbeat)])
@@ -362,7 +368,7 @@ class Trainer:
         what goes then is the loop's business (workflow/checkpoints.py)."""
         if self.settings.keep_checkpoints == "all":
             return
-        keep = {self.lines[-1]["checkpoint"], best_epoch(self.lines)["checkpoint"]}
+        keep = {e.checkpoint for e in (self.epochs[-1], best_epoch(self.epochs)) if e is not None}
         for path in self.checkpoints.glob("epoch-*.safetensors"):
             if path.name not in keep:
                 path.unlink(missing_ok=True)
@@ -399,7 +405,22 @@ def _lag(measured: EvaluatedNetwork, trained: float, validated: float) -> float 
     return lag if lag >= LAG_POINTS else None
 
 
-def _judgement(verdict: Verdict) -> Mapping[str, object]:
-    plain = asdict(verdict)
-    fits = plain.pop("fits")
-    return {"verdict": plain, "fits": list(fits)}
+def _known(values: Iterable[float | None]) -> list[float]:
+    return [value for value in values if value is not None]
+
+
+def _prediction(fit: FitRecord, epoch: int, action: Action, reason: str) -> Prediction:
+    return Prediction(
+        epoch=epoch,
+        function=fit.function,
+        expression=fit.expression,
+        parameters=JsonText.of(fit.parameters),
+        predicted=fit.predicted,
+        low=fit.low,
+        high=fit.high,
+        residual=fit.residual,
+        status=fit.status,
+        microseconds=fit.microseconds,
+        verdict=action,
+        reason=reason,
+    )

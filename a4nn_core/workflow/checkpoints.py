@@ -8,17 +8,18 @@ repeated, so what a killed process left undone is done when the run goes on.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from a4nn_core.commons import RunWriter
-from a4nn_core.commons.events import CHECKPOINTS_REMOVED
-from a4nn_core.commons.journal import best_epoch
+from a4nn_core.commons.epochs import JournalEpoch
+from a4nn_core.commons.events import CheckpointsRemoved
+from a4nn_core.commons.records import Network, best_epoch
 from a4nn_core.metrics import front_rows
-from a4nn_core.workflow.rows import Row
+from a4nn_core.vocabulary import EventKind, NetworkStatus
 
 
-def kept_epochs(journal: Sequence[Mapping[str, Any]], policy: str) -> list[dict[str, Any]]:
+def kept_epochs(journal: Sequence[JournalEpoch], policy: str) -> list[JournalEpoch]:
     """A finished network's journal as it is recorded: epochs whose checkpoint does not stay name none.
 
     Args:
@@ -27,10 +28,17 @@ def kept_epochs(journal: Sequence[Mapping[str, Any]], policy: str) -> list[dict[
             behind.
     """
     if policy == "all" or not journal:
-        return [dict(line) for line in journal]
-    stay = {journal[-1]["checkpoint"]} | ({best_epoch(journal)["checkpoint"]} if policy != "last" else set())
-    gone = {"checkpoint": None, "checkpoint_sha256": None}
-    return [{**line, **(gone if line["checkpoint"] not in stay else {})} for line in journal]
+        return list(journal)
+    best = best_epoch(journal) if policy != "last" else None
+    stay = {epoch.checkpoint for epoch in (journal[-1], best) if epoch is not None}
+    return [
+        epoch if epoch.checkpoint in stay else replace(epoch, checkpoint=None, checkpoint_sha256=None)
+        for epoch in journal
+    ]
+
+
+# networks whose checkpoints belong to another one, or wait for more epochs
+_NOT_OF_THEIR_OWN = (NetworkStatus.equal, NetworkStatus.paused)
 
 
 class Keeper:
@@ -46,34 +54,35 @@ class Keeper:
         self.writer = writer
         self.policy = policy
         self.objectives = objectives
-        self._behind = {e["network"] for e in writer.events if e["kind"] == CHECKPOINTS_REMOVED}
+        removed = [event for event in writer.events if event.kind == EventKind.checkpoints_removed]
+        self._behind = {event.network for event in removed if event.network is not None}
 
-    def resume(self, rows: Mapping[int, Row]) -> None:
+    def resume(self, networks: Mapping[int, Network]) -> None:
         """Do again what a killed process may have left undone."""
         for number in self._behind:
             self._remove(number, ())
-        for row in rows.values():
-            self.ended(row)
+        for network in networks.values():
+            self.ended(network)
 
-    def ended(self, row: Row) -> None:
+    def ended(self, network: Network) -> None:
         """A network's final records are written: of the policy ``last``, its best checkpoint goes."""
-        if self.policy == "last" and row.get("checkpoint"):
-            self._remove(row["network"], {Path(row["checkpoint"]).name})
+        if self.policy == "last" and network.checkpoint:
+            self._remove(network.network, {Path(network.checkpoint).name})
 
-    def generation(self, rows: Mapping[int, Row]) -> None:
+    def generation(self, networks: Mapping[int, Network]) -> None:
         """A generation is over: of the policy ``front``, networks that fell behind lose their checkpoints.
 
-        What is dominated stays so, and no network in training is among the rows. The event comes before the
+        What is dominated stays so, and no network in training is among them. The event comes before the
         files go, so that a missing file always has its reason on record.
         """
         if self.policy != "front":
             return
-        front = {row["network"] for row in front_rows(rows.values(), self.objectives)}
-        for number, row in sorted(rows.items()):
-            if number in front or number in self._behind or row["status"] in ("equal", "paused"):
+        front = {row["network"] for row in front_rows((n.row() for n in networks.values()), self.objectives)}
+        for number, network in sorted(networks.items()):
+            if number in front or number in self._behind or network.status in _NOT_OF_THEIR_OWN:
                 continue
-            if row.get("checkpoint"):
-                self.writer.events.append(CHECKPOINTS_REMOVED, number, row["generation"])
+            if network.checkpoint:
+                self.writer.events.append(CheckpointsRemoved(), number, network.generation)
                 self._behind.add(number)
                 self._remove(number, ())
 

@@ -7,16 +7,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from a4nn_core.commons import RunFolder, read_events, read_journal
+from a4nn_core.commons import RunFolder, read_epochs, read_events
+from a4nn_core.commons.events import SegmentEnded
 from a4nn_core.commons.layout import read_json
 from a4nn_core.commons.lock import holder
-from a4nn_core.commons.rows import moment
-from a4nn_core.commons.stored import setting
+from a4nn_core.commons.runs import run_record, session_started
+from a4nn_core.jsonable import Json, members, to_jsonable
 from a4nn_core.precision import Images
-
-ENDS = ("completed", "stopped", "paused", "failed")
+from a4nn_core.vocabulary import EventKind
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class InTraining:
     """
 
     network: int
-    generation: int
+    generation: int | None
     epoch: int
     epochs: int
     accuracy_percent: float | None
@@ -61,9 +60,9 @@ class Live:
     training: list[InTraining]
     seconds_left: float | None
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Json]:
         """For ``--json``."""
-        return asdict(self)
+        return members(to_jsonable(asdict(self)))
 
 
 def look(commons: Path, run: str, seconds_of_ended: Sequence[float] = ()) -> Live:
@@ -78,32 +77,36 @@ def look(commons: Path, run: str, seconds_of_ended: Sequence[float] = ()) -> Liv
     if holder(folder.lock) is None:
         return Live(False, 0.0, [], None)
     stored = read_json(folder.run_file)
-    experiment = stored["header"]["experiment"]
-    started = moment(stored["sessions"][-1]["started"])
+    header = run_record(run, stored)
+    started = session_started(stored)
     seconds = (datetime.now(UTC) - started).total_seconds() if started else 0.0
-    images = Images.of(stored["header"].get("dataset"))
-    budget = setting(experiment, "training", "epochs") or 0
-    submitted: dict[int, int] = {}
+    submitted: dict[int, int | None] = {}
     for event in read_events(folder.events):
-        if event["kind"] == "submitted":
-            submitted[event["network"]] = event["generation"]
-        elif event["kind"] in ENDS and event["network"] is not None:
-            submitted.pop(event["network"], None)
-    training = [_look(folder, number, generation, budget, images) for number, generation in submitted.items()]
+        if event.network is None:
+            continue
+        if event.kind == EventKind.submitted:
+            submitted[event.network] = event.generation
+        elif event.kind in SegmentEnded.kinds:
+            submitted.pop(event.network, None)
+    budget = header.epochs_budget or 0
+    training = [
+        _in_training(folder, number, generation, budget, header.images)
+        for number, generation in submitted.items()
+    ]
     # one that is being imported does not say how many there will be
-    networks = setting(experiment, "search", "networks") or 0
-    unseen = max(networks - len(seconds_of_ended) - len(training), 0)
+    unseen = max((header.networks_budget or 0) - len(seconds_of_ended) - len(training), 0)
     return Live(True, seconds, training, _seconds_left(training, seconds_of_ended, unseen))
 
 
-def _look(folder: RunFolder, number: int, generation: int, budget: int, images: Images) -> InTraining:
-    journal = read_journal(folder.journal(number))
-    said = holder(folder.checkpoints(number) / "lock")
+def _in_training(
+    folder: RunFolder, number: int, generation: int | None, budget: int, images: Images
+) -> InTraining:
+    journal = read_epochs(folder.journal(number))
+    trainer = holder(folder.checkpoints(number) / "lock")
     last = journal[-1] if journal else None
-    accuracy = last["validation_accuracy_percent"] if last else None
-    verdict = last["verdict"] if last else {}
-    interval = verdict.get("interval")
-    pace = statistics.fmean(line["seconds"] for line in journal) if journal else None
+    accuracy = last.validation_accuracy_percent if last else None
+    timed = [seconds for epoch in journal if (seconds := epoch.seconds) is not None]
+    pace = statistics.fmean(timed) if timed else None
     return InTraining(
         network=number,
         generation=generation,
@@ -111,9 +114,9 @@ def _look(folder: RunFolder, number: int, generation: int, budget: int, images: 
         epochs=budget,
         accuracy_percent=accuracy,
         accuracy_se_points=images.validation_error(accuracy),
-        predicted=verdict.get("predicted"),
-        interval=(interval[0], interval[1]) if interval else None,
-        where=f"{said.get('device', '?')} on {said.get('host', '?')}" if said is not None else None,
+        predicted=last.predicted if last else None,
+        interval=last.interval if last else None,
+        where=f"{trainer.get('device', '?')} on {trainer.get('host', '?')}" if trainer is not None else None,
         seconds_left=None if pace is None else pace * (budget - len(journal)),
     )
 

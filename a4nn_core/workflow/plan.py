@@ -18,6 +18,7 @@ from a4nn_core.commons.layout import read_json
 from a4nn_core.data.base import ImageData
 from a4nn_core.errors import A4NNError
 from a4nn_core.experiment import Experiment
+from a4nn_core.jsonable import members
 from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.training.settings import FIRST_DEFAULTS, Training
 from a4nn_core.version import __version__
@@ -182,8 +183,8 @@ def recorded_experiment(commons: Path, run_id: str) -> Mapping[str, object] | No
     file = RunFolder(commons, run_id).run_file
     if not file.is_file():
         return None
-    found: Mapping[str, object] | None = read_json(file).get("header", {}).get("experiment")
-    return found
+    found = members(read_json(file).get("header")).get("experiment")
+    return found if isinstance(found, dict) else None
 
 
 def _version(package: str) -> str | None:

@@ -148,7 +148,7 @@ class _Seat:
         if self.device not in ("", segment.device):
             self.leave()
         self.device = segment.device
-        about = {"run": segment.run_id, "network": segment.network}
+        about: dict[str, str | int | None] = {"run": segment.run_id, "network": segment.network}
         if self.slot is None and places(segment.device):
             shared = segment.training.slots_per_device
             self.slot = acquire(segment.device, shared, lambda: not self.pool.closed, **about)

@@ -14,6 +14,7 @@ from typing import Protocol
 from a4nn_core.commons import RunWriter
 from a4nn_core.errors import A4NNError, BadInput
 from a4nn_core.experiment import Experiment
+from a4nn_core.jsonable import number
 from a4nn_core.vocabulary import EventKind, RunStatus
 from a4nn_core.workflow.devices import Machine
 from a4nn_core.workflow.executor import Executor
@@ -108,7 +109,7 @@ def _search(plan: Plan, writer: RunWriter, executor: Executor, watcher: Watcher 
 def _finish(writer: RunWriter, status: RunStatus, seconds: float) -> None:
     try:
         writer.events.append(EventKind(status))
-        writer.finish(status, seconds=seconds + float(writer.totals.get("seconds", 0.0)))
+        writer.finish(status, seconds=seconds + (number(writer.totals.get("seconds")) or 0.0))
     except (A4NNError, OSError):
         # on a full disk not even this fits; the run is resumed from what is there, so nothing is lost
         if status is RunStatus.completed:

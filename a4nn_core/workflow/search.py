@@ -12,12 +12,13 @@ import logging
 import math
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 
-from a4nn_core.commons import RunWriter, prediction_rows, read_journal
-from a4nn_core.commons.journal import LAG, UNUSUAL_PLAN
+from a4nn_core.commons import JournalEpoch, RunWriter, read_epochs
+from a4nn_core.commons.epochs import predictions_of
+from a4nn_core.commons.events import Asked, SegmentEnded, Submitted, Told, payload
+from a4nn_core.commons.records import Network
 from a4nn_core.errors import BadInput, RunFailed
 from a4nn_core.experiment import Experiment
 from a4nn_core.metrics import on_front, values
@@ -30,7 +31,7 @@ from a4nn_core.training.segment import Segment, SegmentResult
 from a4nn_core.vocabulary import Action, EventKind, FitnessSource, NetworkStatus
 from a4nn_core.workflow.checkpoints import Keeper, kept_epochs
 from a4nn_core.workflow.executor import Executor
-from a4nn_core.workflow.rows import Row, equal_row, graph_rows, infeasible_row, network_row
+from a4nn_core.workflow.network_records import equal_record, graph_records, infeasible_record, network_record
 from a4nn_core.workflow.watcher import SearchView, Watcher
 
 POLL_SECONDS = 0.5
@@ -81,7 +82,7 @@ class Search:
         self.limits = experiment.search.limits()
         self.strategy = experiment.search.start(experiment.space, experiment.seed, self._violation_of_genome)
         self._tables = experiment.to_mapping()
-        self.rows: dict[int, Row] = dict(writer.recorded())
+        self.networks: dict[int, Network] = writer.recorded()
         self.candidates: dict[int, Candidate] = {}
         self.architectures: dict[int, Architecture] = {}
         self.reported: dict[int, Mapping[str, float] | None] = {}
@@ -103,14 +104,14 @@ class Search:
             RunFailed: too many networks failed one after another, or were outside the bounds.
         """
         self._replay()
-        self._keeper.resume(self.rows)
+        self._keeper.resume(self.networks)
         while not self.strategy.finished:
             self._fill()
             if not self.strategy.finished:
                 self._collect()
             if self.watcher:
                 self.watcher.on_poll(self.view())
-        self._keeper.generation(self.rows)
+        self._keeper.generation(self.networks)
         self._check_feasible()
 
     def view(self) -> SearchView:
@@ -120,7 +121,7 @@ class Search:
             images=self.images,
             folder=self.writer.folder,
             generation=self.strategy.generation,
-            rows=MappingProxyType(self.rows),
+            networks=MappingProxyType(self.networks),
             training=tuple(self.training),
         )
 
@@ -139,7 +140,7 @@ class Search:
             for candidate in list(self.candidates.values()):
                 self._advance(candidate)
             if self.strategy.generation != generation:
-                self._keeper.generation(self.rows)
+                self._keeper.generation(self.networks)
             if not self._ask():
                 return
 
@@ -147,11 +148,17 @@ class Search:
 
     def _replay(self) -> None:
         """Tell the strategy again what the event log says, and check that it asks again for the same."""
-        asked = [event for event in self.writer.events if event["kind"] == EventKind.asked]
-        counts = {event["data"]["batch"]: event["data"]["count"] for event in asked}
-        logged = {event["network"]: event["data"] for event in asked}
+        logged = {
+            event.network: payload(event, Asked)
+            for event in self.writer.events
+            if event.kind == EventKind.asked and event.network is not None
+        }
+        counts = {asked.batch: asked.count for asked in logged.values()}
         for event in self.writer.events:
-            if event["kind"] == EventKind.asked and event["data"]["batch"] == self._batches:
+            number = event.network
+            if number is None:
+                continue
+            if event.kind == EventKind.asked and logged[number].batch == self._batches:
                 # a crash may have cut a batch short in the log: what is missing is logged now
                 for candidate in self._take(counts[self._batches]):
                     if candidate.number in logged:
@@ -159,22 +166,19 @@ class Search:
                     else:
                         self._log_asked(candidate, self._batches, counts[self._batches])
                 self._batches += 1
-            elif event["kind"] == EventKind.submitted:
-                segment = (event["network"], event["data"]["segment"])
-                self._versions.setdefault(segment, event["data"]["front_version"])
-            elif event["kind"] == EventKind.told:
-                data = event["data"]
-                fitness = data["fitness"]
-                if fitness is not None:  # JSON has no infinities
-                    fitness = {name: math.nan if v is None else v for name, v in fitness.items()}
-                self._tell(event["network"], fitness, data.get("violation", 0.0), log=False)
+            elif event.kind == EventKind.submitted:
+                submitted = payload(event, Submitted)
+                self._versions.setdefault((number, submitted.segment), submitted.front_version)
+            elif event.kind == EventKind.told:
+                told = payload(event, Told)
+                self._tell(number, told.fitness, told.violation, log=False)
 
-    def _compare(self, candidate: Candidate, logged: Mapping[str, Any]) -> None:
-        if logged["genome"] != candidate.genome or logged["parents"] != list(candidate.parents):
+    def _compare(self, candidate: Candidate, logged: Asked) -> None:
+        if logged.genome != candidate.genome or logged.parents != list(candidate.parents):
             raise BadInput(
                 f"run {self.writer.folder.run_id} cannot go on: for network {candidate.number} the strategy "
                 f"now asks for {json.dumps(candidate.genome)}, but its event log says "
-                f"{json.dumps(logged['genome'])}; the code has changed since, start a new run"
+                f"{json.dumps(logged.genome)}; the code has changed since, start a new run"
             )
 
     def _take(self, count: int) -> list[Candidate]:
@@ -207,29 +211,35 @@ class Search:
 
     def _log_asked(self, candidate: Candidate, batch: int, count: int) -> None:
         self.writer.events.append(
-            EventKind.asked,
+            Asked(
+                genome=candidate.genome,
+                parents=list(candidate.parents),
+                operator=candidate.operator,
+                position=candidate.position,
+                batch=batch,
+                count=count,
+            ),
             candidate.number,
             candidate.generation,
-            genome=candidate.genome,
-            parents=list(candidate.parents),
-            operator=candidate.operator,
-            position=candidate.position,
-            batch=batch,
-            count=count,
         )
 
     def _tell(
-        self, number: int, fitness: Mapping[str, float] | None, violation: float = 0.0, log: bool = True
+        self,
+        number: int,
+        fitness: Mapping[str, float | None] | None,
+        violation: float = 0.0,
+        log: bool = True,
     ) -> None:
         if log:
-            generation = self.candidates[number].generation
             source = None if fitness is None else FitnessSource.measured
-            outside = {"violation": violation} if violation else {}
-            self.writer.events.append(
-                EventKind.told, number, generation, fitness=fitness, source=source, **outside
-            )
-        self.reported[number] = fitness
-        self.strategy.tell(Outcome(number, fitness, violation=violation))
+            told = Told(fitness, source, violation)
+            self.writer.events.append(told, number, self.candidates[number].generation)
+        # what is not finite, such as the loss of a network that diverged, is null in records
+        known = None
+        if fitness is not None:
+            known = {name: math.nan if value is None else value for name, value in fitness.items()}
+        self.reported[number] = known
+        self.strategy.tell(Outcome(number, known, violation=violation))
 
     # the bounds
 
@@ -266,21 +276,24 @@ class Search:
         if number in self.reported or number in self.training:
             return
         violation = self._violation(number)
-        if number not in self.rows and violation:
+        if number not in self.networks and violation:
             architecture = self.architectures[number]
-            self._record(infeasible_row(candidate, architecture, self.limits.explain(architecture)), [])
-        elif number not in self.rows:
+            self._record(infeasible_record(candidate, architecture, self.limits.explain(architecture)), [])
+        elif number not in self.networks:
             original = self._first[self.architectures[number].hash]
             if original == number:
                 self._submit(candidate)
                 return
-            if original not in self.rows:
+            if original not in self.networks:
                 return  # the network it equals is still in training
-            row = equal_row(
-                candidate, self.architectures[number], self.rows[original], self.experiment.training.epochs
+            row = equal_record(
+                candidate,
+                self.architectures[number],
+                self.networks[original],
+                self.experiment.training.epochs,
             )
             self._record(row, [])
-        self._tell(number, self.rows[number].get("fitness"), violation)
+        self._tell(number, self.networks[number].fitness, violation)
 
     def _submit(self, candidate: Candidate, epochs: int | None = None) -> None:
         """Put a network's next segment into the queue.
@@ -294,7 +307,7 @@ class Search:
         """
         number = candidate.number
         if epochs is None:
-            epochs = len(read_journal(self.writer.folder.journal(number)))
+            epochs = len(read_epochs(self.writer.folder.journal(number)))
         settings = self.experiment.training
         # derived from the epochs alone: a segment that was cut short goes on as the same segment
         piece = settings.segment_epochs
@@ -321,12 +334,9 @@ class Search:
             front=self.front(version),
         )
         self.writer.events.append(
-            EventKind.submitted,
+            Submitted(segment=segment.number, from_epoch=epochs, front_version=version),
             number,
             candidate.generation,
-            segment=segment.number,
-            from_epoch=epochs,
-            front_version=version,
         )
         self.training[number] = segment
         self._queue.append(segment)
@@ -369,25 +379,24 @@ class Search:
         candidate = self.candidates[number]
         if result.fatal:
             raise BadInput(f"network {number} could not be trained: {result.error}")
-        journal = read_journal(self.writer.folder.journal(number))
+        journal = read_epochs(self.writer.folder.journal(number))
         self._log_end(candidate, result, journal)
-        if result.status == NetworkStatus.paused and journal[-1]["verdict"]["action"] == Action.proceed:
+        if result.status == NetworkStatus.paused and journal[-1].verdict is Action.proceed:
             self._submit(candidate, len(journal))  # it only came to the end of a segment
             return
         self._end_network(candidate, segment, result, journal)
 
-    def _log_end(
-        self, candidate: Candidate, result: SegmentResult, journal: Sequence[Mapping[str, Any]]
-    ) -> None:
-        unusual = journal[-1].get(UNUSUAL_PLAN) if journal else None
+    def _log_end(self, candidate: Candidate, result: SegmentResult, journal: Sequence[JournalEpoch]) -> None:
         self.writer.events.append(
-            EventKind(result.status),
+            SegmentEnded(
+                segment=result.number,
+                epochs=len(journal),
+                error=result.error,
+                manner=journal[-1].computing if journal else None,
+                status=result.status,
+            ),
             result.network,
             candidate.generation,
-            segment=result.number,
-            epochs=len(journal),
-            error=result.error,
-            **({UNUSUAL_PLAN: unusual} if unusual else {}),
         )
         log.log(
             logging.WARNING if result.status == NetworkStatus.failed else logging.INFO,
@@ -409,7 +418,7 @@ class Search:
         candidate: Candidate,
         segment: Segment,
         result: SegmentResult,
-        journal: Sequence[Mapping[str, Any]],
+        journal: Sequence[JournalEpoch],
     ) -> None:
         """Write a network's final records.
 
@@ -419,7 +428,7 @@ class Search:
         number, folder = candidate.number, self.writer.folder
         self._warn_of_lag(number, journal)
         epochs = kept_epochs(journal, self.experiment.training.keep_checkpoints)
-        row = network_row(
+        row = network_record(
             candidate,
             self.architectures[number],
             epochs,
@@ -439,10 +448,10 @@ class Search:
                 f"{result.error}"
             )
 
-    def _warn_of_lag(self, number: int, journal: Sequence[Mapping[str, Any]]) -> None:
+    def _warn_of_lag(self, number: int, journal: Sequence[JournalEpoch]) -> None:
         """Say once that accuracies are worse than the networks, where the measurement is at fault."""
-        line = max(journal, key=lambda line: line.get(LAG) or 0.0, default={})
-        if self._lag_reported or not line.get(LAG):
+        worst = max(journal, key=lambda epoch: epoch.measurement_lag_points or 0.0, default=None)
+        if self._lag_reported or worst is None or not worst.measurement_lag_points:
             return
         self._lag_reported = True
         settings = self.experiment.training
@@ -451,23 +460,23 @@ class Search:
             "because of how it is measured: on training images, too, the measured network is %.0f points "
             "worse than the training steps saw; %s",
             number,
-            line["epoch"],
-            line["validation_accuracy_percent"],
-            line["train_accuracy_percent"],
-            line[LAG],
+            worst.epoch,
+            worst.validation_accuracy_percent,
+            worst.train_accuracy_percent,
+            worst.measurement_lag_points,
             "a smaller training.batch_size makes more steps an epoch"
             if settings.evaluation == "averaged"
             else 'training.evaluation = "averaged" measures the network itself',
         )
 
-    def _record(self, row: Row, journal: list[dict[str, Any]]) -> None:
-        layers, edges = graph_rows(self.architectures[row["network"]])
+    def _record(self, network: Network, journal: Sequence[JournalEpoch]) -> None:
+        layers, edges = graph_records(self.architectures[network.network])
         self.writer.record(
-            row, epochs=journal, predictions=prediction_rows(journal), layers=layers, edges=edges
+            network, epochs=journal, predictions=predictions_of(journal), layers=layers, edges=edges
         )
-        self.rows[row["network"]] = row
+        self.networks[network.network] = network
         if self.watcher:
-            self.watcher.on_network_end(self.view(), row)
+            self.watcher.on_network_end(self.view(), network)
 
 
 def network_seed(seed: int, number: int) -> int:

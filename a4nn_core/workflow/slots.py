@@ -20,6 +20,7 @@ from pathlib import Path
 from a4nn_core.commons.lock import Held, KernelLock, holder
 from a4nn_core.errors import BadInput
 from a4nn_core.files import user_errors
+from a4nn_core.jsonable import whole
 from a4nn_core.training.segment import SLOT_VARIABLE
 from a4nn_core.workflow.devices import Device, discover
 
@@ -70,7 +71,7 @@ def lock_folder() -> Path:
     return folder
 
 
-def acquire(name: str, per_device: int, wanted: Callable[[], bool], **about: object) -> Slot | None:
+def acquire(name: str, per_device: int, wanted: Callable[[], bool], **about: str | int | None) -> Slot | None:
     """Wait for a free slot on one of the machine's devices.
 
     Args:
@@ -121,7 +122,7 @@ def _crowded(folder: Path, device: Device, per_device: int) -> bool:
     found = [holder(path) for path in folder.glob(f"{glob.escape(_file(device.identity))}#*.lock")]
     held = [said for said in found if said is not None]
     # one that is being written just now says nothing: it may want the device for itself
-    return len(held) > min([per_device, *(int(said.get("per_device", 1)) for said in held)])
+    return len(held) > min([per_device, *((whole(said.get("per_device")) or 1) for said in held)])
 
 
 def _file(slot: str) -> str:

@@ -2,21 +2,57 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from a4nn_core.commons.saved import Epochs, unspent
-from a4nn_core.commons.stored import setting
+from a4nn_core.commons.records import EpochCount, Network, Run, best_accuracy
+from a4nn_core.jsonable import Json, members, number, to_json, to_jsonable
 from a4nn_core.precision import Images, cheaper_alike
-from a4nn_core.vocabulary import NetworkStatus
+from a4nn_core.vocabulary import NetworkStatus, RunStatus
 
 if TYPE_CHECKING:
     from a4nn_core.commons import Commons
 
-JOULES_A_KWH = 3.6e6
+JOULES_PER_KWH = 3.6e6
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One network of a Pareto front.
+
+    Attributes:
+        network: its number.
+        genome: as its search space writes it.
+        flops, parameters: multiply-adds for one image, and trainable parameters.
+        accuracy_percent, accuracy_se_points: best validation accuracy and its standard error.
+        test_accuracy_percent, test_accuracy_se_points: of the test part.
+        epochs_trained: epochs trained.
+        indistinguishable_from: the cheapest network of the front that costs less and whose accuracy cannot be
+            told from this one's, None if there is none.
+    """
+
+    network: int
+    genome: Json
+    flops: int | None
+    parameters: int | None
+    accuracy_percent: float | None
+    accuracy_se_points: float | None
+    test_accuracy_percent: float | None
+    test_accuracy_se_points: float | None
+    epochs_trained: int | None
+    indistinguishable_from: int | None
+
+    @property
+    def genome_text(self) -> str:
+        """For people: phases of bits without their commas."""
+        if self.genome is None:
+            return "-"
+        if isinstance(self.genome, list):
+            phases = [part for part in self.genome if isinstance(part, list)]
+            if len(phases) == len(self.genome):
+                return " ".join("".join(map(str, phase)) for phase in phases)
+        return self.genome if isinstance(self.genome, str) else to_json(self.genome)
 
 
 @dataclass(frozen=True)
@@ -45,7 +81,7 @@ class Summary:
     """
 
     run: str
-    status: str
+    status: RunStatus | None
     networks: int
     networks_budget: int | None
     networks_infeasible: int
@@ -63,7 +99,7 @@ class Summary:
     training_seconds_saved: float | None
     energy_joules: float | None
     networks_measured: int
-    front: list[dict[str, Any]]
+    front: list[Member]
     commons: str
 
     @property
@@ -72,7 +108,7 @@ class Summary:
         return Images(self.validation_images, self.test_images)
 
     def cost(self) -> list[str]:
-        """What it cost and saved, for people: a line each."""
+        """What it cost and saved, for people: one line per fact."""
         lines = [
             f"{self.networks} networks, {self.epochs_trained} of {self.epochs_budget} epochs trained: "
             f"{self.epochs_saved_percent:.1f} % saved against training every network to the end",
@@ -89,19 +125,17 @@ class Summary:
             lines.append("; ".join(part for part in (taken, spared) if part))
         if self.energy_joules is not None:
             lines.append(
-                f"{self.energy_joules / JOULES_A_KWH:.4g} kWh ({self.energy_joules:,.0f} J) used by the "
+                f"{self.energy_joules / JOULES_PER_KWH:.4g} kWh ({self.energy_joules:,.0f} J) used by the "
                 f"devices in training, {self.networks_measured} networks measured"
             )
         return lines
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Json]:
         """For ``--json``."""
-        front = [{k: v for k, v in member.items() if k != "genome_text"} for member in self.front]
         return {
-            **{name: getattr(self, name) for name in self.__dataclass_fields__},
+            **members(to_jsonable(asdict(self))),
             "epochs_saved_percent": round(self.epochs_saved_percent, 3),
-            "energy_kwh": None if self.energy_joules is None else self.energy_joules / JOULES_A_KWH,
-            "front": front,
+            "energy_kwh": None if self.energy_joules is None else self.energy_joules / JOULES_PER_KWH,
         }
 
 
@@ -121,28 +155,21 @@ def summarise(commons: Commons, run: str) -> Summary:
         BadInput: the commons has no such run.
     """
     header = commons.run(run)
-    experiment = json.loads(header["experiment"] or "{}")
-    totals = json.loads(header["totals"] or "{}")
-    images = Images.of(header["dataset_details"])
-    planned = setting(experiment, "training", "epochs")
+    images = header.images
     networks = commons.networks(run)
-    trained = {n["network"]: n["epochs_trained"] or 0 for n in networks}
-    spent = {n["network"]: n["seconds"] for n in networks if n["seconds"] is not None}
-    pace = {number: seconds / trained[number] for number, seconds in spent.items() if trained[number]}
-    seconds_saved = 0.0
-    for n in networks:
-        trained_as = n["equal_to"] if n["status"] == "equal" else n["network"]
-        seconds_saved += unspent(n, planned) * pace.get(trained_as, 0.0)
-    epochs = Epochs.of(networks, planned)
-    best = max((a for n in networks if (a := n["best_accuracy_percent"]) is not None), default=None)
-    energy = [n["energy_joules"] for n in networks if n["energy_joules"] is not None]
-    timed = bool(spent) or not networks
+    epochs = EpochCount.of(networks, header.epochs_budget)
+    timed = {n.network: (n.seconds, n.epochs_trained) for n in networks if n.seconds is not None}
+    pace = {network: seconds / trained for network, (seconds, trained) in timed.items() if trained}
+    saved = sum(n.epochs_saved(header.epochs_budget) * pace.get(n.trained_as, 0.0) for n in networks)
+    best = best_accuracy(networks)
+    energy = [joules for n in networks if (joules := n.energy_joules) is not None]
+    known = bool(timed) or not networks
     return Summary(
         run=run,
-        status=header["status"],
+        status=header.status,
         networks=len(networks),
-        networks_budget=setting(experiment, "search", "networks"),
-        networks_infeasible=sum(n["status"] == NetworkStatus.infeasible for n in networks),
+        networks_budget=header.networks_budget,
+        networks_infeasible=sum(n.status is NetworkStatus.infeasible for n in networks),
         epochs_trained=epochs.trained,
         epochs_budget=epochs.budget,
         epochs_saved_by_termination=epochs.saved_by_termination,
@@ -152,10 +179,9 @@ def summarise(commons: Commons, run: str) -> Summary:
         best_accuracy_se_points=images.validation_error(best),
         validation_images=images.validation,
         test_images=images.test,
-        # a run that goes on tells its seconds when it ends; one that was imported never does
-        seconds=totals.get("seconds", None if header["status"] == "completed" else 0.0),
-        training_seconds=sum(spent.values()) if timed else None,
-        training_seconds_saved=seconds_saved if timed else None,
+        seconds=_seconds(header),
+        training_seconds=sum(seconds for seconds, _ in timed.values()) if known else None,
+        training_seconds_saved=saved if known else None,
         energy_joules=sum(energy) if energy else None,
         networks_measured=len(energy),
         front=_front(commons.front(run), images),
@@ -163,34 +189,29 @@ def summarise(commons: Commons, run: str) -> Summary:
     )
 
 
-def _front(rows: list[dict[str, Any]], images: Images) -> list[dict[str, Any]]:
-    members = [_member(row, images) for row in rows]
-    twins = cheaper_alike(members)
-    for member in members:
-        member["indistinguishable_from"] = twins[member["network"]]
-    return sorted(
-        members,
-        # an imported network may have no accuracy, or no cost
-        key=lambda m: (-(m["accuracy_percent"] or 0.0), m["flops"] or 0),
+def _seconds(header: Run) -> float | None:
+    """By the clock: a run that goes on records its seconds when it ends, an imported one never does."""
+    recorded = number(header.totals.members.get("seconds")) if header.totals else None
+    return 0.0 if recorded is None and header.status is not RunStatus.completed else recorded
+
+
+def _front(networks: list[Network], images: Images) -> list[Member]:
+    alike = cheaper_alike([network.rated(images) for network in networks])
+    members = [_member(network, images, alike[network.network]) for network in networks]
+    # an imported network may have no accuracy, or no cost
+    return sorted(members, key=lambda m: (-(m.accuracy_percent or 0.0), m.flops or 0))
+
+
+def _member(network: Network, images: Images, indistinguishable_from: int | None) -> Member:
+    return Member(
+        network=network.network,
+        genome=network.genome.value if network.genome else None,
+        flops=network.flops,
+        parameters=network.parameters,
+        accuracy_percent=network.best_accuracy_percent,
+        accuracy_se_points=images.validation_error(network.best_accuracy_percent),
+        test_accuracy_percent=network.test_accuracy_percent,
+        test_accuracy_se_points=images.test_error(network.test_accuracy_percent),
+        epochs_trained=network.epochs_trained,
+        indistinguishable_from=indistinguishable_from,
     )
-
-
-def _member(row: Mapping[str, Any], images: Images) -> dict[str, Any]:
-    try:
-        genome = json.loads(row["genome"] or "null")
-    except ValueError:
-        genome = row["genome"]
-    return {
-        "network": row["network"],
-        "genome": genome,
-        "flops": row["flops"],
-        "parameters": row["parameters"],
-        "accuracy_percent": row["best_accuracy_percent"],
-        "accuracy_se_points": images.validation_error(row["best_accuracy_percent"]),
-        "test_accuracy_percent": row["test_accuracy_percent"],
-        "test_accuracy_se_points": images.test_error(row["test_accuracy_percent"]),
-        "epochs_trained": row["epochs_trained"],
-        "genome_text": " ".join("".join(map(str, part)) for part in genome)
-        if isinstance(genome, list) and all(isinstance(part, list) for part in genome)
-        else row["genome"] or "-",
-    }

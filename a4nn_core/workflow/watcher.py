@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from a4nn_core.commons import RunFolder
+from a4nn_core.commons.records import Network
 from a4nn_core.experiment import Experiment
 from a4nn_core.precision import Images
-from a4nn_core.workflow.rows import Row
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class SearchView:
         images: that accuracies are measured on.
         folder: of the run's records.
         generation: that is being asked for or waited for, from 0.
-        rows: final records by network; they grow as the search goes on.
+        networks: final records by network; they grow as the search goes on.
         training: numbers of the networks that have been submitted and have not ended.
     """
 
@@ -29,7 +29,7 @@ class SearchView:
     images: Images
     folder: RunFolder
     generation: int
-    rows: Mapping[int, Row]
+    networks: Mapping[int, Network]
     training: tuple[int, ...]
 
 
@@ -39,5 +39,5 @@ class Watcher(Protocol):
     def on_poll(self, search: SearchView) -> None:
         """Called about twice a second."""
 
-    def on_network_end(self, search: SearchView, row: Row) -> None:
+    def on_network_end(self, search: SearchView, network: Network) -> None:
         """Called when a network's final records are written."""

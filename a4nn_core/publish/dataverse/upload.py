@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from a4nn_core.commons.layout import read_json, write_json
 from a4nn_core.errors import A4NNError, BadInput
+from a4nn_core.jsonable import members, text
 from a4nn_core.publish.dataverse.client import Dataverse, Refused, Uncertain
 from a4nn_core.publish.dataverse.remote import (
     RemoteDataset,
@@ -126,8 +127,8 @@ class _Job:
         self.document = document
         record = read_json(folder / RECORD)
         self.deposit_id = str(record["id"])
-        tables = record["tables"].values()
-        self.unfs: dict[str, str] = {t["csv"]: t["unf"] for t in tables if t["csv"]}
+        tables = [members(table) for table in members(record["tables"]).values()]
+        self.unfs = {csv: str(t["unf"]) for t in tables if (csv := text(t["csv"]))}
         self.known = {(path, "sha256"): digest for path, digest in manifest.items()}
         self.paths = [*manifest, MANIFEST]
         self.state_file = folder.absolute().with_name(f"{folder.absolute().name}.upload.json")

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,7 +20,8 @@ from a4nn_core.archaeology.picture import picture
 from a4nn_core.commons import Commons, RunFolder
 from a4nn_core.commons.layout import read_json, write_json
 from a4nn_core.commons.merge import chosen_runs
-from a4nn_core.commons.rows import python_rows
+from a4nn_core.commons.records import Network
+from a4nn_core.commons.rows import records
 from a4nn_core.errors import BadInput
 from a4nn_core.files import atomic_write_bytes, make_folder, user_errors
 from a4nn_core.interchange.deposit_tables import DEPOSITED, WrittenTable, gather, write_tables
@@ -34,9 +35,9 @@ from a4nn_core.publish.deposit.readme import readme
 from a4nn_core.publish.deposit.rocrate import NAME as RO_CRATE
 from a4nn_core.publish.deposit.rocrate import ro_crate
 from a4nn_core.publish.deposit.weights import Packed, Policy, pack
-from a4nn_core.publish.models.found import networks, run_rows
+from a4nn_core.publish.models.found import networks, runs_of
 from a4nn_core.version import __version__
-from a4nn_core.vocabulary import NetworkStatus
+from a4nn_core.vocabulary import NetworkStatus, RunStatus
 
 FORMAT = 1
 RECORD = "deposit.json"
@@ -102,7 +103,9 @@ def build(
     if not names:
         raise BadInput(f"{commons} has no run to publish")
     stored = {name: read_json(RunFolder(commons, name).run_file) for name in names}
-    open_ = [f"{name} ({run['status']})" for name, run in stored.items() if run["status"] != "completed"]
+    open_ = [
+        f"{name} ({run['status']})" for name, run in stored.items() if run["status"] != RunStatus.completed
+    ]
     if open_ and not settings.unfinished:
         raise BadInput(
             f"not completed: {', '.join(open_)}; finish by `a4nn run`, or publish as they are by --unfinished"
@@ -124,7 +127,7 @@ def build(
 
 def _fill(
     commons: Path,
-    stored: Mapping[str, dict[str, Any]],
+    stored: Mapping[str, Mapping[str, object]],
     folder: Path,
     metadata: DepositMetadata,
     settings: Settings,
@@ -132,7 +135,7 @@ def _fill(
     tables = gather(commons, list(stored))
     packed = pack(commons, tables, settings.weights, folder, settings.archive_bytes)
     written = write_tables(tables, folder, settings.csv_rows)
-    untold = _write_architectures(tables, folder / "data" / "architectures.jsonl")
+    unresolved = _write_architectures(tables, folder / "data" / "architectures.jsonl")
     if settings.models == "front":
         from a4nn_core.publish.models.export import export_front
 
@@ -163,9 +166,9 @@ def _fill(
     atomic_write_bytes(folder / "CITATION.cff", citation_cff(metadata, date).encode())
     atomic_write_bytes(folder / "LICENSE", license_text(metadata).encode())
     remarks = _remarks(stored, packed, settings)
-    if untold:
+    if unresolved:
         remarks.append(
-            f"the recorded layers of {len(untold)} networks do not give their architecture; "
+            f"the recorded layers of {len(unresolved)} networks do not give their architecture; "
             "`data/architectures.jsonl` lacks them"
         )
     _write_descriptions(folder, metadata, tables, written, packed, unf, date, remarks)
@@ -185,48 +188,46 @@ def _write_descriptions(
     remarks: Sequence[str],
 ) -> None:
     """README, Croissant and RO-Crate: each describes the files that are there before it."""
-    runs = run_rows(tables)
-    all_networks = _with_ends(tables)
+    runs = runs_of(tables)
+    every = records(Network, tables["networks"])
     files = [describe_file(folder, path, *_about(path, packed, runs)) for path in paths_in(folder)]
-    counts = {name: sum(row["run"] == name for row in all_networks) for name in runs}
-    front = python_rows(tables["front"])
+    counts = {name: sum(network.run == name for network in every) for name in runs}
+    front = records(Network, tables["front"])
     text = readme(metadata, files, written, unf, runs, counts, front, remarks)
     atomic_write_bytes(folder / "README.md", text.encode())
     files.append(describe_file(folder, "README.md", "what this is and how to load it"))
     url = next((f"https://doi.org/{p.doi}" for p in metadata.publications if p.doi), _HOME)
     write_json(folder / "croissant.json", croissant(metadata, files, DEPOSITED, date, url))
     files.append(describe_file(folder, "croissant.json", "Croissant 1.1: the tables for machines"))
-    trained = {name: [r for r in all_networks if r["run"] == name and _was_trained(r)] for name in runs}
-    write_json(folder / RO_CRATE, ro_crate(metadata, files, runs, trained, date))
+    trained = {name: [n for n in every if n.run == name and _was_trained(n)] for name in runs}
+    write_json(folder / RO_CRATE, ro_crate(metadata, files, runs, trained, _ends(tables), date))
 
 
-def _was_trained(row: Mapping[str, object]) -> bool:
-    return row["equal_to"] is None and row["status"] != NetworkStatus.infeasible
+def _was_trained(network: Network) -> bool:
+    return network.equal_to is None and network.status is not NetworkStatus.infeasible
 
 
-def _with_ends(tables: Mapping[str, pa.Table]) -> list[dict[str, Any]]:
-    """Rows of ``networks``, each with the time of its last epoch as ``ended``."""
+def _ends(tables: Mapping[str, pa.Table]) -> dict[tuple[str, int], datetime]:
+    """The time of each network's last epoch, by run and network; of those that recorded one."""
     last = tables["epochs"].group_by(["run", "network"]).aggregate([("time", "max")]).to_pylist()
-    ends = {(row["run"], row["network"]): row["time_max"] for row in last}
-    rows = python_rows(tables["networks"])
-    return [{**row, "ended": ends.get((row["run"], row["network"]))} for row in rows]
+    return {(row["run"], row["network"]): row["time_max"] for row in last if row["time_max"] is not None}
 
 
-def identify(stored: Mapping[str, Mapping[str, Any]]) -> str:
+def identify(stored: Mapping[str, Mapping[str, object]]) -> str:
     """Identifies a deposit by its runs: the same after its metadata were mended or its archives cut anew."""
     text = json.dumps([[name, stored[name]["started"]] for name in sorted(stored)])
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def _write_architectures(tables: Mapping[str, pa.Table], path: Path) -> list[tuple[str, int]]:
-    """One JSON line a network that was trained: which layers, how connected. Gives those left out."""
-    untold: list[tuple[str, int]] = []
-    rows = [row for row in python_rows(tables["networks"]) if _was_trained(row)]
+    """One JSON line per trained network: which layers, how connected. Returns the networks left out."""
+    unresolved: list[tuple[str, int]] = []
+    chosen = [network for network in records(Network, tables["networks"]) if _was_trained(network)]
     lines = [
         json.dumps(
             {
-                "run": found.row["run"],
-                "network": found.row["network"],
+                "run": found.network.run,
+                "network": found.network.network,
                 "architecture_hash": found.architecture.hash,
                 "classes": found.classes,
                 "flops": found.architecture.flops,
@@ -235,11 +236,11 @@ def _write_architectures(tables: Mapping[str, pa.Table], path: Path) -> list[tup
             },
             ensure_ascii=False,
         )
-        for found in networks(tables, rows, untold)
+        for found in networks(tables, chosen, unresolved)
     ]
     if lines:
         atomic_write_bytes(path, ("\n".join(lines) + "\n").encode())
-    return untold
+    return unresolved
 
 
 def _date(tables: Mapping[str, pa.Table]) -> str:
@@ -256,12 +257,12 @@ def _date(tables: Mapping[str, pa.Table]) -> str:
     return max(moments).astimezone(UTC).strftime("%Y-%m-%d")
 
 
-def _remarks(stored: Mapping[str, dict[str, Any]], packed: Packed, settings: Settings) -> list[str]:
+def _remarks(stored: Mapping[str, Mapping[str, object]], packed: Packed, settings: Settings) -> list[str]:
     remarks = [
         f"run {name} was not finished when it was published ({run['status']}); "
         "networks that were still in training are left out"
         for name, run in stored.items()
-        if run["status"] != "completed"
+        if run["status"] != RunStatus.completed
     ]
     if packed.never_saved:
         count = len(packed.never_saved)
@@ -277,11 +278,11 @@ _TEXTS = {
     "codemeta.json": "the software that made and reads this",
     "CITATION.cff": "how to cite",
     "LICENSE": "terms",
-    "data/architectures.jsonl": "every trained network's layers and connections, a line a network",
+    "data/architectures.jsonl": "every trained network's layers and connections, one line per network",
 }
 
 
-def _about(path: str, packed: Packed, runs: Mapping[str, Any]) -> tuple[str, str | None]:
+def _about(path: str, packed: Packed, runs: Mapping[str, object]) -> tuple[str, str | None]:
     """What a file is, and the run it belongs to."""
     if path in _TEXTS:
         return _TEXTS[path], None

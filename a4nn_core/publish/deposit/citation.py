@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from a4nn_core.publish.deposit.metadata import Author, DepositMetadata
 from a4nn_core.version import __version__
@@ -31,7 +30,7 @@ def citation_cff(metadata: DepositMetadata, date: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _quoted(value: Any) -> str:
+def _quoted(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
@@ -45,10 +44,10 @@ def _cff_person(author: Author) -> dict[str, str]:
     return person
 
 
-def schema_person(author: Author) -> dict[str, Any]:
+def schema_person(author: Author) -> dict[str, object]:
     """An author as schema.org has one, for Croissant and RO-Crate."""
     family, comma, given = author.name.partition(", ")
-    person: dict[str, Any] = {
+    person: dict[str, object] = {
         "@type": "Person" if comma else "Organization",
         "name": f"{given} {family}" if comma else author.name,
     }
@@ -61,7 +60,7 @@ def schema_person(author: Author) -> dict[str, Any]:
     return person
 
 
-def codemeta(metadata: DepositMetadata) -> dict[str, Any]:
+def codemeta(metadata: DepositMetadata) -> dict[str, object]:
     """CodeMeta 2.0 of the software that made the data and reads them: a4nn."""
     return {
         "@context": "https://doi.org/10.5063/schema/codemeta-2.0",

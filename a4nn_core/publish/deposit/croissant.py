@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from a4nn_core.commons.schema import Column, Table
+from a4nn_core.commons.columns import Field, Kind
+from a4nn_core.commons.schema import Table
 from a4nn_core.publish.deposit.citation import schema_person
 from a4nn_core.publish.deposit.files import DepositFile
 from a4nn_core.publish.deposit.metadata import DepositMetadata
 
 # as the specification gives it
-_CONTEXT: dict[str, Any] = {
+_CONTEXT: dict[str, object] = {
     "@language": "en",
     "@vocab": "https://schema.org/",
     "sc": "https://schema.org/",
@@ -36,15 +36,15 @@ _CONTEXT: dict[str, Any] = {
 # what the reference implementation reads Parquet by
 _FORMATS = {"application/vnd.apache.parquet": "application/x-parquet"}
 _TYPES = {
-    "text": "sc:Text",
-    "json": "sc:Text",
-    "flag": "sc:Boolean",
-    "int": "sc:Integer",
-    "count": "sc:Integer",
-    "ints": "sc:Integer",
-    "number": "sc:Float",
-    "measured": "sc:Float",
-    "time": "sc:DateTime",
+    Kind.text: "sc:Text",
+    Kind.json: "sc:Text",
+    Kind.flag: "sc:Boolean",
+    Kind.int32: "sc:Integer",
+    Kind.int64: "sc:Integer",
+    Kind.ints: "sc:Integer",
+    Kind.float64: "sc:Float",
+    Kind.float32: "sc:Float",
+    Kind.time: "sc:DateTime",
 }
 
 
@@ -54,7 +54,7 @@ def croissant(
     tables: Mapping[str, Table],
     date: str,
     url: str,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """The JSON-LD document.
 
     Args:
@@ -102,11 +102,11 @@ def _cite_as(metadata: DepositMetadata, date: str) -> str:
     return f"@misc{{a4nn, author = {{{names}}}, title = {{{metadata.title}}}, year = {{{date[:4]}}}}}"
 
 
-def _creator(person: dict[str, Any]) -> dict[str, Any]:
+def _creator(person: dict[str, object]) -> dict[str, object]:
     return {**person, "@type": f"sc:{person['@type']}"}
 
 
-def _record_set(name: str, table: Table) -> dict[str, Any]:
+def _record_set(name: str, table: Table) -> dict[str, object]:
     return {
         "@type": "cr:RecordSet",
         "@id": name,
@@ -116,14 +116,14 @@ def _record_set(name: str, table: Table) -> dict[str, Any]:
     }
 
 
-def _field(table: str, column: Column) -> dict[str, Any]:
+def _field(table: str, column: Field) -> dict[str, object]:
     return {
         "@type": "cr:Field",
         "@id": f"{table}/{column.name}",
         "name": column.name,
-        "description": column.text + (f" [{column.unit}]" if column.unit else ""),
+        "description": column.meaning + (f" [{column.unit}]" if column.unit else ""),
         "dataType": _TYPES[column.kind],
-        **({"repeated": True} if column.kind == "ints" else {}),
+        **({"repeated": True} if column.kind is Kind.ints else {}),
         "source": {
             "fileObject": {"@id": f"data/{table}.parquet"},
             "extract": {"column": column.name},

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from a4nn_core.commons.records import Network, Run
+from a4nn_core.commons.schema import ARROW_TYPES
 from a4nn_core.interchange.deposit_tables import DEPOSITED, WrittenTable, csv_columns
 from a4nn_core.precision import STANDARD_ERRORS, Images, cheaper_alike, plus_minus
 from a4nn_core.publish.deposit.files import DepositFile
 from a4nn_core.publish.deposit.metadata import DepositMetadata
-from a4nn_core.publish.models.found import Row
 
 _LOADING = """## How to load it
 
@@ -45,9 +46,9 @@ def readme(
     files: Sequence[DepositFile],
     written: Sequence[WrittenTable],
     unf: str | None,
-    runs: Mapping[str, Row],
+    runs: Mapping[str, Run],
     counts: Mapping[str, int],
-    front: Sequence[Row],
+    front: Sequence[Network],
     remarks: Sequence[str],
 ) -> str:
     """The text.
@@ -57,9 +58,9 @@ def readme(
         files: of the deposit, described.
         written: its tables.
         unf: of the data set, None if no table is ingested.
-        runs: rows of ``runs`` by id.
+        runs: by id.
         counts: networks of each run.
-        front: rows of ``front``.
+        front: networks on the front of their run.
         remarks: what a reader must know, such as that a run is not finished.
     """
     lines = [f"# {metadata.title}", "", metadata.description, ""]
@@ -78,7 +79,7 @@ def readme(
         *(_run_line(name, run, counts.get(name, 0)) for name, run in runs.items()),
         "",
     ]
-    images = {name: Images.of(run["dataset_details"]) for name, run in runs.items()}
+    images = {name: run.images for name, run in runs.items()}
     known = any(one.validation for one in images.values())
     pictures = [f for f in files if f.path.startswith("figures/")]
     lines += [f"![{f.description}]({f.path})\n" for f in pictures]
@@ -149,7 +150,9 @@ def readme(
         lines += ["| column | type | unit | what it holds |", "|---|---|---|---|"]
         for column in DEPOSITED[table.name].columns:
             mark = " P" if plain is not None and column.name not in plain else ""
-            lines.append(f"| `{column.name}`{mark} | {column.type} | {column.unit} | {column.text} |")
+            lines.append(
+                f"| `{column.name}`{mark} | {ARROW_TYPES[column.kind]} | {column.unit} | {column.meaning} |"
+            )
         lines.append("")
     lines += [
         "## Terms",
@@ -161,42 +164,38 @@ def readme(
     return "\n".join(lines)
 
 
-def _run_line(name: str, run: Row, networks: int) -> str:
-    experiment = run["experiment"] or {}
+def _run_line(name: str, run: Run, networks: int) -> str:
     parts = [
         name,
-        run["dataset"],
+        run.dataset,
         networks,
-        run["status"],
-        (experiment.get("training") or {}).get("epochs"),
-        (experiment.get("search") or {}).get("name"),
-        (experiment.get("termination") or {}).get("name"),
+        run.status,
+        run.epochs_budget,
+        run.settings("search").get("name"),
+        run.settings("termination").get("name"),
     ]
     return "| " + " | ".join("-" if part is None else str(part) for part in parts) + " |"
 
 
-def _front_lines(front: Sequence[Row], images: Mapping[str, Images], marked: bool) -> list[str]:
+def _front_lines(front: Sequence[Network], images: Mapping[str, Images], marked: bool) -> list[str]:
     """A line of the table for each member of a front; marked: with the cheaper network that it is like."""
-    members = [
-        {
-            **row,
-            "accuracy_percent": row["best_accuracy_percent"],
-            "accuracy_se_points": images[row["run"]].validation_error(row["best_accuracy_percent"]),
-        }
-        for row in front
-    ]
-    twins = {run: cheaper_alike([m for m in members if m["run"] == run]) for run in images}
+    like = {
+        run: cheaper_alike([network.rated(known) for network in front if network.run == run])
+        for run, known in images.items()
+    }
     lines = []
-    for m in members:
-        test, twin = m["test_accuracy_percent"], twins[m["run"]][m["network"]]
+    for network in front:
+        known = images[network.run]
+        best, test = network.best_accuracy_percent, network.test_accuracy_percent
+        cheaper = like[network.run][network.network]
         parts = [
-            m["run"],
-            m["network"],
-            _number(m["accuracy_percent"], m["accuracy_se_points"]),
-            *(["-" if twin is None else twin] if marked else []),
-            _number(test, images[m["run"]].test_error(test)),
-            _whole(m["flops"]),
-            _whole(m["parameters"]),
+            network.run,
+            network.network,
+            _number(best, known.validation_error(best)),
+            *(["-" if cheaper is None else cheaper] if marked else []),
+            _number(test, known.test_error(test)),
+            _whole(network.flops),
+            _whole(network.parameters),
         ]
         lines.append("| " + " | ".join(map(str, parts)) + " |")
     return lines

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from a4nn_core.commons.archive import Archive
+from a4nn_core.commons.events import event_line
 from a4nn_core.commons.fragments import read_fragment
-from a4nn_core.commons.journal import to_json
 from a4nn_core.commons.layout import Damaged, RunFolder, open_commons, read_json, write_json
 from a4nn_core.commons.merge import Merged, merge
+from a4nn_core.commons.records import Event
+from a4nn_core.commons.rows import records
 from a4nn_core.commons.schema import NETWORK_TABLES, TABLES
 from a4nn_core.errors import BadInput
 from a4nn_core.files import atomic_write_bytes, make_folder, user_errors
+from a4nn_core.jsonable import Json, members, to_json, whole
 from a4nn_core.publish.deposit.build import FORMAT, RECORD
 from a4nn_core.publish.deposit.files import verify
 from a4nn_core.publish.deposit.weights import unpack
@@ -46,7 +46,8 @@ def restore(deposit: Path, commons: Path) -> Merged:
     if RECORD not in manifest:
         raise BadInput(f"{deposit} is not an A4NN deposit: it has no {RECORD}")
     record = read_json(deposit / RECORD)
-    if not isinstance(record.get("format"), int) or record["format"] > FORMAT:
+    version = whole(record.get("format"))
+    if version is None or version > FORMAT:
         raise BadInput(
             f"{deposit / RECORD} has format {record.get('format')!r}; this a4nn knows formats up to {FORMAT}"
         )
@@ -57,28 +58,30 @@ def restore(deposit: Path, commons: Path) -> Merged:
     ):
         staged = Path(folder) / "commons"
         _stage(deposit, manifest, record, staged)
-        return merge(staged, commons, sorted(record["runs"]))
+        return merge(staged, commons, sorted(members(record["runs"])))
 
 
-def _stage(deposit: Path, manifest: Mapping[str, str], record: Mapping[str, Any], staged: Path) -> None:
+def _stage(deposit: Path, manifest: Mapping[str, str], record: Mapping[str, Json], staged: Path) -> None:
     """Lay the runs of a deposit out as a commons."""
     open_commons(staged)
     tables = {name: _table(deposit, name) for name in (*NETWORK_TABLES, "events")}
     started = {}
-    for run, stored in record["runs"].items():
+    runs = {run: members(stored) for run, stored in members(record["runs"]).items()}
+    for run, stored in runs.items():
         folder = RunFolder(staged, run)
         make_folder(folder.path)
         # so that a check knows why checkpoints are missing
         write_json(folder.run_file, {**stored, "deposited_weights": record.get("weights")})
         started[run] = str(stored["started"])
         events = tables["events"].filter(pc.equal(tables["events"]["run"], run))
-        atomic_write_bytes(folder.events, "".join(_event_line(row) for row in events.to_pylist()).encode())
+        lines = [to_json(event_line(event)) + "\n" for event in records(Event, events)]
+        atomic_write_bytes(folder.events, "".join(lines).encode())
     archive = Archive(staged)
     archive.commit([archive.write_pack({n: tables[n] for n in NETWORK_TABLES}, started, {})])
     for path in manifest:
         if path.startswith("weights/"):
             for name, content in unpack(deposit / path):
-                if name.split("/")[1] not in record["runs"]:
+                if name.split("/")[1] not in runs:
                     raise BadInput(f"{deposit / path} holds {name!r}, of no run of this deposit")
                 make_folder((staged / name).parent)
                 with (staged / name).open("xb") as file:
@@ -91,17 +94,3 @@ def _table(deposit: Path, name: str) -> pa.Table:
         return read_fragment(path, TABLES[name])
     except FileNotFoundError:
         raise Damaged(f"{path} is missing") from None
-
-
-def _event_line(row: Mapping[str, Any]) -> str:
-    time = row["time"]
-    assert isinstance(time, datetime)
-    event = {
-        "number": row["number"],
-        "time": time.isoformat(timespec="microseconds"),
-        "kind": row["kind"],
-        "network": row["network"],
-        "generation": row["generation"],
-        "data": json.loads(row["data"]) if row["data"] else {},
-    }
-    return to_json(event) + "\n"

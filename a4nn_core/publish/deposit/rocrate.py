@@ -5,12 +5,12 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
+from a4nn_core.commons.records import Network, Run
 from a4nn_core.publish.deposit.citation import schema_person
 from a4nn_core.publish.deposit.files import DepositFile
 from a4nn_core.publish.deposit.metadata import DepositMetadata
-from a4nn_core.publish.models.found import Row
+from a4nn_core.vocabulary import NetworkStatus, RunStatus
 
 NAME = "ro-crate-metadata.json"
 _PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
@@ -22,10 +22,11 @@ _ACTIONS = uuid.UUID("6a0c7c1e-8d2f-5c55-9f0a-0f4f6e3f0a44")  # of this namespac
 def ro_crate(
     metadata: DepositMetadata,
     files: Sequence[DepositFile],
-    runs: Mapping[str, Row],
-    networks: Mapping[str, Sequence[Row]],
+    runs: Mapping[str, Run],
+    networks: Mapping[str, Sequence[Network]],
+    ends: Mapping[tuple[str, int], datetime],
     date: str,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """The JSON-LD document ``ro-crate-metadata.json``.
 
     A search is one action, each network that was trained another. A network that its rule ended early was
@@ -34,18 +35,21 @@ def ro_crate(
     Args:
         metadata: what the person says.
         files: of the deposit, described.
-        runs: rows of ``runs`` by id.
-        networks: trained networks of each run, rows of ``networks``.
+        runs: by id.
+        networks: trained networks of each run.
+        ends: time of the last epoch of each network that has one, by run and number.
         date: when the data were made, YYYY-MM-DD.
     """
     people, places = _people(metadata)
-    versions = sorted({str(run["code_version"] or _UNKNOWN) for run in runs.values()})
+    versions = sorted({(run.code_version or _UNKNOWN) for run in runs.values()})
     software = {version: f"{_HOME}#a4nn-{version}" for version in versions}
-    actions: list[dict[str, Any]] = []
+    actions: list[dict[str, object]] = []
     for name, run in runs.items():
-        instrument = software[str(run["code_version"] or _UNKNOWN)]
-        actions.append(_search(name, run, instrument, people[0]["@id"], files))
-        actions += [_training(row, run, instrument, people[0]["@id"]) for row in networks.get(name, ())]
+        instrument = software[(run.code_version or _UNKNOWN)]
+        actions.append(_search(name, run, instrument, str(people[0]["@id"]), files))
+        for network in networks.get(name, ()):
+            ended = ends.get((name, network.network)) or run.ended or run.started  # if it failed at once
+            actions.append(_training(network, ended, instrument, str(people[0]["@id"])))
     root = {
         "@id": "./",
         "@type": "Dataset",
@@ -108,56 +112,59 @@ def ro_crate(
     }
 
 
-def _people(metadata: DepositMetadata) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def _people(metadata: DepositMetadata) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
     """The authors, and where they work."""
     people = []
-    places: dict[str, dict[str, Any]] = {}
+    places: dict[str, dict[str, object]] = {}
     for number, person in enumerate(map(schema_person, metadata.authors), start=1):
         entity = {"@id": f"#author-{number}", **person}
         if name := person.get("affiliation"):
             new = {"@id": f"#place-{len(places) + 1}", "@type": "Organization", "name": name}
-            entity["affiliation"] = {"@id": places.setdefault(name, new)["@id"]}
+            entity["affiliation"] = {"@id": places.setdefault(str(name), new)["@id"]}
         people.append(entity)
     return people, list(places.values())
 
 
-def _search(name: str, run: Row, instrument: str, agent: str, files: Sequence[DepositFile]) -> dict[str, Any]:
+def _search(
+    name: str, run: Run, instrument: str, agent: str, files: Sequence[DepositFile]
+) -> dict[str, object]:
     results = [f.path for f in files if f.path.startswith("data/") or f.run == name]
-    done = run["status"] == "completed"
+    done = run.status is RunStatus.completed
     return {
         "@id": f"#{uuid.uuid5(_ACTIONS, name)}",
         "@type": "CreateAction",
         "name": f"search {name}",
-        "description": f"Neural architecture search {name}: {run['status']}",
+        "description": f"Neural architecture search {name}: {run.status or _UNKNOWN}",
         "instrument": {"@id": instrument},
         "agent": {"@id": agent},
-        "startTime": _iso(run["started"]),
-        **({"endTime": _iso(run["ended"])} if run["ended"] else {}),
+        **({"startTime": _iso(run.started)} if run.started else {}),
+        **({"endTime": _iso(run.ended)} if run.ended else {}),
         "actionStatus": f"http://schema.org/{'Completed' if done else 'Failed'}ActionStatus",
-        **({} if done else {"error": f"the search is {run['status']}"}),
+        **({} if done else {"error": f"the search is {run.status or _UNKNOWN}"}),
         "result": [{"@id": path} for path in results],
     }
 
 
-def _training(row: Row, run: Row, instrument: str, agent: str) -> dict[str, Any]:
-    failed = row["status"] == "failed"
-    ended = row["ended"] or run["ended"] or run["started"]  # one that failed at once has no epoch
+def _training(network: Network, ended: datetime | None, instrument: str, agent: str) -> dict[str, object]:
+    failed = network.status is NetworkStatus.failed
+    trained, budget = network.epochs_trained, network.epochs_budget
     return {
-        "@id": f"#{uuid.uuid5(_ACTIONS, '{run}/{network}'.format(**row))}",
+        "@id": f"#{uuid.uuid5(_ACTIONS, f'{network.run}/{network.network}')}",
         "@type": "CreateAction",
-        "name": f"network {row['network']} of {row['run']}",
-        "description": f"Training of network {row['network']}, genome {row['genome']}: {row['status']} "
-        f"after {row['epochs_trained']} of {row['epochs_budget']} epochs",
+        "name": f"network {network.network} of {network.run}",
+        "description": f"Training of network {network.network}, genome {network.genome or _UNKNOWN}: "
+        f"{network.status or _UNKNOWN} after {_UNKNOWN if trained is None else trained} "
+        f"of {_UNKNOWN if budget is None else budget} epochs",
         "instrument": {"@id": instrument},
         "agent": {"@id": agent},
-        "endTime": _iso(ended),
+        **({"endTime": _iso(ended)} if ended else {}),
         "actionStatus": f"http://schema.org/{'Failed' if failed else 'Completed'}ActionStatus",
-        **({"error": row["error"] or "unknown"} if failed else {}),
+        **({"error": network.error or _UNKNOWN} if failed else {}),
         "result": [{"@id": "data/networks.parquet"}, {"@id": "data/epochs.parquet"}],
     }
 
 
-def _one_or_all(values: list[Any]) -> Any:
+def _one_or_all(values: list[object]) -> object:
     """JSON-LD of RO-Crate writes a single value without a list."""
     return values[0] if len(values) == 1 else values
 

@@ -10,13 +10,14 @@ import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Literal
 
 import pyarrow as pa
 
 from a4nn_core.commons.fragments import file_checksum
 from a4nn_core.commons.layout import RunFolder
-from a4nn_core.commons.rows import python_rows
+from a4nn_core.commons.records import Network
+from a4nn_core.commons.rows import records
 from a4nn_core.errors import BadInput
 from a4nn_core.files import user_errors
 from a4nn_core.vocabulary import NetworkStatus
@@ -46,21 +47,21 @@ def chosen(tables: Mapping[str, pa.Table], policy: Policy, packed: Packed) -> di
         tables: of the deposit.
         policy: ``none``; ``front``, the best checkpoint of each network on a front; ``best``, of every
             network; ``all``, every checkpoint that was kept.
-        packed: is told of networks that never had one.
+        packed: receives the networks that never had one.
     """
     found: dict[str, dict[str, str]] = {}
     if policy == "none":
         return found
-    for row in python_rows(tables["front" if policy == "front" else "networks"]):
-        if row["equal_to"] is not None or row["status"] in _WITHOUT_WEIGHTS:
+    for network in records(Network, tables["front" if policy == "front" else "networks"]):
+        if network.equal_to is not None or network.status in _WITHOUT_WEIGHTS:
             continue
-        if row["best_checkpoint"] is None:
-            packed.never_saved.append((row["run"], row["network"]))
+        if network.best_checkpoint is None or network.best_checkpoint_sha256 is None:
+            packed.never_saved.append((network.run, network.network))
             continue
-        mine = found.setdefault(row["run"], {})
-        mine[row["best_checkpoint"]] = row["best_checkpoint_sha256"]
-        if policy == "all":
-            mine[row["checkpoint"]] = row["checkpoint_sha256"]
+        mine = found.setdefault(network.run, {})
+        mine[network.best_checkpoint] = network.best_checkpoint_sha256
+        if policy == "all" and network.checkpoint is not None and network.checkpoint_sha256 is not None:
+            mine[network.checkpoint] = network.checkpoint_sha256
     return found
 
 
@@ -133,7 +134,7 @@ def _shards(commons: Path, paths: list[str], archive_bytes: int) -> Iterator[lis
 
 
 def _write(archive: Path, commons: Path, members: list[str]) -> None:
-    """One archive; nothing in it tells when or by whom it was written."""
+    """One archive; nothing in it says when or by whom it was written."""
     with tarfile.open(archive, "w", format=tarfile.PAX_FORMAT) as tar:
         for path in members:
             entry = tarfile.TarInfo(path)
@@ -143,7 +144,7 @@ def _write(archive: Path, commons: Path, members: list[str]) -> None:
                 tar.addfile(entry, file)
 
 
-def unpack(archive: Path) -> Iterator[tuple[str, Any]]:
+def unpack(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
     """Name and open file of every member of an archive.
 
     Raises:
@@ -156,6 +157,8 @@ def unpack(archive: Path) -> Iterator[tuple[str, Any]]:
                 plain = len(parts) == 5 and parts[0] == "runs" and parts[2] == "checkpoints"
                 if not entry.isreg() or not plain or ".." in parts or "" in parts:
                     raise BadInput(f"{archive} holds {entry.name!r}, which is not a checkpoint of a run")
-                yield entry.name, tar.extractfile(entry)
+                content = tar.extractfile(entry)
+                assert content is not None  # it is a regular file
+                yield entry.name, content
     except tarfile.TarError as error:
         raise BadInput(f"{archive} is not a tar archive: {error}") from None

@@ -42,17 +42,18 @@ def export_front(commons: Path, tables: Tables, folder: Path) -> list[str]:
         BadInput: the packages of the extra ``onnx`` are missing, or a checkpoint cannot be used.
         A4NNError: an exported model gives other scores than the network.
     """
-    from a4nn_core.commons.rows import python_rows
+    from a4nn_core.commons.records import Network
+    from a4nn_core.commons.rows import records
 
-    members = [row for row in python_rows(tables["front"]) if row["best_checkpoint"] is not None]
-    if not members:
+    front = [network for network in records(Network, tables["front"]) if network.best_checkpoint is not None]
+    if not front:
         return []
     _check_packages()
     made = []
     (folder / "models").mkdir(exist_ok=True)
-    for found in networks(tables, members):
+    for found in networks(tables, front):
         stem = folder / "models" / found.name
-        export(commons / found.row["best_checkpoint"], found, stem)
+        export(commons / str(found.network.best_checkpoint), found, stem)
         atomic_write_bytes(stem.with_name(f"{stem.name}.md"), model_card(found, tables).encode())
         made += [f"models/{found.name}{ending}" for ending in (".md", ".onnx", ".pt2")]
     return made
@@ -104,18 +105,18 @@ def deployed(checkpoint: Path, found: Found) -> torch.nn.Module:
     return model.eval()
 
 
-def describe(found: Found) -> dict[str, Any]:
+def describe(found: Found) -> dict[str, object]:
     """What the ONNX file says of itself, under the key ``a4nn`` of its metadata."""
-    validation, test = found.row["best_accuracy_percent"], found.row["test_accuracy_percent"]
+    validation, test = found.network.best_accuracy_percent, found.network.test_accuracy_percent
     return {
-        "run": found.row["run"],
-        "network": found.row["network"],
+        "run": found.network.run,
+        "network": found.network.network,
         "classes": found.classes,
         "input": list(found.architecture.input_shape),
         "flops": found.architecture.flops,
         "parameters": found.architecture.parameters,
-        "architecture_hash": found.row["architecture_hash"],
-        "checkpoint_sha256": found.row["best_checkpoint_sha256"],
+        "architecture_hash": found.network.architecture_hash,
+        "checkpoint_sha256": found.network.best_checkpoint_sha256,
         "validation_accuracy_percent": validation,
         "validation_accuracy_se_points": found.images.validation_error(validation),
         "test_accuracy_percent": test,

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
 
+from a4nn_core.commons.records import Descent, Network, Run
+from a4nn_core.commons.rows import records
+from a4nn_core.jsonable import whole
 from a4nn_core.precision import plus_minus
-from a4nn_core.publish.models.found import Found, Row, Tables
+from a4nn_core.publish.models.found import Found, Tables
+from a4nn_core.vocabulary import NetworkStatus
 
 
-def _weights(experiment: Mapping[str, Any], epoch: int) -> str:
+def _weights(run: Run, epoch: int | None) -> str:
     """Which weights these are, from how the run evaluated its networks; early runs could not choose."""
     anew = ", with statistics of batch normalisation taken anew from training images"
-    match (experiment.get("training") or {}).get("evaluation"):
+    match run.settings("training").get("evaluation"):
         case "averaged":
             return f"the weights are the moving average over the steps of training up to epoch {epoch}{anew}"
         case "recalibrated":
@@ -24,22 +26,24 @@ def _weights(experiment: Mapping[str, Any], epoch: int) -> str:
 
 def model_card(found: Found, tables: Tables) -> str:
     """What a network is for, how good it is and on what, what it costs, and how it was found."""
-    row, run = found.row, found.run
-    details = run["dataset_details"] or {}
-    experiment = run["experiment"] or {}
+    network, run = found.network, found.run
     channels, height, width = found.architecture.input_shape
     header = {
         "library_name": "onnx",
         "tags": ["neural-architecture-search", "a4nn", "image-classification"],
         "pipeline_tag": "image-classification",
-        "datasets": [run["dataset"] or "unknown"],
+        "datasets": [run.dataset or "unknown"],
         "metrics": ["accuracy"],
     }
-    parts = [f"{details[part]:,} {part}" for part in ("train", "validation", "test") if details.get(part)]
-    search = (experiment.get("search") or {}).get("name", "unknown")
-    rule = (experiment.get("termination") or {}).get("name", "unknown")
-    stopped = row["status"] == "stopped"
-    validation, test = row["best_accuracy_percent"], row["test_accuracy_percent"]
+    parts = [
+        f"{count:,} {part}"
+        for part in ("train", "validation", "test")
+        if (count := whole(run.details.get(part)))
+    ]
+    search = run.settings("search").get("name", "unknown")
+    rule = run.settings("termination").get("name", "unknown")
+    stopped = network.status is NetworkStatus.stopped
+    validation, test = network.best_accuracy_percent, network.test_accuracy_percent
     validation_se, test_se = found.images.validation_error(validation), found.images.test_error(test)
     return "\n".join(
         [
@@ -68,9 +72,9 @@ def model_card(found: Found, tables: Tables) -> str:
                 if validation_se is not None or test_se is not None
                 else []
             ),
-            f"The test value is the one to quote. Data set: {run['dataset']}"
+            f"The test value is the one to quote. Data set: {run.dataset or 'unknown'}"
             + (f" ({', '.join(parts)} images)" if parts else "")
-            + f", fingerprint `{run['dataset_fingerprint']}`.",
+            + f", fingerprint `{run.dataset_fingerprint or 'unknown'}`.",
             "",
             "## What it costs",
             "",
@@ -79,15 +83,16 @@ def model_card(found: Found, tables: Tables) -> str:
             "",
             "## How it was found",
             "",
-            f"- run `{row['run']}`, seed {run['seed']}, a4nn {run['code_version']}; "
+            f"- run `{network.run}`, seed {_or_unknown(run.seed)}, a4nn {_or_unknown(run.code_version)}; "
             f"search strategy `{search}`, termination rule `{rule}`",
-            f"- network {row['network']} of generation {row['generation']}, "
-            f"made by {row['operator'] or 'hand'}",
-            f"- trained for {row['epochs_trained']} of {row['epochs_budget']} epochs"
-            + (f", then stopped: {row['termination_reason']}" if stopped else "")
-            + f"; {_weights(experiment, row['best_epoch'])}",
-            f"- genome `{row['genome']}`, architecture `{row['architecture_hash']}`",
-            f"- ancestors: {_ancestors(found.row, tables)}",
+            f"- network {network.network} of generation {_or_unknown(network.generation)}, "
+            f"made by {network.operator or 'hand'}",
+            f"- trained for {_or_unknown(network.epochs_trained)} of {_or_unknown(network.epochs_budget)} "
+            "epochs"
+            + (f", then stopped: {network.termination_reason}" if stopped else "")
+            + f"; {_weights(run, network.best_epoch)}",
+            f"- genome `{_or_unknown(network.genome)}`, architecture `{network.architecture_hash}`",
+            f"- ancestors: {_ancestors(network, tables)}",
             "",
             "## How to use it",
             "",
@@ -109,7 +114,8 @@ def model_card(found: Found, tables: Tables) -> str:
             "",
             "## Intended use and limits",
             "",
-            f"For images made as those of {run['dataset']} were: same size, same channels, same units. "
+            f"For images made as those of {run.dataset or 'its data set'} were: same size, same channels, "
+            "same units. "
             "It names one of its classes for any image at all, also for one that shows something else, and "
             "its scores "
             "are not calibrated probabilities. It was selected among many networks by its validation "
@@ -123,15 +129,19 @@ def _shown(accuracy_percent: float | None, se_points: float | None) -> str:
     return "not recorded" if accuracy_percent is None else plus_minus(accuracy_percent, se_points)
 
 
-def _ancestors(row: Row, tables: Tables) -> str:
-    """Parents, their parents, and so on, a generation back at a time."""
+def _or_unknown(value: int | str | None) -> str:
+    return "unknown" if value is None else str(value)
+
+
+def _ancestors(network: Network, tables: Tables) -> str:
+    """Parents, their parents, and so on, one generation back at a time."""
     lineage: dict[int, list[int]] = {}
-    for link in tables["lineage"].to_pylist():
-        if link["run"] == row["run"]:
-            lineage.setdefault(link["network"], []).append(link["parent"])
+    for link in records(Descent, tables["lineage"]):
+        if link.run == network.run:
+            lineage.setdefault(link.network, []).append(link.parent)
     steps: list[str] = []
     seen: set[int] = set()
-    now: Any = lineage.get(row["network"], [])
+    now = lineage.get(network.network, [])
     while now:
         seen |= set(now)
         steps.append(", ".join(str(n) for n in sorted(set(now))))

@@ -1,0 +1,233 @@
+"""How the tables of the commons are declared: a frozen dataclass a table, each of its fields a column.
+
+The type of a field says what the column holds and whether it can be null; its ``Column`` says the rest. Arrow
+schemas, the documentation of the columns and the readers follow. Imports neither Arrow nor DuckDB nor torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum, StrEnum
+from functools import cached_property
+from types import NoneType, UnionType
+from typing import ClassVar, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from a4nn_core.errors import BadInput
+from a4nn_core.jsonable import Json, JsonText, to_jsonable
+
+Row = dict[str, object]
+"""one row as Arrow takes and gives it: a value for every column, by its name"""
+
+
+class Kind(StrEnum):
+    """What the cells of a column are."""
+
+    text = "text"
+    json = "json"
+    """text that holds JSON"""
+    flag = "flag"
+    int32 = "int"
+    int64 = "count"
+    float64 = "number"
+    float32 = "measured"
+    """times and rates"""
+    time = "time"
+    """UTC, microseconds"""
+    ints = "ints"
+    metrics = "metrics"
+    """name to number"""
+    words = "words"
+    """name to text"""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """What the annotation of a field says of its column, beside its type.
+
+    Attributes:
+        meaning: what it holds.
+        unit: empty if it has none.
+        kind: where the field's type does not say it: int64, float32.
+        timing: differs between two runs of the same experiment.
+    """
+
+    meaning: str
+    unit: str = ""
+    kind: Kind | None = None
+    timing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One column of a table.
+
+    Attributes:
+        name: of the column and of the field; chosen so that SQL needs no quotes.
+        kind, unit, meaning, timing: see Column.
+        words: the enum whose members the cells are, None if they are anything.
+    """
+
+    name: str
+    kind: Kind
+    unit: str
+    meaning: str
+    timing: bool
+    words: type[StrEnum] | None
+
+
+@dataclass(frozen=True)
+class Definition:
+    """One table, as its record declares it.
+
+    Attributes:
+        name: of the table.
+        row: what a row is.
+        key: columns that name a row; also the order in which rows are stored.
+        record: the class of its rows.
+    """
+
+    name: str
+    row: str
+    key: tuple[str, ...]
+    record: type[Record]
+
+    @cached_property
+    def columns(self) -> tuple[Field, ...]:
+        """In order."""
+        return tuple(_columns(self.record))
+
+    @cached_property
+    def readers(self) -> list[tuple[str, Callable[..., object]]]:
+        """For each column whose cells are not taken as they stand: how they are read."""
+        return [
+            (field.name, _word(field) if field.words else _READERS[field.kind])
+            for field in self.columns
+            if field.words or field.kind in _READERS
+        ]
+
+
+class Record:
+    """A row of a table of the commons. What was not recorded is None."""
+
+    __slots__ = ()
+
+    definition: ClassVar[Definition]
+
+    def row(self) -> Row:
+        """The values of the columns by name."""
+        return {field.name: getattr(self, field.name) for field in self.definition.columns}
+
+
+R = TypeVar("R", bound=Record)
+
+DEFINITIONS: dict[str, Definition] = {}
+"""every table by name, in the order of declaration"""
+
+
+def table(name: str, row: str, key: tuple[str, ...], *, view: bool = False) -> Callable[[type[R]], type[R]]:
+    """Makes a dataclass the record of a table.
+
+    Args:
+        name, row, key: see Definition.
+        view: its rows follow from other tables and are not stored.
+    """
+
+    def declare(record: type[R]) -> type[R]:
+        record.definition = Definition(name, row, key, record)
+        if not view:
+            DEFINITIONS[name] = record.definition
+        return record
+
+    return declare
+
+
+_KINDS: dict[object, Kind] = {
+    str: Kind.text,
+    JsonText: Kind.json,
+    bool: Kind.flag,
+    int: Kind.int32,
+    float: Kind.float64,
+    datetime: Kind.time,
+    tuple[int, ...]: Kind.ints,
+    Mapping[str, float | None]: Kind.metrics,
+    Mapping[str, str]: Kind.words,
+}
+
+
+def _columns(record: type[Record]) -> Iterator[Field]:
+    for name, hint in get_type_hints(record, include_extras=True).items():
+        column = next((c for c in getattr(hint, "__metadata__", ()) if isinstance(c, Column)), None)
+        if column is None:
+            continue
+        types = _alternatives(get_args(hint)[0])
+        words = next((t for t in types if isinstance(t, type) and issubclass(t, Enum)), None)
+        assert words is None or issubclass(words, StrEnum)
+        kind = column.kind or (Kind.text if words else _KINDS[types[0]])
+        yield Field(name, kind, column.unit, column.meaning, column.timing, words)
+
+
+def _alternatives(hint: object) -> list[object]:
+    """The types of ``A | B | None`` without None."""
+    union = get_origin(hint) in (Union, UnionType)
+    return [t for t in get_args(hint) if t is not NoneType] if union else [hint]
+
+
+class UnknownWord(BadInput):
+    """A cell holds a word that this version does not know."""
+
+
+def moment(value: object) -> datetime | None:
+    """A time, from a datetime or ISO 8601 text; without a zone it is taken as UTC."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value)
+    assert isinstance(value, datetime)
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def cell(value: object) -> Json:
+    """The value of a field as JSON has it: times as ISO 8601."""
+    return value.isoformat() if isinstance(value, datetime) else to_jsonable(value)
+
+
+def _word(field: Field) -> Callable[[object], object]:
+    words = field.words
+    assert words is not None
+
+    def read(value: object) -> StrEnum:
+        try:
+            return words(str(value))
+        except ValueError:
+            raise UnknownWord(f"column {field.name!r} holds {value!r}; known: {', '.join(words)}") from None
+
+    return read
+
+
+_READERS: dict[Kind, Callable[..., object]] = {
+    Kind.json: JsonText.of,
+    Kind.time: moment,
+    Kind.ints: tuple,
+    Kind.metrics: dict,
+    Kind.words: dict,
+}
+
+
+def from_cells(record: type[R], row: Mapping[str, object]) -> R:
+    """The record of one row, from Arrow or JSON.
+
+    Args:
+        record: its class.
+        row: columns that are left out are null.
+
+    Raises:
+        UnknownWord: a cell holds a word that this version does not know.
+        TypeError: a column that the table does not have, or none of one that names the row.
+    """
+    values = dict(row)
+    for name, read in record.definition.readers:
+        if values.get(name) is not None:
+            values[name] = read(values[name])
+    return record(**values)

@@ -1,0 +1,124 @@
+"""The epochs of a network in training: a line of its journal each, with what the tables have no column for.
+
+Used inside training workers, so it imports neither torch nor Arrow nor DuckDB.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from a4nn_core.commons.columns import Row, cell, from_cells
+from a4nn_core.commons.journal import read_journal
+from a4nn_core.commons.layout import Damaged
+from a4nn_core.commons.records import Epoch, Prediction, by_epoch
+from a4nn_core.jsonable import Json, JsonText, members, number
+from a4nn_core.vocabulary import Action
+
+_COMPUTING, _LAG = "manner", "measurement_lag_points"
+_VERDICT = ("verdict", "reason", "predicted", "predicted_low", "predicted_high", "evidence")
+_PLAIN = tuple(f.name for f in Epoch.definition.columns if f.name not in (*_VERDICT, "run", "network"))
+_OF_ITS_EPOCH = ("run", "network", "epoch", "verdict", "reason")
+_FIT = tuple(f.name for f in Prediction.definition.columns if f.name not in _OF_ITS_EPOCH)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalEpoch(Epoch):
+    """One line of a journal.
+
+    Attributes:
+        fits: made for the verdict.
+        computing: in what the compute plan differs from the usual one, empty if in nothing.
+        measurement_lag_points: by how much the measured network lags behind the trained one, None if it
+            does not.
+    """
+
+    fits: tuple[Prediction, ...] = ()
+    computing: Mapping[str, Json] | None = None
+    measurement_lag_points: float | None = None
+
+    def row(self) -> Row:
+        """The values of the columns of ``epochs``: of the evidence, that of verdicts to pause or stop."""
+        row = Epoch.row(self)
+        return row | {"evidence": None} if self.verdict is Action.proceed else row
+
+    def line(self) -> dict[str, Json]:
+        """The journal's line; what was not measured, or is as usual, is left out."""
+        line = {name: cell(getattr(self, name)) for name in _PLAIN}
+        if self.energy_joules is None:
+            del line["energy_joules"]
+        if self.computing:
+            line[_COMPUTING] = dict(self.computing)
+        if self.measurement_lag_points is not None:
+            line[_LAG] = self.measurement_lag_points
+        line["verdict"] = {
+            "action": cell(self.verdict),
+            "reason": self.reason,
+            "predicted": cell(self.predicted),
+            "interval": None if self.interval is None else list(self.interval),
+            "evidence": {} if self.evidence is None else self.evidence.value,
+        }
+        line["fits"] = [
+            {name: cell(getattr(fit, name)) for name in _FIT}
+            | {"parameters": {} if fit.parameters is None else fit.parameters.value}
+            for fit in self.fits
+        ]
+        return line
+
+    @classmethod
+    def of(cls, line: Mapping[str, Json]) -> JournalEpoch:
+        """The epoch that a line tells of. Lines of earlier versions lack what was not recorded then.
+
+        Raises:
+            ValueError: the line holds something unknown, which would be lost in silence.
+        """
+        unknown = line.keys() - {*_PLAIN, "verdict", "fits", _COMPUTING, _LAG}
+        if unknown:
+            raise ValueError(f"an epoch has no {sorted(unknown)[0]!r}")
+        verdict = members(line.get("verdict"))
+        interval = verdict.get("interval")
+        low, high = interval if isinstance(interval, list) and len(interval) == 2 else (None, None)
+        evidence = verdict.get("evidence")
+        said = {"epoch": line["epoch"], "verdict": verdict.get("action"), "reason": verdict.get("reason")}
+        fits = line.get("fits")
+        epoch = from_cells(
+            cls,
+            {
+                **{name: line[name] for name in _PLAIN if name in line},
+                **{name: said[name] for name in ("verdict", "reason")},
+                "predicted": verdict.get("predicted"),
+                "predicted_low": low,
+                "predicted_high": high,
+                "evidence": None if evidence is None else JsonText.of(evidence),
+            },
+        )
+        return replace(
+            epoch,
+            fits=tuple(
+                from_cells(Prediction, {**members(fit), **said})
+                for fit in (fits if isinstance(fits, list) else ())
+            ),
+            computing=members(line.get(_COMPUTING)) or None,
+            measurement_lag_points=number(line.get(_LAG)),
+        )
+
+
+def read_epochs(path: Path) -> list[JournalEpoch]:
+    """The epochs of a journal in its order, without a torn last line; none if it does not exist.
+
+    Raises:
+        Damaged: a line other than the last is not an epoch; the message names the file and the line.
+    """
+    found = []
+    for count, line in enumerate(read_journal(path), start=1):
+        try:
+            found.append(JournalEpoch.of(line))
+        except (KeyError, ValueError, TypeError) as error:
+            raise Damaged(f"{path} line {count} is damaged: {error}") from None
+    return found
+
+
+def predictions_of(journal: Iterable[JournalEpoch]) -> list[Prediction]:
+    """Every fit of a network's epochs, in order."""
+    return [fit for epoch in by_epoch(journal) for fit in epoch.fits]

@@ -1,0 +1,392 @@
+"""The records of the commons: a class a table, a field a column. A new table is a new class here.
+
+Used inside training workers, so it imports neither torch nor Arrow nor DuckDB.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, TypeVar
+
+from a4nn_core.commons.columns import Column, Kind, Record, table
+from a4nn_core.jsonable import Json, JsonText, members, whole
+from a4nn_core.precision import Images, Rated
+from a4nn_core.vocabulary import Action, NetworkStatus, RunStatus
+
+RunId = Annotated[str, Column("id of the run")]
+NetworkNumber = Annotated[int, Column("number of the network inside its run")]
+
+
+@table("runs", "one execution of an experiment", ("run",))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run(Record):
+    """One run. Of an imported one much is None."""
+
+    run: RunId = ""
+    name: Annotated[str | None, Column("name of the experiment")] = None
+    status: Annotated[
+        RunStatus | None, Column("running, completed, interrupted or failed; a killed run says running")
+    ] = None
+    experiment: Annotated[JsonText | None, Column("the whole experiment, as resolved")] = None
+    objectives: Annotated[Mapping[str, str] | None, Column("metric name to minimise or maximise")] = None
+    seed: Annotated[int | None, Column("seed of the search", kind=Kind.int64)] = None
+    dataset: Annotated[str | None, Column("name of the data set")] = None
+    dataset_fingerprint: Annotated[str | None, Column("SHA-256 over every image and label")] = None
+    dataset_details: Annotated[
+        JsonText | None, Column("classes, image shape and counts of the three parts")
+    ] = None
+    code_version: Annotated[str | None, Column("version of a4nn that ran it")] = None
+    environment: Annotated[
+        JsonText | None, Column("versions of Python and packages, platform, processor")
+    ] = None
+    host: Annotated[str | None, Column("host name of the machine that last wrote the run", timing=True)] = (
+        None
+    )
+    threads: Annotated[int | None, Column("CPU threads a network trains with")] = None
+    device: Annotated[str | None, Column("device or devices trained on")] = None
+    started: Annotated[datetime | None, Column("when the run was first started", "UTC", timing=True)] = None
+    ended: Annotated[
+        datetime | None, Column("when it last ended, null while it runs", "UTC", timing=True)
+    ] = None
+    totals: Annotated[JsonText | None, Column("totals recorded at the end", timing=True)] = None
+    notes: Annotated[JsonText | None, Column("what an import could not place, and other remarks")] = None
+
+    def settings(self, part: str) -> dict[str, Json]:
+        """A table of the experiment, such as ``training``; empty where the run did not record it."""
+        return members(self.experiment.members.get(part)) if self.experiment else {}
+
+    @property
+    def epochs_budget(self) -> int | None:
+        """Epochs that each network could have; None where an import did not know."""
+        return whole(self.settings("training").get("epochs"))
+
+    @property
+    def networks_budget(self) -> int | None:
+        """Networks that the search was to look at; None where an import did not know."""
+        return whole(self.settings("search").get("networks"))
+
+    @property
+    def details(self) -> dict[str, Json]:
+        """What is known of the data set; empty if nothing is."""
+        return self.dataset_details.members if self.dataset_details else {}
+
+    @property
+    def images(self) -> Images:
+        """That its accuracies were measured on."""
+        return Images.of(self.details)
+
+    @property
+    def classes(self) -> list[str]:
+        """Names of the classes in the order of the scores; empty if they are not known."""
+        known = self.details.get("classes")
+        return [str(name) for name in known] if isinstance(known, list) else []
+
+
+@table("networks", "one network of one run", ("run", "network"))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network(Record):
+    """The final record of one network."""
+
+    run: RunId = ""
+    network: NetworkNumber
+    generation: Annotated[int | None, Column("generation that asked for it, from 0")] = None
+    position: Annotated[int | None, Column("place inside its generation, from 0")] = None
+    genome: Annotated[JsonText | None, Column("the genome, as its search space writes it")] = None
+    architecture_hash: Annotated[
+        str | None, Column("the same for two genomes that build the same network")
+    ] = None
+    equal_to: Annotated[
+        int | None, Column("network of this run with the same architecture, whose result it shares")
+    ] = None
+    parents: Annotated[
+        tuple[int, ...] | None,
+        Column("numbers of the networks it was made from; empty in the first generation"),
+    ] = None
+    operator: Annotated[str | None, Column("what made it: sampling, crossover, mutation, ...")] = None
+    flops: Annotated[int | None, Column("cost of one image", "multiply-adds", Kind.int64)] = None
+    parameters: Annotated[int | None, Column("trainable parameters", kind=Kind.int64)] = None
+    status: Annotated[
+        NetworkStatus | None,
+        Column("completed, stopped (early), failed, equal (to another) or infeasible (untrained)"),
+    ] = None
+    fitness: Annotated[
+        Mapping[str, float | None] | None,
+        Column("what the search was told: metric name to value", kind=Kind.metrics),
+    ] = None
+    fitness_source: Annotated[str | None, Column("measured or predicted")] = None
+    best_accuracy_percent: Annotated[float | None, Column("best validation accuracy", "percent")] = None
+    best_epoch: Annotated[int | None, Column("epoch of the best validation accuracy, from 1")] = None
+    last_accuracy_percent: Annotated[
+        float | None, Column("validation accuracy after the last epoch", "percent")
+    ] = None
+    test_accuracy_percent: Annotated[
+        float | None, Column("accuracy on the test part, never selected by", "percent")
+    ] = None
+    predicted_accuracy_percent: Annotated[
+        float | None, Column("last prediction at the end of the budget", "percent")
+    ] = None
+    predicted_low: Annotated[float | None, Column("lower end of the prediction's interval", "percent")] = None
+    predicted_high: Annotated[float | None, Column("upper end of the prediction's interval", "percent")] = (
+        None
+    )
+    epochs_trained: Annotated[int | None, Column("epochs trained", "epochs")] = None
+    epochs_budget: Annotated[int | None, Column("epochs it would have had without termination", "epochs")] = (
+        None
+    )
+    termination_reason: Annotated[str | None, Column("why it ended")] = None
+    termination_evidence: Annotated[JsonText | None, Column("the numbers the last verdict rested on")] = None
+    front_version: Annotated[int | None, Column("version of the Pareto front it was judged against")] = None
+    device: Annotated[str | None, Column("device it was trained on", timing=True)] = None
+    seconds: Annotated[float | None, Column("time of training, all epochs", "s", timing=True)] = None
+    energy_joules: Annotated[
+        float | None,
+        Column("sum over its epochs; null unless all were measured (see epochs)", "J", timing=True),
+    ] = None
+    checkpoint: Annotated[
+        str | None, Column("last checkpoint, relative to the commons (see event checkpoints_removed)")
+    ] = None
+    checkpoint_sha256: Annotated[str | None, Column("its SHA-256")] = None
+    best_checkpoint: Annotated[str | None, Column("checkpoint of the best epoch, if it was kept")] = None
+    best_checkpoint_sha256: Annotated[str | None, Column("its SHA-256")] = None
+    error: Annotated[
+        str | None, Column("what went wrong, or which bound an infeasible network is outside of")
+    ] = None
+    seed: Annotated[int | None, Column("seed of the network's weights and batches", kind=Kind.int64)] = None
+
+    @property
+    def trained(self) -> bool:
+        """Whether its training came to a result: it neither failed nor was it spared training."""
+        return self.status in (NetworkStatus.completed, NetworkStatus.stopped) and self.equal_to is None
+
+    @property
+    def trained_as(self) -> int:
+        """The network whose training its result comes from: itself, or the one that it equals."""
+        return self.network if self.equal_to is None else self.equal_to
+
+    def rated(self, images: Images) -> Rated:
+        """What it is compared with others by."""
+        accuracy = self.best_accuracy_percent
+        return Rated(self.network, self.flops, accuracy, images.validation_error(accuracy))
+
+    def epochs_saved(self, budget: int | None = None) -> int:
+        """Epochs of its budget that it did not have; none of a failed network, which had no more.
+
+        Args:
+            budget: of a network that recorded none; None for what it had.
+        """
+        had = self.epochs_trained or 0
+        whole_life = next((b for b in (self.epochs_budget, budget) if b is not None), had)
+        return 0 if self.status is NetworkStatus.failed else whole_life - had
+
+
+def best_accuracy(networks: Iterable[Network]) -> float | None:
+    """The greatest validation accuracy of some networks, percent; None if none has one."""
+    return max((a for n in networks if (a := n.best_accuracy_percent) is not None), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class EpochCount:
+    """How many epochs some networks trained, and how many they did not have to.
+
+    Attributes:
+        trained: all that were.
+        saved_by_termination: that networks ended early did not have.
+        saved_by_equality: that networks equal to others did not have.
+    """
+
+    trained: int
+    saved_by_termination: int
+    saved_by_equality: int
+
+    @classmethod
+    def of(cls, networks: Iterable[Network], budget: int | None = None) -> EpochCount:
+        """Count.
+
+        Args:
+            networks: whose epochs.
+            budget: of those that recorded none; None for what they had.
+        """
+        trained = by_termination = by_equality = 0
+        for network in networks:
+            trained += network.epochs_trained or 0
+            if network.status is NetworkStatus.equal:
+                by_equality += network.epochs_saved(budget)
+            else:
+                by_termination += network.epochs_saved(budget)
+        return cls(trained, by_termination, by_equality)
+
+    @property
+    def saved(self) -> int:
+        """Epochs that were not trained."""
+        return self.saved_by_termination + self.saved_by_equality
+
+    @property
+    def budget(self) -> int:
+        """What training every network to the end would have taken."""
+        return self.trained + self.saved
+
+    @property
+    def saved_percent(self) -> float:
+        """Share of the budget that was not trained."""
+        return 100 * self.saved / self.budget if self.budget else 0.0
+
+
+@table("epochs", "one epoch of one network", ("run", "network", "epoch"))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Epoch(Record):
+    """One epoch of one network."""
+
+    run: RunId = ""
+    network: NetworkNumber = -1
+    epoch: Annotated[int, Column("from 1")]
+    train_loss: Annotated[float | None, Column("mean training loss")] = None
+    validation_loss: Annotated[float | None, Column("mean validation loss")] = None
+    train_accuracy_percent: Annotated[float | None, Column("accuracy on the training part", "percent")] = None
+    validation_accuracy_percent: Annotated[
+        float | None, Column("accuracy on the validation part", "percent")
+    ] = None
+    learning_rate: Annotated[float | None, Column("learning rate of the epoch")] = None
+    seconds: Annotated[float | None, Column("time of the epoch", "s", Kind.float32, timing=True)] = None
+    images_per_second: Annotated[
+        float | None, Column("training throughput", "1/s", Kind.float32, timing=True)
+    ] = None
+    peak_memory_bytes: Annotated[
+        int | None, Column("greatest memory in use", "bytes", Kind.int64, timing=True)
+    ] = None
+    energy_joules: Annotated[
+        float | None,
+        Column(
+            "energy of the device (GPU board, or all CPU packages) during the epoch, divided by the networks "
+            "that share it (slots_per_device on a GPU, slots on the CPU); null if not measured",
+            "J",
+            Kind.float32,
+            timing=True,
+        ),
+    ] = None
+    time: Annotated[datetime | None, Column("when the epoch was recorded", "UTC", timing=True)] = None
+    checkpoint: Annotated[str | None, Column("file in the network's checkpoint folder; null if not kept")] = (
+        None
+    )
+    checkpoint_sha256: Annotated[str | None, Column("its SHA-256")] = None
+    segment: Annotated[int | None, Column("segment that trained it, from 0")] = None
+    verdict: Annotated[Action | None, Column("continue, pause or stop")] = None
+    reason: Annotated[str | None, Column("the rule's reason")] = None
+    predicted: Annotated[
+        float | None, Column("the rule's prediction at the end of the budget", "percent")
+    ] = None
+    predicted_low: Annotated[float | None, Column("lower end of its interval", "percent")] = None
+    predicted_high: Annotated[float | None, Column("upper end of its interval", "percent")] = None
+    evidence: Annotated[JsonText | None, Column("what a verdict to pause or stop rested on")] = None
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Of the prediction; None if the rule gave none."""
+        if self.predicted_low is None or self.predicted_high is None:
+            return None
+        return self.predicted_low, self.predicted_high
+
+
+E = TypeVar("E", bound=Epoch)
+
+
+def best_epoch(epochs: Iterable[E]) -> E | None:
+    """The epoch with the best validation accuracy, the first of equals; None if none has one."""
+    measured = [(a, -e.epoch, e) for e in epochs if (a := e.validation_accuracy_percent) is not None]
+    return max(measured, key=lambda known: known[:2])[2] if measured else None
+
+
+def by_epoch(epochs: Iterable[E]) -> list[E]:
+    """Epochs in order; of one that was trained twice, the later record."""
+    last = {epoch.epoch: epoch for epoch in epochs}
+    return [last[number] for number in sorted(last)]
+
+
+@table("predictions", "one fit of a parametric function after one epoch", ("run", "network", "epoch"))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction(Record):
+    """One fit."""
+
+    run: RunId = ""
+    network: NetworkNumber = -1
+    epoch: Annotated[int, Column("the fit saw the curve up to here")]
+    function: Annotated[str | None, Column("name of the parametric function")] = None
+    expression: Annotated[str | None, Column("the function")] = None
+    parameters: Annotated[JsonText | None, Column("fitted values by name")] = None
+    predicted: Annotated[float | None, Column("value at the end of the budget", "percent")] = None
+    low: Annotated[float | None, Column("lower end of the interval", "percent")] = None
+    high: Annotated[float | None, Column("upper end of the interval", "percent")] = None
+    residual: Annotated[float | None, Column("root mean square residual", "percent")] = None
+    status: Annotated[str | None, Column("how the fit ended")] = None
+    microseconds: Annotated[float | None, Column("cost of the fit", "us", Kind.float32, timing=True)] = None
+    verdict: Annotated[Action | None, Column("what the rule said after this epoch")] = None
+    reason: Annotated[str | None, Column("the rule's reason")] = None
+
+
+@table("events", "one thing that happened in a run", ("run", "number"))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event(Record):
+    """One entry of the event log; ``events.payload`` reads its data as what an event of its kind holds."""
+
+    run: RunId = ""
+    number: Annotated[int, Column("from 1, without gaps")]
+    time: Annotated[datetime | None, Column("when it happened", "UTC", timing=True)] = None
+    kind: Annotated[str, Column("asked, submitted, started, stopped, failed, told, checkpoints_removed, ...")]
+    network: Annotated[int | None, Column("network it happened to")] = None
+    generation: Annotated[int | None, Column("generation it belongs to")] = None
+    data: Annotated[JsonText | None, Column("the rest of the event")] = None
+
+
+@table("layers", "one layer of one network's architecture", ("run", "network", "layer"))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerRecord(Record):
+    """One layer."""
+
+    run: RunId = ""
+    network: NetworkNumber = -1
+    layer: Annotated[int, Column("number of the layer; inputs come before what they feed")]
+    op: Annotated[str | None, Column("what it does: conv, batch_norm, relu, ...")] = None
+    label: Annotated[str | None, Column("its name for people, such as: node 2 conv")] = None
+    phase: Annotated[int | None, Column("phase of the genome, null outside")] = None
+    channels_in: Annotated[int | None, Column("input channels")] = None
+    channels_out: Annotated[int | None, Column("output channels")] = None
+    kernel: Annotated[int | None, Column("side of the kernel", "pixels")] = None
+    stride: Annotated[int | None, Column("stride", "pixels")] = None
+    padding: Annotated[int | None, Column("padding on each side", "pixels")] = None
+    bias: Annotated[bool | None, Column("whether a convolution or linear layer adds one")] = None
+    settings: Annotated[
+        JsonText | None, Column("further settings of its operation; null if all are as usual")
+    ] = None
+    height_out: Annotated[int | None, Column("height of the output", "pixels")] = None
+    width_out: Annotated[int | None, Column("width of the output", "pixels")] = None
+    flops: Annotated[int | None, Column("cost of one image", "multiply-adds", Kind.int64)] = None
+    parameters: Annotated[int | None, Column("trainable parameters", kind=Kind.int64)] = None
+
+
+@table("edges", "one connection between two layers", ("run", "network"))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edge(Record):
+    """One connection."""
+
+    run: RunId = ""
+    network: NetworkNumber = -1
+    source: Annotated[int, Column("layer whose output it carries")]
+    target: Annotated[int, Column("layer it feeds")]
+
+
+@table(
+    "lineage",
+    "a child and one of its parents (a view of networks)",
+    ("run", "network", "parent"),
+    view=True,
+)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Descent(Record):
+    """A child and one of its parents."""
+
+    run: RunId
+    network: Annotated[int, Column("the child")]
+    parent: Annotated[int, Column("one of its parents")]
+    operator: Annotated[str | None, Column("what made the child")] = None
+    generation: Annotated[int | None, Column("generation of the child")] = None

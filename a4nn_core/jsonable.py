@@ -1,0 +1,82 @@
+"""The one form of JSON that records have: strict, compact, without NaN."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from typing import TypeAlias
+
+Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
+
+
+def to_jsonable(value: object) -> Json:
+    """A value as strict JSON can hold it: NaN and infinities become null, NumPy scalars plain numbers.
+
+    Raises:
+        TypeError: it is something that JSON has no place for.
+    """
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, (str, int)):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): to_jsonable(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [to_jsonable(inner) for inner in value]
+    if callable(tolist := getattr(value, "tolist", None)):  # NumPy scalar or array
+        return to_jsonable(tolist())
+    if isinstance(value, os.PathLike):
+        return str(os.fspath(value))
+    raise TypeError(f"{value!r} ({type(value).__name__}) cannot be stored as JSON")
+
+
+def to_json(value: object) -> str:
+    """Compact strict JSON, one line."""
+    return json.dumps(to_jsonable(value), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+class JsonText(str):
+    """Text that holds JSON, as a column of a table does; it is parsed where somebody asks for its value."""
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, value: object) -> JsonText:
+        """The text of a value; text is taken as it is."""
+        return cls(value if isinstance(value, str) else to_json(value))
+
+    @property
+    def value(self) -> Json:
+        """What it holds; the text itself where it is not JSON, as another tool may have written it."""
+        try:
+            found: Json = json.loads(self)
+        except ValueError:
+            return str(self)
+        return found
+
+    @property
+    def members(self) -> dict[str, Json]:
+        """The members of the object it holds; none if it holds something else."""
+        return members(self.value)
+
+
+def members(value: Json) -> dict[str, Json]:
+    """The members of a JSON object; none of anything else."""
+    return value if isinstance(value, dict) else {}
+
+
+def number(value: Json) -> float | None:
+    """A JSON number; None for anything else."""
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def whole(value: Json) -> int | None:
+    """A whole number; None for anything else."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def text(value: Json) -> str | None:
+    """A JSON text; None for anything else."""
+    return value if isinstance(value, str) else None

@@ -1,0 +1,243 @@
+"""A network's final records, put together from its candidate, its architecture and its journal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from a4nn_core.commons.epochs import JournalEpoch
+from a4nn_core.commons.records import Edge, LayerRecord, Network, best_epoch
+from a4nn_core.jsonable import JsonText
+from a4nn_core.metrics import STANDARD, Measured, Metric, values
+from a4nn_core.search.base import Candidate
+from a4nn_core.spaces.architecture import Architecture, Layer
+from a4nn_core.training.segment import SegmentResult
+from a4nn_core.vocabulary import FitnessSource, NetworkStatus
+
+
+def network_record(
+    candidate: Candidate,
+    architecture: Architecture,
+    journal: Sequence[JournalEpoch],
+    result: SegmentResult,
+    *,
+    epochs_budget: int,
+    seed: int,
+    front_version: int,
+    checkpoints: str,
+    metrics: Sequence[Metric] = STANDARD,
+) -> Network:
+    """The final record of a network whose training has ended.
+
+    Args:
+        candidate: as the strategy asked for it.
+        architecture: that its genome stands for.
+        journal: its epochs, naming the checkpoints that stay.
+        result: of its last segment.
+        epochs_budget: epochs it could have had.
+        seed: its training was seeded with.
+        front_version: of the snapshot its last segment was judged against.
+        checkpoints: folder of its checkpoints, relative to the commons.
+        metrics: that its fitness holds.
+
+    Raises:
+        BadInput: a metric of another package cannot be worked out.
+    """
+    status = NetworkStatus(result.status)
+    network = replace(
+        _identity(candidate, architecture, epochs_budget),
+        status=status,
+        device=result.device,
+        seconds=sum(epoch.seconds or 0.0 for epoch in journal),
+        energy_joules=_energy(journal),
+        epochs_trained=len(journal),
+        front_version=front_version,
+        seed=seed,
+        error=result.error,
+    )
+    best = best_epoch(journal)
+    if best is None:
+        return network
+    accuracy = best.validation_accuracy_percent
+    last = journal[-1]
+    ended_early = status in (NetworkStatus.stopped, NetworkStatus.paused)
+    network = replace(
+        network,
+        best_accuracy_percent=accuracy,
+        best_epoch=best.epoch,
+        last_accuracy_percent=last.validation_accuracy_percent,
+        predicted_accuracy_percent=last.predicted,
+        predicted_low=last.predicted_low,
+        predicted_high=last.predicted_high,
+        termination_reason=last.reason if ended_early else None,
+        termination_evidence=last.evidence if last.evidence and last.evidence.value else None,
+        checkpoint=f"{checkpoints}/{last.checkpoint}",
+        checkpoint_sha256=last.checkpoint_sha256,
+    )
+    if best.checkpoint is not None:
+        network = replace(
+            network,
+            best_checkpoint=f"{checkpoints}/{best.checkpoint}",
+            best_checkpoint_sha256=best.checkpoint_sha256,
+        )
+    if status is NetworkStatus.failed or accuracy is None:
+        return network
+    return replace(
+        network,
+        test_accuracy_percent=result.test_accuracy_percent,
+        fitness_source=FitnessSource.measured,
+        fitness=values(metrics, architecture, _measured(journal)),
+    )
+
+
+def _measured(journal: Sequence[JournalEpoch]) -> Measured:
+    return Measured(
+        accuracy_percent=tuple(
+            accuracy for epoch in journal if (accuracy := epoch.validation_accuracy_percent) is not None
+        ),
+        loss=tuple(epoch.validation_loss for epoch in journal),
+        seconds=tuple(epoch.seconds or 0.0 for epoch in journal),
+        energy_joules=tuple(epoch.energy_joules for epoch in journal),
+    )
+
+
+def _energy(journal: Sequence[JournalEpoch]) -> float | None:
+    """Joules of all epochs; None unless all were measured."""
+    joules = [joules for epoch in journal if (joules := epoch.energy_joules) is not None]
+    return sum(joules) if journal and len(joules) == len(journal) else None
+
+
+def equal_record(
+    candidate: Candidate, architecture: Architecture, original: Network, epochs_budget: int
+) -> Network:
+    """The record of a network that was not trained because another one of this run has its architecture."""
+    return replace(
+        _identity(candidate, architecture, epochs_budget),
+        fitness=original.fitness,
+        fitness_source=original.fitness_source,
+        best_accuracy_percent=original.best_accuracy_percent,
+        best_epoch=original.best_epoch,
+        last_accuracy_percent=original.last_accuracy_percent,
+        test_accuracy_percent=original.test_accuracy_percent,
+        best_checkpoint=original.best_checkpoint,
+        best_checkpoint_sha256=original.best_checkpoint_sha256,
+        checkpoint=original.checkpoint,
+        checkpoint_sha256=original.checkpoint_sha256,
+        error=original.error,
+        status=NetworkStatus.equal,
+        equal_to=original.network,
+        seconds=0.0,
+        epochs_trained=0,
+    )
+
+
+def infeasible_record(candidate: Candidate, architecture: Architecture, reason: str) -> Network:
+    """The record of a network that is outside the bounds: it had no budget, so nothing was saved on it."""
+    return replace(
+        _identity(candidate, architecture, epochs_budget=0),
+        status=NetworkStatus.infeasible,
+        seconds=0.0,
+        epochs_trained=0,
+        error=reason,
+    )
+
+
+def _identity(candidate: Candidate, architecture: Architecture, epochs_budget: int) -> Network:
+    return Network(
+        network=candidate.number,
+        generation=candidate.generation,
+        position=candidate.position,
+        genome=JsonText(json.dumps(candidate.genome)),
+        architecture_hash=architecture.hash,
+        parents=tuple(candidate.parents),
+        operator=candidate.operator,
+        flops=architecture.flops,
+        parameters=architecture.parameters,
+        epochs_budget=epochs_budget,
+    )
+
+
+def graph_records(architecture: Architecture) -> tuple[list[LayerRecord], list[Edge]]:
+    """An architecture as records of its layers and edges."""
+    layers = []
+    for index, (layer, operation, cost) in enumerate(
+        zip(architecture.layers, architecture.operations, architecture.costs, strict=True)
+    ):
+        sources = architecture.inputs(index)
+        settings = operation.changed()
+        layers.append(
+            LayerRecord(
+                layer=index,
+                op=layer.op,
+                label=layer.label,
+                phase=layer.phase,
+                channels_in=sum(architecture.costs[source].shape[0] for source in sources),
+                channels_out=cost.shape[0],
+                kernel=layer.kernel,
+                stride=layer.stride,
+                padding=layer.padding,
+                bias=layer.bias,
+                settings=JsonText(json.dumps(settings, sort_keys=True)) if settings else None,
+                height_out=cost.shape[1],
+                width_out=cost.shape[2],
+                flops=cost.flops,
+                parameters=cost.parameters,
+            )
+        )
+    return layers, [Edge(source=source, target=target) for source, target in architecture.edges]
+
+
+def architecture_of(layers: Sequence[LayerRecord], edges: Sequence[Edge]) -> Architecture:
+    """The architecture that ``graph_records`` wrote down; it needs no search space.
+
+    Args:
+        layers: of one network, by number.
+        edges: of it in the order in which they were written.
+
+    Raises:
+        ValueError: a layer lacks what every layer of a network of a4nn has recorded.
+    """
+    known = {layer.layer: layer for layer in layers}
+    feeds = {edge.target: known[edge.source] for edge in edges}
+    first = layers[0]
+    return Architecture(
+        tuple(_layer(layer, feeds) for layer in layers),
+        tuple((edge.source, edge.target) for edge in edges),
+        (_known(first.channels_out), _known(first.height_out), _known(first.width_out)),
+    )
+
+
+def _layer(record: LayerRecord, feeds: Mapping[int, LayerRecord]) -> Layer:
+    return Layer(
+        op=record.op or "",
+        channels=_known(record.channels_out),
+        kernel=_known(record.kernel),
+        stride=_known(record.stride),
+        padding=_known(record.padding),
+        bias=_unrecorded_bias(record, feeds) if record.bias is None else record.bias,
+        phase=record.phase,
+        label=record.label or "",
+        settings=record.settings.members if record.settings else {},
+    )
+
+
+def _known(value: int | None) -> int:
+    if value is None:
+        raise ValueError("a layer was not recorded in full")
+    return value
+
+
+def _unrecorded_bias(layer: LayerRecord, feeds: Mapping[int, LayerRecord]) -> bool:
+    """Whether a layer of a record from before ``bias`` was recorded has one, told from its parameters.
+
+    Args:
+        layer: recorded.
+        feeds: what feeds a layer, by the number of the layer.
+    """
+    if layer.op not in ("conv", "linear"):
+        return False
+    before = feeds[layer.layer]
+    linear = layer.op == "linear"
+    area = _known(before.height_out) * _known(before.width_out) if linear else _known(layer.kernel) ** 2
+    return _known(layer.parameters) > area * _known(layer.channels_in) * _known(layer.channels_out)
