@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from a4nn_core.commons.saved import Epochs
 from deposits import metadata
 from fakes import FakeExecutor, asked, experiment, search
 from test_workflow import Killed, rows
@@ -20,6 +19,8 @@ from a4nn_core.commons import Commons, read_events
 from a4nn_core.commons.check import check
 from a4nn_core.commons.compact import compact
 from a4nn_core.commons.cookbook import COOKBOOK
+from a4nn_core.commons.events import Told, payload
+from a4nn_core.commons.records import EpochCount
 from a4nn_core.errors import BadInput, RunFailed
 from a4nn_core.experiment import Experiment, load_experiment
 from a4nn_core.publish.deposit.build import Settings, build
@@ -29,7 +30,7 @@ from a4nn_core.search.nsga_net import NSGANet
 from a4nn_core.spaces.base import Genome
 from a4nn_core.spaces.macro import Macro
 from a4nn_core.training.segment import Segment, SegmentResult
-from a4nn_core.workflow import run
+from a4nn_core.workflow import plan
 from a4nn_core.workflow import search as loop
 from a4nn_core.workflow.run import execute
 from a4nn_core.workflow.summary import summarise
@@ -130,22 +131,24 @@ def test_a_network_outside_the_bounds_is_never_trained_and_said_to_be_so(
     store = Commons(tmp_path)
     networks = store.networks("r")
     assert len(networks) == 12
-    outside = [n for n in networks if n["parameters"] > TIGHT]
+    outside = [n for n in networks if n.parameters > TIGHT]
     assert outside
     assert 0 < len(executor.trained) <= 12 - len(outside)
     assert all(segment.fixed["parameters"] <= TIGHT for segment in executor.trained)
     told = {
-        e["network"]: e["data"] for e in read_events(tmp_path / "runs/r/events.jsonl") if e["kind"] == "told"
+        event.network: payload(event, Told)
+        for event in read_events(tmp_path / "runs/r/events.jsonl")
+        if event.kind == "told"
     }
     for n in networks:
-        assert (n["status"] == "infeasible") == (n in outside)
+        assert (n.status == "infeasible") == (n in outside)
     for n in outside:
-        assert n["error"] == f"parameters = {n['parameters']}, at most 400 allowed"
-        assert (n["fitness"], n["fitness_source"], n["equal_to"]) == (None, None, None)
-        assert (n["epochs_trained"], n["epochs_budget"], n["seconds"]) == (0, 0, 0.0)
-        assert told[n["network"]]["fitness"] is None
-        assert told[n["network"]]["violation"] == pytest.approx((n["parameters"] - TIGHT) / TIGHT)
-    assert all("violation" not in told[n["network"]] for n in networks if n not in outside)
+        assert n.error == f"parameters = {n.parameters}, at most 400 allowed"
+        assert (n.fitness, n.fitness_source, n.equal_to) == (None, None, None)
+        assert (n.epochs_trained, n.epochs_budget, n.seconds) == (0, 0, 0.0)
+        assert told[n.network].fitness is None
+        assert told[n.network].violation == pytest.approx((n.parameters - TIGHT) / TIGHT)
+    assert all(told[n.network].violation == 0 for n in networks if n not in outside)
     # layers and edges are recorded as for others
     sums = store.sql(
         "select n.flops = sum(l.flops) and n.parameters = sum(l.parameters) from networks n "
@@ -153,12 +156,12 @@ def test_a_network_outside_the_bounds_is_never_trained_and_said_to_be_so(
         "group by n.network, n.flops, n.parameters"
     ).fetchall()
     assert sums == [(True,)] * len(outside)
-    front = {n["network"] for n in store.front("r")}
+    front = {n.network for n in store.front("r")}
     assert front
-    assert not front & {n["network"] for n in outside}
-    assert all(point["mflops"] for point in one.front(12))
+    assert not front & {n.network for n in outside}
+    assert all(point["mflops"] for point in one.front(12).points)
     # nothing was saved on them, and nobody counts them as failed
-    assert Epochs.of(networks).saved_by_termination == 0
+    assert EpochCount.of(networks).saved_by_termination == 0
     summary = summarise(store, "r")
     assert (summary.networks, summary.networks_infeasible) == (12, len(outside))
     assert summary.epochs_budget == 4 * (12 - len(outside))
@@ -168,7 +171,7 @@ def test_a_network_outside_the_bounds_is_never_trained_and_said_to_be_so(
     assert capsys.readouterr().err.count("outside the bounds, not trained: parameters = ") == len(outside)
     [recipe] = [r for r in COOKBOOK if r.name == "failures"]
     answer = store.sql(recipe.query).fetchall()
-    assert sorted(n for *_, numbers in answer for n in numbers) == sorted(n["network"] for n in outside)
+    assert sorted(n for *_, numbers in answer for n in numbers) == sorted(n.network for n in outside)
     assert check(tmp_path, checkpoints=False).problems == []
     compact(tmp_path)
     assert Commons(tmp_path).networks("r") == networks
@@ -180,9 +183,9 @@ def test_feasible_genomes_are_asked_for_where_they_can_be_found(tmp_path: Path) 
     executor = FakeExecutor()
     search(bounded(most=2600), tmp_path, executor)
     networks = Commons(tmp_path).networks("r")
-    assert {n["status"] for n in networks} <= {"completed", "equal"}
+    assert {n.status for n in networks} <= {"completed", "equal"}
     free = search(experiment(), tmp_path / "free", FakeExecutor())
-    assert any(row["parameters"] > 2600 for row in free.networks.values())
+    assert any(row.parameters > 2600 for row in free.networks.values())
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
@@ -198,9 +201,9 @@ def test_of_equal_networks_outside_the_bounds_each_is_infeasible(tmp_path: Path)
         space={"phases": 1, "nodes": 2}, search={"networks": 16, "constraints": {"mflops": {"least": 0.01}}}
     )
     one = search(tiny, tmp_path, FakeExecutor())
-    hashes = [one.architectures[n].hash for n in range(16) if one.networks[n]["status"] == "infeasible"]
+    hashes = [one.architectures[n].hash for n in range(16) if one.networks[n].status == "infeasible"]
     assert len(hashes) > len(set(hashes))
-    assert {row["status"] for row in one.networks.values()} == {"completed", "equal", "infeasible"}
+    assert {row.status for row in one.networks.values()} == {"completed", "equal", "infeasible"}
 
 
 @pytest.mark.usefixtures("few_retries")
@@ -225,14 +228,14 @@ def test_a_run_that_finds_nothing_to_train_has_failed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # whether the largest network fits its device is not asked where it is outside the bounds
-    monkeypatch.setattr(run, "check_fit", lambda *_: pytest.fail("the largest network is never trained"))
+    monkeypatch.setattr(plan, "check_fit", lambda *_: pytest.fail("the largest network is never trained"))
     what = load_experiment(
         "digits",
         ["search.networks=2", "search.population=2", "search.constraints.mflops={ least = 1000000 }"],
     )
     with pytest.raises(RunFailed, match=r"none of 2 networks .* mflops = .*, at least 1000000 allowed"):
         execute(what, tmp_path, "r", lambda *_: FakeExecutor(never))
-    assert Commons(tmp_path).run("r")["status"] == "failed"
+    assert Commons(tmp_path).run("r").status == "failed"
 
 
 @pytest.mark.usefixtures("few_retries")
@@ -264,7 +267,7 @@ def test_a_killed_search_with_bounds_goes_on(schedule: str, seed: int, tmp_path:
         except Killed:
             deaths += 1
     assert deaths
-    assert {row["status"] for row in one.networks.values()} >= {"infeasible", "completed"}
+    assert {row.status for row in one.networks.values()} >= {"infeasible", "completed"}
     if schedule == "generational":
         search(what, tmp_path / "whole", FakeExecutor())
         assert rows(tmp_path / "killed") == rows(tmp_path / "whole")
@@ -281,7 +284,7 @@ def test_a_run_with_other_bounds_is_another_run(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("few_retries")
 def test_a_deposit_says_what_was_trained(tmp_path: Path) -> None:
     one = search(bounded(), tmp_path / "commons", FakeExecutor())
-    trained = {n for n, row in one.networks.items() if row["status"] == "completed"}
+    trained = {n for n, row in one.networks.items() if row.status == "completed"}
     assert 0 < len(trained) < 12
     settings = Settings(weights="none", models="none")
     build(tmp_path / "commons", ["r"], tmp_path / "deposit", metadata(), settings)

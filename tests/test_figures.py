@@ -12,8 +12,8 @@ import pytest
 from commons_data import HORIZON, curve, fail, header, made_up_run, record, train
 from matplotlib.axes import Axes
 
-from a4nn_core.archaeology.figures import WHISKERS, cost_floor, front_figure
-from a4nn_core.archaeology.picture import Picture, Point, picture
+from a4nn_core.archaeology.figures import cost_floor, front_figure
+from a4nn_core.archaeology.picture import WHISKERS, Picture, Point, picture
 from a4nn_core.commons import Commons, RunWriter
 from a4nn_core.commons.records import Epoch, Network
 from a4nn_core.errors import BadInput

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from a4nn_core.workflow.network_records import Row
 from fakes import FakeExecutor, experiment, search
 from test_training import segment
 from test_workflow import Killed
 
 from a4nn_core.commons import Commons, RunFolder
 from a4nn_core.commons.events import read_events
+from a4nn_core.commons.records import Network
 from a4nn_core.errors import BadInput
 from a4nn_core.experiment import load_experiment
 from a4nn_core.replay import VirtualExecutor
@@ -123,9 +123,9 @@ class Seeing:
     def on_poll(self, search: SearchView) -> None:
         self.polls.append(search)
 
-    def on_network_end(self, search: SearchView, row: Row) -> None:
-        assert search.rows[row["network"]] is row
-        self.ends.append(row["network"])
+    def on_network_end(self, search: SearchView, network: Network) -> None:
+        assert search.networks[network.network] is network
+        self.ends.append(network.network)
 
 
 def test_watchers_see_a_search_and_cannot_change_it(tmp_path: Path) -> None:
@@ -136,9 +136,9 @@ def test_watchers_see_a_search_and_cannot_change_it(tmp_path: Path) -> None:
     assert first.training
     assert last.training == ()
     assert last.generation >= 2
-    rows: Any = last.rows
+    networks: Any = last.networks
     with pytest.raises(TypeError):
-        rows[0] = {}
+        networks[0] = None
     view: Any = last
     with pytest.raises(AttributeError):
         view.generation = 0

@@ -5,11 +5,11 @@ They work on any run in a commons: finished or not, with failed networks, with o
 
 from __future__ import annotations
 
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from a4nn_core.archaeology.picture import Picture, Point, picture
+from a4nn_core.archaeology.pages import front_page
+from a4nn_core.archaeology.picture import WHISKERS, Picture, is_staircase, picture
 from a4nn_core.files import atomic_write, make_folder
 from a4nn_core.metrics import ACCURACY_PERCENT, MFLOPS
 from a4nn_core.vocabulary import NetworkStatus
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 _INK = "#1f2430"
 _FAINT = "#8a8f98"
 _FRONT = "#d1495b"
-WHISKERS = "± one standard error"
 
 
 def front_figure(commons: Commons, run: str, png: Path, html: Path) -> None:
@@ -48,7 +47,7 @@ def front_figure(commons: Commons, run: str, png: Path, html: Path) -> None:
     with atomic_write(png) as temporary:
         draw(shown, temporary)
     with atomic_write(html) as temporary:
-        temporary.write_text(page(shown), encoding="utf-8")
+        temporary.write_text(front_page(shown), encoding="utf-8")
 
 
 def draw(shown: Picture, file: Path) -> None:
@@ -240,13 +239,6 @@ def cost_floor(costs: list[float]) -> float:
     return usual / 2 if ordered[0] < usual / 10 else 0.0
 
 
-def is_staircase(front: list[Point]) -> bool:
-    """Whether accuracy rises with cost along the front: it does if these two are the objectives."""
-    ordered = sorted(front, key=lambda n: (n.flops, n.accuracy_percent))
-    values = [n.accuracy_percent for n in ordered]
-    return all(a <= b for a, b in pairwise(values))
-
-
 def _draw_curves(axes: Axes, shown: Picture, colours: Colormap, norm: Normalize) -> None:
     from matplotlib.ticker import MaxNLocator
 
@@ -337,10 +329,3 @@ def _draw_curves(axes: Axes, shown: Picture, colours: Colormap, norm: Normalize)
             )
         )
     _legend(axes, entries)
-
-
-def page(shown: Picture) -> str:
-    """The interactive page; see pages.py for how it is made."""
-    from a4nn_core.archaeology.pages import front_page
-
-    return front_page(shown)

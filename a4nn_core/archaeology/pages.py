@@ -11,7 +11,7 @@ from a4nn_core.precision import Images, in_percent
 from a4nn_core.vocabulary import NetworkStatus
 
 if TYPE_CHECKING:
-    from a4nn_core.archaeology.picture import Picture, Point
+    from a4nn_core.archaeology.picture import WHISKERS, Picture, Point, is_staircase
 
 _FRONT = "#d1495b"
 _GREY = "#8a8f98"
@@ -51,8 +51,6 @@ def front_page(shown: Picture) -> str:
     import plotly.graph_objects as go
     from plotly.colors import sample_colorscale
     from plotly.subplots import make_subplots
-
-    from a4nn_core.archaeology.figures import WHISKERS, is_staircase
 
     first, last = shown.generations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from a4nn_core.commons.records import Epoch, EpochCount, Event, Network, Run, best_accuracy
@@ -13,6 +14,7 @@ from a4nn_core.vocabulary import NetworkStatus, RunStatus
 if TYPE_CHECKING:
     from a4nn_core.commons import Commons
 
+WHISKERS = "± one standard error"
 MOST_WHISKERS = 40
 
 
@@ -147,6 +149,13 @@ class Picture:
             for c in self.curves
             if c.predicted is not None and 0 <= c.predicted <= 100 and (c.stopped or not c.finished)
         ]
+
+
+def is_staircase(front: list[Point]) -> bool:
+    """Whether accuracy rises with cost along the front: it does if these two are the objectives."""
+    ordered = sorted(front, key=lambda n: (n.flops, n.accuracy_percent))
+    values = [n.accuracy_percent for n in ordered]
+    return all(a <= b for a, b in pairwise(values))
 
 
 def _reach(accuracy_percent: float, se_points: float) -> tuple[float, float]:
