@@ -21,12 +21,25 @@ FLOWS = ROOT.parent / "a4nn_flows"
 # What each room may import; modules at the top level are rooms, too. A new arrow is a decision: it is made
 # here and told in docs/architecture.md.
 GROUND = {
-    *("component", "errors", "files", "logs", "metrics", "plugins", "precision", "retry"),
+    *(
+        "component",
+        "errors",
+        "exports",
+        "files",
+        "jsonable",
+        "logs",
+        "metrics",
+        "plugins",
+        "precision",
+        "retry",
+    ),
     *("version", "vocabulary"),
 }
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "version": set(),
+    "exports": set(),
+    "jsonable": set(),
     "vocabulary": set(),
     "precision": set(),
     "retry": set(),

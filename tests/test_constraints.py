@@ -14,7 +14,7 @@ from test_workflow import Killed, rows
 
 from a4nn_core.archaeology.picture import picture
 from a4nn_core.cli.progress import Progress
-from a4nn_core.cli.status import _look, _row
+from a4nn_core.cli.status import _row, _state
 from a4nn_core.commons import Commons, read_events
 from a4nn_core.commons.check import check
 from a4nn_core.commons.compact import compact
@@ -166,7 +166,7 @@ def test_a_network_outside_the_bounds_is_never_trained_and_said_to_be_so(
     assert (summary.networks, summary.networks_infeasible) == (12, len(outside))
     assert summary.epochs_budget == 4 * (12 - len(outside))
     assert f"{len(outside)} networks outside the bounds, not trained" in summary.cost()
-    assert f"12/12 ({len(outside)} outside the bounds)" in _row(*_look(store, "r"))
+    assert f"12/12 ({len(outside)} outside the bounds)" in _row(*_state(store, "r"))
     assert f"{len(outside)} outside the bounds" in picture(store, "r").summary
     assert capsys.readouterr().err.count("outside the bounds, not trained: parameters = ") == len(outside)
     [recipe] = [r for r in COOKBOOK if r.name == "failures"]

@@ -63,9 +63,9 @@ def test_a_generation_counts_as_submitted_at_once(tmp_path: Path) -> None:
 
     search(experiment(search=WIDE), tmp_path, VirtualExecutor(2, train))
     events = read_events(RunFolder(tmp_path, "r").events)
-    first_end = next(e["number"] for e in events if e["kind"] == "completed")
-    begun = [e["network"] for e in events if e["kind"] == "submitted" and e["number"] < first_end]
-    equal = [n["network"] for n in Commons(tmp_path).networks("r") if n["status"] == "equal"]
+    first_end = next(e.number for e in events if e.kind == "completed")
+    begun = [e.network for e in events if e.kind == "submitted" and e.number < first_end]
+    equal = [n.network for n in Commons(tmp_path).networks("r") if n.status == "equal"]
     assert begun == [number for number in range(9) if number not in equal]
 
 
@@ -89,7 +89,7 @@ def test_a_queue_that_was_cut_off_goes_on(tmp_path: Path) -> None:
     assert len(died) > 2
     columns = ("network", "genome", "status", "best_accuracy_percent", "front_version")
     whole, killed = (
-        [[row[name] for name in columns] for row in Commons(tmp_path / name).networks("r")]
+        [[getattr(network, name) for name in columns] for network in Commons(tmp_path / name).networks("r")]
         for name in ("whole", "killed")
     )
     assert killed == whole
@@ -97,13 +97,13 @@ def test_a_queue_that_was_cut_off_goes_on(tmp_path: Path) -> None:
 
 def test_the_loop_reads_a_journal_once_a_segment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[Path] = []
-    real = loop.read_journal
+    real = loop.read_epochs
 
     def counting(path: Path) -> list[dict[str, Any]]:
         read.append(path)
         return real(path)
 
-    monkeypatch.setattr(loop, "read_journal", counting)
+    monkeypatch.setattr(loop, "read_epochs", counting)
     executor = FakeExecutor()
     search(experiment(training={"segment_epochs": 2}), tmp_path, executor)
     networks = {one.network for one in executor.trained}
@@ -185,8 +185,8 @@ def test_a_missing_device_matters_to_who_trains_here(tmp_path: Path) -> None:
 def test_where_a_flow_run_comes_from_is_logged_before_anything_is_asked(tmp_path: Path) -> None:
     execute(experiment(), tmp_path, "r", lambda _: FakeExecutor(), origin={"flow_run": "f", "schedule": None})
     events = read_events(RunFolder(tmp_path, "r").events)
-    assert [e["kind"] for e in events[:3]] == ["started", "flow", "asked"]
-    assert events[1]["data"] == {"flow_run": "f", "schedule": None}
+    assert [e.kind for e in events[:3]] == ["started", "flow", "asked"]
+    assert events[1].data.members == {"flow_run": "f", "schedule": None}
 
 
 def test_a_segment_travels_as_json(tmp_path: Path) -> None:

@@ -103,8 +103,8 @@ def test_every_metric_says_where_its_value_comes_from() -> None:
 def test_what_is_recorded_of_a_network_stays_what_it_was(tmp_path: Path) -> None:
     search(experiment(), tmp_path, FakeExecutor())
     for row in Commons(tmp_path).networks("r"):
-        assert list(row["fitness"]) == [metric.name for metric in STANDARD]
-        assert list(row["fitness"]) == ["error_percent", "accuracy_percent", "loss", "mflops", "parameters"]
+        assert list(row.fitness) == [metric.name for metric in STANDARD]
+        assert list(row.fitness) == ["error_percent", "accuracy_percent", "loss", "mflops", "parameters"]
 
 
 def test_a_metric_of_a_row_stands_in_its_fitness_or_follows_from_its_columns() -> None:
@@ -123,7 +123,7 @@ def test_gflops_can_be_an_objective(tmp_path: Path) -> None:
     what = experiment(search={"objectives": {"error_percent": "minimise", "gflops": "minimise"}})
     search(what, tmp_path, FakeExecutor())
     for row in Commons(tmp_path).networks("r"):
-        assert row["fitness"]["gflops"] == row["flops"] / 1e9
+        assert row.fitness["gflops"] == row.flops / 1e9
     assert Commons(tmp_path).front("r")
 
 
@@ -133,9 +133,9 @@ from pathlib import Path
 from a4nn_core.commons import Commons
 from a4nn_core.workflow.summary import summarise
 commons = Commons(Path(sys.argv[1]))
-front = [(n["network"], n["fitness"]["depth"]) for n in commons.front("r")]
+front = [(n.network, n.fitness["depth"]) for n in commons.front("r")]
 asked = commons.sql("select count(*) from front").fetchall()[0][0]
-print(json.dumps([front, asked, commons.run("r")["objectives"], len(summarise(commons, "r").front)]))
+print(json.dumps([front, asked, commons.run("r").objectives, len(summarise(commons, "r").front)]))
 """
 
 
@@ -147,11 +147,11 @@ def test_another_package_adds_metrics_and_readers_need_it_not(tmp_path: Path) ->
     executor = FakeExecutor()
     one = search(what, tmp_path / "c", executor)
     for row in Commons(tmp_path / "c").networks("r"):
-        if row["equal_to"] is None:
-            assert row["fitness"]["depth"] == len(one.architectures[row["network"]].layers)
-            assert row["fitness"]["steadiness"] < row["fitness"]["accuracy_percent"]
+        if row.equal_to is None:
+            assert row.fitness["depth"] == len(one.architectures[row.network].layers)
+            assert row.fitness["steadiness"] < row.fitness["accuracy_percent"]
     assert all(segment.fixed["depth"] <= 40 for segment in executor.trained)
-    front = [[n["network"], n["fitness"]["depth"]] for n in Commons(tmp_path / "c").front("r")]
+    front = [[n.network, n.fitness["depth"]] for n in Commons(tmp_path / "c").front("r")]
     assert front
     assert asked(search(what, tmp_path / "c", FakeExecutor())) == asked(one)
 
@@ -207,7 +207,7 @@ def test_a_metric_that_cannot_be_worked_out_ends_the_run_with_a_sentence(tmp_pat
     executor = FakeExecutor()
     search(what, tmp_path / "c", executor)
     networks = Commons(tmp_path / "c").networks("r")
-    assert all(row["fitness"]["broken"] == 4 for row in networks)
+    assert all(row.fitness["broken"] == 4 for row in networks)
     assert len({segment.network for segment in executor.trained}) == len(executor.trained)
 
 

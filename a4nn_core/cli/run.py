@@ -43,11 +43,11 @@ def run(
     from a4nn_core.cli.progress import Progress
     from a4nn_core.data.progress import listening
     from a4nn_core.workflow.plan import new_run_id
-    from a4nn_core.workflow.run import runner
+    from a4nn_core.workflow.run import EXECUTORS
 
     experiment = _experiment(source, changes or (), commons, run_id)
     name = run_id or new_run_id(experiment)
-    execute = runner(executor)
+    execute = EXECUTORS.find(executor)
     say(f"run {name}: {experiment.description or experiment.name}")
     again = ["a4nn", "run", *([source] if source else []), "--run-id", name]
     again += ["--commons", str(commons), "--executor", executor]

@@ -5,8 +5,9 @@ Names are resolved on first use: training workers import the journal alone, with
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from a4nn_core.exports import lazy
 
 if TYPE_CHECKING:
     from a4nn_core.commons.epochs import JournalEpoch as JournalEpoch
@@ -53,7 +54,4 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    if name not in _WHERE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)
+__getattr__ = lazy(__name__, _WHERE)

@@ -1,6 +1,14 @@
 """What can be built: one file per search space; genome -> Architecture -> torch module (``build``).
 
 What layers can do is in ``operations``, one file each.
+
+>>> from a4nn_core.spaces import SPACES
+>>> space = SPACES.make({"name": "macro", "phases": 1, "channels": 8}, "[space]")
+>>> architecture = space.decode([[1, 0, 1, 0, 0, 1, 1]], input_shape=(1, 28, 28), classes=10)
+>>> architecture.flops, architecture.parameters
+(1779312, 2674)
+>>> [layer.op for layer in architecture.layers][-2:]
+['global_average_pool', 'linear']
 """
 
 from a4nn_core.spaces.architecture import Architecture, Graph

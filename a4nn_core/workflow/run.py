@@ -7,18 +7,18 @@ import platform
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Protocol
 
 from a4nn_core.commons import RunWriter
 from a4nn_core.errors import A4NNError, BadInput
-from a4nn_core.experiment import Experiment
+from a4nn_core.experiment import Experiment, load_experiment
 from a4nn_core.jsonable import number
+from a4nn_core.plugins import Catalogue
 from a4nn_core.vocabulary import EventKind, RunStatus
 from a4nn_core.workflow.devices import Machine
 from a4nn_core.workflow.executor import Executor
-from a4nn_core.workflow.plan import Plan, check, open_run, resolve
+from a4nn_core.workflow.plan import Plan, check, new_run_id, open_run, resolve
 from a4nn_core.workflow.search import Search
 from a4nn_core.workflow.watcher import Watcher
 
@@ -31,17 +31,36 @@ class Runner(Protocol):
     ) -> None: ...
 
 
-def runner(name: str) -> Runner:
-    """The way to run a search that has this name.
+EXECUTORS: Catalogue[Runner] = Catalogue("executor", "a4nn.executors", {})
+
+
+def run(
+    experiment: Experiment | str,
+    commons: Path | str = "commons",
+    run_id: str | None = None,
+    executor: str = "local",
+    watcher: Watcher | None = None,
+) -> str:
+    """Search to the end, or go on with the run of that id.
+
+    Args:
+        experiment: what to search: an experiment, a preset's name or a TOML file.
+        commons: folder of the data commons; made if it is not there.
+        run_id: of the run; an existing one is resumed; by default the name and the time.
+        executor: who trains: ``local``, ``prefect``, ``ray``, ``dask``, or one of another package.
+        watcher: is shown the search as it goes on.
+
+    Returns:
+        id of the run.
 
     Raises:
-        BadInput: there is none; the message lists those that exist.
+        BadInput: something the user gave cannot be used; the run can be resumed when it is mended.
+        RunFailed: the run ended because of what happened in it.
     """
-    found = {entry.name: entry for entry in entry_points(group="a4nn.executors")}
-    if name not in found:
-        raise BadInput(f"there is no executor {name!r}; known: {', '.join(sorted(found))}")
-    loaded: Runner = found[name].load()
-    return loaded
+    what = load_experiment(experiment) if isinstance(experiment, str) else experiment
+    name = run_id or new_run_id(what)
+    EXECUTORS.find(executor)(what, Path(commons), name, watcher)
+    return name
 
 
 def execute(
