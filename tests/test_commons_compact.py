@@ -11,9 +11,10 @@ from commons_data import fail, header, made_up_run, record, train
 
 from a4nn_core.commons import Commons, RunFolder, RunWriter
 from a4nn_core.commons import compact as compaction
-from a4nn_core.commons.archive import Archive, from_ranges, no_readers, to_ranges
+from a4nn_core.commons.archive import Archive, from_ranges, to_ranges
 from a4nn_core.commons.compact import compact
 from a4nn_core.commons.layout import Damaged
+from a4nn_core.commons.lock import no_readers
 from a4nn_core.commons.schema import TABLES
 from a4nn_core.commons.writer import AlreadyRecorded
 from a4nn_core.errors import BadInput

@@ -14,10 +14,8 @@ started, so that a run deleted and begun anew does not find the old one's networ
 
 from __future__ import annotations
 
-import fcntl
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -31,7 +29,7 @@ from a4nn_core.commons.fragments import file_checksum
 from a4nn_core.commons.layout import Damaged, read_json, write_json
 from a4nn_core.commons.rows import python_rows
 from a4nn_core.commons.schema import FRONT, TABLES, Table
-from a4nn_core.files import atomic_write, make_folder, user_errors
+from a4nn_core.files import atomic_write, make_folder
 
 # A reader finds one network by the statistics of row groups and decodes the group it is in.
 ROW_GROUP = 25_000
@@ -253,48 +251,3 @@ def archived_rows(
             raise Damaged(f"{path} is damaged: {' '.join(str(error).split())}") from None
         found += python_rows(rows)
     return sorted(found, key=lambda row: [row[key] for key in table.key])
-
-
-class ReaderLock:
-    """Held while data of the commons is being read, so that no file is deleted under a reader.
-
-    On a file system that cannot be written nothing is deleted either, and there is nothing to hold.
-    """
-
-    def __init__(self, commons: Path) -> None:
-        self._handle = -1
-        path = commons / "readers.lock"
-        for flags in (os.O_RDWR | os.O_CREAT, os.O_RDONLY):
-            try:
-                self._handle = os.open(path, flags | os.O_CLOEXEC, 0o666)
-                break
-            except OSError:
-                continue
-        if self._handle >= 0:
-            fcntl.flock(self._handle, fcntl.LOCK_SH)
-
-    def release(self) -> None:
-        """Let go; a second call does nothing."""
-        if self._handle >= 0:
-            os.close(self._handle)
-            self._handle = -1
-
-    def __del__(self) -> None:
-        self.release()
-
-
-@contextmanager
-def no_readers(commons: Path) -> Iterator[bool]:
-    """Whether nobody reads the commons; while the block runs, nobody starts to."""
-    path = commons / "readers.lock"
-    with user_errors("write", path):
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        alone = True
-    except BlockingIOError:
-        alone = False
-    try:
-        yield alone
-    finally:
-        os.close(handle)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from a4nn_core.commons.archive import SORTED, Archive, ReaderLock, fingerprint
+from a4nn_core.commons.archive import SORTED, Archive, fingerprint
 from a4nn_core.commons.epochs import read_epochs
 from a4nn_core.commons.events import read_events
 from a4nn_core.commons.fragments import (
@@ -23,7 +23,7 @@ from a4nn_core.commons.fragments import (
     rows_checksum,
 )
 from a4nn_core.commons.layout import Damaged, RunFolder, check_layout, read_json
-from a4nn_core.commons.lock import holder
+from a4nn_core.commons.lock import ReaderLock, holder
 from a4nn_core.commons.schema import NETWORK_TABLES, TABLES
 from a4nn_core.commons.snapshot import Snapshot, headless, run_files
 from a4nn_core.vocabulary import EventKind, RunStatus

@@ -7,8 +7,6 @@ leaves a commons in which every record is there once; what it left over goes wit
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,15 +15,15 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from a4nn_core.commons.archive import SORTED, Archive, Pack, no_readers
+from a4nn_core.commons.archive import SORTED, Archive, Pack
 from a4nn_core.commons.fragments import read_fragment
 from a4nn_core.commons.layout import Damaged, RunFolder, check_layout, read_json
-from a4nn_core.commons.lock import holder
+from a4nn_core.commons.lock import Held, KernelLock, holder, no_readers
 from a4nn_core.commons.rows import arrow
 from a4nn_core.commons.schema import NETWORK_TABLES, TABLES
 from a4nn_core.commons.snapshot import RunSnapshot, Snapshot, front_of, headless, run_files
 from a4nn_core.errors import BadInput
-from a4nn_core.files import make_folder, user_errors
+from a4nn_core.files import make_folder
 from a4nn_core.vocabulary import RunStatus
 
 # Rows of ``epochs`` a pack holds at most, about; so much is in memory at once (some 300 MB).
@@ -231,17 +229,11 @@ def only_one(commons: Path) -> Iterator[None]:
     """One compaction at a time."""
     path = commons / "archive" / "lock"
     make_folder(path.parent)
-    with user_errors("write", path):
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            who = os.pread(handle, 200, 0).decode(errors="replace").strip()
-            raise BadInput(f"{commons} is being compacted by {who or 'another process'}") from None
-        with user_errors("write", path):
-            os.ftruncate(handle, 0)
-            os.pwrite(handle, f"process {os.getpid()} on {os.uname().nodename}\n".encode(), 0)
+        lock = KernelLock(path)
+    except Held as error:
+        raise BadInput(f"{commons} is being compacted by {error}") from None
+    try:
         yield
     finally:
-        os.close(handle)
+        lock.release()

@@ -8,6 +8,8 @@ import os
 import socket
 import time
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from a4nn_core.commons.events import now
@@ -16,6 +18,7 @@ from a4nn_core.files import user_errors
 from a4nn_core.jsonable import Json, to_json
 
 _PATIENCE_SECONDS = 1.0
+READERS = "readers.lock"
 
 
 class Held(A4NNError):
@@ -95,6 +98,48 @@ class RunLock(KernelLock):
             super().__init__(path)
         except Held as error:
             raise BadInput(f"run {run_id!r} is being written by {error}; its lock is {path}") from None
+
+
+class ReaderLock:
+    """Held while data of the commons is being read, so that no file is deleted under a reader.
+
+    On a file system that cannot be written nothing is deleted either, and there is nothing to hold.
+    """
+
+    def __init__(self, commons: Path) -> None:
+        self._handle = -1
+        path = commons / READERS
+        for flags in (os.O_RDWR | os.O_CREAT, os.O_RDONLY):
+            try:
+                self._handle = os.open(path, flags | os.O_CLOEXEC, 0o666)
+                break
+            except OSError:
+                continue
+        if self._handle >= 0:
+            fcntl.flock(self._handle, fcntl.LOCK_SH)
+
+    def release(self) -> None:
+        """Let go; a second call does nothing."""
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1
+
+    def __del__(self) -> None:
+        self.release()
+
+
+@contextmanager
+def no_readers(commons: Path) -> Iterator[bool]:
+    """Whether nobody reads the commons; while the block runs, nobody starts to."""
+    try:
+        lock = KernelLock(commons / READERS, patience=0.0)
+    except Held:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
 
 
 def _parse(data: bytes) -> dict[str, Json]:

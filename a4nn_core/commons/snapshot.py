@@ -17,12 +17,13 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 from pyarrow import fs
 
-from a4nn_core.commons.archive import SORTED, Archive, Pack, ReaderLock
+from a4nn_core.commons.archive import SORTED, Archive, Pack
 from a4nn_core.commons.columns import Row
 from a4nn_core.commons.epochs import predictions_of, read_epochs
 from a4nn_core.commons.events import read_events
 from a4nn_core.commons.fragments import fragment_numbers, read_notes
 from a4nn_core.commons.layout import RunFolder, read_json
+from a4nn_core.commons.lock import ReaderLock
 from a4nn_core.commons.records import by_epoch
 from a4nn_core.commons.rows import arrow, python_rows, stored_row
 from a4nn_core.commons.runs import objectives, run_record

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from a4nn_core.commons.archive import Archive, ReaderLock, archived_rows
+from a4nn_core.commons.archive import Archive, archived_rows
 from a4nn_core.commons.columns import Row, from_cells
 from a4nn_core.commons.events import EventLog, now
 from a4nn_core.commons.fragments import (
@@ -20,7 +20,7 @@ from a4nn_core.commons.fragments import (
     write_fragment,
 )
 from a4nn_core.commons.layout import LAYOUT_VERSION, RunFolder, open_commons, read_json, write_json
-from a4nn_core.commons.lock import RunLock
+from a4nn_core.commons.lock import ReaderLock, RunLock
 from a4nn_core.commons.records import Edge, Epoch, LayerRecord, Network, Prediction, by_epoch
 from a4nn_core.commons.rows import arrow, python_rows, stored_row, without_timing
 from a4nn_core.commons.runs import last_session, run_record
