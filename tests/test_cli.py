@@ -159,7 +159,7 @@ def alive(pid: int) -> bool:
         (["run", "digits", "--set", "data.size=3"], "[data] has no key 'size'; known keys: name, validation"),
         (
             ["run", "digits", "--set", "search.objectives={latency='minimise'}"],
-            "there is no metric 'latency'",
+            "there is no metric named 'latency'; known: error_percent,",
         ),
         (["run", "digits", "--set", "epochs"], "--set 'epochs' is not of the form table.key=value"),
         (["run", "digits", "--set", "trainnig.epochs=3"], "has no key 'trainnig'; known keys: name,"),

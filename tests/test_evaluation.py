@@ -20,7 +20,6 @@ from torch.optim import SGD
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from a4nn_core.commons import Commons, RunFolder, read_journal
-from a4nn_core.commons.journal import LAG
 from a4nn_core.data.base import DataSource, ImageData, InputTransform, Split
 from a4nn_core.data.packaged import Digits, Mnist5k
 from a4nn_core.errors import BadInput
@@ -377,11 +376,11 @@ def test_a_lagging_measurement_is_noticed(tmp_path: Path) -> None:
     """336 images in batches of 128: three steps an epoch, which the running statistics cannot follow."""
     data = few_images(336)
     told = train(tmp_path / "a", data, training={"evaluation": "as-trained", "batch_size": 128, "epochs": 6})
-    lags = [line[LAG] for line in told if LAG in line]
+    lags = [line["measurement_lag_points"] for line in told if "measurement_lag_points" in line]
     assert lags
     assert min(lags) >= 15
     steady = train(tmp_path / "b", data, training={"epochs": 6})
-    assert not [line for line in steady if LAG in line]
+    assert not [line for line in steady if "measurement_lag_points" in line]
     assert steady[2]["validation_accuracy_percent"] > max(
         line["validation_accuracy_percent"] for line in told[:3]
     )
@@ -395,12 +394,12 @@ def test_overfitting_is_no_lag(tmp_path: Path) -> None:
     data.validation.labels = data.validation.labels[mixed]
     told = train(tmp_path, data, training={"epochs": 6})
     assert told[-1]["train_accuracy_percent"] - told[-1]["validation_accuracy_percent"] > 30
-    assert not [line for line in told if LAG in line]
+    assert not [line for line in told if "measurement_lag_points" in line]
 
 
 def test_the_terminal_is_warned_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     def lagging(*arguments: Any, **more: Any) -> dict[str, Any]:
-        return line(*arguments, **more) | {LAG: 40.0, "train_accuracy_percent": 90.0}
+        return line(*arguments, **more) | {"measurement_lag_points": 40.0, "train_accuracy_percent": 90.0}
 
     with pytest.MonkeyPatch.context() as patch, caplog.at_level(logging.WARNING):
         patch.setattr(fakes, "line", lagging)

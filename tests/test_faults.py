@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,6 +17,7 @@ from test_training import CPU, life, segment
 from torch import Tensor, nn
 
 from a4nn_core.commons import Commons, Journal, RunFolder, read_journal
+from a4nn_core.commons.events import SegmentEnded, payload
 from a4nn_core.data.base import ImageData
 from a4nn_core.spaces.build import Network
 from a4nn_core.training.compiling import COMPILE_PAYS
@@ -144,10 +144,10 @@ def test_an_unusual_compute_plan_is_recorded(tmp_path: Path) -> None:
         return SegmentResult(3, 0, NetworkStatus.completed)
 
     search(experiment(), tmp_path, FakeExecutor(squeezed))
-    ends = [e for e in Commons(tmp_path).events("r") if e["kind"] == "completed"]
-    found = {e["network"]: json.loads(e["data"]).get("manner") for e in ends}
+    ends = [e for e in Commons(tmp_path).events("r") if e.kind == "completed"]
+    found = {e.network: payload(e, SegmentEnded).manner for e in ends}
     assert {number: how for number, how in found.items() if how} == {3: {"micro_batch": 32}}
-    assert len([e for e in Commons(tmp_path).epochs("r") if e["network"] == 3]) == 4
+    assert len([e for e in Commons(tmp_path).epochs("r") if e.network == 3]) == 4
 
 
 @pytest.mark.integration

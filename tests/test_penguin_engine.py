@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from scipy.stats import kendalltau
 
 import a4nn_core
-from a4nn_core import component
+from a4nn_core import plugins
 from a4nn_core.errors import BadInput
 from a4nn_core.penguin import engines
 from a4nn_core.penguin.base import Prediction, PredictionEngine
@@ -313,7 +313,7 @@ def test_an_engine_of_another_package_is_found(monkeypatch: pytest.MonkeyPatch) 
     entry = EntryPoint("last-value", f"{__name__}:LastValue", "a4nn.engines")
     monkeypatch.setitem(sys.modules, __name__, sys.modules.get(__name__, ModuleType(__name__)))
     monkeypatch.setattr(sys.modules[__name__], "LastValue", LastValue, raising=False)
-    monkeypatch.setattr(component, "entry_points", lambda group: [entry] if group == entry.group else [])
+    monkeypatch.setattr(plugins, "entry_points", lambda group: [entry] if group == entry.group else [])
     monkeypatch.setattr(ENGINES, "_loaded", {})
     assert ENGINES.names()[-1] == "last-value"
     rule = RULES.make({"name": "converged", "engine": "last-value", "tolerance": 0.1}, "[termination]")

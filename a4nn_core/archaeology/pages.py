@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from a4nn_core.archaeology.picture import WHISKERS, Picture, Point, is_staircase
 from a4nn_core.jsonable import JsonText
 from a4nn_core.metrics import ACCURACY_PERCENT, MFLOPS
 from a4nn_core.precision import Images, in_percent
 from a4nn_core.vocabulary import NetworkStatus
-
-if TYPE_CHECKING:
-    from a4nn_core.archaeology.picture import WHISKERS, Picture, Point, is_staircase
 
 _FRONT = "#d1495b"
 _GREY = "#8a8f98"

@@ -21,6 +21,7 @@ from a4nn_core.commons.fragments import (
     read_fragment,
     read_notes,
     rows_checksum,
+    unknown_columns,
 )
 from a4nn_core.commons.layout import Damaged, RunFolder, check_layout, read_json
 from a4nn_core.commons.lock import ReaderLock, holder
@@ -184,6 +185,8 @@ def _network_problems(folder: RunFolder, number: int, found: Checked) -> Iterato
         if name in sums and sums[name] != now:
             yield f"{path} is damaged: its SHA-256 is not the recorded one"
             continue
+        for column in unknown_columns(path, TABLES[name]):
+            yield f"{path} has a column {column!r}, which this version does not know"
         wrong = pc.or_(pc.not_equal(rows["run"], folder.run_id), pc.not_equal(rows["network"], number))
         if pc.any(wrong).as_py():
             yield f"{folder.fragment(name, number)} is damaged: it holds rows of another network"

@@ -7,7 +7,7 @@ schemas, the documentation of the columns and the readers follow. Imports neithe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime
 from enum import Enum, StrEnum
 from functools import cached_property
@@ -230,4 +230,11 @@ def from_cells(record: type[R], row: Mapping[str, object]) -> R:
     for name, read in record.definition.readers:
         if values.get(name) is not None:
             values[name] = read(values[name])
-    return record(**values)
+    try:
+        return record(**values)
+    except TypeError:
+        known: set[str] = {field.name for field in fields(record)} if is_dataclass(record) else set()
+        unknown = [name for name in values if name not in known]
+        if unknown:
+            raise TypeError(f"the table {record.definition.name} has no column {unknown[0]!r}") from None
+        raise
