@@ -95,8 +95,8 @@ def document() -> str:
     parts = [_HEAD, *(_table(table) for table in TABLES.values()), _table(LINEAGE)]
     parts.append(
         "### `front`\n\nRows of `networks` that no other trained network of their run dominates in the run's "
-        "objectives (`runs.objectives`). Networks that failed, were infeasible or are equal to another are not "
-        "on it. The columns are those of `networks`.\n"
+        "objectives (`runs.objectives`). Networks that failed, were infeasible or are equal to another are "
+        "not on it. The columns are those of `networks`.\n"
     )
     parts.append("## Cookbook\n")
     for recipe in COOKBOOK:
