@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from a4nn_core.experiment import load_experiment
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 FOLDERS = "a4nn_core|benchmarks|cpp|deployments|docs|flows|tests|tools"
@@ -62,12 +64,21 @@ def test_files_that_are_mentioned_exist(page: Path) -> None:
 @each_page
 def test_names_that_are_mentioned_can_be_imported(page: Path) -> None:
     for name in NAME.findall(prose(page)):
-        *package, last = name.split(".")
-        if (ROOT.joinpath(*package, last).with_suffix(".py")).is_file() or ROOT.joinpath(
-            *package, last
-        ).is_dir():
-            continue  # a module of its own, which may need an extra
-        assert hasattr(import_module(".".join(package)), last), f"{page.name}: {name}"
+        module = ROOT.joinpath(*name.split("."))
+        if module.is_dir() or module.with_suffix(".py").is_file():
+            continue  # not imported: some need an extra
+        package, _, last = name.rpartition(".")
+        assert hasattr(import_module(package), last), f"{page.name}: {name}"
+
+
+def test_the_experiment_of_the_readme_loads(tmp_path: Path) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    file = tmp_path / "mine.toml"
+    file.write_text(text.split("```toml\n")[1].split("```")[0], encoding="utf-8")
+    experiment = load_experiment(str(file))
+    assert set(experiment.search.constraints) == {"parameters", "mflops"}
+    [setting] = re.findall(r"--set (search\.constraints\S+?)='([^']+)'", text)
+    assert "parameters" in load_experiment("quick", ["=".join(setting)]).search.constraints
 
 
 def test_what_the_checks_look_for_is_there() -> None:
