@@ -29,55 +29,59 @@ _HEAD = f"""# The data commons
 
 <!-- written by python tools/commons_page.py; do not edit -->
 
-A commons is a folder. Every run of every search leaves its whole record in it: what was asked for, what it
-was made from, every epoch, every prediction and verdict, every event. Files are Parquet and JSON, readable by
-anything; `a4nn sql` asks them all at once.
+A commons is a folder that holds the complete record of every run of every search: its settings and data
+set, every network with its lineage, every epoch, every prediction and verdict, every event. The files are
+Parquet and JSON, which many programs can read; `a4nn sql` queries all of them at once.
 
     a4nn sql "select network, best_accuracy_percent, flops from front order by flops"
     a4nn sql "from epochs where network = 7" --format csv
     a4nn commons check | compact | merge OTHER
     a4nn commons export --out FOLDER | FILE.duckdb | s3://BUCKET/PATH
     a4nn commons export --out FOLDER --format syne-tune      for Syne Tune's simulator
-    a4nn import icpp23 | optuna | csv
+    a4nn import icpp23 | optuna | csv | deposit
 
-From Python: `Commons(path).sql("select ...")` gives a DuckDB relation (`.fetchall()`, `.df()`, `.arrow()`).
-One SELECT statement is answered; it can reach the tables and nothing else of the machine.
+From Python, after `from a4nn_core import Commons`, `Commons(path).sql("select ...")` returns a DuckDB
+relation (`.fetchall()`, `.df()`, `.arrow()`). A query is one SELECT statement; it can read the tables and
+nothing else on the machine.
 
-## What it promises
+## Guarantees
 
-- A line of a journal or of the event log that was acknowledged is on the disk. A line torn by a kill is cut.
-- The final records of a network are written once, whole; the file in `networks` comes last and makes the
-  others count. Recording the same network again does nothing if it is the same, and is an error if not.
-- One process writes a run; a second is told which process on which host does.
-- Readers never hold up writers. They see whole epochs, also of networks still in training.
-- Compaction moves final records into few large files beside readers and writers; old files are deleted only
-  while nobody reads.
-- `a4nn commons check` reads every byte: JSON, the CRC-32 of every journal and event line, page checksums, the
-  SHA-256 of records, packs and checkpoints.
+- A line of a journal or of the event log that was acknowledged is on the disk. A line torn by a kill is cut
+  off.
+- The final records of a network are written once and completely; the file in `networks` comes last and
+  makes the others valid. Recording the same network again does nothing if the records are the same, and is
+  an error otherwise.
+- One process writes a run; a second one gets an error that names the process and host that does.
+- Readers never block writers. They see complete epochs, including those of networks still in training.
+- Compaction moves final records into a few large files while others read and write; old files are deleted
+  only while nobody reads.
+- `a4nn commons check` reads every byte: JSON, the CRC-32 of every journal and event line, page checksums,
+  the SHA-256 of records, packs and checkpoints.
 
-Columns added since a file was written are null in it. Energy is recorded where `training.energy` asks for it
-and a counter can be read (NVML's of a GPU, powercap's of a CPU); it is the whole device's, shared out equally
-among the slots, so it adds up while all slots are busy. On CPUs of work pools and clusters it is null: who
-shares them is not known there. NVML was not tried on a real GPU.
+A column that was added after a file was written is null for its rows. Energy is recorded if
+`training.energy` is true and a counter can be read (NVML for a GPU, powercap for a CPU). It is the energy
+of the whole device, divided equally among the slots, so the sum is right while all slots are busy. On CPUs
+of work pools and clusters it is null, because it is not known who shares them. NVML has not been tried on a
+real GPU.
 
 ## Where things lie (layout {LAYOUT_VERSION})
 
     commons.json                             version of the layout
     runs/RUN/run.json                        header, status and totals
     runs/RUN/events.jsonl                    the event log
-    runs/RUN/journals/0007.jsonl             network 7 while it trains, a line an epoch
+    runs/RUN/journals/0007.jsonl             network 7 while it trains, one line per epoch
     runs/RUN/checkpoints/0007/               its checkpoints
     runs/RUN/tables/TABLE/0007.parquet       its final records
     archive/manifest.json                    what compaction has moved
-    archive/000001-TABLE.parquet             one pack: rows sorted by run and network
+    archive/000001-TABLE.parquet             a pack: rows sorted by run and network
 
 ## Tables
 """
 
 
 def _table(table: Table) -> str:
-    lines = [f"### `{table.name}`", "", f"A row is {table.row}.", ""]
-    lines += ["| column | type | unit | what it holds |", "|---|---|---|---|"]
+    lines = [f"### `{table.name}`", "", f"Each row is {table.row}.", ""]
+    lines += ["| column | type | unit | meaning |", "|---|---|---|---|"]
     lines += [_row(column) for column in table.columns]
     return "\n".join([*lines, ""])
 
@@ -91,8 +95,8 @@ def document() -> str:
     parts = [_HEAD, *(_table(table) for table in TABLES.values()), _table(LINEAGE)]
     parts.append(
         "### `front`\n\nRows of `networks` that no other trained network of their run dominates in the run's "
-        "objectives (`runs.objectives`). Failed networks, and those equal to another, are not on it. "
-        "The columns are those of `networks`.\n"
+        "objectives (`runs.objectives`). Networks that failed, were infeasible or are equal to another are "
+        "not on it. The columns are those of `networks`.\n"
     )
     parts.append("## Cookbook\n")
     for recipe in COOKBOOK:
