@@ -35,6 +35,7 @@ lint: install $(STAMPS)/lint
 	$(BIN)/ruff format --check .
 	$(BIN)/clang-format --dry-run --Werror $(CPP)
 	$(BIN)/mypy
+	$(BIN)/python tools/report.py
 
 install: $(STAMPS)/package
 

@@ -144,6 +144,7 @@ def alive(pid: int) -> bool:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
+        (["presets", "quik"], "there is no preset 'quik'; known: digits, icpp23-high,"),
         (["run", "quik"], "there is no preset 'quik' and no such file; presets: digits, icpp23-high,"),
         (["run", "no/such.toml"], "experiment file no/such.toml cannot be read: No such file"),
         (
@@ -165,7 +166,7 @@ def alive(pid: int) -> bool:
         (["run", "digits", "--set", "trainnig.epochs=3"], "has no key 'trainnig'; known keys: name,"),
         (
             ["run", "digits", "--executor", "slurm"],
-            "no executor 'slurm'; known: dask, local, prefect, ray",
+            "no executor named 'slurm'; known: local, prefect, ray, dask",
         ),
         (["run", "digits", "--run-id", "../x"], "run id '../x' cannot be used"),
         (
@@ -236,6 +237,13 @@ def test_a_full_disk_is_one_sentence_and_the_run_goes_on_later(
         assert rows(disk / "commons") == rows(whole[0])
     finally:
         subprocess.run(["umount", disk], check=True)
+
+
+def test_a_preset_can_be_printed_and_run_as_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(a4nn("presets", "quick").stdout)
+    assert load_experiment(str(file)) == load_experiment("quick")
+    assert json.loads(a4nn("presets", "quick", "--json").stdout)["name"] == "quick"
 
 
 @pytest.mark.parametrize("name", presets())

@@ -88,10 +88,25 @@ def front(
     show(commons, run_id, as_json, draw=True)
 
 
-def presets(as_json: JsonOption = False) -> None:
-    """List the ready experiments."""
+def presets(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="Print this one as TOML, to start your own from.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the ready experiments, or print one."""
+    from a4nn_core.experiment import load_experiment
     from a4nn_core.experiment import presets as known
 
+    if name is not None:
+        if name not in known():
+            raise BadInput(f"there is no preset {name!r}; known: {', '.join(known())}")
+        experiment = load_experiment(name)
+        if as_json:
+            print_json(experiment.to_mapping())
+        else:
+            typer.echo(experiment.to_toml(), nl=False)
+        return
     if as_json:
         print_json(known())
         return
