@@ -29,7 +29,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from a4nn_core.exports import lazy
-from a4nn_core.version import __version__
 
 if TYPE_CHECKING:
     from a4nn_core.adapters.watch import Watch as Watch
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from a4nn_core.experiment import Experiment as Experiment
     from a4nn_core.experiment import load_experiment as load_experiment
     from a4nn_core.experiment import presets as presets
+    from a4nn_core.version import __version__ as __version__
     from a4nn_core.workflow.run import run as run
 
 _WHERE = {
@@ -47,6 +47,7 @@ _WHERE = {
     "Commons": "commons.reader",
     "Experiment": "experiment",
     "Watch": "adapters.watch",
+    "__version__": "version",
     "load_experiment": "experiment",
     "presets": "experiment",
     "run": "workflow.run",

@@ -12,12 +12,12 @@ import typer
 from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption, print_json, say
 from a4nn_core.errors import BadInput
 from a4nn_core.precision import in_percent
-from a4nn_core.workflow.summary import Summary, summarise
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from a4nn_core.experiment import Experiment
+    from a4nn_core.workflow.summary import Summary
 
 
 def run(
@@ -117,6 +117,7 @@ def presets(
 def show(commons: Path, run_id: str, as_json: bool, draw: bool) -> None:
     """Print a run's result and draw its pictures beside its records."""
     from a4nn_core.commons import Commons
+    from a4nn_core.workflow.summary import summarise
 
     store = Commons(commons)
     summary = summarise(store, run_id)

@@ -13,13 +13,13 @@ from a4nn_core.cli.run import make_table, print_table
 from a4nn_core.jsonable import Json
 from a4nn_core.precision import in_percent
 from a4nn_core.vocabulary import RunStatus
-from a4nn_core.workflow.summary import Summary, duration, summarise
 
 if TYPE_CHECKING:
     from rich.console import Group
 
     from a4nn_core.commons import Commons
     from a4nn_core.workflow.live import Live
+    from a4nn_core.workflow.summary import Summary
 
 
 def status(
@@ -44,6 +44,7 @@ def status(
 
 def _state(store: Commons, run: str) -> tuple[Summary, Live]:
     from a4nn_core.workflow.live import look
+    from a4nn_core.workflow.summary import summarise
 
     # an equal network counts as one that took no time
     live = look(Path(store.path), run, [n.seconds or 0.0 for n in store.networks(run)])
@@ -59,6 +60,8 @@ _HEADER = ["run", "status", "networks", "epochs", "epochs saved", "best accuracy
 
 
 def _row(summary: Summary, live: Live) -> list[str]:
+    from a4nn_core.workflow.summary import duration
+
     budget = summary.networks_budget
     outside = f" ({summary.networks_infeasible} outside the bounds)" if summary.networks_infeasible else ""
     seconds = live.seconds_so_far + (summary.seconds or 0.0)
@@ -114,6 +117,8 @@ _TRAINING = ["network", "generation", "epoch", "accuracy", "predicted", "left", 
 
 
 def _training(live: Live) -> list[list[str]]:
+    from a4nn_core.workflow.summary import duration
+
     rows = []
     for one in live.training:
         between = f" ({one.interval[0]:.1f} to {one.interval[1]:.1f})" if one.interval else ""
