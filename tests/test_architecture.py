@@ -58,13 +58,13 @@ ALLOWED: dict[str, set[str]] = {
     "training": GROUND | {"commons", "data", "spaces", "termination"},
     "experiment": GROUND | {"data", "search", "spaces", "termination", "training"},
     "workflow": GROUND | {"commons", "data", "experiment", "search", "spaces", "termination", "training"},
-    "replay": GROUND | {"training"},
+    "replay": GROUND | {"commons", "termination", "training"},
     "archaeology": GROUND | {"commons", "spaces"},
     "adapters": GROUND | {"termination"},
     "publish": GROUND | {"archaeology", "commons", "data", "interchange", "spaces", "training", "workflow"},
     "cli": GROUND
     | {"archaeology", "commons", "data", "experiment", "interchange", "penguin", "publish", "spaces"}
-    | {"training", "workflow"},
+    | {"replay", "termination", "training", "workflow"},
     "__main__": {"cli"},
 }
 

@@ -14,6 +14,7 @@ from a4nn_core.cli import (
     importing,
     predict,
     publish,
+    replay,
     run,
     simulate,
     sql,
@@ -55,6 +56,7 @@ app.command()(run.front)
 app.command()(run.presets)
 app.command()(describe.describe)
 app.command()(predict.predict)
+app.command()(replay.replay)
 app.command()(sql.sql)
 app.add_typer(simulate.app, name="simulate")
 app.command()(publish.publish)

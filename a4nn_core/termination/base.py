@@ -182,6 +182,8 @@ RULES: Registry[TerminationRule] = Registry(
     "a4nn.termination",
     {
         "none": "a4nn_core.termination.never:Never",
+        "fixed": "a4nn_core.termination.fixed:Fixed",
+        "patience": "a4nn_core.termination.patience:Patience",
         "converged": "a4nn_core.termination.converged:Converged",
         "interval": "a4nn_core.termination.interval:Interval",
     },

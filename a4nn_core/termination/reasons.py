@@ -17,6 +17,8 @@ class Reason(Word):
         "no_gain",
         "The optimistic end of its interval lies beyond its best value by no more than the gain asked for.",
     )
+    fixed = "fixed", "It had the epochs that every network gets."
+    no_improvement = "no_improvement", "Its best value is as many epochs old as the rule has patience."
     learning_at_chance = (
         "learning-at-chance",
         "The rule would have ended it, but it is at chance level and its training accuracy rises.",
