@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from a4nn_core.workflow.network_records import architecture_of
 from commons_data import curve, header, record
 from fakes import FakeExecutor, experiment, search
 from test_commons_compact import everything
@@ -29,6 +28,7 @@ from a4nn_core.publish.models.found import grouped
 from a4nn_core.search import Candidate, Outcome, Strategy
 from a4nn_core.training.segment import Segment, SegmentResult
 from a4nn_core.vocabulary import NetworkStatus
+from a4nn_core.workflow.network_records import architecture_of
 
 FOLDER = Path(__file__).parent / "fixtures"
 FIXTURES = sorted(FOLDER.glob("commons-layout-*"))

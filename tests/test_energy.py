@@ -229,7 +229,7 @@ def test_the_warning_names_the_cause_and_is_silent_where_all_is_well(
     assert caplog.records == []
     warn_unless_measured("cpu", 0)
     (message,) = [record.getMessage() for record in caplog.records]
-    assert "no energy will be recorded: of this machine of a pool or cluster it is not known" in message
+    assert "no energy will be recorded: on a machine of a pool or cluster it is not known" in message
     caplog.clear()
     (powercap / "intel-rapl:0" / "energy_uj").unlink()
     warn_unless_measured("cpu", 2)

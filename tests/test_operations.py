@@ -15,7 +15,6 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 import torch
-from a4nn_core.workflow.network_records import architecture_of, graph_records
 from commons_data import header
 from fakes import experiment
 from gain_package import gain_wheel
@@ -40,6 +39,7 @@ from a4nn_core.training.loading import DeviceData
 from a4nn_core.training.memory import kept_values
 from a4nn_core.training.trainer import train_segment
 from a4nn_core.vocabulary import NetworkStatus
+from a4nn_core.workflow.network_records import architecture_of, graph_records
 
 SHAPE = (3, 17, 14)
 

@@ -469,7 +469,10 @@ def test_dois() -> None:
     ("words", "sentence"),
     [
         (["publish", "nosuch"], "has no run 'nosuch'; runs there: made-up"),
-        (["publish", "made-up", "--weights", "some"], "--weights 'some' is none of none, front, best, all"),
+        (
+            ["publish", "made-up", "--weights", "some"],
+            "--weights 'some' is not one of none, front, best",
+        ),
         (["publish", "made-up", "--metadata", "none.toml"], "metadata file none.toml cannot be read"),
         (
             ["publish", "made-up"],

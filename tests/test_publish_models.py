@@ -15,7 +15,6 @@ import onnxruntime
 import pytest
 import torch
 import yaml
-from a4nn_core.workflow.network_records import architecture_of, graph_records
 from command import a4nn
 from deposits import metadata
 from PIL import Image
@@ -36,6 +35,7 @@ from a4nn_core.publish.models.classify import Classifier
 from a4nn_core.publish.models.found import Found, networks
 from a4nn_core.publish.models.model_card import model_card
 from a4nn_core.spaces import SPACES
+from a4nn_core.workflow.network_records import architecture_of, graph_records
 
 pytestmark = pytest.mark.integration
 

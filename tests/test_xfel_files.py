@@ -317,7 +317,7 @@ def test_the_command(tmp_path: Path) -> None:
     [
         (["--out", "OUT", "--images", "7"], "--images 7 is not a multiple of 2"),
         (["adk-open", "--out", "OUT"], "single conformation"),
-        (["--out", "OUT", "--beam", "weak"], "--beam 'weak' is none of low, medium, high"),
+        (["--out", "OUT", "--beam", "weak"], "--beam 'weak' is not one of low, medium, high"),
         (["--out", "OUT", "--beam", "10"], "a fluence must be between"),
         (["--out", "OUT", "--wavelength", "0"], "wavelength = 0"),
         (["--out", "OUT", "--device", "nonsense"], "--device 'nonsense' cannot be used"),
