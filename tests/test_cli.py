@@ -306,7 +306,7 @@ def test_a_run_goes_on_as_it_began_without_an_experiment(tmp_path: Path) -> None
     assert Commons(commons).networks("r") == before
     changed = a4nn("run", "digits", "--run-id", "r", "--commons", commons)
     assert changed.returncode != 0
-    assert "no experiment to go on as it began" in changed.stderr
+    assert "no experiment to continue as it began" in changed.stderr
 
 
 @pytest.mark.parametrize(

@@ -357,7 +357,7 @@ def test_missing_and_damaged_weights_are_named(weighted: Path, tmp_path: Path) -
     with pytest.raises(BadInput) as caught:
         build(weighted, ["made-up"], tmp_path / "deposit", metadata(), Settings("best", "none"))
     assert f"{names(weighted)[1]} is missing" in str(caught.value)
-    assert f"{names(weighted)[4]} is damaged: its SHA-256 is not the recorded one" in str(caught.value)
+    assert f"{names(weighted)[4]} is damaged: its SHA-256 differs from the recorded one" in str(caught.value)
     assert "--weights none" in str(caught.value)
     assert [p.name for p in tmp_path.iterdir()] == ["commons"]
 
