@@ -204,8 +204,8 @@ def test_the_gpu_that_a_worker_is_pinned_to_is_read(nvml: dict[str, int]) -> Non
         ("GPU-old", "of GPU-old cannot be read: Not Supported"),
         ("GPU-none", "of GPU-none cannot be read: Not Found"),
         ("MIG-1234", "'MIG-1234' has no energy counter of its own"),
-        ("0", "only whole ones named by UUID"),
-        ("", "only whole ones named by UUID"),
+        ("0", "only whole GPUs named by UUID"),
+        ("", "only whole GPUs named by UUID"),
     ],
 )
 def test_gpus_without_a_counter(nvml: dict[str, int], visible: str, sentence: str) -> None:
