@@ -248,7 +248,7 @@ def test_what_is_missing_is_named(simulator: Simulator, tmp_path: Path) -> None:
     shutil.rmtree(out / "1e14" / "images" / "testset")
     for path in (out / "1e14").rglob("*_open_*"):
         path.unlink()
-    with pytest.raises(BadInput, match=r"no folder testset; there is one conformation only \(closed\)"):
+    with pytest.raises(BadInput, match=r"no folder testset; there is only one conformation \(closed\)"):
         loaded(out, beam="low")
 
 
