@@ -107,7 +107,7 @@ def test_a_stopped_run_goes_on_and_ends_the_same(whole: tuple[Path, dict[str, An
         _, said = process.communicate(timeout=60)
         if how != signal.SIGKILL:
             assert process.returncode == 130
-            assert "nothing is lost. To go on: a4nn run digits" in said
+            assert "nothing is lost. To continue: a4nn run digits" in said
             assert Commons(tmp_path).run("r").status == "interrupted"
         deadline = time.monotonic() + 20
         while any(alive(worker) for worker in workers):
@@ -314,14 +314,14 @@ def test_a_run_goes_on_as_it_began_without_an_experiment(tmp_path: Path) -> None
     assert Commons(commons).networks("r") == before
     changed = a4nn("run", "digits", "--run-id", "r", "--commons", commons)
     assert changed.returncode != 0
-    assert "no experiment to go on as it began" in changed.stderr
+    assert "no experiment to continue as it began" in changed.stderr
 
 
 @pytest.mark.parametrize(
     ("words", "says"),
     [
         ([], "give a preset or a file, or the --run-id of a run to go on with"),
-        (["--run-id", "r", "--set", "seed=2"], "--set goes with a preset or a file"),
+        (["--run-id", "r", "--set", "seed=2"], "--set needs a preset or a file"),
         (["--run-id", "nobody"], "has no run 'nobody' to go on with"),
     ],
 )

@@ -101,7 +101,7 @@ class TestJournal:
             whole += 1  # exactly the newline was torn off and is back
         if garbage == b'{"e' and kept and data[len(kept) : len(kept) + 1] == b"\n":
             # no torn write: the writer would have removed a record without its newline first
-            with pytest.raises(Damaged, match="goes on after its checksum"):
+            with pytest.raises(Damaged, match="text follows its checksum"):
                 read_journal(path)
             return
         assert [r["epoch"] for r in read_journal(path)] == list(range(1, whole + 1))
@@ -145,7 +145,7 @@ class TestJournal:
         with pytest.raises(Damaged, match="line 1 is damaged"):
             read_journal(path)
         path.write_bytes(first + b"\x0b" + second[:9])
-        with pytest.raises(Damaged, match="line 1 is damaged: it goes on after its checksum"):
+        with pytest.raises(Damaged, match="line 1 is damaged: text follows its checksum"):
             read_journal(path)
         path.write_bytes(first + b"\n" + second + b"\0\0")  # a torn write, its last block missing
         assert read_journal(path) == [{"epoch": 1}]
@@ -374,7 +374,7 @@ class TestRun:
         other = tmp_path / "other"
         other.mkdir()
         (other / "photo.jpg").write_text("x")
-        with pytest.raises(BadInput, match="is not a commons: it holds other files"):
+        with pytest.raises(BadInput, match="is not a commons: it contains other files"):
             RunWriter.open(other, "r", header())
         assert [p.name for p in other.iterdir()] == ["photo.jpg"]
         with pytest.raises(BadInput, match="is not a commons"):

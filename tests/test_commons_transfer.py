@@ -101,7 +101,7 @@ class TestCheck:
         data = bytearray(file.read_bytes())
         data[len(data) // 2] ^= 1
         file.write_bytes(data)
-        assert self.problems(commons) == [f"{file} is damaged: its SHA-256 is not the one in the manifest"]
+        assert self.problems(commons) == [f"{file} is damaged: its SHA-256 differs from the manifest's"]
         file.unlink()
         assert self.problems(commons) == [f"{file} is missing"]
         (commons / "archive" / "manifest.json").write_text("{")
@@ -163,7 +163,7 @@ class TestCheck:
         manifest = commons / "archive" / "manifest.json"
         text = manifest.read_bytes()
         manifest.unlink()
-        said = f"{manifest} is missing, and with it what the packs beside it hold"
+        said = f"{manifest} is missing, and with it the list of the packs beside it"
         assert self.problems(commons) == [said]
         for use in (compact, lambda c: Commons(c).networks("a"), lambda c: Commons(c).sql("from networks")):
             with pytest.raises(Damaged, match=re.escape(said)):
@@ -201,7 +201,10 @@ class TestCheck:
         wrong.write_bytes(b"other")
         good.unlink()
         mine = [p for p in check(commons).problems if "/c/" in p]
-        assert mine == [f"{good} is missing", f"{wrong} is damaged: its SHA-256 is not the recorded one"]
+        assert mine == [
+            f"{good} is missing",
+            f"{wrong} is damaged: its SHA-256 differs from the recorded one",
+        ]
 
     def test_what_a_kill_leaves_is_a_note(self, commons: Path) -> None:
         left = RunFolder(commons, "b").path / "tables" / "epochs" / ".0007.parquet.1.unfinished"

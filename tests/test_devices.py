@@ -249,7 +249,7 @@ def test_a_hung_worker_is_ended(tmp_path: Path) -> None:
     held = Runs(workers, job(tmp_path, HOLDS, 1, stall_seconds=1.5))
     result = workers.run(job(tmp_path, HANGS, 0, stall_seconds=0.4))
     assert result.status == "failed"
-    assert result.error == "worker process made no progress for 0.4 s and was ended (3 times)"
+    assert result.error == "worker process made no progress for 0.4 s and was killed (3 times)"
     pids = [p["pid"] for p in places(tmp_path) if p["network"] == HANGS]
     assert len(set(pids)) == 3
     wait_for(lambda: not any(Path(f"/proc/{pid}/cmdline").exists() for pid in pids))
@@ -287,7 +287,7 @@ def test_a_device_that_disappears_is_left(tmp_path: Path, machine: Path, how: in
     machine.write_text("")
     gone = workers.run(job(tmp_path, how, 3))
     assert (gone.status, gone.fatal) == ("failed", True)
-    assert gone.error == "this machine has no device 'fake' any more to train on"
+    assert gone.error == "this machine no longer has a device 'fake' to train on"
     workers.close()
 
 

@@ -205,8 +205,8 @@ def test_the_gpu_that_a_worker_is_pinned_to_is_read(nvml: dict[str, int]) -> Non
         ("GPU-old", "of GPU-old cannot be read: Not Supported"),
         ("GPU-none", "of GPU-none cannot be read: Not Found"),
         ("MIG-1234", "'MIG-1234' has no energy counter of its own"),
-        ("0", "only whole ones named by UUID"),
-        ("", "only whole ones named by UUID"),
+        ("0", "only whole GPUs named by UUID"),
+        ("", "only whole GPUs named by UUID"),
     ],
 )
 def test_gpus_without_a_counter(nvml: dict[str, int], visible: str, sentence: str) -> None:
@@ -230,7 +230,7 @@ def test_the_warning_names_the_cause_and_is_silent_where_all_is_well(
     assert caplog.records == []
     warn_unless_measured("cpu", 0)
     (message,) = [record.getMessage() for record in caplog.records]
-    assert "no energy will be recorded: of this machine of a pool or cluster it is not known" in message
+    assert "no energy will be recorded: on a machine of a pool or cluster it is not known" in message
     caplog.clear()
     (powercap / "intel-rapl:0" / "energy_uj").unlink()
     warn_unless_measured("cpu", 2)

@@ -168,7 +168,7 @@ def test_a_worker_survives_its_networks(tmp_path: Path, monkeypatch: pytest.Monk
     assert nan.error.startswith("diverged in epoch 1: training loss nan")
     assert len(workers._all) == 1  # the same process serves on
     hung = train(2, learning_rate=HANGS, stall_seconds=8.0)
-    assert hung.error == "worker process made no progress for 8 s and was ended (1 times)"
+    assert hung.error == "worker process made no progress for 8 s and was killed (1 times)"
     assert train(3).status == "completed"
     assert len(workers._all) == 2
     workers.close()

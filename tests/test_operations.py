@@ -221,7 +221,7 @@ def test_costs() -> None:
         (Layer("relu", 4), [(4, 9, 7), (4, 9, 7)], r"layer 3 \(relu\) cannot have 2 inputs"),
         (Layer("relu", 5, label="node 1"), [(4, 9, 7)], r"layer 2 \(node 1\) has 4 channels, not 5"),
         (Layer("avg_pool", 4, kernel=2, padding=2), [(4, 9, 7)], "padding 2 is more than half of kernel 2"),
-        (Layer("conv", 6, settings={"groups": 4}), [(4, 9, 7)], "4 and 6 channels cannot be dealt into 4"),
+        (Layer("conv", 6, settings={"groups": 4}), [(4, 9, 7)], "4 and 6 channels cannot be divided into 4"),
     ],
 )
 def test_what_cannot_be_done_is_said_before_anything_is_built(

@@ -175,7 +175,7 @@ def test_the_front_table(commons: Path) -> None:
     assert lines[str(TWIN)].startswith("91.41 ± 1.44 % 0 - 2.0000")
     assert lines[str(CHEAP)].startswith("90.40 ± 1.51 % - 50.00 ± 5.10 % 1.0000")
     assert lines["±"] == "one standard error, of 396 validation and 96 test images"
-    assert lines["≈"] == "cannot be told from this cheaper network by its validation accuracy"
+    assert lines["≈"] == "not distinguishable from this cheaper network by validation accuracy"
 
 
 def test_where_images_were_not_counted_nothing_is_shown(commons: Path) -> None:

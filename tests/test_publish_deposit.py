@@ -357,7 +357,7 @@ def test_missing_and_damaged_weights_are_named(weighted: Path, tmp_path: Path) -
     with pytest.raises(BadInput) as caught:
         build(weighted, ["made-up"], tmp_path / "deposit", metadata(), Settings("best", "none"))
     assert f"{names(weighted)[1]} is missing" in str(caught.value)
-    assert f"{names(weighted)[4]} is damaged: its SHA-256 is not the recorded one" in str(caught.value)
+    assert f"{names(weighted)[4]} is damaged: its SHA-256 differs from the recorded one" in str(caught.value)
     assert "--weights none" in str(caught.value)
     assert [p.name for p in tmp_path.iterdir()] == ["commons"]
 
@@ -469,7 +469,10 @@ def test_dois() -> None:
     ("words", "sentence"),
     [
         (["publish", "nosuch"], "has no run 'nosuch'; runs there: made-up"),
-        (["publish", "made-up", "--weights", "some"], "--weights 'some' is none of none, front, best, all"),
+        (
+            ["publish", "made-up", "--weights", "some"],
+            "--weights 'some' is not one of none, front, best",
+        ),
         (["publish", "made-up", "--metadata", "none.toml"], "metadata file none.toml cannot be read"),
         (
             ["publish", "made-up"],

@@ -287,7 +287,7 @@ def test_only_what_changed_is_replaced(deposit: Path, server: StandIn) -> None:
     ]
     assert done.plan.add == ["NEW.md"]
     assert [path for path, _ in done.plan.delete] == ["data/layers.parquet"]
-    assert done.plan.strange == ["curator.txt"]
+    assert done.plan.foreign == ["curator.txt"]
     assert done.metadata_changed
     held = server.holds(DOI)
     assert held.pop("curator.txt") == b"mine"

@@ -88,7 +88,7 @@ def test_a_killed_run_is_told_from_one_that_goes_on(tmp_path: Path) -> None:
     assert not look(tmp_path, "r").alive
     from a4nn_core.cli.status import _row
 
-    assert _row(*_state(store, "r"))[1] == "killed, can go on"
+    assert _row(*_state(store, "r"))[1] == "killed, can be resumed"
 
 
 def test_the_live_view_ends_with_the_run(

@@ -121,7 +121,7 @@ def test_a_log_of_other_tells_is_refused(tmp_path: Path) -> None:
         if event["kind"] == "told":
             event["data"]["fitness"]["error_percent"] *= -1
     log.write_text("".join(json.dumps(event) + "\n" for event in events))
-    with pytest.raises(BadInput, match="cannot go on: for network"):
+    with pytest.raises(BadInput, match="cannot be resumed: for network"):
         replayed(tmp_path)
 
 

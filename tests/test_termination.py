@@ -57,7 +57,7 @@ def test_a_published_alias_is_the_function() -> None:
         ({"gain": 0.5}, "no key 'gain'"),
         ({"name": "interval", "gain": -1.0}, "gain = -1"),
         ({"name": "interval", "window": 5}, "no key 'window'"),
-        ({"name": "interval", "engine": "icpp23"}, "'icpp23' gives no intervals"),
+        ({"name": "interval", "engine": "icpp23"}, "'icpp23' returns no intervals"),
         ({"name": "interval", "engine": "icpp24"}, "engine = 'icpp24': there is no prediction engine"),
     ],
 )

@@ -120,7 +120,7 @@ def test_a_log_of_another_search_is_refused(tmp_path: Path) -> None:
     text = re.sub(',"crc32":"[0-9a-f]*"', "", log.read_text())
     genome = text.split('"genome":')[1].split("]]")[0] + "]]"
     log.write_text(text.replace(genome, "[[1,1,1,1,1,1,1],[1,1,1,1,1,1,1]]", 1))
-    with pytest.raises(BadInput, match="cannot go on: for network 0"):
+    with pytest.raises(BadInput, match="cannot be resumed: for network 0"):
         search(experiment(), tmp_path, FakeExecutor())
 
 

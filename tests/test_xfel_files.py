@@ -248,7 +248,7 @@ def test_what_is_missing_is_named(simulator: Simulator, tmp_path: Path) -> None:
     shutil.rmtree(out / "1e14" / "images" / "testset")
     for path in (out / "1e14").rglob("*_open_*"):
         path.unlink()
-    with pytest.raises(BadInput, match=r"no folder testset; there is one conformation only \(closed\)"):
+    with pytest.raises(BadInput, match=r"no folder testset; there is only one conformation \(closed\)"):
         loaded(out, beam="low")
 
 
@@ -317,7 +317,7 @@ def test_the_command(tmp_path: Path) -> None:
     [
         (["--out", "OUT", "--images", "7"], "--images 7 is not a multiple of 2"),
         (["adk-open", "--out", "OUT"], "single conformation"),
-        (["--out", "OUT", "--beam", "weak"], "--beam 'weak' is none of low, medium, high"),
+        (["--out", "OUT", "--beam", "weak"], "--beam 'weak' is not one of low, medium, high"),
         (["--out", "OUT", "--beam", "10"], "a fluence must be between"),
         (["--out", "OUT", "--wavelength", "0"], "wavelength = 0"),
         (["--out", "OUT", "--device", "nonsense"], "--device 'nonsense' cannot be used"),

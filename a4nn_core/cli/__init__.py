@@ -1,4 +1,4 @@
-"""The command ``a4nn``: one file a command group.
+"""The command ``a4nn``: one file per command group.
 
 Results go to standard output, all else to standard error.
 """
@@ -22,9 +22,9 @@ def main() -> None:
     from a4nn_core.errors import A4NNError, BadInput
 
     if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
-        # where an encoding has no sign for what is shown, a question mark stands, not a traceback
+        # print a question mark for characters that the terminal's encoding lacks, not a traceback
         sys.stdout.reconfigure(errors="replace")
-    # a service manager's polite stop is handled like Ctrl-C: close cleanly, say how to resume
+    # SIGTERM (a service manager's stop) is handled like Ctrl-C: close cleanly, say how to resume
     signal.signal(signal.SIGTERM, interrupt)
     if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # in the background of a shell it is ignored
         signal.signal(signal.SIGINT, interrupt)

@@ -1,4 +1,4 @@
-"""The commands of ``a4nn``, put together. Nothing heavy is imported before a command runs."""
+"""The commands of ``a4nn``, registered. Nothing heavy is imported before a command runs."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from a4nn_core.cli import (
 
 app = typer.Typer(
     name="a4nn",
-    help="Analytics for Neural Networks: search architectures, stop hopeless training early, keep every "
-    "network's life.",
+    help="Analytics for Neural Networks: search architectures, stop hopeless training early, record every "
+    "network's training.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -33,8 +33,8 @@ app = typer.Typer(
 )
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(requested: bool) -> None:
+    if requested:
         from a4nn_core.version import __version__
 
         typer.echo(f"a4nn {__version__}")

@@ -1,4 +1,4 @@
-"""``a4nn classify``: using a network that a search found."""
+"""``a4nn classify``: classify images with a network that a search found."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def classify(
     ],
     as_json: JsonOption = False,
 ) -> None:
-    """Say which class each image shows."""
+    """Print the class of each image."""
     from a4nn_core.data.files import ENDINGS
     from a4nn_core.errors import BadInput
     from a4nn_core.publish.models.classify import Classifier
@@ -29,7 +29,7 @@ def classify(
             sorted(p for p in path.rglob("*") if p.suffix.lower() in ENDINGS) if path.is_dir() else [path]
         )
         if not inside:
-            raise BadInput(f"{path} holds no image")
+            raise BadInput(f"{path} contains no images")
         files += inside
     found = classifier.classify(files)
     if as_json:

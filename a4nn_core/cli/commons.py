@@ -1,4 +1,4 @@
-"""``a4nn commons``: looking after a commons and handing it over."""
+"""``a4nn commons``: check, compact, merge and export a commons."""
 
 from __future__ import annotations
 
@@ -15,12 +15,10 @@ if TYPE_CHECKING:
     from a4nn_core.commons.merge import Merged
 
 app = typer.Typer(
-    help="Look after a data commons, hand it over.", no_args_is_help=True, rich_markup_mode=None
+    help="Check, compact, merge and export a data commons.", no_args_is_help=True, rich_markup_mode=None
 )
 
-RunsArgument = Annotated[
-    list[str] | None, typer.Argument(metavar="[RUN]...", help="Runs; all if none is named.")
-]
+RunsArgument = Annotated[list[str] | None, typer.Argument(metavar="[RUN]...", help="Runs; default: all.")]
 
 
 @app.command()
@@ -29,7 +27,7 @@ def check(
     checkpoints: Annotated[bool, typer.Option(help="Also compare the checkpoints' checksums.")] = True,
     json_: JsonOption = False,
 ) -> None:
-    """Read every file, compare every checksum, and say what is wrong; exit code 1 if anything is."""
+    """Read every file, compare every checksum, and report problems; exit code 1 if there are any."""
     from a4nn_core.commons.check import check as check_commons
 
     found = check_commons(commons, checkpoints=checkpoints)
@@ -48,7 +46,7 @@ def check(
 
 @app.command()
 def compact(commons: CommonsOption = DEFAULT_COMMONS, json_: JsonOption = False) -> None:
-    """Move the records of finished networks out of their many files into few; runs may go on meanwhile."""
+    """Pack the many small files of finished networks into a few; runs may continue meanwhile."""
     from a4nn_core.commons.compact import compact as compact_commons
 
     done = compact_commons(commons)
@@ -60,12 +58,12 @@ def compact(commons: CommonsOption = DEFAULT_COMMONS, json_: JsonOption = False)
         f"{done.removed} files removed"
     )
     if done.left:
-        say(f"{done.left} superseded files stay while somebody is reading; the next compaction removes them")
+        say(f"{done.left} superseded files are still being read; the next compaction removes them")
 
 
 @app.command()
 def merge(
-    source: Annotated[Path, typer.Argument(help="Commons whose runs are added.")],
+    source: Annotated[Path, typer.Argument(help="Commons to take the runs from.")],
     runs: RunsArgument = None,
     commons: CommonsOption = DEFAULT_COMMONS,
     json_: JsonOption = False,
@@ -77,19 +75,19 @@ def merge(
     if json_:
         print_json(asdict(done))
         return
-    tell_merged(done)
+    print_merged(done)
 
 
-def tell_merged(done: Merged) -> None:
-    """Say which runs came into a commons, and under which names."""
+def print_merged(done: Merged) -> None:
+    """Print which runs were added to a commons, and under which ids."""
     for run, new in done.added.items():
-        say(f"{run} added" if run == new else f"{run} added as {new}: another run has its id")
+        say(f"{run} added" if run == new else f"{run} added as {new}: its id is taken by another run")
     for run in done.present:
-        say(f"{run} is there already")
+        say(f"{run} is already there")
 
 
 class Format(StrEnum):
-    """What an export is."""
+    """The formats of an export."""
 
     tables = "tables"
     syne_tune = "syne-tune"
@@ -102,18 +100,19 @@ def export(
         typer.Option(
             "--out",
             metavar="PLACE",
-            help="New folder for one Parquet file a table, a new FILE.duckdb, or a URI such as s3://bucket/path.",
+            help="New folder for one Parquet file per table, a new FILE.duckdb, or a URI such as "
+            "s3://bucket/path.",
         ),
     ],
     runs: RunsArgument = None,
     format: Annotated[
         Format,
-        typer.Option("--format", help="All tables, or a folder as in Syne Tune's blackbox repository."),
+        typer.Option("--format", help="All tables, or a folder for Syne Tune's blackbox repository."),
     ] = Format.tables,
     commons: CommonsOption = DEFAULT_COMMONS,
     json_: JsonOption = False,
 ) -> None:
-    """Write all tables for people who have no a4nn: Parquet, or one DuckDB file; or curves for Syne Tune."""
+    """Export all tables as Parquet or as one DuckDB file, or the curves for Syne Tune."""
     from a4nn_core.interchange.duckdb_file import export_duckdb
     from a4nn_core.interchange.parquet import export_tables, without_secrets
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def describe(
-    genome: Annotated[str, typer.Option(help='As JSON, such as "[[1,0,0,0,0,0,1],...]".')],
+    genome: Annotated[str, typer.Option(help='Genome as JSON, such as "[[1,0,0,0,0,0,1],...]".')],
     input_shape: Annotated[str, typer.Option("--input", metavar="CxHxW", help="Channels x height x width.")],
     classes: Annotated[int, typer.Option(help="Number of classes.")],
     space: Annotated[str, typer.Option(help="Search space, or its settings as JSON.")] = "macro",
@@ -25,7 +25,7 @@ def describe(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show FLOPs, parameters and hash of one genome; with --picture, draw it."""
+    """Show the FLOPs, parameters and hash of one genome; with --picture, draw it."""
     from a4nn_core.errors import BadInput
     from a4nn_core.spaces import SPACES
 

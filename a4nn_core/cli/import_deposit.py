@@ -1,4 +1,4 @@
-"""``a4nn import deposit``: a deposit, or what a DOI names, back into a commons."""
+"""``a4nn import deposit``: import a deposit, from a folder or by its DOI, back into a commons."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ from typing import Annotated
 
 import typer
 
-from a4nn_core.cli.commons import tell_merged
+from a4nn_core.cli.commons import print_merged
 from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption, print_json
 
 
 def deposit(
     source: Annotated[str, typer.Argument(metavar="DIR or DOI", help="Folder of a deposit, or its DOI.")],
     server: Annotated[
-        str | None, typer.Option(metavar="URL", help="Where to look for the DOI; doi.org says if not given.")
+        str | None,
+        typer.Option(metavar="URL", help="Server that has the DOI; default: where doi.org points."),
     ] = None,
     commons: CommonsOption = DEFAULT_COMMONS,
     json_: JsonOption = False,
 ) -> None:
-    """A deposit that a4nn publish built: its runs, tables and weights.
+    """Import a deposit that a4nn publish built: its runs, tables and weights.
 
     A draft needs the API token in the environment variable DATAVERSE_API_TOKEN.
     """
@@ -49,4 +50,4 @@ def deposit(
     if json_:
         print_json(asdict(done))
         return
-    tell_merged(done)
+    print_merged(done)

@@ -1,4 +1,4 @@
-"""``a4nn import``: other people's histories into a commons."""
+"""``a4nn import``: training histories of other tools into a commons."""
 
 from __future__ import annotations
 
@@ -15,16 +15,18 @@ if TYPE_CHECKING:
     from a4nn_core.jsonable import Json
 
 app = typer.Typer(
-    help="Bring other people's histories into a data commons.", no_args_is_help=True, rich_markup_mode=None
+    help="Import training histories of other tools into a data commons.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 
 RunOption = Annotated[
-    str | None, typer.Option("--run-id", help="Id of the run; from the file's name if not given.")
+    str | None, typer.Option("--run-id", help="Id of the run; default: from the file's name.")
 ]
 
 
 class Values(StrEnum):
-    """What the values of an Optuna study are."""
+    """What the values of an Optuna study mean."""
 
     auto = "auto"
     percent = "percent"
@@ -38,7 +40,7 @@ def icpp23(
     commons: CommonsOption = DEFAULT_COMMONS,
     json_: JsonOption = False,
 ) -> None:
-    """The published training histories of the ICPP 2023 paper, one run a table."""
+    """Import the published training histories of the ICPP 2023 paper, one run per table."""
     from a4nn_core.errors import BadInput
     from a4nn_core.interchange.icpp23 import icpp23_run, import_icpp23
 
@@ -46,7 +48,7 @@ def icpp23(
     for file in files:
         found = sorted(file.rglob("*training_data.csv")) if file.is_dir() else [file]
         if not found:
-            raise BadInput(f"{file} has no file named *training_data.csv")
+            raise BadInput(f"{file} contains no file named *training_data.csv")
         tables += found
     counts = {icpp23_run(table): import_icpp23(table, commons, macro_127) for table in tables}
     _report(counts, json_)
@@ -59,7 +61,7 @@ def csv_(
     commons: CommonsOption = DEFAULT_COMMONS,
     json_: JsonOption = False,
 ) -> None:
-    """Plain learning curves, one network a curve."""
+    """Import plain learning curves, one network per curve."""
     from a4nn_core.interchange.curves_csv import import_csv
 
     name, count = import_csv(file, commons, run)
@@ -71,26 +73,26 @@ def optuna(
     storage: Annotated[
         str, typer.Argument(help="Database URL, such as sqlite:///studies.db, or a journal file.")
     ],
-    study: Annotated[str | None, typer.Option(help="Name of the study; all if not given.")] = None,
+    study: Annotated[str | None, typer.Option(help="Name of the study; default: all.")] = None,
     values: Annotated[
         Values,
         typer.Option(
             help="What the reported values are: accuracy in percent, accuracy as a fraction, or loss. "
-            "auto: loss if the study minimises, else accuracy, told from the greatest value."
+            "auto: loss if the study minimises, else accuracy, its scale by the greatest value."
         ),
     ] = Values.auto,
     run: RunOption = None,
     commons: CommonsOption = DEFAULT_COMMONS,
     json_: JsonOption = False,
 ) -> None:
-    """Optuna studies, one run a study: trials become networks, reported values epochs."""
+    """Import Optuna studies, one run per study: trials become networks, reported values epochs."""
     from a4nn_core.interchange.optuna_studies import import_optuna
 
     _report(import_optuna(storage, commons, study, run, values), json_)
 
 
 def macro_127(genome: Json) -> Decoded:
-    """What a genome of the published runs stands for: macro space, one channel of 127 x 127, two classes."""
+    """Decode a genome of the published runs: macro space, one channel of 127 x 127 pixels, two classes."""
     from a4nn_core.interchange.icpp23 import Decoded
     from a4nn_core.spaces.base import SPACES
     from a4nn_core.workflow.network_records import graph_records

@@ -1,4 +1,4 @@
-"""Ctrl-C and a service manager's polite stop."""
+"""Ctrl-C and SIGTERM (a service manager's stop)."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ _interrupted = False
 
 
 def interrupt(*_: Any) -> NoReturn:
-    """What a signal does: raise KeyboardInterrupt wherever the program is."""
+    """Signal handler: raise KeyboardInterrupt wherever the program is."""
     global _interrupted
     _interrupted = True
     raise KeyboardInterrupt
 
 
 def check_interrupt() -> None:
-    """Raise KeyboardInterrupt if one came and was lost: one that falls into a destructor is ignored."""
+    """Raise KeyboardInterrupt if an earlier one was lost: Python ignores one raised in a destructor."""
     if _interrupted:
         raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""Options that many commands share."""
+"""Options and output that commands share."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON documen
 
 
 def say(message: str) -> None:
-    """A line for people, on standard error."""
+    """Print a line for people, on standard error."""
     typer.echo(message, err=True)
 
 
 def print_json(document: object) -> None:
-    """A result for programs, on standard output."""
+    """Print a result for programs, on standard output."""
     typer.echo(json.dumps(document, indent=2, ensure_ascii=False))

@@ -1,4 +1,4 @@
-"""``a4nn predict``: PENGUIN on anybody's learning curves."""
+"""``a4nn predict``: PENGUIN on any learning curves."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def predict(
     ] = None,
     fitter: Annotated[
         str | None,
-        typer.Option(help="Of the engine icpp23: lm (compiled), or scipy for the published numbers."),
+        typer.Option(help="Fitter of the engine icpp23: lm (compiled), or scipy for the published numbers."),
     ] = None,
     horizon: Annotated[
-        int | None, typer.Option(help="Epoch to predict; the longest curve's last if not given.")
+        int | None, typer.Option(help="Epoch to predict; default: the last epoch of the longest curve.")
     ] = None,
     schedule: Annotated[
-        str | None, typer.Option(help="What is known of the learning rate: annealed or constant.")
+        str | None, typer.Option(help="Learning-rate schedule, if known: annealed or constant.")
     ] = None,
     measured: Annotated[
         str | None,
@@ -87,7 +87,7 @@ def predict(
 
 
 def _why(prediction: Prediction, values: Sequence[float]) -> str:
-    """A sentence's end for a prediction that is not there."""
+    """Why there is no prediction, as the end of a message."""
     from a4nn_core.penguin.status import Status
 
     if prediction.status == Status.not_finite:
@@ -107,7 +107,7 @@ class _History(TypedDict):
 
 
 class _Document(TypedDict):
-    """What ``--json`` says of a curve."""
+    """One curve in the output of ``--json``."""
 
     curve_id: str
     predicted: float | None

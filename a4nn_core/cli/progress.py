@@ -1,4 +1,4 @@
-"""A search as people see it go on: bars on a terminal, one line per network elsewhere."""
+"""Progress of a search: bars on a terminal, one line per network elsewhere."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ _ACCURACY_WIDTH = len(in_percent(100.0, 0.0))
 
 @contextmanager
 def named_bars(console: Console, *columns: ProgressColumn, keep: bool = True) -> Iterator[Listener]:
-    """A bar on a terminal for each piece of work that reports its progress.
+    """Show a bar on a terminal for each piece of work that reports its progress.
 
     Args:
-        console: where.
-        columns: after the name and the bar.
-        keep: whether a bar stays when its work is done.
+        console: that the bars are drawn on.
+        columns: shown after the name and the bar.
+        keep: whether a bar stays on the screen when its work is done.
     """
     with Bars(
         TextColumn("{task.description}"),
@@ -63,14 +63,15 @@ def named_bars(console: Console, *columns: ProgressColumn, keep: bool = True) ->
 
 @contextmanager
 def file_progress() -> Iterator[Listener]:
-    """A bar per file that is sent or fetched, in bytes."""
+    """Show a bar, in bytes, for each file that is sent or fetched."""
     with named_bars(Console(stderr=True), DownloadColumn(), TransferSpeedColumn(), keep=False) as show:
         yield show
 
 
 @contextmanager
 def data_progress() -> Iterator[None]:
-    """Within, long work on data shows a bar on standard error, or one line per tenth without a terminal."""
+    """While it is entered, long work on data shows a bar on standard error; without a terminal, one line
+    per tenth of the work."""
     console = Console(stderr=True, highlight=False)
     tenths: dict[str, int] = {}
     with named_bars(console, MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()) as show:
@@ -98,7 +99,7 @@ class Progress:
             BarColumn(bar_width=30),
             MofNCompleteColumn(),
             TextColumn("{task.fields[note]}"),
-            # on a narrow terminal the bars give way
+            # on a narrow terminal the bars shrink first
             TimeElapsedColumn(table_column=Column(min_width=len("0:00:00"))),
             console=self.console,
             disable=not self.console.is_terminal,
@@ -122,14 +123,14 @@ class Progress:
         self.bars.stop()
 
     def loading(self, what: str, done: int, total: int) -> None:
-        """Show how far a data set is that takes long to make."""
+        """Show how far the loading of a data set has come."""
         self.bars.update(self.data, completed=done, total=total, note=what, visible=done < total)
 
     def on_poll(self, search: SearchView) -> None:
-        """Bring the bars up to date."""
+        """Update the bars."""
         check_interrupt()
         if self.at_start is None:
-            self._say_batch_size(search)
+            self._print_batch_size(search)
         networks = search.networks.values()
         running = sum(len(read_epochs(search.folder.journal(n))) for n in search.training)
         ended = EpochCount.of(networks)
@@ -151,8 +152,8 @@ class Progress:
             note=f"{ended.saved} saved ({ended.saved_percent:.0f} %)",
         )
 
-    def _say_batch_size(self, search: SearchView) -> None:
-        """Say which batch size was chosen where it is not the usual one."""
+    def _print_batch_size(self, search: SearchView) -> None:
+        """Print the batch size that was chosen if it is not the usual one."""
         chosen = search.experiment.training.batch_size
         if self.experiment.training.batch_size == "auto" and chosen != USUAL_BATCH:
             self.bars.console.print(
@@ -160,7 +161,7 @@ class Progress:
             )
 
     def _left(self, search: SearchView) -> str:
-        """Time left, from the pace of this process; a resumed run's earlier networks say nothing of it."""
+        """Time left, from the pace of this process only: networks trained before a resume do not count."""
         if self.at_start is None:
             self.at_start = len(search.networks)
         done = len(search.networks) - self.at_start
@@ -174,7 +175,7 @@ class Progress:
         return f"about {seconds / 60:.0f} min left" if seconds >= 90 else f"about {seconds:.0f} s left"
 
     def on_network_end(self, search: SearchView, network: Network) -> None:
-        """Say what became of a network."""
+        """Print the outcome of a network."""
         best = network.best_accuracy_percent
         accuracy = "" if best is None else _with_error(search, best)
         self.bars.console.print(
@@ -192,7 +193,7 @@ def _outcome(network: Network) -> str:
         case NetworkStatus.stopped:
             return f"stopped early ({network.termination_reason})"
         case NetworkStatus.equal:
-            return f"equals network {network.equal_to}, not trained"
+            return f"same architecture as network {network.equal_to}, not trained"
         case NetworkStatus.infeasible:
             return f"outside the bounds, not trained: {network.error}"
         case NetworkStatus.failed:

@@ -1,4 +1,4 @@
-"""``a4nn publish``: from a commons to a deposit."""
+"""``a4nn publish``: build a deposit from runs of a commons."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ def publish(
         Path, typer.Option(metavar="FILE", help="Title, authors, licence, ..., as TOML.")
     ] = METADATA,
     weights: Annotated[
-        str, typer.Option(help="Whose checkpoints: none, front, best (of every network), all.")
+        str, typer.Option(help="Checkpoints to include: none, front, best (of every network), all.")
     ] = "front",
     models: Annotated[
-        str, typer.Option(help="Whom to export as ONNX and torch.export: none, front.")
+        str, typer.Option(help="Networks to export as ONNX and torch.export: none, front.")
     ] = "front",
     archive_megabytes: Annotated[
-        int, typer.Option(min=1, help="Greatest size of one archive of weights, in 10^6 bytes.")
+        int, typer.Option(min=1, help="Maximum size of one archive of weights, in 10^6 bytes.")
     ] = 2000,
     unfinished: Annotated[
-        bool, typer.Option("--unfinished", help="Take runs that are not completed too.")
+        bool, typer.Option("--unfinished", help="Include runs that are not completed.")
     ] = False,
     commons: CommonsOption = DEFAULT_COMMONS,
     as_json: JsonOption = False,
@@ -47,7 +47,7 @@ def publish(
     ] = False,
 ) -> None:
     """Build a deposit ready for Dataverse: tables, weights, models, pictures and all metadata."""
-    del example  # done when it was read
+    del example  # its callback has printed it and ended the program
     from a4nn_core.errors import BadInput
     from a4nn_core.publish.deposit.build import Settings, build
     from a4nn_core.publish.deposit.metadata import read_metadata
@@ -58,11 +58,11 @@ def publish(
     }
     for name, value in (("weights", weights), ("models", models)):
         if value not in choices[name]:
-            raise BadInput(f"--{name} {value!r} is none of {', '.join(choices[name])}")
+            raise BadInput(f"--{name} {value!r} is not one of {', '.join(choices[name])}")
     if metadata == METADATA and not metadata.exists():
         raise BadInput(
             f"there is no metadata file {metadata}: start from `a4nn publish --example > {metadata}`, "
-            "or name one by --metadata"
+            "or name one with --metadata"
         )
     settings: dict[str, Any] = {"weights": weights, "models": models, "unfinished": unfinished}
     built = build(

@@ -1,4 +1,4 @@
-"""``a4nn run``, ``front`` and ``presets``: one search, and what it found."""
+"""``a4nn run``, ``front`` and ``presets``: run a search, and show what it found."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def run(
         str | None,
         typer.Argument(
             metavar="[PRESET or FILE]",
-            help="A ready experiment or a TOML file; left out: as the run of that id began.",
+            help="A preset or a TOML file; default: the experiment that the run --run-id recorded.",
         ),
     ] = None,
     executor: Annotated[
-        str, typer.Option(help="Who runs the training: local, prefect, ray, dask.")
+        str, typer.Option(help="What runs the training: local, prefect, ray, dask.")
     ] = "local",
     run_id: Annotated[str | None, typer.Option(help="Name of the run; an existing one is resumed.")] = None,
     changes: Annotated[
@@ -57,7 +57,7 @@ def run(
         with Progress(experiment) as progress, listening(progress.loading):
             execute(experiment, commons, name, progress)
     except KeyboardInterrupt:
-        say(f"interrupted; nothing is lost. To go on: {shlex.join(again)}")
+        say(f"interrupted; nothing is lost. To continue: {shlex.join(again)}")
         raise
     show(commons, name, as_json, draw=True)
 
@@ -70,17 +70,17 @@ def _experiment(source: str | None, changes: Sequence[str], commons: Path, run_i
     if source is not None:
         return load_experiment(source, changes)
     if run_id is None:
-        raise BadInput("give a preset or a file, or the --run-id of a run to go on with")
+        raise BadInput("give a preset or a file, or the --run-id of a run to continue")
     if changes:
-        raise BadInput("--set goes with a preset or a file: a run goes on as it began")
+        raise BadInput("--set needs a preset or a file: a run continues with the settings it began with")
     recorded = recorded_experiment(commons, run_id)
     if recorded is None:
-        raise BadInput(f"commons {commons} has no run {run_id!r} to go on with; give a preset or a file")
+        raise BadInput(f"commons {commons} has no run {run_id!r} to continue; give a preset or a file")
     return Experiment.from_record(recorded, f"run {run_id}")
 
 
 def front(
-    run_id: Annotated[str, typer.Argument(metavar="RUN", help="Which run.")],
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="Id of the run.")],
     commons: CommonsOption = DEFAULT_COMMONS,
     as_json: JsonOption = False,
 ) -> None:
@@ -94,7 +94,7 @@ def presets(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the ready experiments, or print one."""
+    """List the presets, or print one."""
     from a4nn_core.experiment import load_experiment
     from a4nn_core.experiment import presets as known
 
@@ -115,7 +115,7 @@ def presets(
 
 
 def show(commons: Path, run_id: str, as_json: bool, draw: bool) -> None:
-    """Print a run's result and draw its pictures beside its records."""
+    """Print the result of a run and draw its pictures into the folder of its records."""
     from a4nn_core.commons import Commons
     from a4nn_core.workflow.summary import summarise
 
@@ -165,7 +165,7 @@ def _print(summary: Summary) -> None:
     if summary.front and str(summary.images):
         typer.echo(f"\n± one standard error, of {summary.images}")
     if alike:
-        typer.echo("≈ cannot be told from this cheaper network by its validation accuracy")
+        typer.echo("≈ not distinguishable from this cheaper network by validation accuracy")
     typer.echo("\n" + "\n  ".join(summary.cost()))
 
 

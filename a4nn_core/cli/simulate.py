@@ -1,4 +1,4 @@
-"""``a4nn simulate``: data sets that are made, not measured."""
+"""``a4nn simulate``: simulate data sets."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import typer
 
 from a4nn_core.cli.options import JsonOption, print_json, say
 
-app = typer.Typer(no_args_is_help=True, help="Make data sets.", rich_markup_mode=None)
+app = typer.Typer(no_args_is_help=True, help="Simulate data sets.", rich_markup_mode=None)
 
 
 class Form(StrEnum):
-    """How patterns are written."""
+    """The formats in which patterns are written."""
 
     tiff = "tiff"
     npz = "npz"
@@ -33,7 +33,7 @@ def xfel(
         typer.Option(
             metavar="A B ...",
             help="Two or more conformations: PDB or mmCIF files, ids of the Protein Data Bank, adk-open, "
-            "adk-closed. :A after one chooses a chain, name= before it names the class.",
+            "adk-closed. A suffix :A selects a chain, a prefix name= names the class.",
             show_default="adk-open adk-closed",
         ),
     ] = None,
@@ -41,46 +41,48 @@ def xfel(
         list[str] | None,
         typer.Option(
             metavar="BEAM",
-            help="low, medium, high, or photons per square micrometre and pulse; once for each beam.",
+            help="low, medium, high, or photons per square micrometre and pulse; can be given several times.",
             show_default="all three",
         ),
     ] = None,
-    images: Annotated[int, typer.Option(min=2, help="Images a beam, all structures together.")] = 2000,
-    size: Annotated[int, typer.Option(min=8, max=1024, help="Pixels a side.")] = 127,
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the images.")] = None,
+    images: Annotated[int, typer.Option(min=2, help="Images per beam, of all structures together.")] = 2000,
+    size: Annotated[int, typer.Option(min=8, max=1024, help="Pixels per side.")] = 127,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for the images.")] = None,
     form: Annotated[
-        Form, typer.Option("--format", help="tiff: the published layout; npz: one compact file a beam.")
+        Form, typer.Option("--format", help="tiff: the published layout; npz: one compact file per beam.")
     ] = Form.tiff,
     preview: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Draw patterns and profiles into .png, .svg or .pdf.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw patterns and profiles into a .png, .svg or .pdf file."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of orientations and photons.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of orientations and photon counts.")] = 0,
     geodesic: Annotated[
         int,
         typer.Option(
             min=0,
             max=500,
-            help="Take each of the 10 n^2 + 2 directions of a geodesic grid once; 63 is the published one, 0 "
-            "draws orientations uniformly.",
+            help="Use each of the 10 n^2 + 2 directions of a geodesic grid once (published: 63); 0 draws "
+            "orientations uniformly.",
         ),
     ] = 0,
     test_share: Annotated[
-        float, typer.Option(min=0, max=1, help="Of the orientations, for the test set.")
+        float, typer.Option(min=0, max=1, help="Fraction of the orientations for the test set.")
     ] = 0.2,
     protein: Annotated[str, typer.Option(help="First part of the file names.")] = "protein",
     b_factors: Annotated[bool, typer.Option(help="Blur atoms by the B factors of their files.")] = False,
-    wavelength: Annotated[float, typer.Option(help="In Angstrom.")] = 1.0,
+    wavelength: Annotated[float, typer.Option(help="Wavelength in Angstrom.")] = 1.0,
     pitch: Annotated[
         float | None,
-        typer.Option(help="1/Angstrom a pixel at 127 pixels.", show_default="0.000833, as published"),
+        typer.Option(
+            help="1/Angstrom per pixel at 127 pixels per side.", show_default="0.000833, as published"
+        ),
     ] = None,
-    device: Annotated[str, typer.Option(help="Where patterns are made: cpu or cuda.")] = "cpu",
+    device: Annotated[str, typer.Option(help="Device that computes the patterns: cpu or cuda.")] = "cpu",
     as_json: JsonOption = False,
 ) -> None:
-    """Simulate diffraction patterns of the conformations of a protein, as an X-ray laser would give them.
+    """Simulate diffraction patterns of the conformations of a protein, as an X-ray laser would record them.
 
-    An interrupted command goes on from where it was when it is given again. The data set xfel-files reads
-    what is written.
+    Repeat an interrupted command to continue where it stopped. The data source xfel-files reads the files.
     """
     from a4nn_core.cli.progress import data_progress
     from a4nn_core.data.base import DATA_SOURCES
@@ -130,9 +132,9 @@ def xfel(
             with data_progress():
                 count = writing.run()
         except KeyboardInterrupt:
-            say("interrupted; nothing is lost, the same command goes on from here")
+            say("interrupted; nothing is lost, the same command continues from here")
             raise
-        say(f"{writing.images:,} images in {out}, {count:,} of them made now")
+        say(f"{writing.images:,} images in {out}, {count:,} of them new")
         facts |= {"out": str(out), "images": writing.images, "made": count}
     if as_json:
         print_json(facts)
@@ -147,7 +149,7 @@ def _fluence(beam: str) -> float:
         given = beam if beam in FLUENCES else float(beam)
     except ValueError:
         known = f"{', '.join(FLUENCES)}, or photons per square micrometre and pulse"
-        raise BadInput(f"--beam {beam!r} is none of {known}") from None
+        raise BadInput(f"--beam {beam!r} is not one of {known}") from None
     try:
         return fluence_of(given)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""``a4nn sql``: one SELECT over a commons."""
+"""``a4nn sql``: query a commons with one SELECT."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Format(StrEnum):
-    """How a result is written."""
+    """The formats of a result."""
 
     table = "table"
     csv = "csv"
@@ -44,7 +44,7 @@ def sql(
         typer.Option("--out", help="File to write to instead of standard output.", show_default=False),
     ] = None,
 ) -> None:
-    """Ask a commons with SQL: one SELECT statement; it can read nothing but the commons."""
+    """Query a commons with SQL: one SELECT statement, which can read nothing but the commons."""
     data = answer(commons, query)
     chosen = Format.json if json_ else format
     if out is not None:
@@ -54,16 +54,16 @@ def sql(
             write(data, chosen, file)
     else:
         if chosen is Format.parquet and sys.stdout.isatty():
-            raise BadInput("Parquet is not for a terminal: give --out FILE or pipe it on")
+            raise BadInput("Parquet is not for a terminal: give --out FILE or pipe the output")
         write(data, chosen, sys.stdout.buffer)
         sys.stdout.flush()
 
 
 def answer(commons: Path, query: str) -> pa.Table:
-    """The whole result of one query.
+    """Run one query and return its whole result.
 
     Raises:
-        BadInput: no commons, not one SELECT, or a query that fails.
+        BadInput: there is no commons, the query is not one SELECT, or it fails.
     """
     import duckdb
     import pyarrow as pa
@@ -90,7 +90,7 @@ def write(data: pa.Table, format: Format, file: BinaryIO) -> None:
 
     match format:
         case Format.parquet:
-            sink = io.BytesIO()  # a pipe cannot be sought in
+            sink = io.BytesIO()  # a pipe is not seekable
             pq.write_table(data, sink, compression="zstd")
             file.write(sink.getvalue())
         case Format.json:
@@ -108,7 +108,7 @@ def write(data: pa.Table, format: Format, file: BinaryIO) -> None:
 
 
 def _rows(data: pa.Table) -> list[dict[str, object]]:
-    names = [f"{i}:{name}" for i, name in enumerate(data.column_names)]  # names may be doubled
+    names = [f"{i}:{name}" for i, name in enumerate(data.column_names)]  # names may repeat
     rows = data.rename_columns(names).to_pylist()
     seen: dict[str, int] = {}
     final = []
@@ -154,7 +154,7 @@ def _table(data: pa.Table) -> str:
     from rich.table import Table
     from rich.text import Text
 
-    # piped on, a table keeps its full width: nothing is folded for a screen that is not there
+    # without a terminal a table keeps its full width: nothing is folded
     console = Console(file=io.StringIO(), width=None if sys.stdout.isatty() else 10_000)
     table = Table(show_edge=False, pad_edge=False)
     for field in data.schema:

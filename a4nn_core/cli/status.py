@@ -1,4 +1,4 @@
-"""``a4nn status``: where runs stand; of one run that goes on, a view that stays up to date."""
+"""``a4nn status``: the state of runs; of one active run, a live view."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 
 def status(
-    run_id: Annotated[str | None, typer.Argument(metavar="[RUN]", help="One run; all if left out.")] = None,
-    once: Annotated[bool, typer.Option("--once", help="Show one run as it is now, and end.")] = False,
-    every: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks.")] = 2.0,
+    run_id: Annotated[str | None, typer.Argument(metavar="[RUN]", help="One run; default: all.")] = None,
+    once: Annotated[bool, typer.Option("--once", help="Show one run as it is now, and exit.")] = False,
+    every: Annotated[float, typer.Option(min=0.1, help="Seconds between updates.")] = 2.0,
     commons: CommonsOption = DEFAULT_COMMONS,
     as_json: JsonOption = False,
 ) -> None:
-    """Show where runs stand. Of one run that goes on: what trains where, live on a terminal."""
+    """Show the state of runs. Of one active run also what trains where, live on a terminal."""
     from a4nn_core.commons import Commons
 
     store = Commons(commons)
@@ -46,7 +46,7 @@ def _state(store: Commons, run: str) -> tuple[Summary, Live]:
     from a4nn_core.workflow.live import look
     from a4nn_core.workflow.summary import summarise
 
-    # an equal network counts as one that took no time
+    # a network that equals another one took no time
     live = look(Path(store.path), run, [n.seconds or 0.0 for n in store.networks(run)])
     # the summary comes last: a run that is not alive has recorded how it ended
     return summarise(store, run), live
@@ -69,7 +69,7 @@ def _row(summary: Summary, live: Live) -> list[str]:
     killed = summary.status is RunStatus.running and not live.alive
     return [
         summary.run,
-        "killed, can go on" if killed else summary.status or "-",
+        "killed, can be resumed" if killed else summary.status or "-",
         str(summary.networks) + ("" if budget is None else f"/{budget}") + outside,
         f"{summary.epochs_trained}/{summary.epochs_budget}",
         f"{summary.epochs_saved_percent:.1f} %",
@@ -80,7 +80,7 @@ def _row(summary: Summary, live: Live) -> list[str]:
 
 
 def _follow(store: Commons, run: str, every: float, once: bool) -> None:
-    """Show one run until it ends; once where that is wanted, or where there is no terminal."""
+    """Show one run until it ends; only once with ``once`` or without a terminal."""
     from rich.console import Console
     from rich.live import Live as Screen
 

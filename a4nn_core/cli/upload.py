@@ -1,4 +1,4 @@
-"""``a4nn upload``: a deposit onto a Dataverse server."""
+"""``a4nn upload``: upload a deposit to a Dataverse server."""
 
 from __future__ import annotations
 
@@ -16,20 +16,25 @@ if TYPE_CHECKING:
 
 def upload(
     deposit: Annotated[Path, typer.Argument(metavar="DIR", help="Deposit built by a4nn publish.")],
-    server: Annotated[str, typer.Option(metavar="URL", help="Such as https://demo.dataverse.org.")],
+    server: Annotated[
+        str, typer.Option(metavar="URL", help="Dataverse server, such as https://demo.dataverse.org.")
+    ],
     dataverse: Annotated[
         str, typer.Option(metavar="ALIAS", help="Collection in which a new data set is created.")
     ],
     doi: Annotated[
-        str | None, typer.Option(help="Existing data set that becomes this deposit, such as doi:10.70122/X.")
+        str | None,
+        typer.Option(help="Existing data set to update, such as doi:10.70122/X."),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; send nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would be done; send nothing.")
+    ] = False,
     publish: Annotated[
-        str | None, typer.Option(metavar="major|minor", help="Publish the draft as such a version.")
+        str | None, typer.Option(metavar="major|minor", help="Publish the draft as a major or minor version.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Create or update a draft on a Dataverse server; the same command goes on after an interruption.
+    """Create or update a draft on a Dataverse server; repeat an interrupted command to continue.
 
     The API token is read from the environment variable DATAVERSE_API_TOKEN. Nothing is published without
     --publish.
@@ -54,10 +59,10 @@ def upload(
     if as_json:
         print_json(asdict(done))
         return
-    _tell(done, server.rstrip("/"))
+    _print_uploaded(done, server.rstrip("/"))
 
 
-def _tell(done: Uploaded, server: str) -> None:
+def _print_uploaded(done: Uploaded, server: str) -> None:
     verb = "would be " if done.dry else ""
     for path in done.plan.add:
         say(f"{path}: {verb}added")
@@ -65,16 +70,14 @@ def _tell(done: Uploaded, server: str) -> None:
         say(f"{path}: {verb}replaced")
     for path, _ in done.plan.delete:
         say(f"{path}: {verb}deleted")
-    for path in done.plan.strange:
-        say(f"{path}: not ours, left alone")
+    for path in done.plan.foreign:
+        say(f"{path}: not part of the deposit, left as it is")
     for path in done.not_ingested:
         say(f"note: the server did not ingest {path}: it has no UNF there")
     if done.persistent_id is None:
         say("a new data set would be created")
         return
     say(f"{len(done.plan.keep)} files were there already")
-    state = (
-        "published" if done.published else "a draft: look at it and publish it there, or by --publish major"
-    )
+    state = "published" if done.published else "a draft: review and publish it there, or use --publish major"
     if not done.dry:
         say(f"{server}/dataset.xhtml?persistentId={done.persistent_id} is {state}")

@@ -1,4 +1,4 @@
-"""The data commons: every network's record, written so that no crash loses or doubles it, read with SQL.
+"""The data commons: every network's record, written so that no crash loses or duplicates it, read with SQL.
 
 Names are resolved on first use: training workers import the journal alone, without Arrow or DuckDB.
 """

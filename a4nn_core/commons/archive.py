@@ -1,15 +1,15 @@
-"""The archive: finished records of many networks in few, sorted files, and the list of what they hold.
+"""The archive: finished records of many networks in a few sorted files, and a manifest of their content.
 
 ::
 
     archive/manifest.json              the packs; replaced as a whole, so readers see one state or the next
-    archive/000001-epochs.parquet      one pack: a file a table, rows sorted by run, network, epoch
+    archive/000001-epochs.parquet      one pack: one file per table, rows sorted by run, network, epoch
     archive/lock                       held by the one process that compacts
-    readers.lock                       held, shared, by every reader; files are deleted only while nobody does
+    readers.lock                       shared lock of all readers; files are deleted only while it is free
 
-A run is *sealed* in a pack when it was completed and all its records are there; then its folder is not
-looked into, unless its ``run.json`` has changed since. A run is known by its id and the moment it was first
-started, so that a run deleted and begun anew does not find the old one's networks.
+A run is *sealed* in a pack when it was completed and all its records are there; then its folder is not read,
+unless its ``run.json`` has changed since. A run is identified by its id and the time it was first started, so
+that a run that was deleted and started anew does not find the old one's networks.
 """
 
 from __future__ import annotations
@@ -58,14 +58,14 @@ def from_ranges(text: str) -> set[int]:
 
 @dataclass(frozen=True)
 class Pack:
-    """A set of files, one a table, with the records of some networks.
+    """A set of files, one per table, with the records of some networks.
 
     Attributes:
-        name: six digits.
+        name: six digits, such as ``000001``.
         files: table name to ``{"file", "bytes", "sha256", "rows"}``.
-        networks: run to the numbers of its networks in here, as ranges.
-        started: run to the moment it was first started, for every run in ``networks`` and ``sealed``.
-        sealed: run to [bytes, time of change in ns] of its ``run.json`` when it was sealed.
+        networks: run id to the numbers of its networks in this pack, as ranges (see ``to_ranges``).
+        started: run id to the time it was first started, for every run in ``networks`` and ``sealed``.
+        sealed: run id to [bytes, time of change in ns] of its ``run.json`` when it was sealed.
     """
 
     name: str
@@ -75,12 +75,12 @@ class Pack:
     sealed: Mapping[str, list[int]] = field(default_factory=dict)
 
     def rows(self, table: str) -> int:
-        """Rows of one table."""
+        """Number of rows of one table."""
         return int(self.files[table]["rows"]) if table in self.files else 0
 
 
 class Archive:
-    """The packs of a commons as they are now.
+    """The packs that a commons has now.
 
     Raises:
         Damaged: the manifest cannot be read.
@@ -92,15 +92,15 @@ class Archive:
         self.next_number = 1
         manifest = self.folder / "manifest.json"
         if manifest.exists():
-            data: dict[str, Any] = dict(read_json(manifest))  # what has another form is found out here
+            data: dict[str, Any] = dict(read_json(manifest))  # a wrong form raises below
             try:
                 self.packs = [Pack(**pack) for pack in data["packs"]]
                 self.next_number = int(data["next"])
             except (KeyError, TypeError, ValueError) as error:
-                raise Damaged(f"{manifest} is damaged: it has no {error}, or another form") from None
+                raise Damaged(f"{manifest} is damaged: it lacks {error}, or has a wrong form") from None
         elif any(self.folder.glob("[0-9]*.parquet")):
-            # the first pack ever is written after an empty manifest, so this is not a killed compaction
-            raise Damaged(f"{manifest} is missing, and with it what the packs beside it hold")
+            # an empty manifest is written before the first pack, so this is not a killed compaction
+            raise Damaged(f"{manifest} is missing, and with it the list of the packs beside it")
 
     def networks(self, run: str, started: str) -> set[int]:
         """Numbers of a run's networks whose final records are in packs."""
@@ -129,11 +129,11 @@ class Archive:
         started: Mapping[str, str],
         sealed: Mapping[str, list[int]],
     ) -> Pack:
-        """Write the files of a new pack; it counts once it is in the manifest (``commit``).
+        """Write the files of a new pack; readers see it once it is in the manifest (``commit``).
 
         Args:
-            tables: rows by table; ``networks`` says which networks the pack holds.
-            started: when each run in it was first started.
+            tables: rows by name of the table; the table ``networks`` determines which networks it holds.
+            started: run id to the time the run was first started.
             sealed: see Pack.
         """
         make_folder(self.folder)
@@ -164,7 +164,7 @@ class Archive:
         self.__dict__.pop("_seals", None)
 
     def unlisted(self) -> list[Path]:
-        """Files in the archive that no pack names: superseded, or left by a killed compaction."""
+        """Files in the archive that belong to no pack: superseded, or left by a killed compaction."""
         if not self.folder.is_dir():
             return []
         known = {f["file"] for pack in self.packs for f in pack.files.values()}
@@ -178,7 +178,7 @@ class Archive:
 def write_sorted(path: Path, table: Table, rows: pa.Table) -> None:
     """Write one file of a pack: sorted by the table's key, in row groups small enough to find one network.
 
-    Losses and accuracies compress better with their bytes apart, times as differences.
+    Losses and accuracies compress better byte-stream-split, times delta-encoded.
     """
     order = [(key, "ascending") for key in table.key]
     kinds = {c.name: c.kind for c in table.columns}
@@ -235,7 +235,7 @@ def archived_rows(
     Raises:
         Damaged: a pack cannot be read.
     """
-    import pyarrow.dataset as ds  # brings pandas; a search that reads no archive starts without them
+    import pyarrow.dataset as ds  # imports pandas, which a search that reads no archive does not need
 
     wanted = ds.field("run") == run
     if network is not None:

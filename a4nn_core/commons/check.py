@@ -1,4 +1,4 @@
-"""Checking a commons: every file is read, checksums are compared, and what is wrong is said exactly."""
+"""Check a commons: read every file, compare every checksum, and report problems with their place."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class Checked:
     """What a check found.
 
     Attributes:
-        runs, networks, files: looked at.
-        problems: what is wrong, one message each, naming the file.
-        notes: what is harmless, such as what a killed process left.
+        runs, networks, files: numbers of those that were checked.
+        problems: one message per problem, with the name of the file.
+        notes: harmless findings, such as what a killed process left.
     """
 
     runs: int = 0
@@ -48,14 +48,14 @@ class Checked:
 
 
 def check(commons: Path, *, checkpoints: bool = True) -> Checked:
-    """Read all of a commons.
+    """Check all of a commons.
 
     Args:
-        commons: the folder.
-        checkpoints: also compare every recorded checkpoint with its SHA-256.
+        commons: folder of the commons.
+        checkpoints: whether to compare every recorded checkpoint with its SHA-256, too.
 
     Raises:
-        BadInput: it is not a commons, or of a newer layout.
+        BadInput: it is not a commons, or has a newer layout.
     """
     check_layout(commons)
     found = Checked()
@@ -87,7 +87,7 @@ def _check_archive(archive: Archive, found: Checked) -> None:
             if not path.exists():
                 found.problems.append(f"{path} is missing")
             elif fingerprint(path) != {"bytes": file["bytes"], "sha256": file["sha256"]}:
-                found.problems.append(f"{path} is damaged: its SHA-256 is not the one in the manifest")
+                found.problems.append(f"{path} is damaged: its SHA-256 differs from the manifest's")
             else:
                 try:
                     rows = read_fragment(path, SORTED[name]).num_rows
@@ -113,10 +113,10 @@ def _check_run(folder: RunFolder, archive: Archive, found: Checked, *, writing: 
             return
     held = holder(folder.lock)
     if stored["status"] == RunStatus.running and held is None:
-        found.notes.append(f"{folder.path}: nobody is writing this run, though it is not finished")
+        found.notes.append(f"{folder.path}: the run is not finished, and no process is writing it")
     left = list(folder.path.rglob(".*.unfinished")) if held is None else []
     found.notes += [f"{path} was left unfinished; resuming the run removes it" for path in left]
-    told = _check_events(folder, found)  # before the records, which come before what is told
+    reported = _check_events(folder, found)  # read first: records are written before the event is
     archived = archive.networks(folder.run_id, str(stored["started"]))
     finals = fragment_numbers(folder.table("networks"))
     for number in finals:
@@ -125,7 +125,7 @@ def _check_run(folder: RunFolder, archive: Archive, found: Checked, *, writing: 
             found.problems += list(_network_problems(folder, number, found))
     found.problems += [
         f"{folder.fragment('networks', number)} is missing: by the event log network {number} has ended"
-        for number in sorted(told - set(finals) - archived)
+        for number in sorted(reported - set(finals) - archived)
     ]
     if (finals or archived or stored["status"] != RunStatus.running) and not folder.events.exists():
         found.problems.append(f"{folder.events} is missing")
@@ -141,11 +141,11 @@ def _check_run(folder: RunFolder, archive: Archive, found: Checked, *, writing: 
 
 
 def _check_events(folder: RunFolder, found: Checked) -> set[int]:
-    """Check the event log and what is derived from it; returns the networks that the search was told of."""
+    """Check the event log and what is derived from it; returns the networks reported to the strategy."""
     found.files += 1
-    told: set[int] = set()
+    reported: set[int] = set()
     try:
-        told = _networks_of(EventKind.told, folder)
+        reported = _networks_of(EventKind.told, folder)
     except Damaged as error:
         found.problems.append(str(error))
     for name, file in (("events", "events.parquet"), ("runs", "run.parquet")):
@@ -161,7 +161,7 @@ def _check_events(folder: RunFolder, found: Checked) -> set[int]:
             continue
         if folder.events.exists() and folder.events.stat().st_size < length:
             found.problems.append(f"{folder.events} is damaged: it is shorter than when the run ended")
-    return told
+    return reported
 
 
 def _network_problems(folder: RunFolder, number: int, found: Checked) -> Iterator[str]:
@@ -183,7 +183,7 @@ def _network_problems(folder: RunFolder, number: int, found: Checked) -> Iterato
         path = folder.fragment(name, number)
         now = rows_checksum(rows) if name == "networks" else file_checksum(path)
         if name in sums and sums[name] != now:
-            yield f"{path} is damaged: its SHA-256 is not the recorded one"
+            yield f"{path} is damaged: its SHA-256 differs from the recorded one"
             continue
         for column in unknown_columns(path, TABLES[name]):
             yield f"{path} has a column {column!r}, which this version does not know"
@@ -201,8 +201,8 @@ def _network_problems(folder: RunFolder, number: int, found: Checked) -> Iterato
             and len(numbers) != trained
         ):
             yield (
-                f"{folder.fragment('epochs', number)} is damaged: {len(numbers)} epochs, "
-                f"{trained} in networks"
+                f"{folder.fragment('epochs', number)} is damaged: {len(numbers)} epochs, not "
+                f"{trained} as in networks"
             )
 
 
@@ -214,23 +214,23 @@ def _check_checkpoints(commons: Path, found: Checked) -> None:
 
     @cache
     def deposited(run: str) -> str | None:
-        """Whose checkpoints the deposit held that a run was imported from; None if from none."""
+        """Which checkpoints the deposit contained that a run was imported from; None if it was from none."""
         try:
             weights = read_json(RunFolder(commons, run).run_file).get("deposited_weights")
         except Damaged:
-            return None  # said above
+            return None  # reported above
         return None if weights is None else str(weights)
 
     try:
         parts = Snapshot(commons).parts(TABLES["networks"])
     except Damaged:
-        return  # said above; of a run whose start is unknown the records cannot be told
+        return  # reported above; without run.json the records of the run are not read
     for part in parts:
         try:
             names = ["run", "network", "equal_to", *(c for pair in columns for c in pair)]
             rows = part.to_table(columns=names).to_pylist()
         except (OSError, pa.ArrowException):
-            continue  # said above, by name
+            continue  # reported above, by name
         for row in rows:
             for name, digest in columns:
                 if row[name] is None or row[digest] is None or row[name] in seen:
@@ -240,7 +240,7 @@ def _check_checkpoints(commons: Path, found: Checked) -> None:
                 path = commons / row[name]
                 if path.is_file():
                     if file_checksum(path) != row[digest]:
-                        found.problems.append(f"{path} is damaged: its SHA-256 is not the recorded one")
+                        found.problems.append(f"{path} is damaged: its SHA-256 differs from the recorded one")
                     continue
                 if deposited(row["run"]) not in (None, "all"):
                     left_out[row["run"]] += 1
@@ -258,11 +258,11 @@ def _check_checkpoints(commons: Path, found: Checked) -> None:
 
 
 def _removed(folder: RunFolder) -> set[int] | None:
-    """Networks that lost their checkpoints on purpose; None if that cannot be known."""
+    """Networks whose checkpoints were removed on purpose; None if the event log cannot be read."""
     try:
         return _networks_of(EventKind.checkpoints_removed, folder)
     except Damaged:
-        return None  # said above
+        return None  # reported above
 
 
 def _networks_of(kind: EventKind, folder: RunFolder) -> set[int]:

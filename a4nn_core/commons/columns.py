@@ -1,7 +1,8 @@
-"""How the tables of the commons are declared: a frozen dataclass a table, each of its fields a column.
+"""How the tables of the commons are declared: one frozen dataclass per table, one field per column.
 
-The type of a field says what the column holds and whether it can be null; its ``Column`` says the rest. Arrow
-schemas, the documentation of the columns and the readers follow. Imports neither Arrow nor DuckDB nor torch.
+The type of a field determines the column's type and whether it can be null; its ``Column`` has the rest.
+Arrow schemas, the documentation of the columns and the readers follow. Imports neither Arrow nor DuckDB nor
+torch.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from a4nn_core.errors import BadInput
 from a4nn_core.jsonable import Json, JsonText, to_jsonable
 
 Row = dict[str, object]
-"""one row as Arrow takes and gives it: a value for every column, by its name"""
+"""one row in the form Arrow reads and writes: column name to value"""
 
 
 class Kind(StrEnum):
-    """What the cells of a column are."""
+    """The types of a column's cells."""
 
     text = "text"
     json = "json"
@@ -44,13 +45,13 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """What the annotation of a field says of its column, beside its type.
+    """What a field declares of its column beside its type.
 
     Attributes:
-        meaning: what it holds.
-        unit: empty if it has none.
-        kind: where the field's type does not say it: int64, float32.
-        timing: differs between two runs of the same experiment.
+        meaning: description of the values.
+        unit: unit of the values; empty if they have none.
+        kind: the type of the cells if it does not follow from the field's type: int64, float32.
+        timing: whether the values differ between two runs of the same experiment.
     """
 
     meaning: str
@@ -64,9 +65,9 @@ class Field:
     """One column of a table.
 
     Attributes:
-        name: of the column and of the field; chosen so that SQL needs no quotes.
+        name: name of the column and of the field; chosen so that SQL needs no quotes.
         kind, unit, meaning, timing: see Column.
-        words: the enum whose members the cells are, None if they are anything.
+        words: enum whose members are the allowed values; None if the values are not an enum's.
     """
 
     name: str
@@ -82,10 +83,10 @@ class Definition:
     """One table, as its record declares it.
 
     Attributes:
-        name: of the table.
-        row: what a row is.
-        key: columns that name a row; also the order in which rows are stored.
-        record: the class of its rows.
+        name: name of the table.
+        row: description of a row.
+        key: columns that identify a row; rows are stored in their order.
+        record: class of its rows.
     """
 
     name: str
@@ -95,12 +96,12 @@ class Definition:
 
     @cached_property
     def columns(self) -> tuple[Field, ...]:
-        """In order."""
+        """The columns in order."""
         return tuple(_columns(self.record))
 
     @cached_property
     def readers(self) -> list[tuple[str, Callable[..., object]]]:
-        """For each column whose cells are not taken as they stand: how they are read."""
+        """The columns whose cells must be converted when they are read, each with its conversion."""
         return [
             (field.name, _word(field) if field.words else _READERS[field.kind])
             for field in self.columns
@@ -127,11 +128,11 @@ DEFINITIONS: dict[str, Definition] = {}
 
 
 def table(name: str, row: str, key: tuple[str, ...], *, view: bool = False) -> Callable[[type[R]], type[R]]:
-    """Makes a dataclass the record of a table.
+    """Class decorator that declares a dataclass as the record of a table.
 
     Args:
         name, row, key: see Definition.
-        view: its rows follow from other tables and are not stored.
+        view: whether its rows are derived from other tables and not stored.
     """
 
     def declare(record: type[R]) -> type[R]:
@@ -175,7 +176,7 @@ def _alternatives(hint: object) -> list[object]:
 
 
 class UnknownWord(BadInput):
-    """A cell holds a word that this version does not know."""
+    """A cell has a value that is not a member of the column's enum in this version."""
 
 
 def moment(value: object) -> datetime | None:
@@ -189,7 +190,7 @@ def moment(value: object) -> datetime | None:
 
 
 def cell(value: object) -> Json:
-    """The value of a field as JSON has it: times as ISO 8601."""
+    """The value of a field in JSON form: times as ISO 8601."""
     return value.isoformat() if isinstance(value, datetime) else to_jsonable(value)
 
 
@@ -216,15 +217,15 @@ _READERS: dict[Kind, Callable[..., object]] = {
 
 
 def from_cells(record: type[R], row: Mapping[str, object]) -> R:
-    """The record of one row, from Arrow or JSON.
+    """The record of one row that was read from Arrow or JSON.
 
     Args:
-        record: its class.
-        row: columns that are left out are null.
+        record: class of the record.
+        row: column name to value; missing columns are null.
 
     Raises:
-        UnknownWord: a cell holds a word that this version does not know.
-        TypeError: a column that the table does not have, or none of one that names the row.
+        UnknownWord: a cell has a value that is not a member of its column's enum in this version.
+        TypeError: the table has no such column, or a column of its key is missing.
     """
     values = dict(row)
     for name, read in record.definition.readers:

@@ -1,8 +1,8 @@
-"""Compaction: the final records of many networks, out of their many small files, into few sorted ones.
+"""Compaction: moves the final records of many networks from many small files into a few sorted ones.
 
 It runs beside writers and readers. New files are written first; replacing the archive's manifest makes them
-count, all at once; only then, and only while nobody reads, are the old ones deleted. Killed at any instant it
-leaves a commons in which every record is there once; what it left over goes with the next compaction.
+visible, all at once; only then, and only while nobody reads, are the old ones deleted. Killed at any moment
+it leaves a commons that has every record exactly once; the next compaction removes what it left over.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from a4nn_core.errors import BadInput
 from a4nn_core.files import make_folder
 from a4nn_core.vocabulary import RunStatus
 
-# Rows of ``epochs`` a pack holds at most, about; so much is in memory at once (some 300 MB).
+# Approximate maximum of rows of ``epochs`` in a pack, all of which are in memory at once (about 300 MB).
 PACK_ROWS = 1_000_000
 
 
@@ -35,11 +35,12 @@ class Compacted:
     """What a compaction did.
 
     Attributes:
-        networks: moved into packs.
-        runs: sealed.
-        packs: written.
-        removed: files deleted.
-        left: superseded files left because somebody was reading; the next compaction deletes them.
+        networks: number of networks moved into packs.
+        runs: number of runs sealed.
+        packs: number of packs written.
+        removed: number of files deleted.
+        left: number of superseded files not deleted because somebody was reading; the next compaction
+            deletes them.
     """
 
     networks: int = 0
@@ -50,7 +51,7 @@ class Compacted:
 
 
 class Batch:
-    """Rows on their way into one pack."""
+    """Rows collected for one pack."""
 
     def __init__(self) -> None:
         self.tables: dict[str, list[pa.Table]] = {name: [] for name in SORTED}
@@ -77,13 +78,13 @@ def compact(commons: Path) -> Compacted:
 
     Raises:
         BadInput: it is not a commons, cannot be written, or is being compacted by another process.
-        Damaged: a file cannot be read; nothing is changed then. ``check`` names every such file.
+        Damaged: a file cannot be read; nothing has been changed then. ``check`` names every such file.
     """
     check_layout(commons)
     done = Compacted()
     with only_one(commons):
         archive = Archive(commons)
-        for path in headless(commons):  # its packs would be taken for those of a deleted run
+        for path in headless(commons):  # without run.json its packs would count as those of a deleted run
             raise Damaged(f"{path} is missing; put it back, or delete the run's folder")
         _sweep(commons, archive, done)
         small = [p for p in archive.packs if p.rows("epochs") < PACK_ROWS // 2]
@@ -146,7 +147,7 @@ def _read_fragments(run: RunSnapshot, name: str, numbers: list[int]) -> pa.Table
 
 
 def _started(commons: Path, archive: Archive) -> dict[str, str]:
-    """When each run there is was first started."""
+    """Run id to the time the run was first started, for every existing run."""
     found = {}
     for run, state in run_files(commons):
         pack = archive.sealed(run, state)
@@ -156,7 +157,7 @@ def _started(commons: Path, archive: Archive) -> dict[str, str]:
 
 
 def _live(pack: Pack, now: Mapping[str, str], sealed_in: Mapping[str, Pack | None]) -> Pack:
-    """A pack without the runs that are gone, and without the seals that no longer hold."""
+    """A pack without the runs that were deleted, and without the seals that are no longer valid."""
     there = {run for run, moment in pack.started.items() if now.get(run) == moment}
     return Pack(
         pack.name,
@@ -168,7 +169,7 @@ def _live(pack: Pack, now: Mapping[str, str], sealed_in: Mapping[str, Pack | Non
 
 
 def _read_pack(archive: Archive, pack: Pack) -> dict[str, pa.Table]:
-    """The rows of a pack that still count."""
+    """The rows of a pack that are still valid."""
     found = {}
     for name, file in pack.files.items():
         rows = read_fragment(archive.folder / str(file["file"]), SORTED[name])
@@ -191,7 +192,7 @@ def whole_run(commons: Path, run: RunSnapshot) -> dict[str, pa.Table]:
 
 
 def _sweep(commons: Path, archive: Archive, done: Compacted) -> None:
-    """Delete files that packs have superseded, unless somebody is reading."""
+    """Delete the files that packs have superseded, unless somebody is reading."""
     stale = archive.unlisted()
     for run, started in _started(commons, archive).items():
         numbers = archive.networks(run, started)
@@ -212,7 +213,7 @@ def _sweep(commons: Path, archive: Archive, done: Compacted) -> None:
 
 
 def _superseded(folder: RunFolder, numbers: set[int]) -> list[Path]:
-    """A run's fragments and journals of archived networks; the fragment in ``networks`` goes last."""
+    """A run's fragments and journals of archived networks; the fragment in ``networks`` last."""
     found = []
     for name in NETWORK_TABLES:
         table = folder.table(name)
@@ -226,7 +227,7 @@ def _superseded(folder: RunFolder, numbers: set[int]) -> list[Path]:
 
 @contextmanager
 def only_one(commons: Path) -> Iterator[None]:
-    """One compaction at a time."""
+    """Hold the lock that allows only one compaction at a time."""
     path = commons / "archive" / "lock"
     make_folder(path.parent)
     try:

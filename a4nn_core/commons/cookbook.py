@@ -12,7 +12,7 @@ class Recipe:
     Attributes:
         name: short, for tests and links.
         question: as people ask it.
-        query: that answers it.
+        query: SELECT that answers it.
     """
 
     name: str

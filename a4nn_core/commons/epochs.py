@@ -1,4 +1,4 @@
-"""The epochs of a network in training: a line of its journal each, with what the tables have no column for.
+"""The epochs of a network in training: one line of its journal each, with facts that no table records.
 
 Used inside training workers, so it imports neither torch nor Arrow nor DuckDB.
 """
@@ -28,10 +28,10 @@ class JournalEpoch(Epoch):
     """One line of a journal.
 
     Attributes:
-        fits: made for the verdict.
-        computing: in what the compute plan differs from the usual one, empty if in nothing.
-        measurement_lag_points: by how much the measured network lags behind the trained one, None if it
-            does not.
+        fits: the fits made for the verdict.
+        computing: settings in which the compute plan differs from the usual one; empty if in none.
+        measurement_lag_points: percentage points of accuracy on training images by which the measured network
+            lags behind the trained one; None if it does not.
     """
 
     fits: tuple[Prediction, ...] = ()
@@ -39,12 +39,12 @@ class JournalEpoch(Epoch):
     measurement_lag_points: float | None = None
 
     def row(self) -> Row:
-        """The values of the columns of ``epochs``: of the evidence, that of verdicts to pause or stop."""
+        """The values of the columns of ``epochs``; the evidence only of verdicts to pause or stop."""
         row = Epoch.row(self)
         return row | {"evidence": None} if self.verdict is Action.proceed else row
 
     def line(self) -> dict[str, Json]:
-        """The journal's line; what was not measured, or is as usual, is left out."""
+        """The line for the journal, without what was not measured or is at its default."""
         line = {name: cell(getattr(self, name)) for name in _PLAIN}
         if self.energy_joules is None:
             del line["energy_joules"]
@@ -68,10 +68,10 @@ class JournalEpoch(Epoch):
 
     @classmethod
     def of(cls, line: Mapping[str, Json]) -> JournalEpoch:
-        """The epoch that a line tells of. Lines of earlier versions lack what was not recorded then.
+        """The epoch of a line. Lines of earlier versions lack what was not recorded then.
 
         Raises:
-            ValueError: the line holds something unknown, which would be lost in silence.
+            ValueError: the line has an unknown key, whose value would otherwise be lost silently.
         """
         unknown = line.keys() - {*_PLAIN, "verdict", "fits", _COMPUTING, _LAG}
         if unknown:
@@ -80,13 +80,13 @@ class JournalEpoch(Epoch):
         interval = verdict.get("interval")
         low, high = interval if isinstance(interval, list) and len(interval) == 2 else (None, None)
         evidence = verdict.get("evidence")
-        said = {"epoch": line["epoch"], "verdict": verdict.get("action"), "reason": verdict.get("reason")}
+        judged = {"epoch": line["epoch"], "verdict": verdict.get("action"), "reason": verdict.get("reason")}
         fits = line.get("fits")
         epoch = from_cells(
             cls,
             {
                 **{name: line[name] for name in _PLAIN if name in line},
-                **{name: said[name] for name in ("verdict", "reason")},
+                **{name: judged[name] for name in ("verdict", "reason")},
                 "predicted": verdict.get("predicted"),
                 "predicted_low": low,
                 "predicted_high": high,
@@ -96,7 +96,7 @@ class JournalEpoch(Epoch):
         return replace(
             epoch,
             fits=tuple(
-                from_cells(Prediction, {**members(fit), **said})
+                from_cells(Prediction, {**members(fit), **judged})
                 for fit in (fits if isinstance(fits, list) else ())
             ),
             computing=members(line.get(_COMPUTING)) or None,
@@ -105,7 +105,7 @@ class JournalEpoch(Epoch):
 
 
 def read_epochs(path: Path) -> list[JournalEpoch]:
-    """The epochs of a journal in its order, without a torn last line; none if it does not exist.
+    """The epochs of a journal in its order, without an incomplete last line; none if it does not exist.
 
     Raises:
         Damaged: a line other than the last is not an epoch; the message names the file and the line.

@@ -1,7 +1,7 @@
 """The event log of a run: what was asked, submitted, started, stopped and told, in order.
 
-It is the only state of a search; a resumed run replays it. Only the search loop writes it. What an event of a
-kind holds is a payload, a class a kind.
+It is the only state of a search; a resumed run replays it. Only the search loop writes it. The data of an
+event is a payload; each kind of event has its class of payload.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from a4nn_core.vocabulary import EventKind, NetworkStatus
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """What an event of one kind holds beside its network and generation."""
+    """The data of an event of one kind, beside its network and generation."""
 
     kinds: ClassVar[tuple[EventKind, ...]]
 
     @property
     def kind(self) -> EventKind:
-        """Of the event that it makes."""
+        """Kind of the event."""
         return self.kinds[0]
 
     def data(self) -> dict[str, object]:
-        """The members of the event's data."""
+        """The event's data as JSON members."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
@@ -41,12 +41,12 @@ class Asked(Payload):
     """The strategy asked for a network.
 
     Attributes:
-        genome: as the search space writes it.
+        genome: the genome in the form of the search space.
         parents: numbers of the networks it was made from.
-        operator: what made it.
-        position: place inside its generation, from 0.
-        batch: number of the ask, from 0.
-        count: how many networks that ask was for.
+        operator: operator that made it, such as ``sampling``.
+        position: position within its generation, from 0.
+        batch: number of the ask it belongs to, from 0.
+        count: number of networks that this ask requested.
     """
 
     kinds = (EventKind.asked,)
@@ -64,9 +64,9 @@ class Submitted(Payload):
     """A segment of a network was given to the executor.
 
     Attributes:
-        segment: number of the segment in the network's life, from 0.
-        from_epoch: epochs that the network had then.
-        front_version: of the front snapshot that it is judged against.
+        segment: number of the segment among those of the network, from 0.
+        from_epoch: number of epochs the network had been trained before.
+        front_version: version of the front snapshot that it is judged against.
     """
 
     kinds = (EventKind.submitted,)
@@ -78,14 +78,14 @@ class Submitted(Payload):
 
 @dataclass(frozen=True, slots=True)
 class SegmentEnded(Payload):
-    """A segment came back.
+    """The result of a segment arrived.
 
     Attributes:
-        segment: number of the segment in the network's life, from 0.
-        epochs: that the network has now.
-        error: what went wrong, None if nothing did.
-        manner: in what the network was computed otherwise than usual; None if in nothing.
-        status: how it ended, which is the kind of the event.
+        segment: number of the segment among those of the network, from 0.
+        epochs: number of epochs the network has been trained now.
+        error: error message, None if there was no error.
+        manner: settings in which the compute plan differed from the usual one; None if in none.
+        status: how the segment ended; also the kind of the event.
     """
 
     kinds = (EventKind.completed, EventKind.stopped, EventKind.paused, EventKind.failed)
@@ -107,7 +107,7 @@ class SegmentEnded(Payload):
 
 @dataclass(frozen=True, slots=True)
 class Told(Payload):
-    """The strategy was told what became of a network.
+    """The outcome of a network was reported to the strategy.
 
     Attributes:
         fitness: metric name to value; None if the network failed or was not trained.
@@ -128,7 +128,7 @@ class Told(Payload):
 
 @dataclass(frozen=True, slots=True)
 class CheckpointsRemoved(Payload):
-    """A network has lost its checkpoints on purpose; its row still names them."""
+    """A network's checkpoints were removed on purpose; its row still names them."""
 
     kinds = (EventKind.checkpoints_removed,)
 
@@ -137,11 +137,11 @@ P = TypeVar("P", bound=Payload)
 
 
 def payload(event: Event, wanted: type[P]) -> P:
-    """What an event holds.
+    """The payload of an event.
 
     Args:
-        event: of a kind of the payload.
-        wanted: the payload.
+        event: an event of one of the kinds of the payload.
+        wanted: class of the payload.
 
     Raises:
         Damaged: the event lacks what the payload must have.
@@ -159,7 +159,7 @@ def payload(event: Event, wanted: type[P]) -> P:
 
 
 def now() -> str:
-    """This moment, UTC, ISO 8601 with microseconds."""
+    """The present time, UTC, ISO 8601 with microseconds."""
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
@@ -180,7 +180,7 @@ def read_events(path: Path) -> list[Event]:
     """The events of a log in order; none if it does not exist.
 
     Raises:
-        Damaged: a line is not JSON, or an event is missing or doubled.
+        Damaged: a line is not JSON, or an event is missing or there twice.
     """
     return _events(path, read_journal(path))
 
@@ -216,9 +216,9 @@ class EventLog:
         """Record one event.
 
         Args:
-            what: happened: what the event holds, or its kind alone.
-            network, generation: what it happened to, if to one.
-            data: whatever else belongs to an event of a kind that has no payload, JSON-serialisable.
+            what: the payload of the event, or its kind if that has no payload.
+            network, generation: network and generation it belongs to; None if to none.
+            data: data of an event whose kind has no payload; JSON-serialisable.
 
         Returns:
             the event as stored; events are numbered from 1, without gaps.

@@ -1,4 +1,4 @@
-"""Parquet files of a commons: written whole with checksums, read with the damage named."""
+"""Parquet files of a commons: written atomically with checksums; damage is reported with the file's name."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ def file_checksum(path: Path) -> str:
 
 
 def rows_checksum(rows: pa.Table) -> str:
-    """SHA-256 of what rows hold, whatever file they are in; of nulls nothing, so columns can be added."""
+    """SHA-256 of the values of rows, independent of their file; nulls are left out, so that columns can be
+    added."""
     held = [{k: v for k, v in row.items() if v is not None} for row in rows.to_pylist()]
     return hashlib.sha256(repr(held).encode()).hexdigest()
 
@@ -33,12 +34,12 @@ def write_fragment(path: Path, data: pa.Table, notes: Mapping[str, str] | None =
     """Write one Parquet file, zstd-compressed, with a checksum on every page.
 
     Args:
-        path: of the file; its folder is created if missing.
-        data: what it holds.
-        notes: kept in the file's metadata.
+        path: path of the file; its folder is created if missing.
+        data: the rows.
+        notes: entries for the file's metadata.
 
     Raises:
-        BadInput: the disk is full or the folder cannot be written; nothing half-written stays.
+        BadInput: the disk is full or the folder cannot be written; no partial file stays.
     """
     make_folder(path.parent)
     if notes:
@@ -48,7 +49,7 @@ def write_fragment(path: Path, data: pa.Table, notes: Mapping[str, str] | None =
 
 
 def read_fragment(path: Path, table: Table) -> pa.Table:
-    """The rows of one Parquet file with the columns of the table as they are now.
+    """The rows of one Parquet file, with the present columns of the table.
 
     Columns that an older version of the table did not have are null.
 
@@ -76,7 +77,7 @@ def unknown_columns(path: Path, table: Table) -> list[str]:
 
 
 def fragment_numbers(folder: Path) -> dict[int, Path]:
-    """The network fragments in a table's folder, by number of the network."""
+    """The fragments in a table's folder, by number of the network."""
     if not folder.is_dir():
         return {}
     return {
@@ -87,7 +88,7 @@ def fragment_numbers(folder: Path) -> dict[int, Path]:
 
 
 def read_notes(path: Path) -> dict[str, str]:
-    """The notes written with a Parquet file.
+    """The ``notes`` that a Parquet file was written with.
 
     Raises:
         Damaged: it has no readable footer.

@@ -1,4 +1,4 @@
-"""Append-only files of JSON lines: a line that was acknowledged survives a kill, a line torn by one is cut.
+"""Append-only files of JSON lines: an acknowledged line survives a kill, a line torn by one is cut off.
 
 The last key of a line, ``crc32``, is the checksum of the line without it. Lines without one are read too.
 
@@ -19,7 +19,7 @@ from a4nn_core.commons.layout import Damaged
 from a4nn_core.files import make_folder, sync_folder, user_errors
 from a4nn_core.jsonable import Json, to_json
 
-# any five letters: lines without a checksum do not end in such a word, and a bit of its name may have flipped
+# any five characters: lines without a checksum do not end like this, and a bit of the key may have flipped
 _SUM = re.compile(rb',?"(.{5})":"(.{8})"}$', re.DOTALL)
 
 
@@ -27,14 +27,14 @@ _END = re.compile(rb'"crc32":"[0-9a-f]{8}"}')
 
 
 def _holds_more(line: bytes) -> bool:
-    """Whether a whole record and something behind it are in one line: a newline has changed. What a crash
-    tears ends before its checksum, or has zeros where a block was not written."""
+    """Whether a line has a complete record followed by something else: a newline was altered. A line torn by
+    a crash ends before its checksum, or has zeros where a block was not written."""
     found = _END.search(line)
     return found is not None and line[found.end() :].strip(b"\0") != b""
 
 
 class _Altered(Damaged):
-    """A line was written whole and does not hold any more what was written: it is not a torn one."""
+    """A line was written completely and has been altered since, so it was not torn by a crash."""
 
 
 def _line(record: Mapping[str, object]) -> bytes:
@@ -75,18 +75,18 @@ def _read(path: Path) -> tuple[list[dict[str, Json]], int, int]:
         except _Altered:
             raise
         except Damaged:
-            # a block of a torn last write can reach the disk with its newline but without its middle
+            # the last write can reach the disk with its newline but without a block before it
             if number == len(lines) and not tail and not _holds_more(line):
                 break
             raise
         whole += len(line) + 1
     if _holds_more(tail):
-        raise Damaged(f"{path} line {len(lines) + 1} is damaged: it goes on after its checksum")
+        raise Damaged(f"{path} line {len(lines) + 1} is damaged: text follows its checksum")
     return records, whole, len(data)
 
 
 def read_journal(path: Path) -> list[dict[str, Json]]:
-    """The records of a journal; none if it does not exist, without the last one if that is torn.
+    """The records of a journal, without an incomplete last line; none if it does not exist.
 
     Raises:
         Damaged: a line other than the last is not a JSON object; the message names the file and the line.
@@ -98,7 +98,8 @@ class Journal:
     """One network's epochs, one line each. One process appends at a time; any number may read.
 
     Args:
-        path: the file; it and its folder are created if missing, and a torn last line is cut off first.
+        path: path of the file; it and its folder are created if missing, and an incomplete last line is cut
+            off.
 
     Raises:
         BadInput: the file cannot be created or written.
@@ -126,7 +127,7 @@ class Journal:
         NaN and infinities are stored as null.
 
         Raises:
-            BadInput: the disk is full or the file cannot be written; nothing of the record stays.
+            BadInput: the disk is full or the file cannot be written; no part of the record stays.
         """
         line = _line(record)
         try:

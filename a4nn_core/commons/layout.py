@@ -1,4 +1,4 @@
-"""Where everything lies in a commons.
+"""The files and folders of a commons.
 
 ::
 
@@ -8,9 +8,10 @@
     runs/<run>/events.jsonl            the event log
     runs/<run>/journals/0007.jsonl     network 7, one line per epoch, written while it trains
     runs/<run>/checkpoints/0007/       its checkpoints
-    runs/<run>/tables/<table>/0007.parquet   its final records; the one in ``networks`` comes last and counts
-    archive/                           final records of many networks in few files (see archive.py)
-    readers.lock                       held, shared, by readers, so that no file is deleted under them
+    runs/<run>/tables/<table>/0007.parquet   its final records; the one in ``networks`` comes last and makes
+                                             the others valid
+    archive/                           final records of many networks in a few files (see archive.py)
+    readers.lock                       shared lock of readers, so that no file is deleted under them
 """
 
 from __future__ import annotations
@@ -31,18 +32,19 @@ _OURS = {"runs", "archive", "readers.lock"}
 
 
 class Damaged(BadInput):
-    """A file of a commons does not hold what it must; the message names the file and the place in it."""
+    """A file of a commons is not valid; the message names the file and the place in it."""
 
 
 def check_run_id(run_id: str) -> str:
-    """The run id, if it can be one.
+    """The run id, if it is valid.
 
     Raises:
-        BadInput: it is not 1 to 100 letters, digits, dots, underscores or hyphens, or begins with a sign.
+        BadInput: it is not 1 to 100 letters, digits, dots, underscores or hyphens, or does not begin with a
+            letter or digit.
     """
     if not _RUN_ID.fullmatch(run_id):
         raise BadInput(
-            f"run id {run_id!r} cannot be used: 1 to 100 letters, digits, '.', '_' or '-', "
+            f"run id {run_id!r} cannot be used: it must be 1 to 100 letters, digits, '.', '_' or '-', "
             "beginning with a letter or digit"
         )
     return run_id
@@ -54,11 +56,11 @@ def network_id(run_id: str, network: int) -> str:
 
 
 class RunFolder:
-    """Paths of one run. Making one touches no disk.
+    """The paths of one run. Constructing it does not access the disk.
 
     Attributes:
         commons: folder of the commons.
-        run_id: of the run.
+        run_id: id of the run.
         path: folder of the run.
     """
 
@@ -115,7 +117,7 @@ def read_json(path: Path) -> dict[str, Json]:
 
 
 def write_json(path: Path, data: object) -> None:
-    """Write JSON for people and programs, whole or not at all."""
+    """Write indented JSON atomically."""
     atomic_write_bytes(path, json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n")
 
 
@@ -123,7 +125,7 @@ def check_layout(commons: Path) -> int:
     """The layout version of an existing commons.
 
     Raises:
-        BadInput: the folder is not a commons, or of a layout newer than this code knows.
+        BadInput: the folder is not a commons, or has a layout newer than this version knows.
     """
     file = commons / "commons.json"
     if not file.is_file():
@@ -140,17 +142,17 @@ def check_layout(commons: Path) -> int:
 
 
 def open_commons(commons: Path) -> int:
-    """Create the commons if it is not there; returns its layout version.
+    """Create the commons if it is missing; returns its layout version.
 
     Raises:
-        BadInput: it cannot be created, or the folder holds something else.
+        BadInput: it cannot be created, or the folder contains something else.
     """
     fresh = not commons.exists()
     make_folder(commons)
     file = commons / "commons.json"
     if not file.exists():
         if any(not entry.name.startswith(".") and entry.name not in _OURS for entry in commons.iterdir()):
-            raise BadInput(f"{commons} is not a commons: it holds other files and has no commons.json")
+            raise BadInput(f"{commons} is not a commons: it contains other files and has no commons.json")
         try:
             write_json(file, {"layout": LAYOUT_VERSION})
         except BadInput:

@@ -1,4 +1,4 @@
-"""Locks that the kernel frees on any death, with the holder's name in them."""
+"""File locks that the kernel releases however their holder ends, with the holder's name in the file."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ READERS = "readers.lock"
 
 
 class Held(A4NNError):
-    """Another process holds the lock; the message says which, where and since when."""
+    """Another process holds the lock; the message has its process id, host and start time."""
 
 
 class KernelLock:
-    """Held from construction until ``release``, or until every process that has its handle is gone.
+    """Held from construction until ``release``, or until every process with its file descriptor has ended.
 
     Args:
-        path: of the lock file, which is created and stays; a link is not followed.
-        patience: seconds to wait for another holder. A reader that asks for the holder takes the lock for an
-            instant, so none at all is seldom right.
-        about: what else the file shall say of the holder.
+        path: path of the lock file, which is created and stays; a symbolic link is not followed.
+        patience: seconds to wait for another holder. A reader that asks for the holder takes the lock for a
+            moment, so 0 is seldom right.
+        about: further facts about the holder to write into the file.
 
     Raises:
         Held: another process holds it.
@@ -59,7 +59,7 @@ class KernelLock:
         self.note()
 
     def note(self, **about: Json) -> None:
-        """Say something else of the holder from now on."""
+        """Add to the facts about the holder in the file."""
         self._about |= about
         text = to_json({"pid": os.getpid(), "host": socket.gethostname(), "since": now(), **self._about})
         with user_errors("write", self.path):
@@ -67,11 +67,11 @@ class KernelLock:
             os.pwrite(self._handle, text.encode(), 0)
 
     def fileno(self) -> int:
-        """The handle; a process that inherits it shares the lock."""
+        """The file descriptor; a process that inherits it shares the lock."""
         return self._handle
 
     def release(self) -> None:
-        """Let go; a second call does nothing."""
+        """Release the lock; a second call does nothing."""
         if self._handle >= 0:
             os.close(self._handle)
             self._handle = -1
@@ -90,7 +90,7 @@ class RunLock(KernelLock):
     """The lock of the one process that writes a run.
 
     Raises:
-        BadInput: another process holds it; the message says which, where and since when.
+        BadInput: another process holds it; the message has its process id, host and start time.
     """
 
     def __init__(self, path: Path, run_id: str) -> None:
@@ -130,7 +130,7 @@ class ReaderLock:
 
 @contextmanager
 def no_readers(commons: Path) -> Iterator[bool]:
-    """Whether nobody reads the commons; while the block runs, nobody starts to."""
+    """Yield whether nobody reads the commons; readers that come meanwhile wait until the block ends."""
     try:
         lock = KernelLock(commons / READERS, patience=0.0)
     except Held:
@@ -158,7 +158,7 @@ def _describe_holder(data: bytes) -> str:
 
 
 def holder(path: Path) -> dict[str, Json] | None:
-    """Who holds a lock now (pid, host, since); None if nobody does."""
+    """The facts about the present holder of a lock (pid, host, since, ...); None if nobody holds it."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:

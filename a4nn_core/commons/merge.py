@@ -1,4 +1,4 @@
-"""Runs of one commons into another."""
+"""Add the runs of one commons to another."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class Merged:
     """What a merge did.
 
     Attributes:
-        added: run in the source to its id in the target.
-        present: runs that were in the target already, the same.
+        added: id of each added run in the source to its id in the target.
+        present: ids of the runs that the target already had.
     """
 
     added: dict[str, str] = field(default_factory=dict)
@@ -36,7 +36,7 @@ class Merged:
 
 
 def chosen_runs(commons: Path, runs: Sequence[str] | None) -> list[str]:
-    """The runs asked for, all if none.
+    """Check the given run ids; all runs if None.
 
     Raises:
         BadInput: it is not a commons, or has no such run.
@@ -52,17 +52,18 @@ def chosen_runs(commons: Path, runs: Sequence[str] | None) -> list[str]:
 def merge(source: Path, target: Path, runs: Sequence[str] | None = None) -> Merged:
     """Add runs of one commons to another, which is created if missing.
 
-    A run that the target has already is left alone; one whose id another run has taken there gets a new one,
-    ``<id>-2``. Checkpoints and the journals of networks in training come along. A run appears in the target
-    whole or not at all.
+    A run that the target already has is skipped; one whose id belongs to another run there gets a new one,
+    ``<id>-2``. Checkpoints and the journals of networks in training are copied, too. A run appears in the
+    target completely or not at all.
 
     Args:
-        source: commons to read.
-        target: commons to write.
-        runs: ids; all if None.
+        source: folder of the commons to read.
+        target: folder of the commons to write.
+        runs: ids of runs; all if None.
 
     Raises:
-        BadInput: no commons, no such run, a run that is being written, or a target that cannot be written.
+        BadInput: the source is not a commons or lacks a run, a run is being written, or the target cannot be
+            written.
     """
     names = chosen_runs(source, runs)
     for run in names:
@@ -107,7 +108,7 @@ def merge(source: Path, target: Path, runs: Sequence[str] | None = None) -> Merg
 
 
 def _free_id(target: Path, run: str, stored: dict[str, Json], arriving: set[str]) -> str | None:
-    """The id a run gets in the target; None if it is there already."""
+    """The id that a run gets in the target; None if the target already has the run."""
     number = 1
     while True:
         name = run if number == 1 else f"{run[:95]}-{number}"

@@ -22,8 +22,8 @@ from a4nn_core.metrics import front_rows
 if TYPE_CHECKING:
     import duckdb
 
-# Closed before a query is seen: DuckDB by itself reads any file a SELECT names, loads extensions, and takes
-# variables of the calling Python program for tables.
+# Disabled before a query is parsed: by default DuckDB reads any file that a SELECT names, loads extensions,
+# and takes variables of the calling Python program as tables.
 _CLOSED: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
@@ -36,13 +36,13 @@ R = TypeVar("R", bound=Record)
 
 
 class Commons:
-    """A commons to read from. Every call sees it as it is at that moment.
+    """A commons to read from. Every call reads its state at that moment.
 
     Args:
-        path: the folder.
+        path: folder of the commons.
 
     Raises:
-        BadInput: it is not a commons, or of a layout newer than this code knows.
+        BadInput: it is not a commons, or has a layout newer than this version knows.
     """
 
     def __init__(self, path: Path) -> None:
@@ -57,16 +57,16 @@ class Commons:
         """The answer to one SELECT over the tables runs, networks, epochs, predictions, events, layers, edges
         and the views lineage and front.
 
-        The query can reach nothing else: no file, no network, no variable of the program, no setting.
+        The query has access to nothing else: no file, no network, no variable of the program, no setting.
 
         Args:
             query: one SELECT statement of DuckDB's SQL.
 
         Returns:
-            a relation: ``fetchall()``, ``df()``, ``arrow()``. It is a snapshot taken now.
+            a DuckDB relation (``fetchall()``, ``df()``, ``arrow()``), a snapshot of this moment.
 
         Raises:
-            BadInput: it is not one SELECT statement, or it names what does not exist.
+            BadInput: it is not one SELECT statement, or names a table or column that does not exist.
         """
         import duckdb
 
@@ -82,7 +82,7 @@ class Commons:
 
     def _register(self, connection: duckdb.DuckDBPyConnection, query: str) -> None:
         text = query.lower()
-        # query() and query_table() name tables by a computed text; the rest is not read for nothing
+        # only tables whose names occur are loaded; query() and query_table() compute names, so load all
         every = "query" in text
         snapshot = Snapshot(self.path)
         connection.register("commons_lock", _Held(snapshot.lock))
@@ -101,15 +101,15 @@ class Commons:
         connection.register("front", front)
 
     def networks(self, run: str) -> list[Network]:
-        """The final records of a run's networks, by number."""
+        """The final records of a run's networks, sorted by number."""
         return self._records(Network, run)
 
     def epochs(self, run: str) -> list[Epoch]:
-        """All whole epochs of a run, by network and epoch; of networks in training too."""
+        """All completed epochs of a run, sorted by network and epoch; including networks in training."""
         return self._records(Epoch, run)
 
     def predictions(self, run: str) -> list[Prediction]:
-        """All fits of a run, by network and epoch; of networks in training too."""
+        """All fits of a run, sorted by network and epoch; including networks in training."""
         return self._records(Prediction, run)
 
     def events(self, run: str) -> list[Event]:
@@ -121,9 +121,9 @@ class Commons:
         return self._records(Run, run)[0]
 
     def front(self, run: str) -> list[Network]:
-        """The networks on a run's Pareto front, by its objectives, best in the first one first.
+        """The networks on a run's Pareto front by its objectives, sorted by the first objective, best first.
 
-        A network that failed, or is equal to another, is not on it.
+        A network that failed, or has the architecture of an earlier one, is not on it.
         """
         self._folder(run)
         with damage_named(self.path, run):
@@ -148,7 +148,7 @@ class Commons:
 
 
 def query_message(error: BaseException) -> str:
-    """What DuckDB says of a query that failed, on one line."""
+    """DuckDB's message on a query that failed, on one line."""
     text = str(error).split("\n\nLINE ")[0]
     text = re.sub(r"^(\w+ )+Error: ", "", text)
     return f"the query cannot be answered: {' '.join(text.split())}"
@@ -156,7 +156,7 @@ def query_message(error: BaseException) -> str:
 
 @contextmanager
 def damage_named(commons: Path, run: str) -> Iterator[None]:
-    """Turn what Arrow says of an unreadable file, or a word that is not known, into one message."""
+    """Turn Arrow's error on an unreadable file, or an unknown enum value, into one message."""
     try:
         yield
     except UnknownWord as error:
@@ -167,7 +167,7 @@ def damage_named(commons: Path, run: str) -> Iterator[None]:
 
 
 class _Held:
-    """Keeps an object alive as long as a connection, and so a relation, lives; to DuckDB an empty table."""
+    """Keeps an object alive as long as a connection, and so a relation, lives; an empty table to DuckDB."""
 
     def __init__(self, held: object) -> None:
         self.held = held

@@ -1,4 +1,4 @@
-"""The records of the commons: a class a table, a field a column. A new table is a new class here.
+"""The records of the commons: one class per table, one field per column. A new table is a new class here.
 
 Used inside training workers, so it imports neither torch nor Arrow nor DuckDB.
 """
@@ -22,7 +22,7 @@ NetworkNumber = Annotated[int, Column("number of the network inside its run")]
 @table("runs", "one execution of an experiment", ("run",))
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run(Record):
-    """One run. Of an imported one much is None."""
+    """One run. Many fields of an imported run are None."""
 
     run: RunId = ""
     name: Annotated[str | None, Column("name of the experiment")] = None
@@ -54,27 +54,27 @@ class Run(Record):
     notes: Annotated[JsonText | None, Column("what an import could not place, and other remarks")] = None
 
     def settings(self, part: str) -> dict[str, Json]:
-        """A table of the experiment, such as ``training``; empty where the run did not record it."""
+        """A table of the experiment, such as ``training``; empty if the run did not record it."""
         return members(self.experiment.members.get(part)) if self.experiment else {}
 
     @property
     def epochs_budget(self) -> int | None:
-        """Epochs that each network could have; None where an import did not know."""
+        """Number of epochs each network may be trained; None if an import did not know it."""
         return whole(self.settings("training").get("epochs"))
 
     @property
     def networks_budget(self) -> int | None:
-        """Networks that the search was to look at; None where an import did not know."""
+        """Number of networks the search was to evaluate; None if an import did not know it."""
         return whole(self.settings("search").get("networks"))
 
     @property
     def details(self) -> dict[str, Json]:
-        """What is known of the data set; empty if nothing is."""
+        """Facts about the data set; empty if none were recorded."""
         return self.dataset_details.members if self.dataset_details else {}
 
     @property
     def images(self) -> Images:
-        """That its accuracies were measured on."""
+        """Numbers of images that its accuracies were measured on."""
         return Images.of(self.details)
 
     @property
@@ -157,24 +157,24 @@ class Network(Record):
 
     @property
     def trained(self) -> bool:
-        """Whether its training came to a result: it neither failed nor was it spared training."""
+        """Whether it was trained with a result: it did not fail and was not skipped."""
         return self.status in (NetworkStatus.completed, NetworkStatus.stopped) and self.equal_to is None
 
     @property
     def trained_as(self) -> int:
-        """The network whose training its result comes from: itself, or the one that it equals."""
+        """Number of the network whose training its result comes from: its own, or that of its equal."""
         return self.network if self.equal_to is None else self.equal_to
 
     def rated(self, images: Images) -> Rated:
-        """What it is compared with others by."""
+        """Its accuracy and cost, for comparisons with other networks."""
         accuracy = self.best_accuracy_percent
         return Rated(self.network, self.flops, accuracy, images.validation_error(accuracy))
 
     def epochs_saved(self, budget: int | None = None) -> int:
-        """Epochs of its budget that it did not have; none of a failed network, which had no more.
+        """Number of epochs of its budget that it was not trained; 0 for a failed network.
 
         Args:
-            budget: of a network that recorded none; None for what it had.
+            budget: budget to assume if none was recorded; None for the epochs it was trained.
         """
         had = self.epochs_trained or 0
         whole_life = next((b for b in (self.epochs_budget, budget) if b is not None), had)
@@ -182,18 +182,18 @@ class Network(Record):
 
 
 def best_accuracy(networks: Iterable[Network]) -> float | None:
-    """The greatest validation accuracy of some networks, percent; None if none has one."""
+    """The greatest validation accuracy of some networks in percent; None if none has one."""
     return max((a for n in networks if (a := n.best_accuracy_percent) is not None), default=None)
 
 
 @dataclass(frozen=True, slots=True)
 class EpochCount:
-    """How many epochs some networks trained, and how many they did not have to.
+    """Epochs that some networks were trained, and epochs that were saved.
 
     Attributes:
-        trained: all that were.
-        saved_by_termination: that networks ended early did not have.
-        saved_by_equality: that networks equal to others did not have.
+        trained: number of epochs trained.
+        saved_by_termination: epochs saved by ending networks early.
+        saved_by_equality: epochs saved by not training networks that equal others.
     """
 
     trained: int
@@ -202,11 +202,11 @@ class EpochCount:
 
     @classmethod
     def of(cls, networks: Iterable[Network], budget: int | None = None) -> EpochCount:
-        """Count.
+        """Count the epochs of networks.
 
         Args:
-            networks: whose epochs.
-            budget: of those that recorded none; None for what they had.
+            networks: their final records.
+            budget: budget to assume for networks that recorded none; None for the epochs they were trained.
         """
         trained = by_termination = by_equality = 0
         for network in networks:
@@ -219,17 +219,17 @@ class EpochCount:
 
     @property
     def saved(self) -> int:
-        """Epochs that were not trained."""
+        """Number of epochs that were saved."""
         return self.saved_by_termination + self.saved_by_equality
 
     @property
     def budget(self) -> int:
-        """What training every network to the end would have taken."""
+        """Number of epochs that training every network to the end would have taken."""
         return self.trained + self.saved
 
     @property
     def saved_percent(self) -> float:
-        """Share of the budget that was not trained."""
+        """Saved epochs in percent of the budget."""
         return 100 * self.saved / self.budget if self.budget else 0.0
 
 
@@ -282,7 +282,7 @@ class Epoch(Record):
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """Of the prediction; None if the rule gave none."""
+        """Interval of the prediction, in percent; None if the rule returned none."""
         if self.predicted_low is None or self.predicted_high is None:
             return None
         return self.predicted_low, self.predicted_high
@@ -292,13 +292,13 @@ E = TypeVar("E", bound=Epoch)
 
 
 def best_epoch(epochs: Iterable[E]) -> E | None:
-    """The epoch with the best validation accuracy, the first of equals; None if none has one."""
+    """The epoch with the best validation accuracy, the first of ties; None if none has one."""
     measured = [(a, -e.epoch, e) for e in epochs if (a := e.validation_accuracy_percent) is not None]
     return max(measured, key=lambda known: known[:2])[2] if measured else None
 
 
 def by_epoch(epochs: Iterable[E]) -> list[E]:
-    """Epochs in order; of one that was trained twice, the later record."""
+    """Epochs in order; for an epoch that was trained twice, the later record."""
     last = {epoch.epoch: epoch for epoch in epochs}
     return [last[number] for number in sorted(last)]
 
@@ -327,7 +327,7 @@ class Prediction(Record):
 @table("events", "one thing that happened in a run", ("run", "number"))
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event(Record):
-    """One entry of the event log; ``events.payload`` reads its data as what an event of its kind holds."""
+    """One entry of the event log; ``events.payload`` returns its data as the payload of its kind."""
 
     run: RunId = ""
     number: Annotated[int, Column("from 1, without gaps")]

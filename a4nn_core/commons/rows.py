@@ -1,4 +1,4 @@
-"""Records to Arrow and back: the one place that converts them."""
+"""Conversion of records to Arrow and back, in this one place."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def table_row(table: Table, run: str, row: Mapping[str, object]) -> Row:
     """One row with every column of the table, in storable form.
 
     Raises:
-        ValueError: a key that is not a column of the table, so that nothing is dropped in silence.
+        ValueError: a key is not a column of the table; it would otherwise be dropped silently.
     """
     unknown = [key for key in row if key not in table.by_name]
     if unknown:
@@ -48,9 +48,9 @@ def stored_row(record: Record, run: str, network: int | None = None) -> Row:
     """The row of a record in storable form.
 
     Args:
-        record: what is stored.
-        run: that it belongs to.
-        network: that it belongs to; None for the one it names, or for a record of the run.
+        record: the record to store.
+        run: id of its run.
+        network: number of its network; None if the record has it, or does not belong to a network.
     """
     row = record.row()
     if network is not None:
@@ -64,7 +64,7 @@ def arrow(table: Table, rows: Iterable[Row]) -> pa.Table:
 
 
 def python_rows(data: pa.Table) -> list[Row]:
-    """Rows as mappings of column to value; maps as dicts, times as datetime."""
+    """Rows as mappings of column name to value; maps as dicts, times as datetime."""
     maps = [field.name for field in data.schema if pa.types.is_map(field.type)]
     rows: list[Row] = data.to_pylist(maps_as_pydicts="strict") if maps else data.to_pylist()
     return rows
@@ -74,19 +74,19 @@ def records(record: type[R], data: pa.Table) -> list[R]:
     """The records of a table, or of a view with its columns.
 
     Raises:
-        UnknownWord: a cell holds a word that this version does not know.
+        UnknownWord: a cell has a value that is not a member of its column's enum in this version.
     """
     return [from_cells(record, row) for row in python_rows(data)]
 
 
 def without_timing(table: Table, rows: Sequence[Row]) -> list[Row]:
-    """Rows without what differs between two runs of the same thing."""
+    """Rows without the columns that differ between two runs of the same experiment."""
     kept = [c.name for c in table.columns if not c.timing]
     return [{name: _comparable(row.get(name)) for name in kept} for row in rows]
 
 
 def _comparable(value: object) -> object:
-    """A value in a form that compares equal however it was made."""
+    """A value in a normal form, so that equal values compare equal."""
     if isinstance(value, Mapping):
         return sorted(value.items())
     if isinstance(value, (list, tuple)):

@@ -1,4 +1,4 @@
-"""The header of a run, as ``run.json`` holds it, as a record."""
+"""The header of a run: from the content of ``run.json`` to a record."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from a4nn_core.metrics import DEFAULT_OBJECTIVES
 
 
 def objectives(header: Mapping[str, Json]) -> dict[str, str]:
-    """What the run optimises: metric name to ``minimise`` or ``maximise``, from the stored experiment.
+    """The objectives of a run: metric name to ``minimise`` or ``maximise``, from the stored experiment.
 
-    They stand under ``search.objectives``; a run that does not say is taken to minimise error and MFLOPs.
+    They are recorded under ``search.objectives``; a run without them is assumed to minimise error and MFLOPs.
     """
     found = members(members(members(header.get("experiment")).get("search")).get("objectives"))
     return {name: str(direction) for name, direction in (found or DEFAULT_OBJECTIVES).items()}
@@ -50,11 +50,11 @@ def _json(value: Json) -> JsonText | None:
 
 
 def last_session(stored: Mapping[str, Json]) -> dict[str, Json]:
-    """What ``run.json`` says of the process that last wrote the run; empty if of none."""
+    """Facts in ``run.json`` about the process that last wrote the run; empty if there are none."""
     sessions = stored.get("sessions")
     return members(sessions[-1]) if isinstance(sessions, list) and sessions else {}
 
 
 def session_started(stored: Mapping[str, Json]) -> datetime | None:
-    """When the process began that last wrote the run."""
+    """Start time of the process that last wrote the run."""
     return moment(last_session(stored).get("started"))

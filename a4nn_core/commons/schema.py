@@ -1,6 +1,6 @@
-"""The tables of the commons as Arrow has them: schemas with a description and a unit for every column.
+"""The Arrow schemas of the commons' tables, with a description and a unit for every column.
 
-They follow from the records (records.py).
+They are derived from the records (records.py).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Table(Definition):
 
     @classmethod
     def of(cls, definition: Definition) -> Table:
-        """The table that a record defines."""
+        """The table of a definition."""
         return cls(definition.name, definition.row, definition.key, definition.record)
 
     @cached_property
@@ -57,7 +57,7 @@ def _about(column: Field) -> dict[str, str]:
 
 TABLES: dict[str, Table] = {name: Table.of(definition) for name, definition in DEFINITIONS.items()}
 
-# Written once a network, in this order: the fragment in ``networks`` comes last and makes the others count.
+# Written once per network, in this order: the fragment in ``networks`` comes last and makes the others valid.
 NETWORK_TABLES = (
     *(t.name for t in TABLES.values() if t.key[:2] == ("run", "network") and t.name != "networks"),
     "networks",
@@ -66,7 +66,7 @@ NETWORK_TABLES = (
 LINEAGE = Table.of(Descent.definition)
 
 LINEAGE_SQL = "select run, network, unnest(parents) as parent, operator, generation from networks"
-"""what the view selects"""
+"""query of the view ``lineage``"""
 
 FRONT = Table(
     "front",
@@ -74,4 +74,4 @@ FRONT = Table(
     Network.definition.key,
     Network,
 )
-"""the view of rows of networks that no other network of their run dominates"""
+"""the view ``front``: the networks that no other network of their run dominates"""

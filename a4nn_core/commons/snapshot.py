@@ -1,8 +1,8 @@
-"""What a commons holds at one moment, as Arrow data: finished records from Parquet, the rest from journals.
+"""The content of a commons at one moment as Arrow data: finished records from Parquet, others from journals.
 
-A network counts as finished once its fragment in ``networks`` exists, or a pack of the archive holds it. The
-fragments are listed before the journals are, and journals stay, so a network that finishes meanwhile is seen
-once, as still in training. While a snapshot lives, no file it names is deleted.
+A network counts as finished once its fragment in ``networks`` exists, or a pack of the archive contains it.
+Fragments are listed before journals, and journals stay, so a network that finishes meanwhile appears once, as
+still in training. While a snapshot exists, none of its files is deleted.
 """
 
 from __future__ import annotations
@@ -39,9 +39,10 @@ _LOCAL = fs.LocalFileSystem()
 
 @lru_cache(maxsize=32)
 def _pack_files(table: str, files: tuple[tuple[str, str, str, str], ...]) -> ds.Dataset:
-    """Whole files of packs: path, SHA-256, first and last run in it, by which a scan passes files over.
+    """Dataset of the complete files of packs, each given as (path, SHA-256, first run, last run); a scan
+    skips files by their first and last run.
 
-    The same files are given again with their footers parsed.
+    Cached, so that the same files need not have their footers parsed again.
     """
     run = ds.field("run")
     fragments = [
@@ -56,8 +57,8 @@ class RunSnapshot:
 
     Attributes:
         archived: numbers of the networks whose final records are in the archive.
-        fragments: numbers of those whose final records are in the run's folder.
-        training: numbers of the networks that have a journal only.
+        fragments: numbers of the networks whose final records are in the run's folder.
+        training: numbers of the networks that have only a journal.
     """
 
     def __init__(self, folder: RunFolder, archive: Archive) -> None:
@@ -79,12 +80,12 @@ class RunSnapshot:
 
     @property
     def started(self) -> str:
-        """When the run was first started, as stored."""
+        """Time the run was first started, as stored."""
         return str(self.stored.get("started"))
 
     @property
     def objectives(self) -> dict[str, str]:
-        """Metric name to minimise or maximise."""
+        """Metric name to its direction, ``minimise`` or ``maximise``."""
         return objectives(members(self.stored.get("header")))
 
     @cached_property
@@ -109,7 +110,7 @@ class RunSnapshot:
         return [self.folder.fragment(table.name, number) for number in self.fragments]
 
     def rows(self, table: Table) -> list[Row]:
-        """The rows of one table that are in no Parquet file."""
+        """The rows of one table that are not in a Parquet file."""
         match table.name:
             case "runs":
                 return [stored_row(run_record(self.folder.run_id, self.stored), self.folder.run_id)]
@@ -133,13 +134,13 @@ class Snapshot:
     """All runs, or one, at one moment.
 
     Args:
-        commons: the folder.
-        run: only this one; all if None.
+        commons: folder of the commons.
+        run: id of the only run to read; all if None.
 
     Attributes:
-        lock: keep it for as long as data of this snapshot is read.
+        lock: must be kept for as long as data of this snapshot is read.
         sealed: the runs that are read from the archive alone, and the packs they are sealed in.
-        runs: the others.
+        runs: the other runs.
     """
 
     def __init__(self, commons: Path, run: str | None = None) -> None:
@@ -159,11 +160,11 @@ class Snapshot:
         self._started |= {r.folder.run_id: r.started for r in self.runs}
 
     def parts(self, table: Table, *, final: bool = False) -> list[ds.Dataset]:
-        """One table as Arrow datasets to be read one after the other; files are opened when they are.
+        """One table as Arrow datasets to be read one after the other; a file is opened when it is read.
 
         Args:
-            table: which one.
-            final: leave out what networks in training have so far.
+            table: the table.
+            final: whether to leave out the rows of networks in training.
         """
         parts = self._packs(table)
         files = [str(file) for run in self.runs for file in run.files(table)]
@@ -176,9 +177,9 @@ class Snapshot:
         return parts
 
     def _packs(self, table: Table) -> list[ds.Dataset]:
-        """The rows of one table that packs hold of the runs there are now.
+        """The rows of one table that packs contain of the existing runs.
 
-        A pack can hold more: of runs that were deleted, or that went on after they were sealed.
+        A pack can contain more: rows of runs that were deleted, or resumed after they were sealed.
         """
         whole: list[tuple[str, str, str, str]] = []
         parts: list[ds.Dataset] = []
@@ -209,7 +210,7 @@ class Snapshot:
         return pa.concat_tables([part.to_table(filter=wanted).cast(table.schema) for part in parts])
 
     def front(self) -> pa.Table:
-        """The networks on each run's front: of sealed runs as noted in the archive, of others worked out."""
+        """The networks on each run's front: from the archive for sealed runs, computed for others."""
         wanted = ds.field("run") == self.only if self.only is not None else None
         noted = [part.to_table(filter=wanted).cast(FRONT.schema) for part in self._packs(FRONT)]
         found = [
@@ -220,19 +221,19 @@ class Snapshot:
 
 
 def front_of(networks: pa.Table, objectives: Mapping[str, str]) -> pa.Table:
-    """The rows of one run's networks that are on its front, the best in the first objective first."""
+    """The rows of one run's networks that are on its front, sorted by the first objective, best first."""
     place = {number: index for index, number in enumerate(networks["network"].to_pylist())}
     front = [place[row["network"]] for row in front_rows(python_rows(networks), objectives)]
     return networks.take(pa.array(front, pa.int64())).cast(FRONT.schema)
 
 
 def run_files(commons: Path, run: str | None = None) -> list[tuple[str, os.stat_result]]:
-    """The ids of all runs, or of one, and the state of their ``run.json``."""
+    """The ids of all runs, or of one, and the ``stat`` of their ``run.json``."""
     folder = commons / "runs"
     if run is not None:
         names = [run]
     else:
-        # folders being merged in begin with a dot until they are whole
+        # a folder that is being merged in begins with a dot until it is complete
         names = (
             sorted(e.name for e in os.scandir(folder) if not e.name.startswith("."))
             if folder.is_dir()
@@ -247,7 +248,8 @@ def run_files(commons: Path, run: str | None = None) -> list[tuple[str, os.stat_
 
 
 def headless(commons: Path) -> list[Path]:
-    """The missing ``run.json`` of folders that hold records of a run; nobody sees those records."""
+    """The paths of ``run.json`` that are missing in folders with records of a run; without them the records
+    are not read."""
     folder = commons / "runs"
     return sorted(
         path / "run.json"

@@ -1,4 +1,4 @@
-"""Writing one run: header, events, and the final records of every network exactly once."""
+"""Write one run: its header, its events, and the final records of every network exactly once."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ class RunWriter:
     """The one writer of a run; made by ``open``, used as a context manager.
 
     Attributes:
-        folder: where the run lies.
-        header: the header the run was first started with.
-        events: the event log.
-        resumed: the run was there before.
+        folder: folder of the run.
+        header: header the run was first started with.
+        events: event log.
+        resumed: whether the run existed before.
     """
 
     folder: RunFolder
@@ -61,11 +61,11 @@ class RunWriter:
 
     @classmethod
     def open(cls, commons: Path, run_id: str, header: Mapping[str, object]) -> RunWriter:
-        """Start a run, or go on with it.
+        """Start a run, or resume it.
 
         Args:
             commons: folder of the commons, created if missing.
-            run_id: of the run.
+            run_id: id of the run.
             header: name, experiment, seed, dataset_fingerprint, dataset, code_version, environment, threads,
                 device; JSON-serialisable.
 
@@ -102,7 +102,7 @@ class RunWriter:
                     raise BadInput(
                         f"run {self.folder.run_id!r} in {self.folder.commons} was started with "
                         f"{place} = {_short(stored)}, not {_short(given)}; give another run id, or "
-                        "no experiment to go on as it began"
+                        "no experiment to continue as it began"
                     )
             run |= {"status": RunStatus.running, "ended": None}
         else:
@@ -123,13 +123,13 @@ class RunWriter:
 
     @property
     def totals(self) -> dict[str, Json]:
-        """The numbers that ``finish`` kept with the run, empty before."""
+        """The totals that ``finish`` recorded; empty before."""
         return members(self._run["totals"])
 
     def recorded(self) -> dict[int, Network]:
         """The final records of networks, by number."""
         run, started = self.folder.run_id, self._started
-        lock = ReaderLock(self.folder.commons)  # so that compaction moves no file meanwhile
+        lock = ReaderLock(self.folder.commons)  # so that compaction deletes no file meanwhile
         try:
             found = archived_rows(Archive(self.folder.commons), TABLES["networks"], run, started)
             found += [
@@ -143,11 +143,11 @@ class RunWriter:
 
     @property
     def _started(self) -> str:
-        """When the run was first started, as stored."""
+        """Time the run was first started, as stored."""
         return str(self._run["started"])
 
     def _recorded(self, number: int) -> dict[str, list[Row]] | None:
-        """The final records of one network by table, None if it has none."""
+        """The final records of one network by name of the table; None if it has none."""
         run, started = self.folder.run_id, self._started
         lock = ReaderLock(self.folder.commons)
         try:
@@ -174,16 +174,16 @@ class RunWriter:
         layers: Sequence[LayerRecord] = (),
         edges: Sequence[Edge] = (),
     ) -> None:
-        """Write the final records of one network. When this returns, they are on the disk, all of them.
+        """Write the final records of one network. When this returns, all of them are on the disk.
 
         Args:
-            network: its own record.
-            epochs: of an epoch trained twice the later record counts.
+            network: its record in ``networks``.
+            epochs: its epochs; for an epoch trained twice the later record counts.
             predictions: fits made after its epochs.
-            layers, edges: of its architecture. ``run`` and ``network`` are filled in everywhere.
+            layers, edges: those of its architecture. ``run`` and ``network`` are filled in everywhere.
 
         Raises:
-            AlreadyRecorded: the network has final records that differ in more than times.
+            AlreadyRecorded: the network has final records that differ in more than timings.
             BadInput: the disk is full or the folder cannot be written.
         """
         run, number = self.folder.run_id, network.network
@@ -212,17 +212,17 @@ class RunWriter:
             new = without_timing(table, python_rows(arrow(table, data[name])))
             if old != new:
                 raise AlreadyRecorded(
-                    f"network {number} of run {self.folder.run_id!r} is recorded already, and its rows in "
+                    f"network {number} of run {self.folder.run_id!r} is already recorded, and its rows in "
                     f"{name} differ from those given now"
                 )
         return True
 
     def finish(self, status: RunStatus, **totals: Json) -> None:
-        """Note how the run ended, and write its events and its row of ``runs`` as Parquet.
+        """Record how the run ended, and write its events and its row of ``runs`` as Parquet.
 
         Args:
             status: completed, interrupted or failed.
-            totals: numbers to keep with the run.
+            totals: numbers to record with the run.
         """
         self._run |= {
             "status": status,
@@ -233,7 +233,7 @@ class RunWriter:
         write_json(self.folder.run_file, self._run)
         run = self.folder.run_id
         events = [stored_row(event, run) for event in self.events]
-        # a reader takes the Parquet file as long as the log has not grown since
+        # readers use the Parquet file as long as the log has not grown since
         length = str(self.folder.events.stat().st_size)
         write_fragment(
             self.folder.table("events") / "events.parquet",
@@ -246,7 +246,7 @@ class RunWriter:
         )
 
     def close(self) -> None:
-        """Close the log and let other processes have the run; a second call does nothing."""
+        """Close the log and release the run's lock; a second call does nothing."""
         self.events.close()
         self._lock.release()
 
@@ -260,7 +260,7 @@ class RunWriter:
 
 
 def _difference(place: str, stored: Json, given: Json) -> tuple[str, Json, Json] | None:
-    """The first place where two JSON values differ, and both values there."""
+    """The first place where two JSON values differ, with both values; None if they are equal."""
     if isinstance(stored, dict) and isinstance(given, dict):
         for key in [*stored, *(k for k in given if k not in stored)]:
             found = _difference(f"{place}.{key}", stored.get(key), given.get(key))

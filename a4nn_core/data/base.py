@@ -1,4 +1,4 @@
-"""The interface of image data: what a source must give and what a search gets."""
+"""The interface of image data: what a source must return and what a search gets."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Split:
     """One part of a data set.
 
     Attributes:
-        images: shape (count, channels, height, width); integers stay the integers they came as.
+        images: shape (count, channels, height, width); in the type they were stored in.
         labels: shape (count,), int64, indices into the data set's classes.
     """
 
@@ -35,7 +35,7 @@ class Split:
 
 @dataclass(frozen=True)
 class InputTransform:
-    """What a network sees of a stored image: ``(log1p?(x) - mean) / std``, a channel at a time."""
+    """The transform from a stored image to a network's input: ``(log1p?(x) - mean) / std``, per channel."""
 
     log1p: bool
     mean: tuple[float, ...]
@@ -56,7 +56,7 @@ class InputTransform:
         log1p = name == "log1p-standardise"
         mean, std = [], []
         for channel in range(channels):
-            # one channel in blocks, so that integers never all stand in memory as floats
+            # one channel in blocks, so that the images are never in memory as floats all at once
             count, total, square = 0, 0.0, 0.0
             at_once = max(1, min(4096, 2**24 // max(1, images[0, 0].size)))
             for start in range(0, len(images), at_once):
@@ -75,12 +75,12 @@ class ImageData:
     """A data set, loaded.
 
     Attributes:
-        name: of the source.
-        classes: names, in the order of the labels.
-        train: what networks learn from.
-        validation: what networks are selected by.
-        test: never used for selection; reported.
-        transform: what networks see of the stored numbers.
+        name: name of the source.
+        classes: names of the classes in the order of the labels.
+        train: part that networks are trained on.
+        validation: part that networks are selected by.
+        test: part that is never used for selection, only reported.
+        transform: transform from the stored images to a network's input.
     """
 
     name: str
@@ -92,7 +92,7 @@ class ImageData:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(channels, height, width) of an image."""
+        """Shape of an image, (channels, height, width)."""
         channels, height, width = self.train.images.shape[1:]
         return int(channels), int(height), int(width)
 
@@ -108,15 +108,15 @@ class ImageData:
 
 
 class DataSource(Component):
-    """Where images come from. To add one, subclass it and name the class in the entry point group
+    """A source of images. To add one, subclass it and name the class in the entry point group
     ``a4nn.data``."""
 
     @abstractmethod
     def load(self) -> ImageData:
-        """The data set; the same settings always give the same one.
+        """Load the data set; the same settings always return the same one.
 
         Raises:
-            BadInput: what is there cannot be used; the message names the file or value.
+            BadInput: the data cannot be used; the message names the file or value.
         """
 
 
@@ -131,19 +131,19 @@ def split_parts(
     seed: int,
     transform: TransformName,
 ) -> ImageData:
-    """Shuffle once by seed and cut into three parts, each with the classes in the same proportions.
+    """Shuffle once by seed and split into three parts, stratified by class.
 
     Args:
-        name: of the data set.
+        name: name of the data set.
         images: shape (count, channels, height, width).
         labels: shape (count,).
         classes: names in the order of the labels.
-        validation, test: shares of the images, between 0 and 1.
-        seed: of the shuffle.
+        validation, test: fractions of the images, between 0 and 1.
+        seed: seed of the shuffle.
         transform: name of the input transform, fitted on the training part.
 
     Raises:
-        BadInput: fewer than two classes, or a class too small to be in all three parts.
+        BadInput: there are fewer than two classes, or a class is too small to be in all three parts.
     """
     check_classes(name, labels, classes)
     rng = np.random.default_rng(seed)
@@ -174,10 +174,12 @@ def split_parts(
 def check_classes(name: str, labels: NDArray[np.int64], classes: tuple[str, ...]) -> None:
     """Raise BadInput unless there are at least two classes and each has an image."""
     if len(classes) < 2:
-        raise BadInput(f"data set {name} has one class only ({', '.join(classes) or 'none'}); two are needed")
+        raise BadInput(
+            f"data set {name} has fewer than two classes ({', '.join(classes) or 'none'}); two are needed"
+        )
     for label, title in enumerate(classes):
         if not np.any(labels == label):
-            raise BadInput(f"data set {name}: class {title!r} has no image")
+            raise BadInput(f"data set {name}: class {title!r} has no images")
 
 
 DATA_SOURCES: Registry[DataSource] = Registry(

@@ -1,4 +1,4 @@
-"""Arrays that are costly to make, kept on disk between runs."""
+"""A disk cache for arrays that are expensive to compute."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from a4nn_core.files import atomic_write, make_folder
 
 
 def cache_folder() -> Path:
-    """Where data sets keep what is costly to make: ``A4NN_CACHE``, else ``a4nn`` in the user's cache."""
+    """Folder of the cache: ``A4NN_CACHE`` if set, otherwise ``a4nn`` in the user's cache folder."""
     if "A4NN_CACHE" in os.environ:
         return Path(os.environ["A4NN_CACHE"])
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "a4nn"
 
 
 def cached_file(kind: str, key: str) -> Path:
-    """Where the arrays of a key are kept; there need be none."""
+    """Path of the file for the arrays of a key, which need not exist."""
     return cache_folder() / kind / f"{key}.npz"
 
 
 def read_arrays(path: Path, names: Iterable[str]) -> dict[str, NDArray[Any]] | None:
-    """The arrays of a file; None if it is not there, damaged (its checksums tell) or lacks one."""
+    """The arrays of a file; None if it does not exist, is damaged (by its checksums) or lacks an array."""
     try:
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in names}
@@ -37,7 +37,7 @@ def read_arrays(path: Path, names: Iterable[str]) -> dict[str, NDArray[Any]] | N
 
 
 def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write all or nothing.
+    """Write arrays atomically.
 
     Raises:
         BadInput: the folder cannot be written.

@@ -1,4 +1,4 @@
-"""A user's own images: a folder with a folder a class, or one .npz file."""
+"""A user's own images: a folder with one folder per class, or one .npz file."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ PARTS = ("train", "validation", "test")
 
 class _Own(DataSource):
     path: str = Field(min_length=1)
-    """where the images are"""
+    """path of the folder or file with the images"""
     validation: float = Field(default=0.15, gt=0, lt=0.5)
-    """share of the images for validation, where the parts are not given"""
+    """fraction of the images for validation, if the parts are not given"""
     test: float = Field(default=0.15, gt=0, lt=0.5)
-    """share of the images for the test, where the parts are not given"""
+    """fraction of the images for the test, if the parts are not given"""
     seed: int = Field(default=0, ge=0)
-    """of the split"""
+    """seed of the split"""
     transform: TransformName = "standardise"
-    """what networks see of the stored numbers; log1p-standardise suits photon counts"""
+    """transform of the stored numbers to a network's input; log1p-standardise suits photon counts"""
 
     def _split(self, images: NDArray[Any], labels: NDArray[np.int64], classes: tuple[str, ...]) -> ImageData:
         return split_parts(
@@ -53,8 +53,8 @@ class _Own(DataSource):
 
 
 class ImageFolder(_Own):
-    """A folder that holds a folder of images for each class; or such folders in ``train``, ``validation`` and
-    ``test``. Images of any bit depth that Pillow reads, all of one size and kind."""
+    """A folder with one folder of images per class; or such folders in ``train``, ``validation`` and
+    ``test``. Images can have any bit depth that Pillow reads, and must be of the same size and kind."""
 
     name: Literal["folder"] = "folder"
 
@@ -91,7 +91,7 @@ class ImageFolder(_Own):
                 )
             files += of_part
             sizes.append(len(of_part))
-        # together, so that all parts agree in size and kind
+        # read together, so that all parts have the same size and kind
         images, labels = _read_images(root, files, troubles)
         ends = np.cumsum(sizes)
         parts = {
@@ -107,7 +107,7 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _class_folders(root: Path) -> tuple[tuple[str, ...], list[tuple[Path, int]], list[str]]:
-    """Class names in order, (file, label) of every image, and what is wrong with the folders."""
+    """Class names in order, (file, label) of every image, and error messages on the folders."""
     folders = sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     if not folders:
         return (), [], [f"{root} is empty: it needs a folder of images for each class"]
@@ -120,17 +120,18 @@ def _class_folders(root: Path) -> tuple[tuple[str, ...], list[tuple[Path, int]],
             if file.suffix.lower() in ENDINGS and not file.name.startswith(".")
         )
         if not images:
-            troubles.append(f"{folder} holds no image ({', '.join(ENDINGS)})")
+            troubles.append(f"{folder} contains no images ({', '.join(ENDINGS)})")
         files += [(file, label) for file in images]
     if len(folders) == 1:
-        troubles.append(f"{root} has one class only ({folders[0].name}); two are needed")
+        troubles.append(f"{root} has only one class ({folders[0].name}); two are needed")
     return tuple(folder.name for folder in folders), files, troubles
 
 
 def read_image(file: Path) -> NDArray[Any]:
-    """One image as numbers, shape (channels, height, width).
+    """One image as an array, shape (channels, height, width).
 
-    Palettes and bilevel images become what they look like; all else keeps its numbers and its bit depth.
+    Palette and bilevel images are converted to the colours they show; others keep their numbers and bit
+    depth.
 
     Raises:
         BadInput: it cannot be read.
@@ -154,15 +155,15 @@ def _read_images(
     """All images and their labels.
 
     Args:
-        root: of the data set.
+        root: folder of the data set.
         files: (file, label) of each image.
-        troubles: what is wrong already; told together with what is wrong with the images.
+        troubles: earlier error messages, reported together with those on the images.
 
     Returns:
-        shapes (count, channels, height, width) and (count,).
+        images, shape (count, channels, height, width), and labels, shape (count,).
 
     Raises:
-        BadInput: there are troubles, or unreadable images, or images of several sizes or kinds.
+        BadInput: there are earlier errors, unreadable images, or images of several sizes or kinds.
     """
 
     loaded: list[NDArray[Any]] = []
@@ -189,7 +190,7 @@ def _read_images(
             troubles.append(f"{len(which)} of {len(files)} images {what}: {first}{more}")
     if len(kinds) > 1:
         counts = ", ".join(f"{n} of {kind} (such as {example[kind]})" for kind, n in kinds.most_common(5))
-        troubles.append(f"images must all be alike, but there are {counts}")
+        troubles.append(f"images must all have the same size and type, but there are {counts}")
     if troubles:
         raise BadInput(f"data folder {root}: {'; '.join(troubles)}")
     return np.stack(loaded), np.array([label for _, label in files], dtype=np.int64)
@@ -205,7 +206,7 @@ class NpzFile(_Own):
         try:
             file = np.load(self.path, allow_pickle=False)
             if not isinstance(file, np.lib.npyio.NpzFile):
-                raise BadInput(f"data file {self.path} holds one bare array; an .npz with x and y is needed")
+                raise BadInput(f"data file {self.path} is a single array; an .npz with x and y is needed")
             with file:
                 missing = [key for key in ("x", "y") if key not in file.files]
                 if missing:

@@ -1,4 +1,4 @@
-"""Data sets that come inside Python packages: nothing is downloaded."""
+"""Data sets that are part of Python packages: nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from a4nn_core.errors import BadInput
 
 class _Packaged(DataSource):
     validation: float = Field(default=0.15, gt=0, lt=0.5)
-    """share of the images for validation"""
+    """fraction of the images for validation"""
     test: float = Field(default=0.15, gt=0, lt=0.5)
-    """share of the images for the test"""
+    """fraction of the images for the test"""
     seed: int = Field(default=0, ge=0)
-    """of the split"""
+    """seed of the split"""
     transform: TransformName = "standardise"
-    """what networks see of the stored numbers"""
+    """transform of the stored numbers to a network's input"""
 
 
 class Digits(_Packaged):

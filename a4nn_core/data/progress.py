@@ -1,4 +1,4 @@
-"""Long work on data tells how far it is, to whoever listens; nobody has to."""
+"""Progress reports of long work on data, for a listener if there is one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _listener: ContextVar[Listener | None] = ContextVar("a4nn_data_progress", defaul
 
 @contextmanager
 def listening(listener: Listener) -> Iterator[None]:
-    """Within, ``listener(what, done, total)`` is called as data are simulated, read or written."""
+    """Context in which ``listener(what, done, total)`` is called as data are simulated, read or written."""
     token = _listener.set(listener)
     try:
         yield
@@ -22,7 +22,7 @@ def listening(listener: Listener) -> Iterator[None]:
 
 
 def tell(what: str, done: int, total: int) -> None:
-    """Tell the listener, if there is one, that ``done`` of ``total`` are done of ``what``."""
+    """Report to the listener, if there is one, that ``done`` of ``total`` steps of ``what`` are done."""
     listener = _listener.get()
     if listener is not None:
         listener(what, done, total)

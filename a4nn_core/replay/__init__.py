@@ -1,4 +1,4 @@
-"""A search replayed on a virtual clock, from training times and results that are known."""
+"""Replay of a search on a virtual clock, from known training times and results."""
 
 from a4nn_core.replay.clock import VirtualExecutor
 

@@ -1,4 +1,4 @@
-"""A cluster on a virtual clock: an executor whose slots take simulated time, and no real time at all."""
+"""A cluster on a virtual clock: an executor whose segments take simulated time and no real time."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ class VirtualExecutor:
     """Runs segments in simulated time.
 
     Args:
-        slots: devices.
-        train: returns the seconds that a segment takes, and its result.
+        slots: number of segments trained at the same time.
+        train: returns the simulated seconds that a segment takes, and its result.
 
     Attributes:
-        now: seconds since the start.
-        busy_seconds: of all slots together, up to the last result that was handed out.
+        now: simulated seconds since the start.
+        busy_seconds: simulated seconds of training over all slots, up to the last returned result.
     """
 
     def __init__(self, slots: int, train: Callable[[Segment], tuple[float, SegmentResult]]) -> None:
@@ -32,7 +32,7 @@ class VirtualExecutor:
 
     @property
     def busy_share(self) -> float:
-        """Share of the slots' time in which they trained, between 0 and 1."""
+        """Fraction of the slots' time in which they trained, between 0 and 1."""
         return self.busy_seconds / (self.slots * self.now) if self.now else 0.0
 
     def submit(self, segment: Segment) -> None:
@@ -40,7 +40,7 @@ class VirtualExecutor:
         heapq.heappush(self._running, (self.now + seconds, next(self._order), result))
 
     def completed(self, timeout: float) -> list[SegmentResult]:
-        """Moves the clock to the next end, however far that is."""
+        """The segments that end next; moves the clock to that moment."""
         del timeout
         if not self._running:
             return []

@@ -1,4 +1,4 @@
-"""How to look: one file per strategy, all behind ask and tell."""
+"""Search strategies: one file each, all with the interface ask and tell."""
 
 from a4nn_core.search.base import (
     STRATEGIES,

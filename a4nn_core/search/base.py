@@ -1,4 +1,4 @@
-"""The interface of a search strategy: ask for candidates, tell what became of them."""
+"""The interface of a search strategy: ask for candidates, tell their outcomes."""
 
 from __future__ import annotations
 
@@ -17,27 +17,28 @@ from a4nn_core.spaces.base import Genome, SearchSpace
 from a4nn_core.vocabulary import Direction, FitnessSource
 
 Violation = Callable[[Genome], float]
-"""How far a genome is outside the bounds of ``[search.constraints]``: 0.0 for one that is within all of them,
-more the further it is outside. It depends on the genome alone, and nothing is trained for it."""
+"""How far a genome is outside the bounds of ``[search.constraints]``: 0.0 if it is within all of them, the
+greater the further it is outside. It depends on the genome alone, and nothing is trained for it."""
 
 
 def no_violation(genome: Genome) -> float:
-    """The violation of a genome where there are no bounds."""
+    """The violation of any genome if there are no bounds: 0.0."""
     del genome
     return 0.0
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One network a strategy wants to know about.
+    """One network that a strategy asks to be evaluated.
 
     Attributes:
-        number: of the network in its run, from 0, in the order of asking.
-        genome: as the search space writes it.
+        number: number of the network in its run, from 0, in the order of asking.
+        genome: genome in the form of the search space.
         parents: numbers of the networks it descends from.
-        operator: what made it, such as ``sampling`` or ``two-point crossover + polynomial mutation``.
-        generation: from 0.
-        position: within the generation, from 0.
+        operator: operator that made it, such as ``sampling`` or ``two-point crossover + polynomial
+            mutation``.
+        generation: generation, from 0.
+        position: position within the generation, from 0.
         inherit_from: number of a network whose weights it starts from, None for fresh weights.
     """
 
@@ -52,13 +53,13 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a candidate.
+    """The outcome of a candidate.
 
     Attributes:
-        number: of the network.
+        number: number of the network.
         fitness: metric name to value; None if the network failed or was not trained.
-        source: where the fitness comes from.
-        violation: how far the network is outside the bounds, which is why it was not trained; 0.0 within
+        source: whether the fitness was measured or predicted.
+        violation: how far the network is outside the bounds, in which case it was not trained; 0.0 within
             them.
     """
 
@@ -69,30 +70,30 @@ class Outcome:
 
 
 class Strategy(ABC):
-    """A search in progress. What it asks for depends on its seed, on what it was told and on which genomes
-    are within the bounds, never on how often or in what portions it was asked.
+    """A search in progress. Its candidates depend on its seed, on the outcomes it was told and on which
+    genomes are within the bounds, never on how often or for how many candidates at a time it was asked.
 
-    On a generational schedule the order of tells does not matter either. On a steady one every tell counts
-    at once, so what is asked for next depends on the order of asks and tells: that of the event log.
+    On a generational schedule the order of tells does not matter either. On a steady one every tell takes
+    effect at once, so the next candidates depend on the order of asks and tells: that of the event log.
     """
 
     @abstractmethod
     def ask(self, count: int) -> list[Candidate]:
-        """Up to ``count`` new candidates; fewer, or none, where it must first be told more."""
+        """Up to ``count`` new candidates; fewer, or none, if it must first be told more outcomes."""
 
     @abstractmethod
     def tell(self, outcome: Outcome) -> None:
-        """What became of one candidate that was asked for."""
+        """Report the outcome of one candidate."""
 
     @property
     @abstractmethod
     def generation(self) -> int:
-        """The generation that is being asked for or waited for, from 0."""
+        """The present generation, from 0: the one whose candidates are asked for or in training."""
 
     @property
     @abstractmethod
     def finished(self) -> bool:
-        """Whether everything was asked and told."""
+        """Whether all candidates have been asked for and all outcomes told."""
 
 
 class SearchSettings(Component):
@@ -131,22 +132,22 @@ class SearchSettings(Component):
         return constraints or None
 
     def limits(self) -> Constraints:
-        """The bounds, also if there are none."""
+        """The bounds; without any, every network is within them."""
         return Constraints(self.constraints or {})
 
     def metrics(self) -> tuple[Metric, ...]:
-        """What is recorded of every trained network: the standard metrics and what this search names."""
+        """The metrics recorded for every trained network: the standard ones and those this search names."""
         return recorded((*self.objectives, *(self.constraints or ())))
 
     @abstractmethod
     def start(self, space: SearchSpace, seed: int, violation: Violation = no_violation) -> Strategy:
-        """A new search of this space.
+        """Start a search of a space.
 
         Args:
-            space: where genomes come from.
-            seed: of everything that is drawn.
-            violation: of a genome. A strategy need not look at it; one that does should rather ask for
-                genomes within the bounds, as those outside cost networks of its budget and tell it nothing.
+            space: search space.
+            seed: seed of all random numbers.
+            violation: returns the violation of a genome. A strategy need not use it; one that does should
+                prefer genomes within the bounds, as those outside use up its budget without being trained.
         """
 
 

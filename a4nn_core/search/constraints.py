@@ -13,11 +13,11 @@ from a4nn_core.metrics import BUILTIN, find_metric, values
 from a4nn_core.spaces.architecture import Architecture
 
 NO_NUMBER = 1e300
-"""How far outside a network is whose metric is not a number: further than any other, and still a number."""
+"""Violation of a network whose metric is NaN: greater than any other, and still finite."""
 
 
 class Bound(BaseModel):
-    """The values of a metric that a network may have, the ends included."""
+    """The range of a metric that a network may have, both ends included."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
@@ -37,7 +37,7 @@ class Bound(BaseModel):
 
 @dataclass(frozen=True)
 class _Violation:
-    """A network and a bound, which it may be outside of."""
+    """A network's value of a metric, compared with the metric's bound."""
 
     metric: str
     value: float
@@ -45,7 +45,7 @@ class _Violation:
 
     @property
     def amount(self) -> float:
-        """How far it is outside, as a share of the end it passes, so that those of any unit can be added."""
+        """How far it is outside, relative to the end it exceeds, so that metrics of any unit can be added."""
         if math.isnan(self.value):
             return NO_NUMBER
         least, most = self.bound.least, self.bound.most
@@ -62,16 +62,16 @@ class _Violation:
 
 
 def check_bound(name: str, bound: Bound) -> None:
-    """Refuse a bound that cannot be checked before training, or that no network can meet or miss.
+    """Refuse a bound that cannot be checked before training, or that all or no networks satisfy.
 
     Raises:
-        BadInput: one sentence.
+        BadInput: the bound is refused.
     """
     metric = find_metric(name)
     if not metric.before_training:
         known = ", ".join(other.name for other in BUILTIN.values() if other.before_training)
         raise BadInput(
-            f"{name} is known only after training, and a bound decides who is trained; known before: {known}"
+            f"{name} is known only after training, but bounds are checked before it; known before: {known}"
         )
     low, high = metric.bounds
     for end, value in (("least", bound.least), ("most", bound.most)):
@@ -88,21 +88,21 @@ class Constraints:
     """The bounds of one search.
 
     Attributes:
-        bounds: by the name of their metric; none if every network is feasible.
+        bounds: metric name to bound; empty if every network is feasible.
     """
 
     bounds: Mapping[str, Bound]
 
     def violation(self, architecture: Architecture) -> float:
-        """How far a network is outside, summed over the bounds, each as a share of itself; 0.0 within them.
+        """How far a network is outside: the sum of the relative violations of all bounds; 0.0 within them.
 
         Raises:
-            BadInput: a metric of another package cannot be worked out.
+            BadInput: a metric of another package cannot be computed.
         """
         return sum((one.amount for one in self._violations(architecture)), 0.0)
 
     def explain(self, architecture: Architecture) -> str:
-        """Which bounds a network is outside of, such as ``parameters = 70000, at most 64600 allowed``."""
+        """The bounds a network violates, such as ``parameters = 70000, at most 64600 allowed``."""
         return "; ".join(map(str, self._violations(architecture)))
 
     def _violations(self, architecture: Architecture) -> list[_Violation]:

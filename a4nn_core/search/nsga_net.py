@@ -1,10 +1,10 @@
 """NSGA-Net (Lu et al., GECCO 2019): NSGA-II over genomes, as the published A4NN runs configured it.
 
-The operators and the survival are pymoo's. What is ours is that every random number of a candidate comes
-from (seed, generation, position), so that a search can be replayed from its event log, and that a network
-that failed, or is outside the bounds, is infeasible: of two such ones the less violating is preferred, and
-any other network to both (Deb, "An efficient constraint handling method for genetic algorithms", 2000).
-Genomes outside the bounds are asked for only where no other can be found.
+The operators and the survival are pymoo's. Two things are added: every random number of a candidate comes
+from (seed, generation, position), so that a search can be replayed from its event log; and a network that
+failed, or is outside the bounds, is infeasible: of two infeasible networks the one with the smaller violation
+is preferred, and any feasible network to both (Deb, "An efficient constraint handling method for genetic
+algorithms", 2000). Genomes outside the bounds are asked for only if no others can be found.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 MATING_RETRIES = 100
 FAILED = 1e300
-"""Objectives of a network without fitness; a number, as NaN would survive every comparison."""
+"""objective values of a network without fitness; finite, as NaN would survive every comparison"""
 
 
 class NSGANet(SearchSettings):
@@ -55,7 +55,7 @@ class NSGANet(SearchSettings):
 
 
 class _Draft(NamedTuple):
-    """A genome that could be asked for, and how it was made."""
+    """A genome that may become a candidate, and how it was made."""
 
     genes: Genes
     parents: tuple[int, ...]
@@ -78,7 +78,7 @@ class _Search(Strategy):
         self.current: list[tuple[Candidate, Genes]] = []
         self._generation = 0
         upper = space.upper
-        # one inequality constraint: a network that failed or is outside the bounds violates it
+        # pymoo's inequality constraint: violated by a network that failed or is outside the bounds
         self.problem = Problem(
             n_var=len(upper),
             n_obj=len(settings.objectives),
@@ -97,7 +97,7 @@ class _Search(Strategy):
         return len(self.outcomes) >= self.settings.networks
 
     def _size(self) -> int:
-        """Networks of the current generation; the last one may be cut by the budget."""
+        """Number of networks in the current generation; the budget may cut the last one."""
         size = self.settings.population if self._generation == 0 else self.settings.offspring
         before = len(self.asked) - len(self.current)
         return min(size, self.settings.networks - before)
@@ -132,12 +132,12 @@ class _Search(Strategy):
 
     def tell(self, outcome: Outcome) -> None:
         self._note(outcome)
-        told = all(candidate.number in self.outcomes for candidate, _ in self.current)
-        if told and len(self.current) == self._size():
+        all_told = all(candidate.number in self.outcomes for candidate, _ in self.current)
+        if all_told and len(self.current) == self._size():
             self._survive()
 
     def _survive(self) -> None:
-        # members are merged by position, not in the order in which their training happened to end
+        # members are merged by position, so that the order in which trainings end does not matter
         self._merge(self.current, self._rng(self._generation, 0, 0, _SURVIVAL))
         self._generation += 1
         self.current = []
@@ -174,8 +174,8 @@ class _Search(Strategy):
         return np.random.default_rng([self.seed, generation, position, attempt, purpose])
 
     def _pick(self, drafts: Iterable[_Draft]) -> _Draft:
-        """The first draft that is new and within the bounds; if there is none, the new one that is the least
-        outside; if none is new, the last."""
+        """The first draft that is new and within the bounds; if there is none, the new one with the smallest
+        violation; if none is new, the last."""
         nearest, least = None, np.inf
         for draft in drafts:
             if not self._new(draft.genes):
@@ -192,7 +192,7 @@ class _Search(Strategy):
         return self._pick(self._samples(position))
 
     def _mate(self, position: int) -> _Draft:
-        """A child, or a random genome where none of use is within reach: it keeps the generation full."""
+        """A child, or a random genome if no useful child is found, so that the generation is full."""
         return self._pick(chain(self._children(position), self._samples(position)))
 
     def _samples(self, position: int) -> Iterator[_Draft]:
@@ -201,15 +201,15 @@ class _Search(Strategy):
             yield _Draft(rng.integers(0, self.space.upper + 1), (), "sampling")
 
     def _children(self, position: int) -> Iterator[_Draft]:
-        """As in the original, a mating gives two children: neighbours in a generation share theirs."""
+        """As in the original, a mating produces two children: neighbours in a generation share a mating."""
         from pymoo.algorithms.moo.nsga2 import binary_tournament
         from pymoo.core.problem import Problem
         from pymoo.operators.crossover.pntx import TwoPointCrossover
         from pymoo.operators.mutation.pm import PM
         from pymoo.operators.selection.tournament import TournamentSelection
 
-        # as in the original, integers mutate on a range half a unit wider, so that rounding is fair to
-        # the outermost values (pymoo 0.3, polynomial_mutation.py)
+        # as in the original, integers mutate on a range half a unit wider, so that after rounding the
+        # outermost values are as likely as the others (pymoo 0.3, polynomial_mutation.py)
         wider = Problem(n_var=self.problem.n_var, n_obj=1, xl=-0.5, xu=self.space.upper + 0.5 - 1e-9)
         for attempt in range(MATING_RETRIES):
             mating = self._rng(self._generation, position // 2, attempt, _MATING)
@@ -229,18 +229,18 @@ class _Search(Strategy):
             yield _Draft(genes, parents, "two-point crossover + polynomial mutation")
 
     def _new(self, genes: Genes) -> bool:
-        """As in the original: not among the survivors, nor in this generation so far. A genome that died
-        out may return; that its architecture is known already is the loop's business."""
+        """As in the original: neither among the survivors nor in this generation so far. A genome that died
+        out may return; the loop recognises its architecture."""
         known = [member.X for member in self.members] + [other for _, other in self.current]
         return not any(np.array_equal(genes, other) for other in known)
 
 
 class _Steady(_Search):
-    """NSGA-II without a barrier: every network that is told competes with the members at once, and every
-    network that is asked for descends from the members there are (Durillo et al., "A study of master-slave
-    approaches to parallelize NSGA-II", IPDPS 2008: the asynchronous variant).
+    """NSGA-II without a barrier: every network whose outcome is told competes with the members at once, and
+    every new candidate descends from the present members (Durillo et al., "A study of master-slave approaches
+    to parallelize NSGA-II", IPDPS 2008: the asynchronous variant).
 
-    ``current`` holds the networks that were asked for and not yet told.
+    ``current`` holds the networks that were asked for and whose outcome has not been told.
     """
 
     @property
@@ -259,17 +259,17 @@ class _Steady(_Search):
         new: list[Candidate] = []
         while len(new) < count and len(self.asked) < self.settings.networks:
             self._generation, position = self._place(len(self.asked))
-            # with more slots than networks in the first generation there may be nobody yet to descend from
+            # with more slots than networks in the first generation there may be no parents yet
             sample = self._generation == 0 or len(self.members) < 2
             new.append(self._add(self._sample(position) if sample else self._mate(position), position))
         return new
 
     def tell(self, outcome: Outcome) -> None:
         self._note(outcome)
-        told = [entry for entry in self.current if entry[0].number == outcome.number]
+        newcomers = [entry for entry in self.current if entry[0].number == outcome.number]
         self.current = [entry for entry in self.current if entry[0].number != outcome.number]
-        self._merge(told, self._rng(len(self.outcomes), 0, 0, _SURVIVAL))
+        self._merge(newcomers, self._rng(len(self.outcomes), 0, 0, _SURVIVAL))
 
 
-# what a random stream is for, so that no two draw the same numbers
+# the purposes of random streams, so that no two streams draw the same numbers
 _SAMPLING, _MATING, _MUTATION, _SURVIVAL = range(4)

@@ -1,6 +1,6 @@
-"""What can be built: one file per search space; genome -> Architecture -> torch module (``build``).
+"""Search spaces, one file each: genome -> Architecture -> torch module (``build``).
 
-What layers can do is in ``operations``, one file each.
+Layer operations are in ``operations``, one file each.
 
 >>> from a4nn_core.spaces import SPACES
 >>> space = SPACES.make({"name": "macro", "phases": 1, "channels": 8}, "[space]")

@@ -1,4 +1,4 @@
-"""Architecture: what a genome stands for, as a plain graph of layers with no torch in it.
+"""Architecture: the network that a genome encodes, as a graph of layers without torch.
 
 Shapes, multiply-adds and parameters follow from the graph alone, so a network's cost is known before it is
 built. Every search space decodes into this one form, and one builder turns it into a torch module.
@@ -25,9 +25,9 @@ class Architecture:
 
     Attributes:
         layers: in an order in which every layer comes after its inputs; the first is the input, the last
-            gives the class scores.
-        edges: (source, target) indices into ``layers``; the inputs of a concatenation come in edge order.
-        input_shape: (channels, height, width) of an image.
+            returns the class scores.
+        edges: (source, target) indices into ``layers``; the inputs of a concatenation are in edge order.
+        input_shape: shape of an image, (channels, height, width).
     """
 
     layers: tuple[Layer, ...]
@@ -35,15 +35,15 @@ class Architecture:
     input_shape: Shape
 
     def inputs(self, layer: int) -> list[int]:
-        """Indices of the layers that feed one layer."""
+        """Indices of the layers whose outputs one layer takes."""
         return [source for source, target in self.edges if target == layer]
 
     @cached_property
     def operations(self) -> tuple[Operation, ...]:
-        """What every layer does, with its settings.
+        """The operation of every layer, with its settings.
 
         Raises:
-            BadInput: there is no such operation, or its settings are not what it takes.
+            BadInput: there is no such operation, or it does not take the settings.
         """
         return tuple(
             OPERATIONS.make({**layer.settings, "name": layer.op}, self._place(index))
@@ -56,11 +56,11 @@ class Architecture:
 
         Raises:
             BadInput: as ``operations``.
-            ValueError: a layer cannot do what it does with the inputs that it has.
+            ValueError: a layer's operation cannot be applied to its inputs.
         """
         costs: list[Cost] = []
         for index, (layer, operation) in enumerate(zip(self.layers, self.operations, strict=True)):
-            # the first is fed with the images
+            # the first layer takes the images
             sources = [costs[source].shape for source in self.inputs(index)] if index else [self.input_shape]
             if len(sources) != 1 and not (operation.takes_many and sources):
                 raise ValueError(f"{self._place(index)} cannot have {len(sources)} inputs")
@@ -89,11 +89,11 @@ class Architecture:
 
     @cached_property
     def hash(self) -> str:
-        """The same for two graphs that are the same network up to the numbering of layers (hexadecimal).
+        """Hash that is equal for two graphs of the same network up to the numbering of layers (hexadecimal).
 
-        Weisfeiler-Lehman refinement on the directed graph: a layer's colour takes in its predecessors' and
-        successors' colours until no colour class splits any further. Labels and phases of origin do not
-        count: two genomes with the same hash build the same function class and need training only once.
+        Weisfeiler-Lehman refinement on the directed graph: a layer's colour is refined by the colours of its
+        predecessors and successors until no colour class splits any further. Labels and phases do not count:
+        two genomes with the same hash build the same function class and need training only once.
         """
         colours = [
             _digest(
@@ -119,7 +119,7 @@ class Architecture:
         return _digest(self.input_shape, sorted(Counter(colours).items()))
 
     def to_json(self) -> dict[str, Any]:
-        """Plain lists and numbers; ``from_json`` gives the same architecture back."""
+        """The architecture as lists and numbers; ``from_json`` returns an equal architecture."""
         return {
             "layers": [layer.to_json() for layer in self.layers],
             "edges": [list(edge) for edge in self.edges],
@@ -138,7 +138,7 @@ class Architecture:
 
 
 class Graph:
-    """Builds an architecture a layer at a time."""
+    """Builds an architecture layer by layer."""
 
     def __init__(self, input_shape: Shape) -> None:
         self.input_shape = input_shape
@@ -146,7 +146,7 @@ class Graph:
         self.edges: list[tuple[int, int]] = []
 
     def add(self, layer: Layer, sources: Sequence[int] | int) -> int:
-        """Append a layer fed by ``sources``; gives its index."""
+        """Append a layer that takes the outputs of ``sources``; returns its index."""
         index = len(self.layers)
         self.layers.append(layer)
         self.edges += [(source, index) for source in ([sources] if isinstance(sources, int) else sources)]

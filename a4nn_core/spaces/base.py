@@ -17,17 +17,17 @@ Genome = Any  # what users see and write: nested lists of integers, JSON
 
 
 class SearchSpace(Component):
-    """What can be built. To add one, subclass it and name the class in the entry point group
-    ``a4nn.spaces``. Strategies see a genome as a flat vector of integers between bounds."""
+    """A search space. To add one, subclass it and name the class in the entry point group ``a4nn.spaces``.
+    Strategies see a genome as a flat vector of integers between bounds."""
 
     @property
     @abstractmethod
     def upper(self) -> Genes:
-        """The greatest value of every gene; the least is 0. Shape (genes,)."""
+        """The maximum of every gene, shape (genes,); the minimum is 0."""
 
     @abstractmethod
     def genome(self, genes: Sequence[int] | Genes) -> Genome:
-        """The genome, as users write it, of a flat vector of genes."""
+        """The genome, in the form users write, of a flat vector of genes."""
 
     @abstractmethod
     def genes(self, genome: Genome) -> Genes:
@@ -39,7 +39,7 @@ class SearchSpace(Component):
 
     @abstractmethod
     def decode(self, genome: Genome, input_shape: Shape, classes: int) -> Architecture:
-        """The architecture a genome stands for.
+        """The architecture that a genome encodes.
 
         Raises:
             BadInput: the genome does not fit this space, or images of this shape are too small for it.

@@ -1,4 +1,4 @@
-"""An architecture as a torch module, made of those of its operations."""
+"""An architecture as a torch module, made of the modules of its operations."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from a4nn_core.spaces.architecture import Architecture, Shape
 class Network(nn.Module):
     """Runs the layers of an architecture in order.
 
-    Input: float images, shape (batch, channels, height, width). Output: that of the last layer; class scores,
-    (batch, classes), if it is a linear one.
+    Input: float images, shape (batch, channels, height, width). Output: the output of the last layer; class
+    scores, shape (batch, classes), if that is linear.
     """
 
     def __init__(self, architecture: Architecture) -> None:
@@ -45,10 +45,10 @@ class Network(nn.Module):
 
 
 class Function(nn.Module):
-    """A function as the module of an operation that has no weights.
+    """Module of an operation without weights.
 
     Args:
-        function: from the list of inputs to the output.
+        function: computes the output from the list of inputs.
     """
 
     def __init__(self, function: Callable[[Sequence[Tensor]], Tensor]) -> None:

@@ -1,4 +1,4 @@
-"""One layer of an architecture, and what it costs: plain data, with no torch in it."""
+"""One layer of an architecture, and its cost: data without torch."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ class Layer:
     """One layer.
 
     Attributes:
-        op: name of the operation that it does.
-        channels: of its output (classes for the linear layer).
-        kernel, stride, padding: of convolutions and pooling, in pixels.
-        bias: whether a convolution or linear layer adds one.
-        phase: which phase of the genome it belongs to, None outside of phases.
-        label: for people and pictures, such as ``node 2``.
-        settings: further ones of its operation, such as ``{"rate": 0.2}``, as JSON can say them.
+        op: name of its operation.
+        channels: channels of its output (the number of classes for the linear layer).
+        kernel, stride, padding: those of convolutions and pooling, in pixels.
+        bias: whether a convolution or linear layer adds a bias.
+        phase: number of the phase of the genome it belongs to, None outside of phases.
+        label: name for people and pictures, such as ``node 2``.
+        settings: further settings of its operation as JSON values, such as ``{"rate": 0.2}``.
     """
 
     op: str
@@ -34,21 +34,21 @@ class Layer:
     settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values; ``Layer(**...)`` gives the same layer back."""
+        """The layer as JSON values; ``Layer(**...)`` returns an equal layer."""
         values = asdict(self)
-        if not self.settings:  # as it was before there were any
+        if not self.settings:  # so that hashes and records from before this field stay the same
             del values["settings"]
         return values
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What one layer costs.
+    """Output shape and cost of one layer.
 
     Attributes:
-        shape: of its output, (channels, height, width).
+        shape: shape of its output, (channels, height, width).
         flops: multiply-adds for one image, counted as in the published A4NN runs.
-        parameters: trainable numbers.
+        parameters: number of trainable parameters.
     """
 
     shape: Shape

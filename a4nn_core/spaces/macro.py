@@ -1,8 +1,8 @@
 """The macro search space of NSGA-Net (Lu et al., GECCO 2019), as the published A4NN runs used it.
 
-A genome has one list of bits a phase. With K nodes a phase they are, in order: node 2 <- 1; node 3 <- 1, 2;
-... node K <- 1 ... K-1; and last a skip bit, phase input -> phase output. A phase is a small graph of
-3x3 convolutions at constant channels; between phases the image is halved.
+A genome has one list of bits per phase. With K nodes per phase they are, in order: node 2 <- 1; node 3 <- 1,
+2; ... node K <- 1 ... K-1; and last a skip bit, phase input -> phase output. A phase is a small graph of 3x3
+convolutions with a constant number of channels; between phases the image is halved.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ class Macro(SearchSpace):
 
     name: Literal["macro"] = "macro"
     phases: int = Field(default=3, ge=1, le=8)
-    """how many phases"""
+    """number of phases"""
     nodes: int = Field(default=4, ge=2, le=10)
-    """how many nodes a phase has at most"""
+    """maximum number of nodes per phase"""
     channels: int = Field(default=24, ge=1)
     """channels of the first phase; every later one has twice as many"""
 
     @property
     def bits(self) -> int:
-        """Bits of one phase: all pairs of nodes, and the skip bit."""
+        """Number of bits of one phase: one for each pair of nodes, and the skip bit."""
         return self.nodes * (self.nodes - 1) // 2 + 1
 
     @property
@@ -66,14 +66,14 @@ class Macro(SearchSpace):
         self.genes(genome)
         graph = Graph(input_shape)
         at, have = 0, input_shape[0]
-        # a phase without connections is left out, and the channels are dealt to those that remain in order
+        # phases without connections are left out; the numbers of channels go to the others in order
         active = [(number, bits) for number, bits in enumerate(genome) if any(bits[:-1])]
         for place, (number, bits) in enumerate(active):
             if place > 0:
                 at = graph.add(Layer("max_pool", have, kernel=2, stride=2, phase=number, label="pool"), at)
             want = self.channels * 2**place
             if want != have:
-                # as published: the very first widening is a 3x3 convolution without padding, later ones 1x1
+                # as published: the first widening is a 3x3 convolution without padding, later ones are 1x1
                 kernel = 3 if place == 0 else 1
                 at = graph.add(Layer("conv", want, kernel=kernel, phase=number, label="widen"), at)
                 have = want
@@ -89,7 +89,7 @@ class Macro(SearchSpace):
         return architecture
 
     def _phase(self, graph: Graph, number: int, bits: Sequence[int], entry: int, channels: int) -> int:
-        """Add one active phase after layer ``entry``; gives the index of its last layer."""
+        """Add one active phase after layer ``entry``; returns the index of its last layer."""
         sources = phase_sources(bits, self.nodes)
         made = {PHASE_INPUT: entry}
         for node in range(1, self.nodes + 1):
@@ -109,11 +109,11 @@ class Macro(SearchSpace):
 
 
 def phase_sources(bits: Sequence[int], nodes: int) -> dict[int, list[int]]:
-    """Which nodes feed which, after repair (NSGA-Net, macro_models.py, build_dependency_graph).
+    """The inputs of every node of a phase, after repair (NSGA-Net, macro_models.py, build_dependency_graph).
 
     Args:
-        bits: of one phase, the skip bit last.
-        nodes: K, the nodes a phase can have.
+        bits: bits of one phase, the skip bit last.
+        nodes: K, the maximum number of nodes per phase.
 
     Returns:
         for every node that is built (1..K) and for the phase output (K+1) the nodes that feed it; 0 is the
@@ -136,8 +136,8 @@ def phase_sources(bits: Sequence[int], nodes: int) -> dict[int, list[int]]:
 
 
 def _merge(graph: Graph, sources: list[int], channels: int, phase: int, title: str) -> int:
-    """One input passes as it is; several are concatenated and brought back to ``channels`` by a 1x1
-    convolution (the residual decoder)."""
+    """Merge inputs: one is passed on unchanged; several are concatenated and reduced to ``channels`` by a 1x1
+    convolution (the residual decoder). Returns the index of the last layer."""
     if len(sources) == 1:
         return sources[0]
     at = graph.add(Layer("concat", channels * len(sources), phase=phase, label=f"{title} concat"), sources)

@@ -1,4 +1,4 @@
-"""When to stop training a network: one file per rule, all behind ``judge(curve, context) -> Verdict``."""
+"""Termination rules: one file each, all with the interface ``judge(curve, context) -> Verdict``."""
 
 from a4nn_core.termination.base import (
     RULES,

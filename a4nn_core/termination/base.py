@@ -26,10 +26,10 @@ class FrontSnapshot:
     """The Pareto front as it was when a segment was submitted.
 
     Attributes:
-        version: how many generations it holds; 0 is before the first.
-        points: one mapping of metric name to value for each member.
-        objectives: metric name to direction. One that is not named is minimised, unless it is the monitored
-            metric, whose direction the context gives.
+        version: number of generations (or, on a steady schedule, networks) it covers; 0 before the first.
+        points: for each member a mapping of metric name to value.
+        objectives: metric name to direction. A metric without one is minimised, except the monitored metric,
+            whose direction the context has.
     """
 
     version: int = 0
@@ -43,8 +43,8 @@ class Learning:
 
     Attributes:
         training: accuracy on the training images in percent, one value per epoch.
-        chance: accuracy in percent of whoever always names the most frequent class of the validation images.
-        training_images, validation_images: how many there are.
+        chance: accuracy in percent of always predicting the most frequent class of the validation images.
+        training_images, validation_images: numbers of images.
     """
 
     training: tuple[float, ...]
@@ -62,11 +62,11 @@ class Context:
         metric: name of the monitored metric.
         direction: whether greater or smaller values of it are better.
         bounds: the least and greatest value the metric can take, None where open.
-        schedule: what is known of the learning rate: it falls to about nothing by the horizon, or stays.
-        curves: what was measured after the epochs, see ``Curves``.
+        schedule: learning-rate schedule if known: ``annealed`` to about zero by the horizon, or ``constant``.
+        curves: which weights were measured after the epochs, see ``Curves``.
         fixed: metric values known before training, such as ``{"flops": 7.1e8}``.
         front: the front snapshot that verdicts are judged against.
-        learning: of the network so far, None where it is not known.
+        learning: training accuracies of the network so far, None if not known.
     """
 
     horizon: int
@@ -82,18 +82,17 @@ class Context:
 
 @dataclass(frozen=True)
 class FitRecord:
-    """One prediction after one epoch and what it rests on: a row of the table ``predictions``.
+    """One prediction after one epoch and its basis: a row of the table ``predictions``.
 
     Attributes:
-        function: name of the parametric function, or of what else the prediction rests on.
-        expression: it as text.
+        function: name of the parametric function, or of another basis of the prediction.
+        expression: the function as text.
         parameters: fitted values by name; empty if the fit failed.
-        predicted: value at the horizon; None if there is none.
-        low, high: ends of the 90 % interval; None where there is none.
-        residual: root mean square residual of the fit in the unit of the metric; None where nothing was
-            fitted.
+        predicted: value at the horizon; None without a prediction.
+        low, high: ends of the 90 % interval; None without an interval.
+        residual: root mean square residual of the fit in the unit of the metric; None if nothing was fitted.
         status: see ``a4nn_core.penguin.status``.
-        microseconds: that the fit took, or the whole prediction where it is not a single fit.
+        microseconds: duration of the fit, or of the whole prediction if it is not a single fit.
     """
 
     function: str
@@ -108,7 +107,7 @@ class FitRecord:
 
     @classmethod
     def of(cls, prediction: Prediction, microseconds: float) -> FitRecord:
-        """The record of a prediction that took so long."""
+        """The record of a prediction that took ``microseconds``."""
         fit = prediction.fit
         fitted = fit is not None and math.isfinite(fit.residual_rms)
         return cls(
@@ -126,14 +125,14 @@ class FitRecord:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a rule says after an epoch.
+    """A rule's verdict after an epoch.
 
     Attributes:
-        action: go on, pause (keep the checkpoint, may be revived) or stop.
-        reason: one word or two for the action: a ``Reason``, or text of another package's rule; empty to go
-            on without one.
-        predicted: the rule's prediction of the monitored metric at the horizon, None if it has none.
-        interval: low and high of the prediction, None if the rule gives none.
+        action: continue, pause (keep the checkpoint, may be resumed) or stop.
+        reason: reason of the action: a ``Reason``, or short text of another package's rule; may be empty to
+            continue.
+        predicted: the rule's prediction of the monitored metric at the horizon, None without one.
+        interval: low and high end of the prediction's interval, None without one.
         evidence: the numbers the verdict rests on.
         fits: the fits made for this verdict.
 
@@ -158,14 +157,14 @@ class Verdict:
 
     @property
     def meaning(self) -> str:
-        """The reason as a sentence."""
+        """The reason as a message."""
         return meaning(self.reason)
 
 
 class TerminationRule(Component):
-    """When to stop training a network. A rule keeps no state: the curve is all it judges by, so that every
-    verdict can be recomputed from the records. To add one, subclass it and name the class in the entry
-    point group ``a4nn.termination``."""
+    """Decides when to stop training a network. A rule has no state: it judges by the curve and the context
+    alone, so that every verdict can be recomputed from the records. To add one, subclass it and name the
+    class in the entry point group ``a4nn.termination``."""
 
     @abstractmethod
     def judge(self, curve: Sequence[float], context: Context) -> Verdict:

@@ -1,9 +1,9 @@
-"""Training ends when predictions of the final value agree with each other, whatever they are.
+"""Training ends when the newest predictions of the final value agree with each other.
 
 This is the published criterion of PENGUIN (ICPP 2023, doi 10.1145/3605573.3605636; code
 TauferLab/A4NN_workflow, ``penguin/penguino.py``): after every epoch a parametric function is fitted to the
-whole curve and carried on to the horizon; when the last three predictions lie within 0.5 of their median and
-within the metric's bounds, the network stops.
+whole curve and extrapolated to the horizon; when the last three predictions lie within 0.5 of their median
+and within the metric's bounds, training stops.
 """
 
 from __future__ import annotations
@@ -92,9 +92,9 @@ class Converged(TerminationRule):
         )
 
     def judge(self, curve: Sequence[float], context: Context) -> Verdict:
-        """See TerminationRule. Nothing is remembered: the newest prefixes of the curve are predicted again.
+        """See TerminationRule. The rule has no state: the predictions in the window are computed again.
 
-        There is no agreement while an epoch without a prediction is in the window, as published.
+        As published, an epoch without a prediction in the window means no agreement.
         """
         started = time.perf_counter()
         engine = self._engine(context)

@@ -1,4 +1,4 @@
-"""A prediction engine as rules use it: made for what the context knows of the curve."""
+"""Prediction engines for rules: made from what the context says about the curve."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from a4nn_core.termination.base import Context
 
 
 def engine_for(context: Context, name: str, **settings: object) -> PredictionEngine:
-    """The engine of that name for curves of the context.
+    """Make the engine of that name for the curves of a context.
 
     Args:
-        context: gives bounds, direction, and what is known of the learning rate and of the measurement.
-        name: of the engine.
-        settings: of the engine, which come before what the context knows; None is not set.
+        context: has bounds, direction, learning-rate schedule and kind of curves.
+        name: name of the engine.
+        settings: settings of the engine, which override the context; None means not set.
 
     Raises:
-        BadInput: no such engine, a setting that it does not have, or a bad value.
+        BadInput: there is no such engine, it does not have a setting, or a value is invalid.
     """
     return _made(
         name,

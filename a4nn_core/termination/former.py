@@ -1,7 +1,7 @@
-"""Settings of earlier versions, read as what they meant.
+"""Settings of earlier versions, translated to today's rules.
 
-The rule ``penguin`` was two: with ``engine = "icpp23"``, its default, it is now ``converged``, and with
-``engine = "a4nn"`` it is ``interval``. Experiments recorded then hold every setting of both.
+The former rule ``penguin`` was two rules: with ``engine = "icpp23"``, its default, it is now ``converged``,
+and with ``engine = "a4nn"`` it is ``interval``. Experiments recorded then have every setting of both.
 """
 
 from __future__ import annotations

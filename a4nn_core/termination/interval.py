@@ -1,7 +1,7 @@
-"""Training ends when the interval of the predicted final value leaves nothing to train for.
+"""Training ends when the interval of the predicted final value shows that further training is no use.
 
-The score of a network is the best value that was measured, so that ending it early costs what it would still
-have gained. Two cases cost nothing, as surely as the interval holds (a value above its upper end is to be
+The score of a network is the best value that was measured, so that ending it early costs the improvement it
+would still have made. Two cases cost nothing if the interval is right (a value above its upper end is
 expected once in twenty):
 
 - *dominated*: even at the optimistic end of its interval the network would be dominated by a member of the
@@ -31,7 +31,7 @@ class Interval(TerminationRule):
 
     name: Literal["interval"] = "interval"
     engine: str = "a4nn"
-    """The prediction engine, one that gives intervals."""
+    """The prediction engine, one that returns intervals."""
     gain: float = Field(0.0, ge=0)
     """A network stops when it can improve on its best value by no more than this, in the metric's unit."""
     minimum: int = Field(4, ge=1)
@@ -45,14 +45,14 @@ class Interval(TerminationRule):
         except BadInput as error:
             raise ValueError(str(error)) from None
         if not able:
-            raise ValueError(f"the engine {name!r} gives no intervals; its rule is 'converged'")
+            raise ValueError(f"the engine {name!r} returns no intervals; use the rule 'converged' with it")
         return name
 
     def judge(self, curve: Sequence[float], context: Context) -> Verdict:
         """See TerminationRule.
 
         Raises:
-            BadInput: bounds that leave nothing between them, or an unknown schedule or kind of curves.
+            BadInput: the bounds are empty, or the schedule or the kind of curves is unknown.
         """
         started = time.perf_counter()
         engine = engine_for(context, self.engine)
@@ -90,8 +90,8 @@ def _upwards(context: Context) -> bool:
 def _dominating(optimistic: float, context: Context) -> Mapping[str, float] | None:
     """A member of the front that dominates the network even if its metric reaches ``optimistic``, or None.
 
-    An objective that is neither the metric nor known before training could still turn out as good as any,
-    so that nothing is dominated where there is one.
+    An objective that is neither the metric nor known before training could still take any value, so with such
+    an objective no network is dominated.
     """
     known = dict(context.fixed) | {context.metric: optimistic}
     if context.metric == "accuracy_percent":

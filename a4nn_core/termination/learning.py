@@ -1,8 +1,9 @@
 """No rule ends a network that is at chance level while it learns.
 
-On few images the validation curve can stay at chance for epochs while the training curve rises: what is
-measured lags behind what was learned, or the network first learns what only training images have. Neither
-says where the curve ends, and every rule that sees the validation curve alone would end the network.
+With few images the validation curve can stay at chance for epochs while the training curve rises: the
+measured statistics lag behind training, or the network first learns features that only training images have.
+Neither says anything about the end of the curve, but every rule that sees only the validation curve would end
+training.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ from a4nn_core.vocabulary import Action
 
 
 def judge_learning(rule: TerminationRule, curve: Sequence[float], context: Context) -> Verdict:
-    """The rule's verdict after the last epoch of the curve; to go on where the network is at chance level and
-    its training accuracy rises.
+    """The rule's verdict after the last epoch of the curve, but always to continue if the network is at
+    chance level and its training accuracy rises.
 
     Args:
-        rule: that judges.
+        rule: rule that judges.
         curve: the monitored metric, one value per epoch, from epoch 1.
-        context: see Context. Without its ``learning`` the rule has the last word.
+        context: see Context. Without its ``learning`` the rule alone decides.
     """
     verdict = rule.judge(curve, context)
     if verdict.action is Action.proceed or not learns_at_chance(curve, context):
@@ -33,8 +34,8 @@ def judge_learning(rule: TerminationRule, curve: Sequence[float], context: Conte
 
 
 def learns_at_chance(curve: Sequence[float], context: Context) -> bool:
-    """Whether the best accuracy cannot be told from chance while the newest training accuracy lies above the
-    first one by more than the errors of counting."""
+    """Whether the best accuracy is not distinguishable from chance while the newest training accuracy is
+    above the first one by more than the counting errors."""
     learning = context.learning
     if learning is None or len(learning.training) < 2 or not curve:
         return False

@@ -1,4 +1,4 @@
-"""Why a rule of this project ends a network, or does not. Rules of other packages have words of their own."""
+"""The reasons of this project's rules for their verdicts. Rules of other packages have their own."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from a4nn_core.vocabulary import Word
 
 
 class Reason(Word):
-    """The reason of a verdict: its word in the records, and what it means."""
+    """The reason of a verdict: its code in the records, and its meaning."""
 
     converged = "converged", "The newest predictions agree with each other."
     dominated = (
@@ -26,15 +26,15 @@ class Reason(Word):
 
     @classmethod
     def _missing_(cls, value: object) -> Reason | None:
-        """The words of earlier versions, which their records keep."""
+        """The codes of earlier versions, which are still in their records."""
         return (
             {"beaten": cls.dominated, "settled": cls.no_gain}.get(value) if isinstance(value, str) else None
         )
 
 
 def meaning(reason: str) -> str:
-    """What the reason of a verdict, or of a record of any version, means; a word of another package's rule is
-    returned as it is."""
+    """The meaning of a verdict's reason in a record of any version; the reason of another package's rule is
+    returned unchanged."""
     try:
         return Reason(reason).meaning
     except ValueError:

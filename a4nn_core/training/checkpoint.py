@@ -1,9 +1,10 @@
-"""Checkpoints: the network that was measured, and everything that training needs to go on bit for bit, in one
-safetensors file.
+"""Checkpoints: the network that was measured, and everything that training needs to continue bit for bit, in
+one safetensors file.
 
 Tensors are the file's tensors: ``model.*`` the weights and statistics that were measured, ``training.*``
-those that training goes on from where they are others, the optimiser's state, the random numbers' states.
-Everything else (scheduler, optimiser settings, epoch) is JSON in its header. Nothing is ever unpickled.
+those that training continues from if they differ, the optimiser's state, the states of the random number
+generators. Everything else (scheduler, optimiser settings, epoch) is JSON in its header. Nothing is ever
+unpickled.
 """
 
 from __future__ import annotations
@@ -42,16 +43,16 @@ def save_checkpoint(
     """Write a checkpoint atomically.
 
     Args:
-        path: of the file.
-        epoch: after which it is written.
-        model, optimizer, scheduler: of the training.
+        path: path of the file.
+        epoch: number of the epoch after which it is written, from 1.
+        model, optimizer, scheduler: the network in training, its optimiser and its scheduler.
         measured: the network that was measured after this epoch.
 
     Returns:
         SHA-256 of the file, hexadecimal.
 
     Raises:
-        BadInput: the file cannot be written; what was there before is untouched.
+        BadInput: the file cannot be written; an existing file is unchanged.
     """
     kept = measured.network.state_dict()
     tensors: dict[str, Tensor] = {f"model.{name}": value for name, value in kept.items()}
@@ -85,7 +86,7 @@ def save_checkpoint(
 
 
 def load_network(path: Path, model: nn.Module) -> None:
-    """Put the weights and statistics that were measured into a network.
+    """Load the weights and statistics that were measured into a network.
 
     Raises:
         A4NNError: the file is damaged or missing.
@@ -101,14 +102,14 @@ def resume_training(
     scheduler: LRScheduler,
     measured: EvaluatedNetwork,
 ) -> None:
-    """Put a checkpoint's state into a training and the random number generators.
+    """Load a checkpoint's state into a training and the random number generators.
 
     Raises:
         A4NNError: the file is damaged or missing.
     """
     header, tensors = _read(path)
     kept = _below("model.", tensors)
-    # the measured network first: it can share its weights, or all it has, with the trained one
+    # the measured network first: it can share some or all of its tensors with the trained one
     measured.network.load_state_dict(kept)
     measured.steps = int(header.get("averaged_steps", 0))
     model.load_state_dict(kept | _below("training.", tensors))

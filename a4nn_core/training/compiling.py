@@ -1,4 +1,4 @@
-"""Whether compiling a network pays, from its settings and its architecture alone: torch is not needed."""
+"""Whether compiling a network pays off, from its settings and its architecture alone, without torch."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.training.settings import Training
 
 COMPILE_PAYS = {"cpu": 2e13, "cuda": 1e15}
-"""Multiply-adds of a network's whole budget from which on compiling pays by itself: it costs about a minute
-and gains about a fifth, so training must take many minutes. A thread of a CPU does some 2e10 a second. The
-figure for GPUs is a guess."""
+"""Multiply-adds of a network's whole budget from which on compiling pays off: it costs about a minute and
+saves about a fifth, so training must take many minutes. A CPU thread does about 2e10 per second. The figure
+for GPUs is an estimate that was not measured."""
 _TRAINING_COST = 3.0
-"""forward and backward against forward alone"""
+"""cost of a forward and backward step relative to a forward step alone"""
 
 
 def pays(settings: Training, architecture: Architecture, images: int, kind: str) -> bool:
-    """Whether compiling pays for a network. Its whole budget counts, not what is left of it, so that it is
-    compiled from its first epoch to its last.
+    """Whether compiling pays off for a network. Its whole budget counts, not the remaining part, so that it
+    is compiled from its first epoch to its last.
 
     Args:
-        settings: of training.
-        architecture: of the network.
-        images: for training.
-        kind: of device, as torch names it: cpu, cuda, mps.
+        settings: training settings.
+        architecture: architecture of the network.
+        images: number of training images.
+        kind: kind of device in torch's words: cpu, cuda, mps.
     """
     if settings.compile != "auto":
         return settings.compile == "always"

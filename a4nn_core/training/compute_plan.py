@@ -1,8 +1,8 @@
 """How the steps of one network are computed: number format, memory layout, compiled or not, micro-batches.
 
 All of it follows from the settings, the architecture and the kind of device, never from a clock, so that a
-network that is started again is computed as it was before. Two things can go wrong with a plan, and each is
-answered once by a weaker one: out of memory by smaller micro-batches, a failing compiler by none.
+network that is started again is computed as it was before. Two things can go wrong with a plan, and each
+leads once to a weaker one: running out of memory to smaller micro-batches, a failing compiler to none.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from a4nn_core.training.memory import smaller_micro_batch
 from a4nn_core.training.settings import Training
 
 _EVALUATION_VALUES = 2**24
-"""input values of an evaluation batch on a GPU: some thousand images of 127 x 127 pixels"""
+"""input values of an evaluation batch on a GPU: about a thousand images of 127 x 127 pixels"""
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,12 @@ class ComputePlan:
     """How steps are computed.
 
     Attributes:
-        micro_batch: images computed at once; the gradient of a batch is the sum over its portions. Statistics
-            of batch normalisation are then those of a micro_batch.
-        evaluation_batch: images evaluated at once.
+        micro_batch: number of images computed at once; the gradient of a batch is accumulated over its
+            micro-batches. Statistics of batch normalisation are then those of a micro-batch.
+        evaluation_batch: number of images evaluated at once.
         bfloat16: whether to compute in bfloat16 where that is safe (autocast), with weights in float32.
-        channels_last: whether channels vary fastest in memory, as the convolutions of cuDNN and oneDNN want
-            it: on a CPU small networks train 1.3 to 1.6 times faster so.
+        channels_last: whether channels vary fastest in memory, the layout that cuDNN's and oneDNN's
+            convolutions prefer: on a CPU, small networks train 1.3 to 1.6 times faster with it.
         compiled: whether the network is compiled.
     """
 
@@ -55,11 +55,11 @@ class ComputePlan:
         """The usual plan for a network.
 
         Args:
-            settings: of training.
-            architecture: of the network.
-            shape: of an image, (channels, height, width).
-            images: for training.
-            device: that it trains on.
+            settings: training settings.
+            architecture: architecture of the network.
+            shape: shape of an image, (channels, height, width).
+            images: number of training images.
+            device: device that it trains on.
         """
         channels, height, width = shape
         on_gpu = device.type == "cuda"
@@ -76,17 +76,17 @@ class ComputePlan:
         )
 
     def with_changes(self, journal: Sequence[JournalEpoch]) -> ComputePlan:
-        """This plan, or the weaker one that a network came to according to its journal."""
+        """This plan, or the weaker one that a network's journal records."""
         changes: Mapping[str, Any] = (journal[-1].computing or {}) if journal else {}
         return replace(self, **changes)
 
     def smaller(self) -> ComputePlan | None:
-        """The plan to try when memory does not suffice; None if there is none."""
+        """The plan to try after running out of memory; None if there is none."""
         micro = smaller_micro_batch(self.micro_batch)
         if micro == self.micro_batch:
             return None
         return replace(self, micro_batch=micro, evaluation_batch=min(self.evaluation_batch, micro))
 
     def changed(self, usual: ComputePlan) -> dict[str, int | bool]:
-        """What of this plan is not as usual."""
+        """The settings in which this plan differs from the usual one."""
         return {name: value for name, value in self.__dict__.items() if value != getattr(usual, name)}

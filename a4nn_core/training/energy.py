@@ -1,10 +1,10 @@
-"""Energy that a device uses, from counters that it keeps itself: no power is sampled.
+"""Energy that a device uses, from the device's own counters: no power is sampled.
 
 A GPU's counter is NVML's ``nvmlDeviceGetTotalEnergyConsumption``, in millijoules since the driver was loaded
-(Volta and newer; a MIG slice has none). It was never read on a GPU by the tests of this package. A CPU's are
-those of the kernel's powercap framework, in microjoules (Documentation/power/powercap/powercap.rst): of every
-package, without memory and mains. They start again at ``max_energy_range_uj``, and only root may read them
-unless the machine's owner allows more.
+(Volta and newer; a MIG slice has none). The tests of this package never read it on a GPU. A CPU's counters
+are those of the kernel's powercap framework, in microjoules (Documentation/power/powercap/powercap.rst): one
+per CPU package, without memory and the rest of the machine. They wrap at ``max_energy_range_uj``, and only
+root may read them unless the machine's owner allows more.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from typing import Any
 POWERCAP = Path("/sys/class/powercap")
 TICK_SECONDS = 10.0
 GREATEST_WATTS = 2000.0
-"""More than a GPU or a package of a CPU draws: what is more is a counter that was reset. It
-also says how long a counter of a known range cannot have gone round unseen."""
+"""Upper limit of the power of a GPU or CPU package: a greater difference means that a counter was reset. It
+also bounds how soon a counter of a known range can wrap twice."""
 
 
 class Unmeasurable(Exception):
-    """There is no counter that can be read; says why."""
+    """There is no counter that can be read; the message says why."""
 
 
 @dataclass(frozen=True)
 class Counter:
-    """A counter that only grows.
+    """An energy counter that only grows.
 
     Attributes:
-        read: gives its count.
-        joules: of one count.
-        wraps_at: greatest count, after which it starts from 0; None if it never does.
+        read: returns its count.
+        joules: joules per count.
+        wraps_at: greatest count, after which it starts from 0; None if it never wraps.
     """
 
     read: Callable[[], int]
@@ -42,11 +42,11 @@ class Counter:
 
 
 class Meter:
-    """Adds up what counters say between two laps.
+    """Adds up the energy that counters report between two laps.
 
     Args:
-        counters: of one device; without any, nothing is measured.
-        clock: seconds.
+        counters: counters of one device; if empty, nothing is measured.
+        clock: returns a time in seconds.
     """
 
     def __init__(self, counters: Sequence[Counter], clock: Callable[[], float] = time.monotonic) -> None:
@@ -57,12 +57,12 @@ class Meter:
         self._sum: float | None = None
 
     def tick(self) -> None:
-        """Called now and then, so that no counter goes round unseen."""
+        """Must be called now and then, so that no counter wraps unnoticed."""
         if self._counters and self._clock() - self._when >= TICK_SECONDS:
             self._look()
 
     def lap(self) -> float | None:
-        """Joules since the last lap, never negative; None if that is not certain, and at the first call."""
+        """Joules since the last lap, never negative; None if they are not certain, and at the first call."""
         self._look()
         found = self._sum
         self._sum = None if self._last is None else 0.0
@@ -81,7 +81,7 @@ class Meter:
             return None
         try:
             return [counter.read() for counter in self._counters]
-        except Exception:  # NVML has a class of its own for each thing that can go wrong
+        except Exception:  # NVML has one class for each error
             return None
 
     def _between(self, before: list[int], now: list[int], seconds: float) -> float | None:
@@ -92,7 +92,7 @@ class Meter:
                     return None
                 new += counter.wraps_at if new < old else 0
             used = (new - old) * counter.joules
-            # reset: the driver was loaded again, the machine slept. A second, as counters move in steps
+            # a reset: the driver was reloaded, the machine slept. At least 1 s, as counters grow in steps
             if not 0 <= used <= GREATEST_WATTS * (seconds + 1):
                 return None
             joules += used
@@ -103,22 +103,22 @@ def counters(kind: str, visible: str) -> list[Counter]:
     """The energy counters of a device.
 
     Args:
-        kind: of device, as torch names it: cpu, cuda, mps.
+        kind: kind of device in torch's words: cpu, cuda, mps.
         visible: CUDA_VISIBLE_DEVICES of the process that trains, which names its GPU by UUID.
 
     Raises:
-        Unmeasurable: there are none that can be read.
+        Unmeasurable: there is no counter that can be read.
     """
     match kind:
         case "cpu":
             return _of_packages(POWERCAP)
         case "cuda":
             return [_of_gpu(visible)]
-    raise Unmeasurable(f"a device of the kind {kind!r} has no energy counter that is known here")
+    raise Unmeasurable(f"no energy counter is known for devices of the kind {kind!r}")
 
 
 def meter(kind: str, visible: str) -> Meter:
-    """A meter of a device; one that measures nothing where there is nothing to read."""
+    """The meter of a device; it measures nothing if no counter can be read."""
     try:
         return Meter(counters(kind, visible))
     except Unmeasurable:
@@ -152,7 +152,7 @@ def _of_gpu(visible: str) -> Counter:
     name = visible.partition(",")[0].strip()
     if not name.startswith("GPU-"):
         raise Unmeasurable(
-            f"the GPU {name!r} has no energy counter of its own: only whole ones named by UUID do"
+            f"the GPU {name!r} has no energy counter of its own: only whole GPUs named by UUID do"
         )
     try:
         import pynvml

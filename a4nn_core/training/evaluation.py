@@ -1,12 +1,12 @@
 """Which weights and statistics of a network in training are measured, exported and kept.
 
-After an epoch of few steps the running statistics of batch normalisation lag behind the weights, and the raw
-weights of a high learning rate stand somewhere beside the valley that they wander along. A validation curve
-of those (``as-trained``) is mostly an artefact. ``recalibrated`` takes the statistics anew from training
-images (Wu and Johnson 2021, "Rethinking 'Batch' in BatchNorm", arXiv 2105.07576: precise statistics);
-``averaged`` does so for an exponential moving average of the weights (Izmailov et al. 2018, "Averaging
-weights leads to wider optima and better generalization", arXiv 1803.05407). Training itself is not touched:
-its weights, statistics and random numbers stay what they are.
+After an epoch of few steps the running statistics of batch normalisation lag behind the weights, and with a
+high learning rate the raw weights oscillate around the valley of the loss that they move along. A validation
+curve of those (``as-trained``) is mostly an artefact. ``recalibrated`` recomputes the statistics from
+training images (Wu and Johnson 2021, "Rethinking 'Batch' in BatchNorm", arXiv 2105.07576: precise
+statistics); ``averaged`` does so for an exponential moving average of the weights (Izmailov et al. 2018,
+"Averaging weights leads to wider optima and better generalization", arXiv 1803.05407). Training itself is not
+touched: its weights, statistics and random numbers stay what they are.
 
 ``docs/training.md`` has the figures that the constants below rest on.
 """
@@ -28,32 +28,32 @@ from a4nn_core.training.settings import EvaluationWay
 from a4nn_core.training.steps import Computation
 
 DECAY = 0.95
-"""of the moving average at each step: it reaches back some twenty steps"""
+"""decay of the moving average per step: it reaches back about twenty steps"""
 WARM_UP = 10
 """The average's decay after ``n`` steps is at most (1 + n) / (WARM_UP + n), so that the first weights, which
 are random, are soon forgotten (the schedule that TensorFlow's ExponentialMovingAverage made usual)."""
 STATISTICS_IMAGES = 128
-"""training images that statistics are taken anew from"""
+"""number of training images that statistics are recomputed from"""
 
 
 class EvaluatedNetwork:
     """The network that is measured, beside the one that is trained.
 
     Args:
-        trained: the network in training, on its device and laid out in memory as it is computed: its tensors
-            are changed in place from here on.
-        way: how the measured one follows from it.
-        plan: of the computation.
-        batch_size: of training.
-        data: on the device.
-        seed: of the choice of the images for the statistics; the choice is the same after every epoch.
-        images: how many these are.
+        trained: the network in training, on its device and in its final memory layout: its tensors must be
+            changed only in place from here on.
+        way: how the measured network follows from it: averaged, recalibrated or as-trained.
+        plan: compute plan.
+        batch_size: batch size of the training.
+        data: data set on the device.
+        seed: seed for choosing the images for the statistics; they are the same after every epoch.
+        images: number of these images.
 
     Attributes:
         network: the module that is measured. With ``as-trained`` it is the trained one itself.
-        computation: of that module.
-        steps: that the average of the weights holds so far.
-        decay: of the average at each step, once it is warm.
+        computation: computation of that module.
+        steps: number of steps in the average of the weights so far.
+        decay: decay of the average per step, after its warm-up.
     """
 
     def __init__(
@@ -72,17 +72,17 @@ class EvaluatedNetwork:
         self.decay = DECAY
         self.network: nn.Module = trained
         if way != "as-trained":
-            # where weights are not averaged they are shared; the statistics are its own
+            # weights that are not averaged are shared with the trained network; the statistics are not
             shared = {} if way == "averaged" else {id(p): p for p in trained.parameters()}
             self.network = deepcopy(trained, shared)
         self.computation = Computation(self.network, plan, batch_size, data.device)
-        # collected once: AveragedModel collects them at each step, which takes 1 % of an epoch of quick
+        # collected once: AveragedModel does it at each step, which takes 1 % of an epoch of the preset quick
         self._averaged = [p.detach() for p in self.network.parameters()] if way == "averaged" else []
         self._current = [p.detach() for p in trained.parameters()] if way == "averaged" else []
         self._chosen = _choose(data.train.labels, images, seed)
 
     def after_step(self) -> None:
-        """Take the weights of a training step into the average."""
+        """Add the weights after a training step to the average."""
         if not self._averaged:
             return
         # the first weights are taken as they are
@@ -92,16 +92,16 @@ class EvaluatedNetwork:
         self.steps += 1
 
     def refresh(self) -> None:
-        """Take the statistics of batch normalisation anew; a network that has none is not computed."""
+        """Recompute the statistics of batch normalisation; without such layers nothing is computed."""
         if self.network is not self._trained:
             with self.computation.number_format():
                 batches = (self.computation.laid_out(images) for images, _ in self._chosen_batches())
                 take_statistics(self.network, batches)
 
     def accuracy_on_training(self) -> Tensor:
-        """Share of the chosen training images that the measured network classifies right, a scalar on the
-        device. Where it lies far below the accuracy that the training steps saw, the measurement is at
-        fault and not the network."""
+        """Fraction of the chosen training images that the measured network classifies correctly, a scalar
+        tensor on the device. If it is far below the accuracy during the training steps, the measurement is
+        at fault and not the network."""
         self.network.eval()
         right = torch.zeros((), device=self._data.device)
         with torch.no_grad():
@@ -110,7 +110,7 @@ class EvaluatedNetwork:
         return right / len(self._chosen)
 
     def _chosen_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        # of the same size, as every batch counts the same in the statistics
+        # all of the same size, as every batch has the same weight in the statistics
         pieces = ceil(len(self._chosen) / self.computation.plan.evaluation_batch)
         for rows in self._chosen.tensor_split(pieces):
             yield from self._data.batches(self._data.train, len(rows), rows)
@@ -118,15 +118,16 @@ class EvaluatedNetwork:
 
 @torch.no_grad()
 def take_statistics(network: nn.Module, batches: Iterable[Tensor]) -> None:
-    """Set the statistics of batch normalisation to the mean over batches, which count the same. Without such
-    layers nothing is computed.
+    """Set the statistics of batch normalisation to the mean over batches of equal weight. Without such layers
+    nothing is computed.
 
-    ``torch.optim.swa_utils.update_bn`` puts the whole network into training for that: dropout would distort
-    the statistics and draw random numbers that belong to the training. Here only these layers are.
+    ``torch.optim.swa_utils.update_bn`` puts the whole network into training mode for that: dropout would
+    distort the statistics and draw random numbers that belong to the training. Here only the batch
+    normalisation layers are in training mode.
 
     Args:
-        network: that is not trained; in evaluation mode afterwards.
-        batches: images, shape (batch, channels, height, width).
+        network: network whose statistics are set; in evaluation mode afterwards.
+        batches: images, each of shape (batch, channels, height, width).
     """
     network.eval()
     layers = [module for module in network.modules() if isinstance(module, _BatchNorm)]
@@ -145,12 +146,12 @@ def take_statistics(network: nn.Module, batches: Iterable[Tensor]) -> None:
 
 
 def _choose(labels: Tensor, images: int, seed: int) -> Tensor:
-    """Rows of training images with the classes in the proportions of the whole: fewer images do so.
+    """Indices of training images, stratified by class, so that fewer images suffice.
 
     Args:
-        labels: of all training images.
-        images: how many to choose.
-        seed: of the choice, which uses no random numbers of the training.
+        labels: labels of all training images, shape (count,).
+        images: number of images to choose.
+        seed: seed of the choice, which draws no random numbers of the training.
     """
     generator = torch.Generator().manual_seed(seed)
     mixed = torch.randperm(len(labels), generator=generator)

@@ -1,4 +1,4 @@
-"""Images on the device: moved there once as the integers they are, turned into floats a batch at a time."""
+"""Images on the device: copied there once as integers, converted to floats batch by batch."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ class DeviceSplit:
 
 
 class DeviceData:
-    """A whole data set on a device, or beside it where it does not fit: batches come from there then.
+    """A whole data set on a device; if it does not fit, it stays in main memory and batches are copied.
 
     Args:
         data: the data set.
-        device: that networks compute on.
-        room: bytes of the device that images may take; None for what is free, less a fifth.
+        device: device that networks compute on.
+        room: bytes of the device's memory that images may take; None for four fifths of what is free.
     """
 
     def __init__(self, data: ImageData, device: torch.device, room: int | None = None) -> None:
@@ -67,7 +67,8 @@ class DeviceData:
     def batches(
         self, part: DeviceSplit, size: int, order: Tensor | None = None
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Batches of (float images as the network sees them, labels), of the rows in ``order`` if given."""
+        """Batches of (images, labels): images as float32 in the form the network takes, shape (batch,
+        channels, height, width). ``order`` selects and orders the images if given."""
         count = len(part)
         if order is not None:
             order, count = order.to(part.labels.device), len(order)
@@ -90,13 +91,13 @@ def _on_device(transform: InputTransform, device: torch.device) -> Callable[[Ten
 
 
 def augmentation(entries: Sequence[Mapping[str, object]]) -> Callable[[Tensor], Tensor] | None:
-    """Transforms of training batches, drawn anew for every image; None if there are none.
+    """Random transforms of training batches, drawn separately for every image; None if there are none.
 
     Args:
-        entries: each the name of a ``torchvision.transforms.v2`` class and its arguments.
+        entries: for each transform the name of its ``torchvision.transforms.v2`` class and its arguments.
 
     Raises:
-        BadInput: no such transform, or arguments it does not take.
+        BadInput: there is no such transform, or it does not take the arguments.
     """
     if not entries:
         return None
@@ -115,5 +116,5 @@ def augmentation(entries: Sequence[Mapping[str, object]]) -> Callable[[Tensor], 
                 f"[training] augment: {entry['name']} does not take {arguments}: {error}"
             ) from None
     each = v2.Compose(made)
-    # v2 draws once a call; an image a call, so that two images of a batch differ
+    # v2 draws once per call; one image per call, so that the images of a batch differ
     return lambda images: torch.stack([each(image) for image in images])

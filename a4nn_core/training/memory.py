@@ -1,11 +1,11 @@
 """The least memory that training a network takes, and what the machine has: known before torch is loaded.
 
-What is said here is a lower bound: it counts only what must be there at one and the same moment, so that what
-is refused for it certainly cannot work. Left out are the workspaces of convolutions, what allocators lose,
-the libraries themselves (some 300 MB a process, more with CUDA), and all that is freed again within a step.
-Measured with the largest networks of ``quick`` and ``digits`` at 32 to 4096 images a batch on the CPU
-(tests/test_memory.py), a worker takes 1.4 to 2.4 times the bound above what it had before, 1.4 times where
-the activations are most of it.
+The need computed here is a lower bound: it counts only what must be in memory at the same moment, so that
+whatever is refused for it certainly cannot work. It leaves out the workspaces of convolutions, the overhead
+of allocators, the libraries themselves (about 300 MB per process, more with CUDA), and all that is freed
+within a step. Measured with the largest networks of ``quick`` and ``digits`` at 32 to 4096 images per batch
+on the CPU (tests/test_memory.py), a worker takes 1.4 to 2.4 times the bound in addition to what it had
+before, 1.4 times where activations dominate.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from a4nn_core.training.settings import Training
 _FLOAT32 = 4
 _BFLOAT16 = 2
 _UNLIMITED = 2**60
-"""cgroup v1 says a number near 2^63 where there is no limit"""
+"""cgroup v1 reports a number near 2^63 if there is no limit"""
 
 
 def smaller_micro_batch(images: int) -> int:
-    """How many images are computed at once when memory did not suffice for so many; the same if no fewer."""
+    """The micro-batch to try when memory did not suffice for ``images``; the same if it is the smallest."""
     return min(images, max(2, images // 4))
 
 
@@ -37,11 +37,11 @@ class Need:
     """The least memory that training one network takes, in bytes.
 
     Attributes:
-        micro_batch: images computed at once.
-        state: weights, momentum and, where it is evaluated, the average of the weights.
-        gradients: of the weights.
-        images: a batch as the network sees it.
-        kept: what the forward step keeps of one image for the backward step.
+        micro_batch: number of images computed at once.
+        state: bytes of weights, momentum and, if it is evaluated, the average of the weights.
+        gradients: bytes of the gradients of the weights.
+        images: bytes of a batch of images as floats.
+        kept: bytes that the forward step keeps per image for the backward step.
     """
 
     micro_batch: int
@@ -52,7 +52,7 @@ class Need:
 
     @property
     def total(self) -> int:
-        """Bytes at the end of a forward step, or when the weights are changed, whichever are more."""
+        """Bytes at the end of a forward step or during the update of the weights, whichever is more."""
         return self.state + max(self.images + self.micro_batch * self.kept, self.gradients)
 
     @classmethod
@@ -64,18 +64,18 @@ class Need:
         kind: str,
         micro_batch: int | None = None,
     ) -> Need:
-        """What a network needs.
+        """The need of a network.
 
         Args:
-            architecture: of the network.
-            settings: of training.
-            images: for training.
-            kind: of device, as torch names it: cpu, cuda, mps.
-            micro_batch: images computed at once; None for the fewest that training falls back to.
+            architecture: architecture of the network.
+            settings: training settings.
+            images: number of training images.
+            kind: kind of device in torch's words: cpu, cuda, mps.
+            micro_batch: number of images computed at once; None for the fewest that training falls back to.
         """
         batch_size = settings.images_a_step(images)
         batch = min(batch_size, images)
-        # the same for a batch that is smaller than the setting: its micro-batches are as the setting's are
+        # micro-batches follow from the setting, also for a batch that is smaller than it
         least = min(smaller_micro_batch(batch_size), batch)
         weights = _FLOAT32 * architecture.parameters
         # without bfloat16 a GPU computes in float32, which is more
@@ -92,9 +92,9 @@ class Need:
 
 
 def kept_values(architecture: Architecture, compiled: bool) -> int:
-    """Numbers that the forward step of one image keeps for the backward step, at least.
+    """Least count of numbers that the forward step of one image keeps for the backward step.
 
-    Every operation says what it keeps; a tensor kept by several is there once.
+    Every operation declares what it keeps; a tensor kept by several counts once.
     """
     kept = [operation.kept(compiled) for operation in architecture.operations]
     read = {source for source, target in architecture.edges if kept[target].inputs}
@@ -115,19 +115,19 @@ def check_room(
     data: int = 0,
     copies: int = 0,
 ) -> None:
-    """Refuse what certainly does not fit.
+    """Refuse a network that certainly does not fit.
 
     Args:
-        what: is trained, for people.
-        need: of one network.
-        place: that has the memory, for people.
-        room: bytes there; None if that is not known.
-        lower: further settings that lower the need.
+        what: what is trained, for the message.
+        need: need of one network.
+        place: what has the memory, for the message.
+        room: bytes of memory there; None if not known.
+        lower: names of further settings that lower the need.
         data: bytes of the data set.
-        copies: of it that there will be in that place.
+        copies: number of copies of it that will be in this memory.
 
     Raises:
-        BadInput: there is too little memory; says what is needed, what there is and what to lower.
+        BadInput: there is too little memory; the message has the need, the memory and what to lower.
     """
     needed = need.total + copies * data
     if room is None or needed <= room:
@@ -141,16 +141,16 @@ def check_room(
 
 
 def size(count: int) -> str:
-    """Bytes for people."""
+    """A number of bytes as text for people."""
     return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.1f} MiB"
 
 
 def machine_memory(root: Path = Path("/")) -> int | None:
-    """Bytes of memory of this machine, or of what its control groups leave to this process, without swap: who
-    swaps does not train. None where the system does not say.
+    """Bytes of memory of this machine, or the limit that control groups set to this process, without swap:
+    training that swaps is too slow. None if the system does not report it.
 
     Args:
-        root: of the file system, for tests.
+        root: root of the file system; tests use another.
     """
     try:
         limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
@@ -170,8 +170,8 @@ def machine_memory(root: Path = Path("/")) -> int | None:
 
 
 def _limits(mounted: Path, path: str, name: str) -> list[int]:
-    """The limits of a control group and of those it lies in. In a container the path can be that of the
-    machine outside; its own group is then at the mount."""
+    """The limits of a control group and of its ancestors. In a container the path can be that on the host;
+    the container's own group is then at the mount point."""
     inside = mounted / path.lstrip("/")
     found = []
     for folder in (inside, *inside.parents):

@@ -1,4 +1,4 @@
-"""What training needs of the process and the device that it runs in."""
+"""What training does to its process and its device: locks, algorithms, memory."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from a4nn_core.training.segment import Segment
 
 @contextmanager
 def only_one(path: Path, device: str) -> Iterator[None]:
-    """Hold a lock that the kernel frees at any death, so that no two processes train one network.
+    """Hold a kernel lock, so that no two processes train the same network.
 
     Args:
-        path: of the lock file.
-        device: that the network trains on, for people.
+        path: path of the lock file.
+        device: device that the network trains on, noted in the lock file.
 
     Raises:
         BadInput: another process holds it.
@@ -32,7 +32,7 @@ def only_one(path: Path, device: str) -> Iterator[None]:
     try:
         lock = KernelLock(path, patience=10.0, device=device)
     except Held as error:
-        # not the network's fault: the run ends, and goes on when the other one has ended
+        # not the network's fault: the run ends, and can be resumed when the other process has ended
         raise BadInput(f"this network is being trained by {error}, which holds {path}") from None
     try:
         yield
@@ -41,15 +41,15 @@ def only_one(path: Path, device: str) -> Iterator[None]:
 
 
 def check_fits(segment: Segment, images: int, device: torch.device) -> None:
-    """Refuse a network that certainly does not fit: on a work pool the machine that searches cannot know.
+    """Refuse a network that certainly does not fit; the search cannot check this for machines of a work pool.
 
     Args:
-        segment: of the network.
-        images: for training.
-        device: that it shall train on.
+        segment: segment to train.
+        images: number of training images.
+        device: device to train on.
 
     Raises:
-        BadInput: it needs more memory than there is.
+        BadInput: it needs more memory than the device has.
     """
     on_gpu = device.type == "cuda"
     check_room(
@@ -62,10 +62,10 @@ def check_fits(segment: Segment, images: int, device: torch.device) -> None:
 
 
 def choose_algorithms(deterministic: bool, compiled: bool) -> None:
-    """Deterministic ones where torch has them, and a warning where it has not.
+    """Choose deterministic algorithms where torch has them; torch warns where it has none.
 
-    ``use_deterministic_algorithms`` tells the compiler, too, and loads the whole of it for that, which takes
-    nearly as long as loading torch.
+    ``use_deterministic_algorithms`` also configures the compiler, and imports all of it for that, which takes
+    nearly as long as importing torch.
     """
     torch.set_deterministic_debug_mode("warn" if deterministic else "default")
     if compiled:
@@ -73,23 +73,23 @@ def choose_algorithms(deterministic: bool, compiled: bool) -> None:
 
 
 def out_of_memory(error: Exception) -> bool:
-    """Whether the device, or the machine, had not enough memory."""
+    """Whether the error says that the device or the machine ran out of memory."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    # torch has no class of its own for the memory of the CPU
+    # torch has no exception class for the memory of the CPU
     text = str(error)
     return isinstance(error, RuntimeError) and "DefaultCPUAllocator" in text and "memory" in text
 
 
 def give_memory_back(device: torch.device) -> None:
-    """Let go of what an attempt that failed has left."""
+    """Free the memory that a failed attempt has left."""
     gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()
 
 
 def peak_memory(device: torch.device) -> int:
-    """Bytes: of the GPU's memory since the start of the process, or of the process on the CPU."""
+    """Peak memory in bytes since the start of the process: of the GPU, or of the process on the CPU."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     unit = 1 if sys.platform == "darwin" else 1024

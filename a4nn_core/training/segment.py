@@ -1,4 +1,4 @@
-"""A segment: the unit of work. It travels to any worker as JSON and is typed again where it arrives."""
+"""A segment: the unit of work. It is sent to workers as JSON and parsed into typed objects there."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from a4nn_core.training.settings import Training
 from a4nn_core.vocabulary import NetworkStatus
 
 ALIVE = ".\n"
-"""what a worker says between answers, at most once a second, when it has made progress"""
+"""line that a worker prints when it has made progress, at most once per second"""
 SLOT_VARIABLE = "A4NN_SLOT"
-"""environment variable in which a worker finds the name of the device slot it is pinned to"""
+"""environment variable with the name of the device slot that a worker is pinned to"""
 
 
 @dataclass(frozen=True)
@@ -23,20 +23,20 @@ class Segment:
     """Train one network from its last checkpoint until a verdict or an epoch limit.
 
     Attributes:
-        commons, run_id, network: which network, and where its journal and checkpoints lie.
-        generation: it belongs to, for people.
-        architecture: the network as a graph.
-        data, termination: tables of the experiment. The parts are made by who needs them: only a machine that
-            trains must have the packages they come from.
-        training: settings of the training.
+        commons, run_id, network: folder of the commons, id of the run and number of the network.
+        generation: generation of the network, for logs.
+        architecture: architecture of the network.
+        data, termination: tables of the experiment. The parts are made only where they are needed: only a
+            machine that trains must have the packages they come from.
+        training: training settings.
         fixed: metric values known before training, such as ``{"mflops": 7.1}``.
-        seed: of this network's weights, shuffling and augmentation.
-        device: such as ``cpu`` or ``cuda:0``.
-        slots: networks that train at the same time where this one does; 0 if that is not known.
-        number: of this segment in the network's life, from 0.
-        from_epoch: epochs that the network had when the segment was submitted.
+        seed: seed of this network's weights, shuffling and augmentation.
+        device: device to train on, such as ``cpu`` or ``cuda:0``.
+        slots: number of networks that share the device; 0 if not known.
+        number: number of this segment among those of the network, from 0.
+        from_epoch: number of epochs the network had been trained when the segment was submitted.
         epoch_limit: last epoch to train in this segment, None for the whole budget.
-        front: the front snapshot to judge against.
+        front: front snapshot to judge against.
     """
 
     commons: str
@@ -63,24 +63,24 @@ class Segment:
         )
 
     def to_mapping(self) -> dict[str, object]:
-        """Plain values; ``from_mapping`` returns an equal segment."""
-        plain: dict[str, object] = {each.name: getattr(self, each.name) for each in fields(self)}
-        return plain | {
+        """The segment as JSON values; ``from_mapping`` returns an equal segment."""
+        values: dict[str, object] = {each.name: getattr(self, each.name) for each in fields(self)}
+        return values | {
             "architecture": self.architecture.to_json(),
             "training": self.training.model_dump(mode="json"),
             "front": asdict(self.front),
         }
 
     @classmethod
-    def from_mapping(cls, plain: Mapping[str, Any]) -> Segment:
+    def from_mapping(cls, values: Mapping[str, Any]) -> Segment:
         """The segment that ``to_mapping`` wrote."""
-        front = plain["front"]
+        front = values["front"]
         typed = {
-            "architecture": Architecture.from_json(plain["architecture"]),
-            "training": Training.model_validate(plain["training"]),
+            "architecture": Architecture.from_json(values["architecture"]),
+            "training": Training.model_validate(values["training"]),
             "front": FrontSnapshot(front["version"], tuple(front["points"]), front["objectives"]),
         }
-        return cls(**{**plain, **typed})
+        return cls(**{**values, **typed})
 
     def to_json(self) -> str:
         """One line."""
@@ -94,16 +94,17 @@ class Segment:
 
 @dataclass(frozen=True)
 class SegmentResult:
-    """How a segment ended. What happened in it is in the network's journal.
+    """How a segment ended. Its epochs are in the network's journal.
 
     Attributes:
-        network, number: which segment.
+        network, number: numbers of the network and of the segment.
         status: ``completed`` (whole budget), ``stopped`` (a verdict ended it early), ``paused`` (its epoch
-            limit or a verdict: the checkpoint waits) or ``failed``.
-        error: one sentence if it failed.
-        fatal: whether the cause is not the network but the place it runs in, such as a full disk: the run
-            must end, and the network goes on when the run is resumed.
-        test_accuracy_percent: of the best checkpoint; only when the network's life has ended.
+            limit or a verdict ended it; training can continue from the checkpoint) or ``failed``.
+        error: error message if it failed.
+        fatal: whether the cause is not the network but its environment, such as a full disk: the run must
+            end, and the network continues when the run is resumed.
+        test_accuracy_percent: test accuracy of the best checkpoint; only when the network's training has
+            ended.
         device: name of the device it ran on.
     """
 
@@ -122,5 +123,5 @@ class SegmentResult:
     @classmethod
     def from_json(cls, text: str) -> SegmentResult:
         """The result that ``to_json`` wrote."""
-        plain = json.loads(text)
-        return cls(**{**plain, "status": NetworkStatus(plain["status"])})
+        values = json.loads(text)
+        return cls(**{**values, "status": NetworkStatus(values["status"])})

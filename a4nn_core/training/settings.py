@@ -9,16 +9,16 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 FIRST_DEFAULTS = {"evaluation": "as-trained", "batch_size": 128}
-"""What training did where its records do not say it: settings that came later, or whose default changed."""
+"""Values of settings that are missing in old records: of those added later, or whose default has changed."""
 EvaluationWay = Literal["averaged", "recalibrated", "as-trained"]
 USUAL_BATCH = 128
 LEAST_BATCH = 8
 LEAST_STEPS = 20
-"""an epoch should have, for its statistics and averages to mean anything"""
+"""least number of steps an epoch should have for its statistics and averages to be meaningful"""
 
 
 def _whole_number_or_auto(size: object) -> object:
-    # of a union pydantic tells what is wrong with each member, which is two sentences for one mistake
+    # for a union pydantic reports one error per member, which would be two messages for one mistake
     if size == "auto" or (isinstance(size, int) and not isinstance(size, bool) and size >= 1):
         return size
     raise ValueError("input should be a whole number from 1 on, or auto")
@@ -30,31 +30,32 @@ class Training(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     epochs: int = Field(default=25, ge=1)
-    """the budget of a network"""
+    """epochs a network is trained at most: its budget"""
     batch_size: Annotated[int | Literal["auto"], BeforeValidator(_whole_number_or_auto)] = "auto"
-    """images a step; auto takes 128, halved until an epoch has 20 steps, but no fewer than 8"""
+    """images per step; auto takes 128, halved until an epoch has 20 steps, but no fewer than 8"""
     evaluation: EvaluationWay = "averaged"
     """what is measured after an epoch, exported and kept: a moving average of the weights, with statistics of
     batch normalisation taken anew (averaged); the newest weights, with such statistics (recalibrated); the
     newest weights with the running statistics, as published (as-trained)"""
     learning_rate: float = Field(default=0.025, gt=0)
-    """at the first step"""
+    """learning rate at the first step"""
     final_learning_rate: float = Field(default=0.0, ge=0)
-    """that the cosine ends at, after the last epoch"""
+    """learning rate that the cosine ends at, after the last epoch"""
     momentum: float = Field(default=0.9, ge=0, lt=1)
-    """of the gradient descent"""
+    """momentum of the gradient descent"""
     weight_decay: float = Field(default=3e-4, ge=0)
-    """L2 penalty"""
+    """weight decay (L2 penalty)"""
     gradient_clip: float = Field(default=5.0, gt=0)
-    """greatest norm of the gradient"""
+    """maximum norm of the gradient; greater ones are scaled down"""
     augment: list[dict[str, object]] = Field(default_factory=list)
     """torchvision.transforms.v2 for training images, such as [{ name = "RandomHorizontalFlip" }]"""
     segment_epochs: int | None = Field(default=None, ge=1)
-    """epochs after which a worker hands a network back, None for the whole life in one piece"""
+    """epochs per segment, after which a worker hands a network back; None for the whole budget in one
+    segment"""
     device: str = "auto"
-    """cpu, cuda, cuda:1, mps; auto takes a GPU where there is one"""
+    """cpu, cuda, cuda:1, mps; auto uses a GPU if there is one"""
     threads: int = Field(default=1, ge=1)
-    """CPU threads a network; another number changes results bit for bit"""
+    """CPU threads per network; another number changes the last bits of results"""
     slots: int | None = Field(default=None, ge=1)
     """networks trained at the same time, None for as many as the machine has cores for or GPU slots"""
     slots_per_device: int = Field(default=1, ge=1)

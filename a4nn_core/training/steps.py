@@ -1,4 +1,4 @@
-"""One pass over data: training steps, evaluation. Numbers stay on the device until somebody asks for them."""
+"""One pass over data: training steps, evaluation. Results stay on the device until they are read."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from a4nn_core.training.loading import DeviceData, DeviceSplit
 
 @dataclass
 class Sums:
-    """What a pass adds up, still on the device: asking for a number makes a GPU wait.
+    """Sums over a pass, as tensors on the device: reading a number makes the program wait for the GPU.
 
     Attributes:
-        loss: sum of the cross entropies, scalar.
-        correct: images classified right, scalar.
-        count: images of the part.
+        loss: sum of the cross entropies, scalar tensor.
+        correct: number of images classified correctly, scalar tensor.
+        count: number of images in the pass.
     """
 
     loss: Tensor
@@ -37,7 +37,7 @@ class Sums:
 
 
 def settle(passes: Sequence[Sums]) -> list[tuple[float, float]]:
-    """Mean loss and accuracy in percent of several passes, with one wait for the device."""
+    """(Mean loss, accuracy in percent) of several passes, waiting for the device only once."""
     values = torch.stack([value.double() for sums in passes for value in (sums.loss, sums.correct)]).tolist()
     return [
         (loss / sums.count, 100 * int(correct) / sums.count)
@@ -49,10 +49,10 @@ class Computation:
     """A network and how it is computed.
 
     Args:
-        model: on the device.
-        plan: how.
-        batch_size: of training; only whole batches are compiled for.
-        device: that it computes on.
+        model: the network, on the device.
+        plan: compute plan.
+        batch_size: batch size of training; only for complete batches is a network compiled.
+        device: device that it computes on.
     """
 
     def __init__(self, model: nn.Module, plan: ComputePlan, batch_size: int, device: torch.device) -> None:
@@ -67,8 +67,8 @@ class Computation:
         )
 
     def adopt(self, optimizer: Optimizer) -> None:
-        """Lay an optimiser's state out as the weights are: checkpoints do not keep the layout, and updates
-        of tensors that are laid out differently are slow."""
+        """Give an optimiser's state the memory layout of the weights: checkpoints do not keep the layout, and
+        updates are slow if layouts differ."""
         if self.plan.channels_last:
             for state in optimizer.state.values():
                 for name, value in state.items():
@@ -76,18 +76,18 @@ class Computation:
                         state[name] = value.contiguous(memory_format=torch.channels_last)
 
     def laid_out(self, images: Tensor) -> Tensor:
-        """Images, shape (batch, channels, height, width), laid out in memory as the network wants them."""
+        """Images, shape (batch, channels, height, width), in the memory layout of the network."""
         return images.contiguous(memory_format=torch.channels_last) if self.plan.channels_last else images
 
     def number_format(self) -> AbstractContextManager[object]:
-        """Within, operations compute in bfloat16 where that is wanted and safe."""
+        """Context in which operations compute in bfloat16 where the plan says so and it is safe."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.plan.bfloat16)
 
     def __call__(self, images: Tensor) -> Tensor:
         """Class scores, shape (batch, classes), as float32."""
         images = self.laid_out(images)
         forward: Callable[[Tensor], Tensor] = self.model
-        # a shape that comes once an epoch is not worth compiling for
+        # a shape that occurs once per epoch is not worth compiling for
         if self.compiled is not None and len(images) in self.sizes:
             forward = self.compiled
         with self.number_format():
@@ -107,12 +107,12 @@ def train_epoch(
     """One pass over the training images in a new random order.
 
     Args:
-        computation: of the network.
-        optimizer: of its weights.
-        data: on the device.
-        batch_size: images a step.
-        gradient_clip: greatest norm of the gradient.
-        augment: of batches, None for nothing.
+        computation: computation of the network.
+        optimizer: optimiser of its weights.
+        data: data set on the device.
+        batch_size: number of images per step.
+        gradient_clip: maximum norm of the gradient.
+        augment: transform of batches, None for none.
         after_step: called after every step.
     """
     model = computation.model
@@ -128,7 +128,7 @@ def train_epoch(
         for part, truth in zip(seen.tensor_split(pieces), labels.tensor_split(pieces), strict=True):
             scores = computation(part)
             loss = nn.functional.cross_entropy(scores, truth)
-            # the gradient of the batch's mean; with one piece the factor is exactly 1 and changes no bit
+            # the gradient of the mean over the batch; with one micro-batch the factor is exactly 1
             share = loss if pieces == 1 else loss * (len(truth) / len(labels))
             share.backward()  # type: ignore[no-untyped-call]
             sums.loss += loss.detach() * len(truth)
@@ -146,7 +146,7 @@ def evaluate(
     part: DeviceSplit,
     heartbeat: Callable[[], None] = lambda: None,
 ) -> Sums:
-    """One pass over a part of the data, changing nothing."""
+    """One pass over a part of the data, which changes nothing."""
     computation.model.eval()
     sums = Sums.of(len(part), data.device)
     for images, labels in data.batches(part, computation.plan.evaluation_batch):
@@ -158,8 +158,8 @@ def evaluate(
 
 
 class Stopwatch:
-    """Times on the device. A GPU works on behind the program, so there the time of a mark is known only once
-    somebody has waited for it."""
+    """Times on the device. A GPU works asynchronously, so there the time of a mark is known only after
+    waiting for the device."""
 
     def __init__(self, device: torch.device) -> None:
         self._on_gpu = device.type == "cuda"
@@ -176,7 +176,7 @@ class Stopwatch:
             self._times.append(time.perf_counter())
 
     def seconds(self) -> list[float]:
-        """Between neighbouring marks, once the device has been waited for."""
+        """Seconds between consecutive marks; valid only after waiting for the device."""
         if self._on_gpu:
             return [a.elapsed_time(b) / 1000 for a, b in pairwise(self._events)]
         return [b - a for a, b in pairwise(self._times)]

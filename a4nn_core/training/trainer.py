@@ -1,4 +1,4 @@
-"""Training one segment of a network's life: epochs, checkpoints, verdicts, journal."""
+"""Training one segment of a network: epochs, checkpoints, verdicts, journal."""
 
 from __future__ import annotations
 
@@ -45,30 +45,30 @@ log = logging.getLogger(__name__)
 
 
 LAG_POINTS = 15.0
-"""from which on the measurement is said to lag: more than five standard errors of what it is measured on"""
+"""percentage points from which on the measurement counts as lagging: more than five of its standard errors"""
 
 
 class Diverged(A4NNError):
-    """Training left the numbers."""
+    """A loss became NaN or infinite."""
 
 
 def train_segment(
     segment: Segment, data: DeviceData, device: torch.device, heartbeat: Callable[[], None] = lambda: None
 ) -> SegmentResult:
-    """Go on with a network from its last checkpoint until a verdict or the segment's epoch limit.
+    """Train a network from its last checkpoint until a verdict or the segment's epoch limit.
 
     Args:
-        segment: what to train.
-        data: on the device.
-        device: of this process.
+        segment: segment to train.
+        data: data set on the device.
+        device: device of this process.
         heartbeat: called after every step.
 
     After every epoch the checkpoint is written first and the journal line after it: an epoch in the journal
-    always has its checkpoint. A killed segment that is started again goes on after the last epoch in
-    the journal and, on the CPU with the same number of threads, gives the same numbers bit for bit.
+    always has its checkpoint. A killed segment that is started again continues after the last epoch in the
+    journal and, on the CPU with the same number of threads, computes the same numbers bit for bit.
 
     Raises:
-        BadInput: the network certainly does not fit this device, or what it leaves cannot be written.
+        BadInput: the network certainly does not fit this device, or its files cannot be written.
     """
     torch.set_num_threads(segment.training.threads)
     folder = RunFolder(Path(segment.commons), segment.run_id)
@@ -88,7 +88,7 @@ def train_segment(
             except Diverged as error:
                 return segment.failed(str(error))
             except Exception as error:
-                # what the traceback holds would fill the memory during the next attempt
+                # the traceback's references would keep the memory occupied during the next attempt
                 trouble, plan = trainer.weaker(plan, error.with_traceback(None))
             give_memory_back(device)
         else:
@@ -100,14 +100,14 @@ def train_segment(
 
 
 class _Training:
-    """A network in training, as one attempt has it: all that a checkpoint holds.
+    """A network in training: the state that a checkpoint contains.
 
     Args:
-        segment: what to train.
-        plan: how it is computed.
-        data: on the device.
-        batch_size: images a step.
-        checkpoint: to go on from; None for a new network.
+        segment: segment to train.
+        plan: compute plan.
+        data: data set on the device.
+        batch_size: number of images per step.
+        checkpoint: path of the checkpoint to continue from; None for a new network.
     """
 
     def __init__(
@@ -141,15 +141,15 @@ class _Training:
 
 @dataclass(frozen=True)
 class _Epoch:
-    """What one epoch came to.
+    """The result of one epoch.
 
     Attributes:
-        number: from 1.
-        started: when it was, by ``time.perf_counter``.
-        learning_rate: of its steps.
-        train_loss, loss: mean cross entropy of the training steps, and on the validation images.
-        train_accuracy, accuracy: in percent, likewise.
-        training_seconds: of the steps alone.
+        number: number of the epoch, from 1.
+        started: its start by ``time.perf_counter``, in seconds.
+        learning_rate: learning rate of its steps.
+        train_loss, loss: mean cross entropy during the training steps, and on the validation images.
+        train_accuracy, accuracy: accuracy in percent on the same images.
+        training_seconds: seconds of the training steps alone.
     """
 
     number: int
@@ -163,18 +163,18 @@ class _Epoch:
 
 
 class Trainer:
-    """Trains one segment of a network's life, by one compute plan and then, if need be, by a weaker one.
+    """Trains one segment of a network, with one compute plan and then, if necessary, with a weaker one.
 
     Args:
-        segment: what to train.
-        data: on the device.
-        device: of this process.
-        folder: of the run's records.
+        segment: segment to train.
+        data: data set on the device.
+        device: device of this process.
+        folder: folder of the run's records.
         heartbeat: called after every step.
 
     Attributes:
-        epochs: of the network's journal, read once; every new one is added.
-        usual: compute plan of the network.
+        epochs: epochs of the network's journal, read once; every new epoch is appended.
+        usual: usual compute plan of the network.
     """
 
     def __init__(
@@ -196,7 +196,7 @@ class Trainer:
         self.usual = ComputePlan.choose(settings, segment.architecture, data.shape, len(data.train), device)
         self._heartbeat = heartbeat
         visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-        # who shares a machine of a work pool or cluster is not known there, so nobody's share is either
+        # on a machine of a work pool or cluster it is not known how many networks share its energy
         self.share = settings.slots_per_device if device.type == "cuda" else segment.slots
         measured = settings.energy and self.share > 0
         self.meter = energy.meter(device.type, visible) if measured else energy.Meter(())
@@ -207,10 +207,10 @@ class Trainer:
         self.meter.tick()
 
     def train(self, plan: ComputePlan) -> NetworkStatus:
-        """Train from the last checkpoint on; returns how the segment ended.
+        """Train from the last checkpoint; returns how the segment ended.
 
         Raises:
-            Diverged: a loss is not a number any more.
+            Diverged: a loss became NaN or infinite.
         """
         rule = RULES.make(self.segment.termination, "[termination]")
         context = self._context()
@@ -275,7 +275,7 @@ class Trainer:
         return _Epoch(number, started, rate, train_loss, train_accuracy, loss, accuracy, watch.seconds()[0])
 
     def _judge(self, rule: TerminationRule, context: Context, epoch: _Epoch) -> Verdict:
-        """What the rule says after an epoch that is not in the journal yet."""
+        """The rule's verdict after an epoch that is not in the journal yet."""
         curve = [*_known(e.validation_accuracy_percent for e in self.epochs), epoch.accuracy]
         learned = [*_known(e.train_accuracy_percent for e in self.epochs), epoch.train_accuracy]
         return judge_learning(rule, curve, replace(context, learning=self._learning(learned)))
@@ -283,7 +283,7 @@ class Trainer:
     def _record(
         self, training: _Training, plan: ComputePlan, epoch: _Epoch, verdict: Verdict
     ) -> JournalEpoch:
-        """What the journal says of an epoch, once its checkpoint is written."""
+        """The journal's record of an epoch whose checkpoint has been written."""
         lag = _lag(training.measured, epoch.train_accuracy, epoch.accuracy)
         path = self.checkpoints / checkpoint_name(epoch.number)
         sha256 = training.save(path, epoch.number)
@@ -335,8 +335,8 @@ class Trainer:
         )
 
     def _learning(self, learned: Sequence[float]) -> Learning | None:
-        """What rules are told of the training. Runs whose networks are judged as they were trained are judged
-        as published, by the validation curve alone."""
+        """The training accuracies for the rule. With ``as-trained`` evaluation None, so that networks are
+        judged as published, by the validation curve alone."""
         if self.settings.evaluation == "as-trained":
             return None
         return Learning(
@@ -348,24 +348,24 @@ class Trainer:
 
     @cached_property
     def chance(self) -> float:
-        """Share in percent of the most frequent class of the validation images."""
+        """Percentage of the validation images that belong to the most frequent class."""
         labels = self.data.validation.labels
         return 100.0 * int(labels.bincount().max()) / len(labels)
 
     def test_accuracy(self, plan: ComputePlan) -> float:
-        """Accuracy in percent of the best checkpoint on the part that selection never sees."""
+        """Accuracy in percent of the best checkpoint on the test part, which selection never uses."""
         best = best_epoch(self.epochs)
-        assert best is not None  # whoever is tested has been trained
+        assert best is not None  # only trained networks are tested
         model = Network(self.segment.architecture).to(self.device)
         load_network(self.checkpoints / str(best.checkpoint), model)
-        # for one pass it is not compiled
+        # compiling does not pay off for one pass
         once = Computation(model, replace(plan, compiled=False), self.batch_size, self.device)
         ((_, accuracy),) = settle([evaluate(once, self.data, self.data.test, self.heartbeat)])
         return accuracy
 
     def remove_checkpoints(self) -> None:
-        """Delete those that nobody will ask for. The best one is needed until the network is recorded;
-        what goes then is the loop's business (workflow/checkpoints.py)."""
+        """Delete the checkpoints that are no longer needed. The best one is needed until the network is
+        recorded; after that the loop decides (workflow/checkpoints.py)."""
         if self.settings.keep_checkpoints == "all":
             return
         keep = {e.checkpoint for e in (self.epochs[-1], best_epoch(self.epochs)) if e is not None}
@@ -374,15 +374,15 @@ class Trainer:
                 path.unlink(missing_ok=True)
 
     def weaker(self, plan: ComputePlan, error: Exception) -> tuple[str, ComputePlan | None]:
-        """What is to be said of an error, and the plan to try next: None if there is none.
+        """The message on an error, and the plan to try next: None if there is none.
 
         Raises:
             Exception: the error itself, if no plan can help.
         """
         about = {"run": self.segment.run_id, "network": self.segment.network}
-        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        cause = (str(error).strip().splitlines() or [type(error).__name__])[0]
         if out_of_memory(error):
-            trouble = f"out of memory on {self.segment.device}: {said}"
+            trouble = f"out of memory on {self.segment.device}: {cause}"
             if plan.micro_batch < self.usual.micro_batch:
                 return f"{trouble} (also with {plan.micro_batch} images at a time)", None
             smaller = plan.smaller()
@@ -390,15 +390,15 @@ class Trainer:
                 log.warning("%s; trying %d images at a time", trouble, smaller.micro_batch, extra=about)
             return trouble, smaller
         if plan.compiled and type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
-            log.warning("the network cannot be compiled: %s", said, extra=about)
-            return said, replace(plan, compiled=False)
+            log.warning("the network cannot be compiled: %s", cause, extra=about)
+            return cause, replace(plan, compiled=False)
         raise error
 
 
 def _lag(measured: EvaluatedNetwork, trained: float, validated: float) -> float | None:
-    """By how many points the measured network's accuracy on training images lies below the one that the steps
-    of the epoch saw, where that is much; None where validation keeps up with training, or where the network
-    does not carry over to new images, which is no fault of the measurement."""
+    """Percentage points by which the measured network's accuracy on training images is below that during the
+    steps of the epoch, if that is much; None if validation keeps up with training, or if the network does not
+    generalise to new images, which is not the measurement's fault."""
     if trained - validated < LAG_POINTS:
         return None
     lag = trained - 100 * float(measured.accuracy_on_training())

@@ -1,9 +1,8 @@
 """A warm worker: a process that loads the data once and trains segments one after another.
 
-It reads segments as JSON lines from standard input and answers results as JSON lines on standard output; in
-between it says that it is alive whenever it has made progress, so that a hung one can be told from a slow
-one.
-When its parent goes away, however, it ends at once: an orphan would train on beside its successor.
+It reads segments as JSON lines from standard input and writes results as JSON lines to standard output; in
+between it writes a heartbeat whenever it has made progress, so that a hung worker can be distinguished from a
+slow one. When its parent ends, it ends at once: an orphan would go on training beside its successor.
 """
 
 from __future__ import annotations
@@ -26,11 +25,11 @@ log = logging.getLogger(__name__)
 
 
 def main() -> None:
-    """Serve until standard input ends."""
+    """Train segments until standard input ends."""
     logs.set_up()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # whatever a library prints must not be taken for an answer
+    os.dup2(2, 1)  # output of libraries must not be mistaken for an answer
     requests: queue.Queue[str] = queue.Queue()
     threading.Thread(target=_listen, args=(sys.stdin, requests), daemon=True).start()
     serve(requests, answers)
@@ -43,7 +42,7 @@ def _listen(source: TextIO, requests: queue.Queue[str]) -> None:
 
 
 def pulse(answers: TextIO, seconds: float = 1.0) -> Callable[[], None]:
-    """What is called at every step: says that the worker is alive, at most once in so many seconds."""
+    """A function to call at every step: it writes a heartbeat, at most once every ``seconds`` seconds."""
     last = -seconds
 
     def heartbeat() -> None:
@@ -57,7 +56,7 @@ def pulse(answers: TextIO, seconds: float = 1.0) -> Callable[[], None]:
 
 
 def serve(requests: queue.Queue[str], answers: TextIO) -> None:
-    """Train what is asked for, for ever."""
+    """Train the requested segments, for ever."""
     import torch
 
     from a4nn_core.data.base import DATA_SOURCES
@@ -74,7 +73,7 @@ def serve(requests: queue.Queue[str], answers: TextIO) -> None:
         try:
             key = repr((segment.data, segment.device))
             if key not in loaded:
-                loaded.clear()  # one data set at a time: a search has one
+                loaded.clear()  # only one data set in memory: a search has one
                 torch.set_num_threads(segment.training.threads)
                 with listening(lambda *_: heartbeat()):
                     loaded[key] = DeviceData(DATA_SOURCES.make(segment.data, "[data]").load(), device)
@@ -84,11 +83,11 @@ def serve(requests: queue.Queue[str], answers: TextIO) -> None:
         except A4NNError as error:
             result = segment.failed(f"{type(error).__name__}: {error}")
         except Exception as error:
-            # an outcome of this network; if it is a defect, every network has it and the run ends soon
+            # recorded as this network's failure; a defect of the program makes all fail and the run ends
             about = {"run": segment.run_id, "network": segment.network}
             log.exception("network %d raised an exception", segment.network, extra=about)
-            said = str(error).strip().splitlines() or [""]
-            result = segment.failed(f"{type(error).__name__}: {said[0]}")
+            lines = str(error).strip().splitlines() or [""]
+            result = segment.failed(f"{type(error).__name__}: {lines[0]}")
         answers.write(result.to_json() + "\n")
         answers.flush()
 

@@ -1,8 +1,8 @@
 """Which checkpoints of finished networks stay, by the policy ``training.keep_checkpoints``.
 
-A worker keeps the last and the best one, so that a network can go on and be tested whatever dies. What the
-policy does not want beyond that goes only when the network's final records are written. Every step can be
-repeated, so what a killed process left undone is done when the run goes on.
+A worker keeps the last and the best one, so that a network can go on and be tested after any crash. Those of
+them that the policy does not keep are removed only when the network's final records are written. Every step
+can be repeated, so what a killed process left undone is done when the run is resumed.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from a4nn_core.vocabulary import EventKind, NetworkStatus
 
 
 def kept_epochs(journal: Sequence[JournalEpoch], policy: str) -> list[JournalEpoch]:
-    """A finished network's journal as it is recorded: epochs whose checkpoint does not stay name none.
+    """A finished network's journal as it is recorded: without the names of checkpoints that are not kept.
 
     Args:
-        journal: of a network with epochs or without.
-        policy: last, best, all or front; with ``front`` the last and the best stay until the network falls
-            behind.
+        journal: the network's epochs in order; may be empty.
+        policy: last, best, all or front; with ``front`` the last and the best stay until the network is
+            dominated.
     """
     if policy == "all" or not journal:
         return list(journal)
@@ -42,12 +42,12 @@ _NOT_OF_THEIR_OWN = (NetworkStatus.equal, NetworkStatus.paused)
 
 
 class Keeper:
-    """Removes what the policy does not keep.
+    """Removes the checkpoints that the policy does not keep.
 
     Args:
-        writer: of the run.
+        writer: writer of the run's records.
         policy: last, best, all or front.
-        objectives: metric name to minimise or maximise.
+        objectives: metric name to its direction, ``minimise`` or ``maximise``.
     """
 
     def __init__(self, writer: RunWriter, policy: str, objectives: Mapping[str, str]) -> None:
@@ -58,22 +58,23 @@ class Keeper:
         self._behind = {event.network for event in removed if event.network is not None}
 
     def resume(self, networks: Mapping[int, Network]) -> None:
-        """Do again what a killed process may have left undone."""
+        """Repeat what a killed process may have left undone."""
         for number in self._behind:
             self._remove(number, ())
         for network in networks.values():
             self.ended(network)
 
     def ended(self, network: Network) -> None:
-        """A network's final records are written: of the policy ``last``, its best checkpoint goes."""
+        """Called when a network's final records are written: with the policy ``last``, removes its best
+        checkpoint."""
         if self.policy == "last" and network.checkpoint:
             self._remove(network.network, {Path(network.checkpoint).name})
 
     def generation(self, networks: Mapping[int, Network]) -> None:
-        """A generation is over: of the policy ``front``, networks that fell behind lose their checkpoints.
+        """Called after a generation: with the policy ``front``, removes checkpoints of dominated networks.
 
-        What is dominated stays so, and no network in training is among them. The event comes before the
-        files go, so that a missing file always has its reason on record.
+        A dominated network stays dominated, and none of them is in training. The event is logged before the
+        files are removed, so that a missing file always has its reason on record.
         """
         if self.policy != "front":
             return

@@ -1,4 +1,4 @@
-"""The devices of this machine, which of them a run trains on, and how many networks at a time."""
+"""The devices of this machine, which of them a run trains on, and how many networks at the same time."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from a4nn_core.errors import BadInput
 from a4nn_core.training.settings import Training
 
 FAKE_DEVICES = "A4NN_FAKE_DEVICES"
-"""Environment variable naming devices that are not there, to try out device slots without a GPU: names with
-commas between, or ``@`` and a file that holds them. They are locked and pinned like GPUs, and compute on the
-CPU."""
+"""Environment variable that names fake devices, to try out device slots without a GPU: names separated by
+commas, or ``@`` and the path of a file that holds them. They are locked and pinned like GPUs, and compute on
+the CPU."""
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,9 @@ class Device:
     """One device that networks are placed on.
 
     Attributes:
-        identity: its name for every process of this machine, such as the UUID of a GPU.
-        torch_name: its name for torch inside a process that is pinned to it.
-        environment: variables that pin a process to it.
+        identity: name that is the same in every process of this machine, such as the UUID of a GPU.
+        torch_name: torch's name for it inside a process that is pinned to it.
+        environment: environment variables that pin a process to it.
     """
 
     identity: str
@@ -35,11 +35,11 @@ class Device:
 
 
 def discover(name: str) -> list[Device]:
-    """The devices behind a resolved name, those that are there now. None for the CPU and mps, which need no
-    placing.
+    """The devices that a name stands for and that are available now. Empty for the CPU and mps, where
+    networks need no placing.
 
     Args:
-        name: as ``choose_device`` returns it.
+        name: device name as ``choose_device`` returns it.
     """
     if name == "fake":
         return [Device(n, "cpu", {"CUDA_VISIBLE_DEVICES": n}) for n in _fakes()]
@@ -50,7 +50,7 @@ def discover(name: str) -> list[Device]:
 
 
 def places(name: str) -> bool:
-    """Whether networks must be placed on devices of that name one by one."""
+    """Whether each network must be placed on one of several devices of that name."""
     return name.partition(":")[0] in ("cuda", "fake")
 
 
@@ -60,7 +60,7 @@ def _fakes() -> list[str]:
         path = Path(text[1:])
         text = path.read_text() if path.exists() else ""
     names = [name.strip() for name in text.replace("\n", ",").split(",") if name.strip()]
-    # hidden from a process as GPUs are, by number or by name
+    # the variable hides them as it hides GPUs, by number or by name
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is None:
         return names
@@ -97,7 +97,7 @@ def gpu_memory(name: str) -> int | None:
 
 
 def _listed_by_driver() -> str | None:
-    """What ``nvidia-smi -L`` says, None where there is no such program or it does not answer."""
+    """The output of ``nvidia-smi -L``; None if there is no such program or it does not answer."""
     try:
         done = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=30, check=False)
     except (OSError, subprocess.TimeoutExpired):
@@ -106,9 +106,9 @@ def _listed_by_driver() -> str | None:
 
 
 def _no_gpu() -> bool:
-    """Whether there certainly is none, known without torch: importing that takes seconds, in which the
-    workers of a short search could train. Without NVIDIA's driver library, or the device file of AMD's
-    driver, torch finds no GPU either."""
+    """Whether there certainly is no GPU, found out without torch, whose import takes seconds in which the
+    workers of a short search could train. Without NVIDIA's driver library and without the device file of
+    AMD's driver, torch finds no GPU either."""
     if sys.platform != "linux" or Path("/dev/kfd").exists():
         return False
     try:
@@ -119,10 +119,10 @@ def _no_gpu() -> bool:
 
 
 def choose_device(name: str) -> str:
-    """The device behind a setting.
+    """The device that the setting ``training.device`` stands for.
 
     Args:
-        name: ``auto``, or as torch names devices.
+        name: ``auto``, or a device name of torch such as ``cuda:1``.
 
     Raises:
         BadInput: the machine has no such device.
@@ -150,8 +150,8 @@ def choose_device(name: str) -> str:
 
 
 def choose_slots(settings: Training, device: str) -> int:
-    """How many networks train at the same time: as set, else one a core's worth of threads on the CPU, and
-    ``slots_per_device`` a GPU."""
+    """How many networks train at the same time: as set; otherwise on the CPU as many as its cores can give
+    threads to, and on GPUs ``slots_per_device`` per GPU."""
     if settings.slots is not None:
         return settings.slots
     if places(device):
@@ -163,14 +163,14 @@ def choose_slots(settings: Training, device: str) -> int:
 
 @dataclass(frozen=True)
 class Machine:
-    """What the machine that searches offers for training.
+    """What the machine on which the search loop runs offers for training.
 
     Attributes:
-        device: that networks train on, as ``choose_device`` returns it; the setting as it is where this
+        device: device that networks train on, as ``choose_device`` returns it; the setting itself if this
             machine has no such device.
-        slots: networks trained at the same time.
-        threads: CPU threads of each.
-        missing: one sentence if this machine has no such device, None if it has.
+        slots: number of networks trained at the same time.
+        threads: CPU threads per network.
+        missing: error message if this machine has no such device, otherwise None.
     """
 
     device: str
@@ -180,16 +180,16 @@ class Machine:
 
     @classmethod
     def of(cls, settings: Training) -> Machine:
-        """This machine, under settings of training."""
+        """What this machine offers under some training settings."""
         try:
             device = choose_device(settings.device)
         except BadInput as error:
-            # the machines that train may have what this one has not
+            # an executor may train on other machines, which may have the device
             return cls(settings.device, settings.slots or 1, settings.threads, missing=str(error))
         return cls(device, choose_slots(settings, device), settings.threads)
 
     def require_device(self) -> None:
-        """Make sure that networks can train here.
+        """Make sure that networks can train on this machine.
 
         Raises:
             BadInput: this machine has no such device.

@@ -13,35 +13,35 @@ from a4nn_core.workflow.pool import WorkerPool
 
 class Executor(Protocol):
     """Trains segments. The search loop keeps the queue: it submits a segment only while fewer than ``slots``
-    are under way, and every segment comes back as one result."""
+    are in training, and gets exactly one result for each."""
 
     @property
     def slots(self) -> int:
-        """How many segments it trains at the same time."""
+        """Number of segments it trains at the same time."""
 
     @property
     def is_local(self) -> bool:
-        """Whether they train on this machine."""
+        """Whether segments train on this machine."""
 
     def submit(self, segment: Segment) -> None:
-        """Take a segment; returns at once.
+        """Start training a segment; returns at once.
 
         Raises:
-            BadInput: it cannot be trained where it was sent; the run ends, and can go on later.
+            BadInput: it cannot be trained where it was sent; the run ends, and can be resumed later.
         """
 
     def completed(self, timeout: float) -> list[SegmentResult]:
-        """The results that have come since the last call, in the order in which they came.
+        """The results that arrived since the last call, in order of arrival.
 
         Args:
-            timeout: seconds to wait for the first.
+            timeout: seconds to wait for the first result.
 
         Raises:
             BadInput: as ``submit``.
         """
 
     def close(self) -> None:
-        """Give back workers and threads. What is under way is lost back to its last epoch. A second call does
+        """End workers and threads. Segments in training lose the epoch they are in. A second call does
         nothing."""
 
 
@@ -49,9 +49,9 @@ class LocalExecutor:
     """Warm worker processes on this machine: the embedded default, no server needed.
 
     Args:
-        slots: segments at the same time.
-        threads: CPU threads of each.
-        warm: start the workers at once; see ``WorkerPool.warm``.
+        slots: number of segments trained at the same time.
+        threads: CPU threads per segment.
+        warm: whether to start the workers at once; see ``WorkerPool.warm``.
     """
 
     def __init__(self, slots: int, threads: int, warm: bool = False) -> None:
@@ -70,7 +70,7 @@ class LocalExecutor:
         try:
             self._results.put(self._pool.run(segment))
         except BaseException as error:
-            # a defect in a thread must reach the loop, which would wait for ever otherwise
+            # an exception in a thread must reach the loop, which would otherwise wait for ever
             self._results.put(error)
 
     def completed(self, timeout: float) -> list[SegmentResult]:
@@ -82,8 +82,8 @@ class LocalExecutor:
 
 
 def drain(results: queue.Queue[SegmentResult | BaseException], timeout: float) -> list[SegmentResult]:
-    """Everything in a queue of results, waiting up to ``timeout`` seconds for the first; raises what a
-    thread raised."""
+    """All results in a queue, waiting up to ``timeout`` seconds for the first. An exception in the queue, put
+    there by a thread, is raised."""
     found: list[SegmentResult] = []
     wait: Callable[[], SegmentResult | BaseException] = lambda: results.get(timeout=timeout)  # noqa: E731
     while True:

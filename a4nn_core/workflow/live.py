@@ -1,4 +1,4 @@
-"""What a run is doing at this moment, read from its records: no process is asked, so any reader may look."""
+"""What a run is doing at this moment, read from its records alone, without asking any process."""
 
 from __future__ import annotations
 
@@ -23,13 +23,15 @@ class InTraining:
     """One network that was submitted and has not ended.
 
     Attributes:
-        network, generation: which.
-        epoch, epochs: trained so far, and its budget.
+        network, generation: numbers of the network and of its generation.
+        epoch, epochs: epochs trained so far, and its budget of epochs.
         accuracy_percent: validation accuracy after the last epoch, None before the first.
-        accuracy_se_points: its standard error (see precision.py), None if the number of images is not known.
-        predicted, interval: its value at the end of the budget as last predicted, if it was.
+        accuracy_se_points: its standard error in percentage points (see precision.py), None if the number of
+            images is not known.
+        predicted, interval: last prediction of the accuracy at the end of the budget and its interval, in
+            percent; None without a prediction.
         where: device and host it trains on; None while it waits for a slot.
-        seconds_left: if it is trained to the end, None before the first epoch.
+        seconds_left: estimated seconds until the end of its budget, None before the first epoch.
     """
 
     network: int
@@ -49,10 +51,10 @@ class Live:
     """A run at one moment.
 
     Attributes:
-        alive: a process is writing it; a run that says it is running and is not alive was killed.
-        seconds_so_far: since the process began that writes it now, 0 if there is none.
-        training: networks under way.
-        seconds_left: an estimate for the whole run from the pace so far, None where there is none.
+        alive: whether a process is writing it; a run with status running that is not alive was killed.
+        seconds_so_far: seconds since the process that writes it began; 0 if there is none.
+        training: networks in training or waiting for a slot.
+        seconds_left: estimated seconds until the run ends, from the pace so far; None without an estimate.
     """
 
     alive: bool
@@ -61,7 +63,7 @@ class Live:
     seconds_left: float | None
 
     def as_dict(self) -> dict[str, Json]:
-        """For ``--json``."""
+        """The form that ``--json`` prints."""
         return members(to_jsonable(asdict(self)))
 
 
@@ -69,9 +71,10 @@ def look(commons: Path, run: str, seconds_of_ended: Sequence[float] = ()) -> Liv
     """What a run is doing now.
 
     Args:
-        commons: the folder.
-        run: which run.
-        seconds_of_ended: training time of the networks that have ended, equal ones as 0.
+        commons: folder of the commons.
+        run: id of the run.
+        seconds_of_ended: training time in seconds of each network that has ended; 0 for one that equals
+            another.
     """
     folder = RunFolder(commons, run)
     if holder(folder.lock) is None:
@@ -93,7 +96,7 @@ def look(commons: Path, run: str, seconds_of_ended: Sequence[float] = ()) -> Liv
         _in_training(folder, number, generation, budget, header.images)
         for number, generation in submitted.items()
     ]
-    # one that is being imported does not say how many there will be
+    # a run that is being imported does not record how many networks it will have
     unseen = max((header.networks_budget or 0) - len(seconds_of_ended) - len(training), 0)
     return Live(True, seconds, training, _seconds_left(training, seconds_of_ended, unseen))
 
@@ -124,7 +127,7 @@ def _in_training(
 def _seconds_left(
     training: Sequence[InTraining], seconds_of_ended: Sequence[float], unseen: int
 ) -> float | None:
-    """Work left by the pace so far, shared between the networks that train at once."""
+    """Estimated seconds of work left, shared between the networks that train at the same time."""
     at_once = sum(one.where is not None for one in training)
     if not seconds_of_ended or not at_once:
         return None

@@ -1,4 +1,4 @@
-"""A network's final records, put together from its candidate, its architecture and its journal."""
+"""A network's final records, built from its candidate, its architecture and its journal."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ def network_record(
     """The final record of a network whose training has ended.
 
     Args:
-        candidate: as the strategy asked for it.
-        architecture: that its genome stands for.
-        journal: its epochs, naming the checkpoints that stay.
-        result: of its last segment.
-        epochs_budget: epochs it could have had.
-        seed: its training was seeded with.
-        front_version: of the snapshot its last segment was judged against.
+        candidate: the candidate that the strategy asked for.
+        architecture: the architecture its genome decodes to.
+        journal: its epochs in order, with the names of the checkpoints that are kept.
+        result: result of its last segment.
+        epochs_budget: number of epochs it could have been trained.
+        seed: seed of its training.
+        front_version: version of the front snapshot its last segment was judged against.
         checkpoints: folder of its checkpoints, relative to the commons.
-        metrics: that its fitness holds.
+        metrics: metrics whose values its fitness contains.
 
     Raises:
-        BadInput: a metric of another package cannot be worked out.
+        BadInput: a metric of another package cannot be computed.
     """
     status = NetworkStatus(result.status)
     network = replace(
@@ -133,7 +133,7 @@ def equal_record(
 
 
 def infeasible_record(candidate: Candidate, architecture: Architecture, reason: str) -> Network:
-    """The record of a network that is outside the bounds: it had no budget, so nothing was saved on it."""
+    """The record of a network outside the bounds. Its budget is 0 epochs, so no epochs count as saved."""
     return replace(
         _identity(candidate, architecture, epochs_budget=0),
         status=NetworkStatus.infeasible,
@@ -159,7 +159,7 @@ def _identity(candidate: Candidate, architecture: Architecture, epochs_budget: i
 
 
 def graph_records(architecture: Architecture) -> tuple[list[LayerRecord], list[Edge]]:
-    """An architecture as records of its layers and edges."""
+    """The records of an architecture's layers and edges."""
     layers = []
     for index, (layer, operation, cost) in enumerate(
         zip(architecture.layers, architecture.operations, architecture.costs, strict=True)
@@ -189,14 +189,14 @@ def graph_records(architecture: Architecture) -> tuple[list[LayerRecord], list[E
 
 
 def architecture_of(layers: Sequence[LayerRecord], edges: Sequence[Edge]) -> Architecture:
-    """The architecture that ``graph_records`` wrote down; it needs no search space.
+    """The inverse of ``graph_records``; it needs no search space.
 
     Args:
-        layers: of one network, by number.
-        edges: of it in the order in which they were written.
+        layers: layers of one network, sorted by number.
+        edges: its edges in the order in which they were written.
 
     Raises:
-        ValueError: a layer lacks what every layer of a network of a4nn has recorded.
+        ValueError: a layer was not recorded in full, as in some imported runs.
     """
     known = {layer.layer: layer for layer in layers}
     feeds = {edge.target: known[edge.source] for edge in edges}
@@ -229,11 +229,11 @@ def _known(value: int | None) -> int:
 
 
 def _unrecorded_bias(layer: LayerRecord, feeds: Mapping[int, LayerRecord]) -> bool:
-    """Whether a layer of a record from before ``bias`` was recorded has one, told from its parameters.
+    """Whether a layer recorded before ``bias`` was a column has a bias, inferred from its parameter count.
 
     Args:
-        layer: recorded.
-        feeds: what feeds a layer, by the number of the layer.
+        layer: record of the layer.
+        feeds: for each layer number, the layer whose output it takes.
     """
     if layer.op not in ("conv", "linear"):
         return False

@@ -1,6 +1,6 @@
 """From an experiment to an open run, in three steps: resolve, check, open.
 
-Nothing is written before the last, so that bad input leaves nothing behind.
+Nothing is written before the last step, so that bad input leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ PACKAGES = ("numpy", "scipy", "torch", "torchvision", "pymoo", "scikit-learn", "
 
 @dataclass(frozen=True)
 class Plan:
-    """A run that could begin, or go on.
+    """Everything needed to start or resume a run.
 
     Attributes:
-        experiment: with what follows from the data written out.
-        recorded: its tables, as the run records them.
-        data: loaded.
-        commons: folder of the data commons, which need not be there.
-        run_id: of the run.
-        machine: that searches.
+        experiment: the experiment, with defaults that depend on the data filled in.
+        recorded: the tables of the experiment as the run records them.
+        data: the loaded data set.
+        commons: folder of the data commons, which need not exist.
+        run_id: id of the run.
+        machine: the machine on which the search loop runs.
     """
 
     experiment: Experiment
@@ -60,7 +60,7 @@ class Plan:
 
     @cached_property
     def header(self) -> Mapping[str, object]:
-        """What is recorded about a run before anything trains."""
+        """The header of the run, which is recorded before anything trains."""
         experiment, data, machine = self.experiment, self.data, self.machine
         return {
             "name": experiment.name,
@@ -92,15 +92,15 @@ class Plan:
 
 
 def resolve(experiment: Experiment, commons: Path, run_id: str, machine: Machine) -> Plan:
-    """Load the data of an experiment, and write out what follows from them and from what the run began with.
+    """Load the data of an experiment, and fill in what follows from them and from the start of the run.
 
     Args:
-        experiment: as it was given.
-        commons, run_id: of the run, which need not be there.
-        machine: that searches.
+        experiment: the experiment as the user gave it.
+        commons, run_id: folder of the commons and id of the run, which need not exist.
+        machine: the machine on which the search loop runs.
 
     Raises:
-        BadInput: the data cannot be had, or the run's records cannot be read.
+        BadInput: the data cannot be loaded, or the run's records cannot be read.
     """
     data = experiment.data.load()
     experiment, recorded = as_begun(experiment, len(data.train), commons, run_id)
@@ -111,8 +111,8 @@ def check(plan: Plan, is_local: bool) -> None:
     """Refuse a run that certainly cannot be trained.
 
     Args:
-        plan: of the run.
-        is_local: whether this machine trains; what others can do only they know.
+        plan: plan of the run.
+        is_local: whether networks train on this machine; of other machines nothing is known in advance.
 
     Raises:
         BadInput: no genome fits the images, or the largest network does not fit this machine.
@@ -127,31 +127,31 @@ def check(plan: Plan, is_local: bool) -> None:
 
 
 def open_run(plan: Plan) -> RunWriter:
-    """Open the run's records, a new one's or those that are there.
+    """Create the run's records, or open the existing ones.
 
     Raises:
-        BadInput: they cannot be written, another process writes them, or they are of another experiment.
+        BadInput: they cannot be written, another process writes them, or they belong to another experiment.
     """
     return RunWriter.open(plan.commons, plan.run_id, plan.header)
 
 
 def new_run_id(experiment: Experiment) -> str:
-    """A name for a new run that sorts by time."""
+    """Id of a new run; ids of the same experiment sort by time."""
     return f"{experiment.name}-{datetime.now():%Y%m%d-%H%M%S}"
 
 
 def as_begun(
     experiment: Experiment, images: int, commons: Path, run_id: str
 ) -> tuple[Experiment, Mapping[str, object]]:
-    """The experiment as the run of that id began, and as it is recorded.
+    """The experiment with the settings the run began with, and the tables that it records.
 
-    A run from before some setting did not record it, and goes on with what was done then. What follows from
-    the data is written out.
+    A run that began before a setting existed did not record it; it is resumed with what was done then.
+    Defaults that depend on the data are filled in.
 
     Args:
-        experiment: as it was given.
-        images: for training.
-        commons, run_id: of the run, which need not be there.
+        experiment: the experiment as the user gave it.
+        images: number of training images.
+        commons, run_id: folder of the commons and id of the run, which need not exist.
     """
     recorded = recorded_experiment(commons, run_id)
     if recorded is None:

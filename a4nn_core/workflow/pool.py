@@ -1,8 +1,8 @@
-"""A pool of warm worker processes: one a slot, replaced when it dies, its segment started again.
+"""A pool of warm worker processes: one per slot, replaced when it dies, its segment started again.
 
 Every executor that trains on this machine runs segments through such a pool; ``run`` blocks, so it is called
-from a thread a slot. On devices that must be shared out, a worker is pinned to a slot of one of them, which
-it holds for as long as it lives.
+from one thread per slot. Where networks are placed on devices, a worker is pinned to a slot of one of them,
+which it holds for as long as it lives.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from a4nn_core.workflow.slots import Slot, acquire
 
 ATTEMPTS = 3
 WORKER = (sys.executable, "-P", "-m", "a4nn_core.training.worker")
-"""the command of a worker; -P: the installed package, whatever lies in the current folder"""
+"""command of a worker; -P keeps the current folder from shadowing the installed package"""
 START_SECONDS = 300.0
-"""what a worker may take to load its libraries before it is expected to make progress"""
+"""time that a worker has to load its libraries before it is expected to make progress"""
 log = logging.getLogger(__name__)
 
 
 class WorkerDied(Exception):
-    """The process ended while a segment was in it."""
+    """The worker process ended while it trained a segment."""
 
 
 class Worker:
@@ -44,14 +44,14 @@ class Worker:
 
     Args:
         threads: CPU threads it trains with.
-        environment: variables that pin it to a device.
-        lock: handle of a lock that it shall hold, too, for as long as it lives.
+        environment: environment variables that pin it to a device.
+        lock: file descriptor of a lock that the process inherits and so holds for as long as it lives.
     """
 
     def __init__(
         self, threads: int, environment: Mapping[str, str] | None = None, lock: int | None = None
     ) -> None:
-        # the threads of numerical libraries are fixed when they are loaded, so before the process starts
+        # numerical libraries fix their number of threads when they are loaded
         fixed = {
             name: str(threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
         }
@@ -83,8 +83,8 @@ class Worker:
         """Train a segment.
 
         Raises:
-            WorkerDied: with the signal or exit code and the last thing the process said; also if it made no
-                progress for ``stall_seconds`` and was ended for it.
+            WorkerDied: the message has the signal or exit code and the last line the process printed; also
+                if it made no progress for ``stall_seconds`` and was therefore killed.
         """
         assert self.process.stdin
         patience = segment.training.stall_seconds
@@ -98,20 +98,20 @@ class Worker:
             answer = ""
         if answer is None:
             self.close()
-            raise WorkerDied(f"worker process made no progress for {patience:g} s and was ended")
+            raise WorkerDied(f"worker process made no progress for {patience:g} s and was killed")
         if answer.endswith("\n"):
             return SegmentResult.from_json(answer)
         code = self.process.wait()
         cause = f"signal {-code}" if code < 0 else f"exit code {code}"
-        said = f": {self.last_words[-1]}" if self.last_words else ""
-        raise WorkerDied(f"worker process ended with {cause}{said}")
+        last_line = f": {self.last_words[-1]}" if self.last_words else ""
+        raise WorkerDied(f"worker process ended with {cause}{last_line}")
 
     def _next(self, patience: float) -> str | None:
-        """The next line of the process: empty when it has ended, None when none came for too long."""
+        """The next line of the process: empty when it has ended, None if ``patience`` seconds passed."""
         if not self._has_started:
             patience = max(patience, START_SECONDS)
-        # many short waits: after this process itself was stopped for a while, a long one would be over at
-        # once, before what the worker said meanwhile could be read
+        # many short waits: after this process itself was stopped for a while, one long wait would time out
+        # at once, before the lines that the worker printed meanwhile are read
         for _ in range(20):
             with contextlib.suppress(queue.Empty):
                 line = self._answers.get(timeout=patience / 20)
@@ -120,7 +120,7 @@ class Worker:
         return None
 
     def close(self) -> None:
-        """End the process; an epoch under way is lost, everything before it is on disk."""
+        """End the process; the current epoch is lost, everything before it is on disk."""
         self.process.kill()
         self.process.wait()
         for stream in (self.process.stdin, self.process.stdout):
@@ -139,7 +139,7 @@ class _Seat:
         self.device = ""
 
     def run(self, segment: Segment) -> SegmentResult:
-        """Train a segment here.
+        """Train a segment on the worker of this place.
 
         Raises:
             WorkerDied: the worker ended.
@@ -166,19 +166,19 @@ class _Seat:
             self.worker = None
             raise
         if result.status == NetworkStatus.failed and self.slot:
-            # after an error inside a kernel nothing works on a GPU in that process, and asking is no use
+            # after an error in a kernel the GPU is unusable in that process, so it cannot be asked
             self.worker.close()
             self.worker = None
         return result
 
     def lost(self) -> bool:
-        """Whether the device of this seat has disappeared."""
+        """Whether the device of this place has disappeared."""
         return self.slot is not None and all(
             device.identity != self.slot.device.identity for device in discover(self.device)
         )
 
     def leave(self) -> None:
-        """Give the device slot back."""
+        """Release the device slot."""
         if self.worker:
             self.worker.close()
             self.worker = None
@@ -188,16 +188,16 @@ class _Seat:
 
 
 def _epochs(segment: Segment) -> int:
-    """Epochs that a network has had by now."""
+    """Number of epochs that a network has been trained so far."""
     return len(read_journal(RunFolder(Path(segment.commons), segment.run_id).journal(segment.network)))
 
 
 class WorkerPool:
-    """Warm workers, one a slot.
+    """Warm workers, one per slot.
 
     Args:
-        slots: how many segments run at the same time.
-        threads: CPU threads of each.
+        slots: number of segments trained at the same time.
+        threads: CPU threads per segment.
     """
 
     def __init__(self, slots: int, threads: int) -> None:
@@ -211,8 +211,8 @@ class WorkerPool:
             self._idle.put(seat)
 
     def warm(self) -> None:
-        """Start all workers now, so that they load their libraries while other things are done. Only where
-        they need no pinning to a device."""
+        """Start all workers now, so that they load their libraries while other work is done. Only where
+        they need not be pinned to a device."""
         for seat in self._seats:
             seat.worker = self.start()
 
@@ -258,14 +258,14 @@ class WorkerPool:
             if not self.closed:
                 log.warning("%s", error, extra=about)
             if (now := _epochs(segment)) > past:
-                deaths, past = [], now  # it was killed from without, or it could not have come further
+                deaths, past = [], now  # it made progress, so the segment is not what kills the worker
             deaths.append(error)
         if self.closed:
             return segment.failed("the run was closed", fatal=True)
         return segment.failed(f"{deaths[-1]} ({len(deaths)} times)")
 
     def close(self) -> None:
-        """End all workers and give the device slots back."""
+        """End all workers and release the device slots."""
         self.closed = True
         for worker in self._all:
             worker.close()

@@ -1,4 +1,4 @@
-"""What is checked before anything trains: whether networks fit their device, and energy can be measured."""
+"""Checks before anything trains: whether networks fit their device, and whether energy can be measured."""
 
 from __future__ import annotations
 
@@ -19,18 +19,19 @@ def check_fit(
 ) -> None:
     """Refuse an experiment whose largest network certainly cannot be trained.
 
-    Only one is counted, as a search trains no architecture twice and the others may be much smaller. On a GPU
-    images that do not fit stay outside. On the CPU every worker, and the search itself, holds the data set.
+    Memory for only one such network is required, as a search trains no architecture twice and the others may
+    be much smaller. On a GPU, images that do not fit stay in the main memory. On the CPU every worker, and
+    the search itself, holds the data set.
 
     Args:
-        experiment: to run.
-        largest: network of its space.
+        experiment: experiment to run.
+        largest: largest network of its search space.
         data: its data set.
-        device: as ``choose_device`` returns it.
-        slots: networks trained at the same time.
+        device: device name as ``choose_device`` returns it.
+        slots: number of networks trained at the same time.
 
     Raises:
-        BadInput: it does not fit; one sentence says what to lower.
+        BadInput: it does not fit; the message says what to lower.
     """
     settings = experiment.training
     on_gpu = device.partition(":")[0] == "cuda"
@@ -63,11 +64,11 @@ def check_fit(
 
 
 def warn_unless_measured(device: str, slots: int) -> None:
-    """Log a warning where no energy will be in the records of networks that train on a device.
+    """Log a warning if the energy of networks that train on a device cannot be measured.
 
     Args:
-        device: as ``choose_device`` returns it.
-        slots: of a segment: networks that share the device; 0 if that is not known.
+        device: device name as ``choose_device`` returns it.
+        slots: number of networks that share the device; 0 if that is not known.
     """
     kind = device.partition(":")[0]
     gpus = [gpu.identity for gpu in discover(device)] if kind == "cuda" else [""]
@@ -75,7 +76,7 @@ def warn_unless_measured(device: str, slots: int) -> None:
         try:
             counters("cpu" if kind == "fake" else kind, gpu)
             if kind != "cuda" and slots == 0:
-                raise Unmeasurable("of this machine of a pool or cluster it is not known who shares its CPUs")
+                raise Unmeasurable("on a machine of a pool or cluster it is not known what shares its CPUs")
         except Unmeasurable as error:
             log.warning("training.energy: no energy will be recorded: %s", error)
             return

@@ -1,4 +1,4 @@
-"""A search from its experiment to its end: choose who trains, open the records, search, close."""
+"""A search from its experiment to its end: choose the executor, open the records, search, close."""
 
 from __future__ import annotations
 
@@ -41,20 +41,20 @@ def run(
     executor: str = "local",
     watcher: Watcher | None = None,
 ) -> str:
-    """Search to the end, or go on with the run of that id.
+    """Run a search to its end, or resume the run of that id.
 
     Args:
-        experiment: what to search: an experiment, a preset's name or a TOML file.
-        commons: folder of the data commons; made if it is not there.
-        run_id: of the run; an existing one is resumed; by default the name and the time.
-        executor: who trains: ``local``, ``prefect``, ``ray``, ``dask``, or one of another package.
-        watcher: is shown the search as it goes on.
+        experiment: what to search: an experiment, the name of a preset or a TOML file.
+        commons: folder of the data commons; created if missing.
+        run_id: id of the run; an existing run is resumed; default: the experiment's name and the time.
+        executor: what trains: ``local``, ``prefect``, ``ray``, ``dask``, or an executor of another package.
+        watcher: called as the search proceeds.
 
     Returns:
         id of the run.
 
     Raises:
-        BadInput: something the user gave cannot be used; the run can be resumed when it is mended.
+        BadInput: something the user gave cannot be used; the run can be resumed when it is corrected.
         RunFailed: the run ended because of what happened in it.
     """
     what = load_experiment(experiment) if isinstance(experiment, str) else experiment
@@ -71,18 +71,18 @@ def execute(
     watcher: Watcher | None = None,
     origin: Mapping[str, object] | None = None,
 ) -> None:
-    """Run an experiment, or go on with the run of that id.
+    """Run an experiment, or resume the run of that id.
 
     Args:
-        experiment: what to search.
-        commons: folder of the data commons; made if it is not there.
-        run_id: of the run; an existing one is resumed.
-        make_executor: makes the executor, told what this machine offers.
-        watcher: is shown the search as it goes on.
-        origin: of the flow run that searches, for the event log; None if there is no flow.
+        experiment: the experiment to run.
+        commons: folder of the data commons; created if missing.
+        run_id: id of the run; an existing run is resumed.
+        make_executor: makes the executor, given what this machine offers.
+        watcher: called as the search proceeds.
+        origin: identifies the flow run that searches, for the event log; None if there is no flow.
 
     Raises:
-        BadInput: something the user gave cannot be used; the run can be resumed when it is mended.
+        BadInput: something the user gave cannot be used; the run can be resumed when it is corrected.
         RunFailed: the run ended because of what happened in it.
         KeyboardInterrupt: passed on after the run was closed cleanly.
     """
@@ -92,14 +92,14 @@ def execute(
             machine.require_device()
         plan = resolve(experiment, commons, run_id, machine)
         check(plan, executor.is_local)
-        # the workers end before another process may write the run
+        # workers must have ended before another process may write the run
         with open_run(plan) as writer, closing(executor):
             _log_start(plan, writer, origin)
             _search(plan, writer, executor, watcher)
 
 
 def _log_start(plan: Plan, writer: RunWriter, origin: Mapping[str, object] | None) -> None:
-    # a run can go on elsewhere, and the row of runs says only where it began
+    # a run can be resumed elsewhere, and the table runs records only where it began
     place = {key: plan.header[key] for key in ("code_version", "environment", "threads", "device")}
     kind = EventKind.resumed if writer.resumed else EventKind.started
     writer.events.append(kind, None, None, process=os.getpid(), host=platform.node(), **place)
@@ -117,7 +117,7 @@ def _search(plan: Plan, writer: RunWriter, executor: Executor, watcher: Watcher 
         ).run()
         status = RunStatus.completed
     except BaseException as error:
-        # signals are no Exceptions: Ctrl-C, and the SIGTERM that Prefect turns into one
+        # BaseException, to include Ctrl-C and the exception that Prefect turns SIGTERM into
         if isinstance(error, BadInput) or not isinstance(error, Exception):
             status = RunStatus.interrupted
         raise
@@ -130,6 +130,6 @@ def _finish(writer: RunWriter, status: RunStatus, seconds: float) -> None:
         writer.events.append(EventKind(status))
         writer.finish(status, seconds=seconds + (number(writer.totals.get("seconds")) or 0.0))
     except (A4NNError, OSError):
-        # on a full disk not even this fits; the run is resumed from what is there, so nothing is lost
+        # on a full disk even this fails; the run is resumed from what is there, so nothing is lost
         if status is RunStatus.completed:
             raise

@@ -1,7 +1,7 @@
-"""The search loop: it lives here once, over an executor, whatever runs the segments.
+"""The search loop: one loop over any executor.
 
 The event log is its only state. A resumed run replays the log against the strategy, checks that it asks for
-what it asked for, and goes on.
+the same candidates, and continues.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from a4nn_core.workflow.watcher import SearchView, Watcher
 
 POLL_SECONDS = 0.5
 MOST_INFEASIBLE = 100
-"""A search ends whose first networks, so many of them, are all outside the bounds: it finds none to train."""
+"""a search fails when its first networks, this many, are all outside the bounds"""
 log = logging.getLogger(__name__)
 
 
@@ -44,20 +44,21 @@ class Search:
     """One run of an experiment.
 
     Args:
-        experiment: what to search.
-        writer: of the run's records, open.
-        executor: runs the segments.
-        shape: of the images, (channels, height, width).
-        classes: how many.
-        device: that networks train on.
-        watcher: see Watcher; None for nobody.
+        experiment: the experiment to run.
+        writer: open writer of the run's records.
+        executor: trains the segments.
+        shape: shape of the images, (channels, height, width).
+        classes: number of classes.
+        device: device that networks train on.
+        watcher: called as the search proceeds; None if nothing watches.
 
     Attributes:
-        images: that accuracies are measured on.
-        rows: final records by network.
+        images: numbers of images that accuracies are measured on.
+        rows: final records by number of the network.
         candidates, architectures: of all networks that were asked for, by number.
-        reported: what the strategy was told of a network, in the order in which it was; None if that failed.
-        training: segments that are under way or wait for a free slot, by network.
+        reported: fitness reported to the strategy by network, in the order of the reports; None for a network
+            that failed or was not trained.
+        training: segments in training or waiting for a free slot, by number of the network.
     """
 
     def __init__(
@@ -115,7 +116,7 @@ class Search:
         self._check_feasible()
 
     def view(self) -> SearchView:
-        """What watchers see now."""
+        """The present state, for watchers."""
         return SearchView(
             experiment=self.experiment,
             images=self.images,
@@ -126,7 +127,7 @@ class Search:
         )
 
     def _collect(self) -> None:
-        """Wait a while for results, and take in those that have come."""
+        """Wait a short while for results, and process those that have arrived."""
         results = self.executor.completed(POLL_SECONDS if self.training else 0.0)
         segments = [self.training.pop(result.network) for result in results]
         self._submit_queued()  # first, so that no slot waits while records are written
@@ -134,7 +135,7 @@ class Search:
             self._end_segment(segment, result)
 
     def _fill(self) -> None:
-        """Ask for, and submit, all that the schedule allows now."""
+        """Ask for and submit as many candidates as the schedule allows now."""
         while True:
             generation = self.strategy.generation
             for candidate in list(self.candidates.values()):
@@ -144,10 +145,10 @@ class Search:
             if not self._ask():
                 return
 
-    # the strategy's side
+    # the strategy
 
     def _replay(self) -> None:
-        """Tell the strategy again what the event log says, and check that it asks again for the same."""
+        """Report to the strategy again what the event log holds, and check that it asks for the same."""
         logged = {
             event.network: payload(event, Asked)
             for event in self.writer.events
@@ -159,7 +160,7 @@ class Search:
             if number is None:
                 continue
             if event.kind == EventKind.asked and logged[number].batch == self._batches:
-                # a crash may have cut a batch short in the log: what is missing is logged now
+                # a crash may have cut a batch short in the log: log the missing events now
                 for candidate in self._take(counts[self._batches]):
                     if candidate.number in logged:
                         self._compare(candidate, logged[candidate.number])
@@ -176,8 +177,8 @@ class Search:
     def _compare(self, candidate: Candidate, logged: Asked) -> None:
         if logged.genome != candidate.genome or logged.parents != list(candidate.parents):
             raise BadInput(
-                f"run {self.writer.folder.run_id} cannot go on: for network {candidate.number} the strategy "
-                f"now asks for {json.dumps(candidate.genome)}, but its event log says "
+                f"run {self.writer.folder.run_id} cannot be resumed: for network {candidate.number} the "
+                f"strategy now asks for {json.dumps(candidate.genome)}, but its event log has "
                 f"{json.dumps(logged.genome)}; the code has changed since, start a new run"
             )
 
@@ -247,7 +248,7 @@ class Search:
         return self.experiment.space.decode(genome, self.shape, self.classes)
 
     def _violation_of_genome(self, genome: Genome) -> float:
-        """What the strategy is given to look for feasible genomes."""
+        """Violation of the bounds by a genome; strategies use it to look for feasible genomes."""
         return self.limits.violation(self._decode(genome)) if self.limits.bounds else 0.0
 
     def _violation(self, number: int) -> float:
@@ -257,21 +258,22 @@ class Search:
         """End a search that finds nothing to train.
 
         Raises:
-            RunFailed: no network so far is within the bounds, and there were many, or all that may be.
+            RunFailed: no network is within the bounds, and MOST_INFEASIBLE or the budget of networks has
+                been reached.
         """
         most = min(MOST_INFEASIBLE, self.experiment.search.networks)
         if len(self.candidates) < most or not all(map(self._violation, self.candidates)):
             return
         nearest = min(self.candidates, key=self._violation)
         raise RunFailed(
-            f"none of {len(self.candidates)} networks is within the bounds of [search.constraints]; "
+            f"none of the {len(self.candidates)} networks is within the bounds of [search.constraints]; "
             f"the nearest is network {nearest}: {self.limits.explain(self.architectures[nearest])}"
         )
 
-    # the networks' side
+    # the networks
 
     def _advance(self, candidate: Candidate) -> None:
-        """Bring one candidate as far as it can get now: submitted, recorded as not trained, or reported."""
+        """Take one candidate as far as possible now: submitted, recorded as not trained, or reported."""
         number = candidate.number
         if number in self.reported or number in self.training:
             return
@@ -303,7 +305,8 @@ class Search:
 
         Args:
             candidate: the network.
-            epochs: that it has had; None to look at what an earlier process may have left.
+            epochs: number of epochs it has been trained; None to read it from the journal that an earlier
+                process may have left.
         """
         number = candidate.number
         if epochs is None:
@@ -326,7 +329,7 @@ class Search:
             fixed=values((m for m in self.metrics if m.before_training), architecture),
             seed=network_seed(self.experiment.seed, number),
             device=self.device,
-            # what else trains on a machine of a work pool is not known
+            # it is not known what else trains on a machine of a work pool
             slots=self.executor.slots if self.executor.is_local else 0,
             number=number_of_segment,
             from_epoch=epochs,
@@ -349,16 +352,16 @@ class Search:
 
     def _version(self, candidate: Candidate, segment: int) -> int:
         """Version of the front snapshot that a segment is judged against. A segment that is submitted again
-        after a crash keeps the version of its first time, so that verdicts do not depend on the crash."""
+        after a crash keeps its first version, so that verdicts do not depend on the crash."""
         now = len(self.reported) if self.steady else candidate.generation
         return self._versions.setdefault((candidate.number, segment), now)
 
     def front(self, version: int) -> FrontSnapshot:
-        """The front as it was.
+        """The front at an earlier moment.
 
         Args:
-            version: on a generational schedule how many generations it holds; on a steady one how many
-                networks, in the order in which they were reported.
+            version: on a generational schedule the number of generations it covers; on a steady one the
+                number of networks, in the order in which they were reported.
         """
         objectives = self.experiment.search.objectives
         reported = list(self.reported)[:version] if self.steady else sorted(self.reported)
@@ -374,7 +377,7 @@ class Search:
         return FrontSnapshot(version, points, dict(objectives))
 
     def _end_segment(self, segment: Segment, result: SegmentResult) -> None:
-        """Log how a segment ended; let its network go on, or record it."""
+        """Log how a segment ended; then submit its network's next segment, or record the network."""
         number = result.network
         candidate = self.candidates[number]
         if result.fatal:
@@ -382,7 +385,7 @@ class Search:
         journal = read_epochs(self.writer.folder.journal(number))
         self._log_end(candidate, result, journal)
         if result.status == NetworkStatus.paused and journal[-1].verdict is Action.proceed:
-            self._submit(candidate, len(journal))  # it only came to the end of a segment
+            self._submit(candidate, len(journal))  # the segment ended, not the network's training
             return
         self._end_network(candidate, segment, result, journal)
 
@@ -423,7 +426,7 @@ class Search:
         """Write a network's final records.
 
         Raises:
-            RunFailed: it was one of too many that failed one after another.
+            RunFailed: too many networks in a row have failed.
         """
         number, folder = candidate.number, self.writer.folder
         self._warn_of_lag(number, journal)
@@ -444,12 +447,12 @@ class Search:
         self._failures = self._failures + 1 if result.status == NetworkStatus.failed else 0
         if self._failures >= self.experiment.training.failures_in_a_row:
             raise RunFailed(
-                f"{self._failures} networks failed one after another; the last one, network {number}: "
+                f"{self._failures} networks failed one after another; the last, network {number}: "
                 f"{result.error}"
             )
 
     def _warn_of_lag(self, number: int, journal: Sequence[JournalEpoch]) -> None:
-        """Say once that accuracies are worse than the networks, where the measurement is at fault."""
+        """Warn once if accuracies are too low because of how they are measured."""
         worst = max(journal, key=lambda epoch: epoch.measurement_lag_points or 0.0, default=None)
         if self._lag_reported or worst is None or not worst.measurement_lag_points:
             return
@@ -464,7 +467,7 @@ class Search:
             worst.validation_accuracy_percent,
             worst.train_accuracy_percent,
             worst.measurement_lag_points,
-            "a smaller training.batch_size makes more steps an epoch"
+            "a smaller training.batch_size makes more steps per epoch"
             if settings.evaluation == "averaged"
             else 'training.evaluation = "averaged" measures the network itself',
         )
@@ -480,5 +483,5 @@ class Search:
 
 
 def network_seed(seed: int, number: int) -> int:
-    """Seed of one network's training, below 2^63 so that any tool can store it."""
+    """Seed of one network's training; below 2^63, so that it fits a signed 64-bit column."""
     return int(np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)[0] >> np.uint64(1))

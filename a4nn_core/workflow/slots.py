@@ -25,8 +25,8 @@ from a4nn_core.training.segment import SLOT_VARIABLE
 from a4nn_core.workflow.devices import Device, discover
 
 LOCK_FOLDER = "A4NN_LOCKS"
-"""Environment variable naming the folder of the lock files; by default ``a4nn-slots`` among the machine's
-temporary files. Containers that share a GPU must share the folder."""
+"""Environment variable that names the folder of the lock files; default: ``a4nn-slots`` in the machine's
+folder of temporary files. Containers that share a GPU must share the folder."""
 
 POLL_SECONDS = 0.5
 log = logging.getLogger(__name__)
@@ -38,8 +38,8 @@ class Slot:
 
     Attributes:
         device: the device.
-        name: of the slot, such as ``GPU-1b2c...#0``.
-        lock: held.
+        name: name of the slot, such as ``GPU-1b2c...#0``.
+        lock: the held lock.
     """
 
     device: Device
@@ -52,15 +52,15 @@ class Slot:
         return {**self.device.environment, SLOT_VARIABLE: self.name}
 
     def release(self) -> None:
-        """Let others have the slot, once no worker holds it either."""
+        """Release the slot; others get it once no worker holds it either."""
         self.lock.release()
 
 
 def lock_folder() -> Path:
-    """The folder of the lock files; made if it is not there.
+    """The folder of the lock files; created if missing.
 
     Raises:
-        BadInput: it cannot be made.
+        BadInput: it cannot be created.
     """
     chosen = os.environ.get(LOCK_FOLDER)
     folder = Path(chosen) if chosen else Path(tempfile.gettempdir()) / "a4nn-slots"
@@ -75,13 +75,13 @@ def acquire(name: str, per_device: int, wanted: Callable[[], bool], **about: str
     """Wait for a free slot on one of the machine's devices.
 
     Args:
-        name: of the devices, as ``choose_device`` returns it.
-        per_device: slots of each.
-        wanted: asked now and then; when it returns False, waiting ends.
-        about: what the lock file shall say of the holder.
+        name: device name as ``choose_device`` returns it.
+        per_device: number of slots per device.
+        wanted: called now and then; when it returns False, waiting ends.
+        about: facts about the holder to write into the lock file.
 
     Returns:
-        the slot; None if it was no longer wanted.
+        the slot; None if ``wanted`` returned False.
 
     Raises:
         BadInput: there is no device of that name any more, or the lock files cannot be written.
@@ -91,7 +91,7 @@ def acquire(name: str, per_device: int, wanted: Callable[[], bool], **about: str
     while wanted():
         devices = discover(name)
         if not devices:
-            raise BadInput(f"this machine has no device {name!r} any more to train on")
+            raise BadInput(f"this machine no longer has a device {name!r} to train on")
         holders = []
         for slot, device in _places(devices, per_device):
             path = folder / f"{_file(slot)}.lock"
@@ -100,12 +100,12 @@ def acquire(name: str, per_device: int, wanted: Callable[[], bool], **about: str
             except Held as error:
                 holders.append(f"{slot} by {error}")
                 continue
-            with suppress(PermissionError):  # another user's file has been opened to all by its owner
+            with suppress(PermissionError):  # another user's file: its owner has done this already
                 os.fchmod(lock.fileno(), 0o666)
             if not _crowded(folder, device, per_device):
                 return Slot(device, slot, lock)
             lock.release()
-            holders.append(f"{device.identity} shared by runs with another slots_per_device")
+            holders.append(f"{device.identity} used by runs with another slots_per_device")
         if not is_reported:
             is_reported = True
             log.warning("waiting for a device slot; held: %s", "; ".join(holders), extra=about)
@@ -114,14 +114,14 @@ def acquire(name: str, per_device: int, wanted: Callable[[], bool], **about: str
 
 
 def _crowded(folder: Path, device: Device, per_device: int) -> bool:
-    """Whether a device has more networks than one of their runs wants there.
+    """Whether a device has more networks than the ``slots_per_device`` of one of their runs allows.
 
-    Asked with a slot in hand: of two processes that come at the same time at least one sees the other, and if
-    both do, both try again.
+    Called while holding a slot: of two processes that come at the same time at least one sees the other, and
+    if both do, both try again.
     """
     found = [holder(path) for path in folder.glob(f"{glob.escape(_file(device.identity))}#*.lock")]
     held = [said for said in found if said is not None]
-    # one that is being written just now says nothing: it may want the device for itself
+    # a lock file that is just being written is unreadable: its run may want the device for itself
     return len(held) > min([per_device, *((whole(said.get("per_device")) or 1) for said in held)])
 
 

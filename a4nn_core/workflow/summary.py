@@ -22,14 +22,15 @@ class Member:
     """One network of a Pareto front.
 
     Attributes:
-        network: its number.
-        genome: as its search space writes it.
-        flops, parameters: multiply-adds for one image, and trainable parameters.
-        accuracy_percent, accuracy_se_points: best validation accuracy and its standard error.
-        test_accuracy_percent, test_accuracy_se_points: of the test part.
-        epochs_trained: epochs trained.
-        indistinguishable_from: the cheapest network of the front that costs less and whose accuracy cannot be
-            told from this one's, None if there is none.
+        network: number of the network.
+        genome: its genome in the form of its search space.
+        flops, parameters: multiply-adds for one image, and number of trainable parameters.
+        accuracy_percent, accuracy_se_points: best validation accuracy in percent, and its standard error in
+            percentage points.
+        test_accuracy_percent, test_accuracy_se_points: the same for the test part.
+        epochs_trained: number of epochs trained.
+        indistinguishable_from: number of the cheapest network of the front that costs less and whose accuracy
+            is not distinguishable from this one's; None if there is none.
     """
 
     network: int
@@ -45,7 +46,7 @@ class Member:
 
     @property
     def genome_text(self) -> str:
-        """For people: phases of bits without their commas."""
+        """The genome for people: phases of bits without commas."""
         if self.genome is None:
             return "-"
         if isinstance(self.genome, list):
@@ -60,24 +61,25 @@ class Summary:
     """The result of a run. What an imported run did not record is None.
 
     Attributes:
-        run, status: which run and where it stands.
-        networks, networks_budget: looked at so far, and to be looked at.
-        networks_infeasible: those of them that are outside the bounds and were not trained.
-        epochs_trained: of all networks.
-        epochs_budget: what training every network looked at to the end would take; of a failed network only
-            the epochs it had count.
-        epochs_saved_by_termination, epochs_saved_by_equality: the difference, by cause.
-        epochs_saved_percent: the difference as a share of the budget.
+        run, status: id and status of the run.
+        networks, networks_budget: number of networks recorded so far, and number that the search is to
+            evaluate.
+        networks_infeasible: number of recorded networks outside the bounds, which were not trained.
+        epochs_trained: number of epochs trained, over all networks.
+        epochs_budget: epochs that training every recorded network to the end would take; a failed network
+            counts with the epochs it was trained.
+        epochs_saved_by_termination, epochs_saved_by_equality: the difference of the two, by cause.
+        epochs_saved_percent: the difference in percent of the budget.
         best_accuracy_percent: highest validation accuracy measured, None before the first epoch.
-        best_accuracy_se_points: its standard error (see precision.py).
-        validation_images, test_images: that accuracies were measured on.
-        seconds: of the run, by the clock, as far as it came to an end.
-        training_seconds, training_seconds_saved: spent in epochs, and an estimate of what the epochs that
-            were saved would have taken, each network at its own pace.
-        energy_joules: of the networks whose energy was measured, None if none was.
-        networks_measured: how many these are.
+        best_accuracy_se_points: its standard error in percentage points (see precision.py).
+        validation_images, test_images: numbers of images that accuracies were measured on.
+        seconds: wall-clock seconds of the run's sessions that have ended.
+        training_seconds, training_seconds_saved: seconds spent in epochs, and an estimate of the seconds
+            that the saved epochs would have taken, each network at its own pace.
+        energy_joules: energy of the networks whose energy was measured, None if none was.
+        networks_measured: number of these networks.
         front: the Pareto front, best accuracy first.
-        commons: folder.
+        commons: folder of the commons.
     """
 
     run: str
@@ -104,14 +106,14 @@ class Summary:
 
     @property
     def images(self) -> Images:
-        """That accuracies were measured on."""
+        """The numbers of images that accuracies were measured on."""
         return Images(self.validation_images, self.test_images)
 
     def cost(self) -> list[str]:
-        """What it cost and saved, for people: one line per fact."""
+        """What the run cost and saved, for people: one line per fact."""
         lines = [
             f"{self.networks} networks, {self.epochs_trained} of {self.epochs_budget} epochs trained: "
-            f"{self.epochs_saved_percent:.1f} % saved against training every network to the end",
+            f"{self.epochs_saved_percent:.1f} % saved compared with training every network to the end",
             f"{self.epochs_saved_by_termination} epochs by ending training early, "
             f"{self.epochs_saved_by_equality} by not training equal architectures again",
         ]
@@ -131,7 +133,7 @@ class Summary:
         return lines
 
     def as_dict(self) -> dict[str, Json]:
-        """For ``--json``."""
+        """The form that ``--json`` prints."""
         return {
             **members(to_jsonable(asdict(self))),
             "epochs_saved_percent": round(self.epochs_saved_percent, 3),
@@ -140,7 +142,7 @@ class Summary:
 
 
 def duration(seconds: float) -> str:
-    """Seconds for people."""
+    """A duration in seconds as text for people."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:
@@ -190,7 +192,7 @@ def summarise(commons: Commons, run: str) -> Summary:
 
 
 def _seconds(header: Run) -> float | None:
-    """By the clock: a run that goes on records its seconds when it ends, an imported one never does."""
+    """Wall-clock seconds as recorded when the run last ended; 0 if it never has, None if it was imported."""
     recorded = number(header.totals.members.get("seconds")) if header.totals else None
     return 0.0 if recorded is None and header.status is not RunStatus.completed else recorded
 

@@ -1,4 +1,4 @@
-"""What others may see of a search while it goes on."""
+"""What others may see of a search while it runs."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from a4nn_core.precision import Images
 
 @dataclass(frozen=True)
 class SearchView:
-    """A search at one moment, to be looked at and not to be changed.
+    """A read-only view of a search at one moment.
 
     Attributes:
-        experiment: with what follows from its data written out.
-        images: that accuracies are measured on.
-        folder: of the run's records.
-        generation: that is being asked for or waited for, from 0.
-        networks: final records by network; they grow as the search goes on.
+        experiment: the experiment, with defaults that depend on the data filled in.
+        images: numbers of images that accuracies are measured on.
+        folder: folder of the run's records.
+        generation: number of the present generation, from 0.
+        networks: final records by number of the network; grows during the search.
         training: numbers of the networks that have been submitted and have not ended.
     """
 
@@ -34,10 +34,10 @@ class SearchView:
 
 
 class Watcher(Protocol):
-    """Whoever wants to see a search go on, such as a progress bar."""
+    """Anything that follows a search, such as a progress bar."""
 
     def on_poll(self, search: SearchView) -> None:
-        """Called about twice a second."""
+        """Called about twice per second."""
 
     def on_network_end(self, search: SearchView, network: Network) -> None:
         """Called when a network's final records are written."""

@@ -1,4 +1,4 @@
-"""The detector: which momentum transfer a pixel sees, and how many photons it catches.
+"""The detector: the momentum transfer of every pixel, and the photons it receives.
 
 Convention q = 1/d, no factor of 2 pi. Expected photons of a pixel: ``fluence * r_e^2 * P * solid angle *
 |F(q)|^2`` (Als-Nielsen and McMorrow, Elements of Modern X-ray Physics, sections 1.2 and 4.2).
@@ -18,13 +18,13 @@ ELECTRON_RADIUS = 2.8179403205e-5
 """classical electron radius, Angstrom (CODATA 2022)"""
 REFERENCE_PIXELS = 127
 REFERENCE_PITCH = 8.33e-4
-"""1/Angstrom a pixel at 127 pixels: the best fit to the published sample patterns"""
+"""1/Angstrom per pixel at 127 pixels: the best fit to the published sample patterns"""
 REFERENCE_STOP = 16.0
 """radius of the published beam stop in pixels at 127 pixels"""
 FLUENCES = {"low": 1e14, "medium": 1e15, "high": 1e16}
 """photons per square micrometre and pulse of the published beams"""
 SQUARE_ANGSTROMS = 1e8
-"""in a square micrometre"""
+"""square Angstrom in a square micrometre"""
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,11 @@ class Detector:
     """A square detector behind a molecule.
 
     Attributes:
-        size: pixels a side; the range of q is that of 127 pixels whatever the size.
-        wavelength: in Angstrom.
-        reference_pitch: 1/Angstrom a pixel at 127 pixels.
+        size: pixels per side; the range of q is that of 127 pixels for any size.
+        wavelength: wavelength in Angstrom.
+        reference_pitch: 1/Angstrom per pixel at 127 pixels.
         reference_stop: radius of the beam stop in pixels at 127 pixels.
-        polarisation: of the beam; horizontal is linear along x.
+        polarisation: polarisation of the beam; horizontal is linear along x.
     """
 
     size: int = REFERENCE_PIXELS
@@ -47,12 +47,12 @@ class Detector:
 
     @property
     def pitch(self) -> float:
-        """1/Angstrom a pixel at the centre."""
+        """1/Angstrom per pixel at the centre."""
         return self.reference_pitch * REFERENCE_PIXELS / self.size
 
     @property
     def stop(self) -> float:
-        """Radius of the beam stop in pixels; pixels whose centre is nearer are dark."""
+        """Radius of the beam stop in pixels; pixels whose centre is nearer to the beam are dark."""
         return self.reference_stop * self.size / REFERENCE_PIXELS
 
     def _offsets(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -1,4 +1,4 @@
-"""X-ray form factors of atoms: what an atom scatters, in electrons, at a given resolution."""
+"""X-ray form factors of atoms: the scattering of an atom, in electrons, at a given resolution."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ def check_elements(elements: NDArray[np.str_], place: str) -> None:
 
 
 def form_factor(element: str, q: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Electrons that an atom scatters like: ``c + sum_i a_i exp(-b_i (q / 2)^2)``.
+    """Form factor of an atom in electrons: ``c + sum_i a_i exp(-b_i (q / 2)^2)``.
 
     Args:
         element: chemical symbol.
-        q: lengths of momentum transfers, 1/Angstrom (``q / 2`` is the tables' sin(theta) / lambda, good up to
-            2 / Angstrom).
+        q: lengths of momentum transfers in 1/Angstrom, any shape (``q / 2`` is the tables'
+            sin(theta) / lambda, valid up to 2 / Angstrom).
 
     Raises:
         BadInput: the element is not in the table.

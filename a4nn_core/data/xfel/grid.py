@@ -1,4 +1,4 @@
-"""Scattered intensity of a molecule: exact on a cubic grid, read off between the points.
+"""Scattered intensity of a molecule: exact on a cubic grid, interpolated between the points.
 
 A pattern is a curved slice, the Ewald sphere, through the grid of |F|^2, where F is the structure factor of
 the isolated molecule, ``F(q) = sum_j f_j(|q|) exp(-B_j |q|^2 / 4) exp(2 pi i q . r_j)``.
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def structure_factor(structure: Structure, q: NDArray[np.float64]) -> NDArray[np.complex128]:
-    """F(q) by the direct sum over atoms: slow, exact, what the grid is checked against.
+    """F(q) by the direct sum over atoms: slow and exact, the reference for the grid.
 
     Args:
         structure: the atoms.
@@ -56,15 +56,15 @@ class IntensityGrid:
         """The grid of a structure.
 
         The exponentials of an atom are products of one in x, one in y and one in z, so that a plane of the
-        grid is one matrix product an element of the periodic table; Friedel's law gives the other half. Sums
-        are made in double precision: then the grid, rounded to single, is the same for any number of threads.
+        grid is one matrix product per chemical element; the other half follows from Friedel's law. Sums are
+        in double precision: then the grid, rounded to single, is the same for any number of threads.
 
         Args:
             structure: the atoms.
             q_max: the largest |q| needed, in 1/Angstrom.
-            oversampling: grid points a fringe of the molecule's diameter; the error of trilinear
+            oversampling: grid points per fringe of the molecule's diameter; the error of trilinear
                 interpolation falls with its square: 2 % at 5, 0.5 % at 10.
-            device: where the grid is made and stays.
+            device: device of torch that computes and keeps the grid.
         """
         import torch
 
@@ -89,9 +89,9 @@ class IntensityGrid:
         return cls(torch.cat([positive[1:].flip(0, 1, 2), positive]), m * step)
 
     def slices(self, q: torch.Tensor, rotations: torch.Tensor) -> torch.Tensor:
-        """|F(R^T q)|^2 for each rotation R, what a molecule turned by R scatters.
+        """|F(R^T q)|^2 for each rotation R: the scattering of a molecule rotated by R.
 
-        Nothing here mixes patterns, so that a pattern's bits do not depend on the others of its batch.
+        No operation mixes patterns, so that a pattern's bits do not depend on the others of its batch.
 
         Args:
             q: shape (points, 3), in 1/Angstrom, float32.
@@ -105,14 +105,13 @@ class IntensityGrid:
 
         scaled = q / self.extent
         points = torch.empty((len(rotations), len(q), 3), dtype=torch.float32, device=q.device)
-        for axis in range(
-            3
-        ):  # row vectors: q R is R^T q; single sums, as a matrix product rounds by its size
+        # row vectors: q R is R^T q; explicit sums, as the rounding of a matrix product depends on its size
+        for axis in range(3):
             total = scaled[None, :, 0] * rotations[:, 0, axis, None]
             total += scaled[None, :, 1] * rotations[:, 1, axis, None]
             total += scaled[None, :, 2] * rotations[:, 2, axis, None]
             points[..., axis] = total
-        # a pattern is an entry of the sampler's batch, which is what it spreads over threads
+        # one pattern per entry of the sampler's batch, over which it parallelises
         volumes = self.values.expand(len(rotations), 1, -1, -1, -1)
         sampled = grid_sample(volumes, points[:, None, None], mode="bilinear", align_corners=True)
         return sampled[:, 0, 0, 0]

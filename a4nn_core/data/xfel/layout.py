@@ -29,11 +29,11 @@ def beam_name(fluence: float) -> str:
 
 
 def image_path(beam: str, subset: str, protein: str, conformation: str, number: int) -> PurePath:
-    """Where the image of an orientation is; ``number`` counts from 1."""
+    """Path of the image of an orientation; ``number`` counts from 1."""
     return PurePath(beam, "images", subset, f"{protein}_{conformation}_ptm{number:05d}.tiff")
 
 
 def parse_name(name: str) -> tuple[str, int] | None:
-    """Conformation and id of a file's name, None if it is not such a name."""
+    """Conformation and id from a file's name; None if the name does not have this form."""
     match = _NAME.fullmatch(name)
     return (match["conformation"], int(match["id"])) if match else None

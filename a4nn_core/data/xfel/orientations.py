@@ -1,9 +1,9 @@
-"""Orientations of molecules: numbered, seeded, the same whatever part of them is asked for.
+"""Orientations of molecules: numbered and seeded, so that any part of them can be computed by itself.
 
-An orientation is three Euler angles in degrees, phi, theta, psi, as electron microscopy counts them (ZYZ;
-Heymann, Chagoyen and Belnap, J. Struct. Biol. 151, 2005): phi and theta are the direction that is looked
-along, psi turns the pattern in its plane. A molecule's atoms ``r`` are seen at ``R r`` with
-``R = Rz(psi) Ry(theta) Rz(phi)``.
+An orientation is three Euler angles in degrees, phi, theta, psi, in the convention of electron microscopy
+(ZYZ; Heymann, Chagoyen and Belnap, J. Struct. Biol. 151, 2005): phi and theta are the viewing direction, psi
+rotates the pattern in its plane. A molecule's atoms ``r`` are seen at ``R r`` with ``R = Rz(psi) Ry(theta)
+Rz(phi)``.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ BLOCK = 1024
 
 
 def stream(seed: int, purpose: int, *counter: int) -> np.random.Generator:
-    """Random numbers of one thing: counter-based (Philox; Salmon et al., SC 2011), so that the numbers of a
-    pattern depend on the seed and on which pattern it is, never on what was drawn before.
+    """A stream of random numbers, counter-based (Philox; Salmon et al., SC 2011), so that the numbers of a
+    pattern depend on the seed and the number of the pattern, never on what was drawn before.
 
     Args:
         seed: below 2^64.
-        purpose: what for, see above.
-        counter: up to three numbers below 2^64 that say of which thing.
+        purpose: one of the purposes above.
+        counter: up to three numbers below 2^64 that identify what the numbers are for.
     """
     key = np.array([seed, purpose], dtype=np.uint64)
     # the first word counts the draws
@@ -40,10 +40,10 @@ class Orientations:
     """A sequence of orientations.
 
     Attributes:
-        seed: of the sequence.
+        seed: seed of the sequence.
         geodesic: 0 for orientations uniform on SO(3), without end; else the frequency n of a geodesic grid on
             the sphere, whose 10 n^2 + 2 directions come once each in a random order, with a uniform angle in
-            the plane. 63 gives the 39,692 directions of the published images, about a degree apart.
+            the plane. 63 yields the 39,692 directions of the published images, about a degree apart.
     """
 
     seed: int
@@ -51,7 +51,7 @@ class Orientations:
 
     @property
     def count(self) -> int | None:
-        """How many there are, None for no end."""
+        """Number of orientations, None if there is no end."""
         return 10 * self.geodesic**2 + 2 if self.geodesic else None
 
     def check(self, needed: int) -> None:
@@ -80,7 +80,7 @@ class Orientations:
             angles[:, 1] = np.degrees(np.arctan2(np.hypot(x, y), z))
         else:
             angles[:, 0] = 360 * uniform[:, 0] - 180
-            # the area of a sphere between two heights goes with their difference (Archimedes)
+            # the area of a sphere between two heights is proportional to their difference (Archimedes)
             angles[:, 1] = np.degrees(np.arccos(1 - 2 * uniform[:, 1]))
         angles[:, 2] = 360 * uniform[:, 2]
         return angles
@@ -105,7 +105,7 @@ def rotation_matrices(angles: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def geodesic_directions(frequency: int) -> NDArray[np.float64]:
-    """Vertices of an icosahedron whose edges are cut into ``frequency`` parts, pushed out to the unit sphere.
+    """Vertices of an icosahedron whose edges are cut into ``frequency`` parts, projected to the unit sphere.
 
     Returns:
         shape (10 frequency^2 + 2, 3), sorted from the north pole down.
@@ -129,7 +129,7 @@ def geodesic_directions(frequency: int) -> NDArray[np.float64]:
     weights = np.array(steps) / frequency
     points = np.concatenate([weights @ corners[list(face)] for face in faces])
     points /= np.linalg.norm(points, axis=1, keepdims=True)
-    # vertices on edges come from both faces; rounding makes them, and the order, one on every machine
+    # vertices on edges come from both faces; rounding makes them equal, and the order the same everywhere
     rounded = points.round(9) + 0.0
     _, first = np.unique(rounded, axis=0, return_index=True)
     unique, keys = points[first], rounded[first]

@@ -1,4 +1,4 @@
-"""One picture of simulated patterns: how they look in each beam, what scatters, how far the signal goes."""
+"""One picture of simulated patterns: patterns in each beam, silhouettes of the molecules, radial profiles."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def preview(simulator: Simulator, fluences: Sequence[float], file: Path, number:
     """Draw the conformations in one orientation at every beam, their silhouettes, and radial profiles.
 
     Args:
-        simulator: of the structures.
-        fluences: photons per square micrometre and pulse, a column each.
-        file: .png, .svg or .pdf.
-        number: of the orientation.
+        simulator: simulator of the structures.
+        fluences: photons per square micrometre and pulse, one column each.
+        file: path of the picture, ending in .png, .svg or .pdf.
+        number: number of the orientation.
 
     Raises:
-        BadInput: another ending, or the file cannot be written.
+        BadInput: the file has another ending, or cannot be written.
     """
     if file.suffix.lower() not in ENDINGS:
         raise BadInput(f"preview {file} must end in {', '.join(ENDINGS)}")
@@ -74,7 +74,7 @@ def _draw(simulator: Simulator, fluences: Sequence[float], number: int) -> Figur
 
 
 def _silhouette(axis: Axes, xyz: NDArray[Any], simulator: Simulator) -> None:
-    """Atoms as the beam sees them, near ones darker; all structures to one scale, with a bar."""
+    """Draw the atoms along the beam, near ones darker; all structures at the same scale, with a bar."""
     # from the centre of mass: it need not be the middle
     reach = 1.05 * max(float(np.linalg.norm(s.xyz, axis=1).max()) for s in simulator.structures)
     x, y, depth = xyz[np.argsort(xyz[:, 2])].T
@@ -96,13 +96,14 @@ def _pattern(axis: Axes, counts: NDArray[Any], simulator: Simulator) -> None:
 
 
 def _profiles(axis: Axes, simulator: Simulator, fluences: Sequence[float]) -> None:
-    """Mean photons of a pixel against resolution, over many orientations, a line a structure and beam."""
+    """Draw the mean photons per pixel against resolution, over many orientations, one line per structure and
+    beam."""
     angles = simulator.orientations.angles(
         0, min(_PROFILE_ORIENTATIONS, simulator.orientations.count or 10**9)
     )
     styles = ("-", "--", ":", "-.")
     for label, structure in enumerate(simulator.structures):
-        # photons go with the fluence: one set of expectations is enough
+        # photons are proportional to the fluence: one set of expectations is enough
         mean = simulator.expected(label, angles, 1.0).mean(axis=0)
         q, profile = radial_profile(mean, simulator)
         for place, fluence in enumerate(fluences):
@@ -112,7 +113,7 @@ def _profiles(axis: Axes, simulator: Simulator, fluences: Sequence[float]) -> No
                 label=f"{structure.name}, {beam_name(fluence)}",
             )  # fmt: skip
     axis.axhline(1, color="#999999", linewidth=0.8)
-    axis.set(yscale="log", xlabel="q = 1/d, 1/Å", ylabel="expected photons a pixel")
+    axis.set(yscale="log", xlabel="q = 1/d, 1/Å", ylabel="expected photons per pixel")
     top = axis.secondary_xaxis("top", functions=(_inverse, _inverse))
     top.set_xlabel("resolution d, Å", fontsize=8)
     top.set_xticks(
@@ -135,10 +136,10 @@ def radial_profile(
 
     Args:
         image: shape (size, size).
-        simulator: for the detector's geometry.
+        simulator: has the detector's geometry.
 
     Returns:
-        q of the rings in 1/Angstrom, and the means.
+        q of the rings in 1/Angstrom, shape (rings,), and the means, shape (rings,).
     """
     detector = simulator.detector
     seen = detector.photons > 0

@@ -1,4 +1,4 @@
-"""The data set ``xfel-files``: patterns on disk, the published ones or those of ``a4nn simulate xfel``."""
+"""The data source ``xfel-files``: patterns on disk, published or made by ``a4nn simulate xfel``."""
 
 from __future__ import annotations
 
@@ -32,31 +32,31 @@ _AT_ONCE = 512
 
 
 class XfelFiles(DataSource):
-    """Patterns of one beam, from a folder in the published layout or from one .npz file a beam.
+    """Patterns of one beam, from a folder in the published layout or from one .npz file per beam.
 
-    The training set trains; the orientations of the test set are shared between validation and test, so that
-    no orientation is in both.
+    The training set is for training; the orientations of the test set are divided between validation and
+    test, so that no orientation is in both.
     """
 
     name: Literal["xfel-files"] = "xfel-files"
     path: str = Field(min_length=1)
-    """folder that holds a folder (1e14/images/trainset, ...) or a file (1e14.npz) for each beam"""
+    """folder with a folder (1e14/images/trainset, ...) or a file (1e14.npz) for each beam"""
     beam: Beam = "medium"
     """low, medium, high (1e14, 1e15, 1e16), or photons per square micrometre and pulse"""
     validation: float = Field(default=0.5, gt=0, lt=1)
-    """share of the test set's orientations that validates; the others test"""
+    """fraction of the test set's orientations for validation; the others are for the test"""
     imbalance: float = Field(default=0.1, ge=0)
-    """how much larger than the smallest class of a set the largest may be, as a share"""
+    """by which fraction the largest class of a set may be larger than the smallest"""
     seed: int = Field(default=0, ge=0, lt=2**63)
-    """of the choice of the orientations that validate"""
+    """seed of the choice of the orientations for validation"""
     transform: TransformName = "log1p-standardise"
-    """what networks see of the counts; none gives the raw counts, as published"""
+    """transform of the counts to a network's input; none keeps the raw counts, as published"""
 
     def load(self) -> ImageData:
         patterns = read_patterns(Path(self.path), beam_name(fluence_of(self.beam)), self.imbalance)
         of_tests = np.unique(patterns.ids[patterns.tests])
         if len(of_tests) < 2:
-            raise BadInput(f"the test set in {self.path} has one orientation only; two or more are needed")
+            raise BadInput(f"the test set in {self.path} has only one orientation; two or more are needed")
         shared = np.isin(of_tests, patterns.ids[~patterns.tests]).sum()
         if shared:
             logger.warning(
@@ -85,11 +85,11 @@ class Patterns:
 
     Attributes:
         images: shape (count, 1, size, size); the smallest unsigned integers that hold all counts, or float32
-            where some are no whole numbers.
+            if some are not whole numbers.
         labels: shape (count,), indices into classes.
         ids: numbers of the orientations, shape (count,).
-        tests: which are of the test set, shape (count,).
-        classes: conformations, sorted.
+        tests: whether each pattern belongs to the test set, shape (count,).
+        classes: names of the conformations, sorted.
     """
 
     images: NDArray[Any]
@@ -100,7 +100,7 @@ class Patterns:
 
 
 def read_patterns(root: Path, beam: str, imbalance: float) -> Patterns:
-    """Read a beam, or find it in the cache.
+    """Read the patterns of a beam from its files or from the cache.
 
     Args:
         root: see XfelFiles.
@@ -108,7 +108,7 @@ def read_patterns(root: Path, beam: str, imbalance: float) -> Patterns:
         imbalance: see XfelFiles.
 
     Raises:
-        BadInput: there is no such beam; or all that is wrong with the files together, with counts.
+        BadInput: there is no such beam, or files are wrong; the message lists all errors with counts.
     """
     folder, archive = root / beam / "images", root / f"{beam}.npz"
     if folder.is_dir():
@@ -129,26 +129,26 @@ def read_patterns(root: Path, beam: str, imbalance: float) -> Patterns:
 
 
 class _Troubles(list[str]):
-    """Sentences on what is wrong."""
+    """Collected error messages."""
 
     def some(self, which: Sequence[object], total: int, what: str) -> None:
-        """Note that some of all files have a trouble, naming a few."""
+        """Add the message that some of all files have an error, naming the first of them."""
         if which:
             more = f" and {len(which) - 3} more" if len(which) > 3 else ""
             self.append(f"{len(which)} of {total} {what}: {', '.join(map(str, which[:3]))}{more}")
 
     def balance(self, classes: Sequence[str], labels: Any, tests: Any, imbalance: float) -> None:
-        """Note missing classes and sets in which one class is much larger than another."""
+        """Add messages on missing classes and on sets in which one class is much larger than another."""
         if len(classes) < 2:
-            self.append(f"there is one conformation only ({', '.join(classes) or 'none'}); two are needed")
+            self.append(f"there is only one conformation ({', '.join(classes) or 'none'}); two are needed")
         for name, mask in zip(SETS, (~tests, tests), strict=True):
             counts = np.bincount(labels[mask], minlength=len(classes))
             if len(counts) and counts.max() > (1 + imbalance) * counts.min():
-                said = ", ".join(f"{n} of {title}" for n, title in zip(counts, classes, strict=True))
-                self.append(f"{name} is unbalanced: {said}")
+                sizes = ", ".join(f"{n} of {title}" for n, title in zip(counts, classes, strict=True))
+                self.append(f"{name} is unbalanced: {sizes}")
 
     def end(self, place: Path) -> None:
-        """Raise BadInput if there are any."""
+        """Raise BadInput if there are any messages."""
         if self:
             raise BadInput(f"{place}: {'; '.join(self)}")
 
@@ -185,7 +185,7 @@ def _from_folder(folder: Path, imbalance: float) -> Patterns:
     tests = np.array([entry[0] for entry in files], dtype=np.bool_)
     troubles.balance(classes, labels, tests, imbalance)
     cache = cached_file("xfel-files", state.hexdigest()[:32])
-    # nothing is read twice, and a folder with troubles is never kept
+    # only a folder without errors is cached
     kept = None if troubles else read_arrays(cache, ["images"])
     if kept is not None:
         return Patterns(kept["images"], labels, ids, tests, classes)
@@ -196,7 +196,7 @@ def _from_folder(folder: Path, imbalance: float) -> Patterns:
 
 
 def _read_images(paths: Sequence[Path], troubles: _Troubles) -> NDArray[Any]:
-    """All images, shape (count, 1, height, width); notes those that cannot be used."""
+    """All images, shape (count, 1, height, width); adds messages on those that cannot be used."""
     images = np.zeros((0, 1, 0, 0), np.uint8)
     unreadable, endless, negative = [], [], []
     sizes: Counter[str] = Counter()
@@ -220,7 +220,7 @@ def _read_images(paths: Sequence[Path], troubles: _Troubles) -> NDArray[Any]:
                 if not images.size:
                     images = np.zeros((len(paths), 1, *image.shape), np.uint8)
                 if troubles or len(sizes) > 1 or unreadable or endless or negative:
-                    continue  # only looked at: there will be an error
+                    continue  # an error will be raised: read on only to find the other errors
                 images = _widened(images, image)
                 images[place, 0] = image
             tell("reading diffraction patterns", start + len(block), len(paths))
@@ -234,7 +234,7 @@ def _read_images(paths: Sequence[Path], troubles: _Troubles) -> NDArray[Any]:
 
 
 def _read_image(path: Path) -> NDArray[Any] | None:
-    """One channel of numbers, None if it is no such image."""
+    """One channel of numbers, shape (height, width); None if it is not such an image."""
     from PIL import Image
 
     try:
@@ -246,7 +246,7 @@ def _read_image(path: Path) -> NDArray[Any] | None:
 
 
 def _widened(images: NDArray[Any], image: NDArray[Any]) -> NDArray[Any]:
-    """The images so far in a type that holds the next one, too."""
+    """The images so far, converted to a type that can also hold the next one."""
     kind = images.dtype
     if image.dtype.kind == "f" and (image != np.floor(image)).any():
         kind = np.dtype(np.float32)

@@ -24,16 +24,16 @@ Counts = NDArray[np.uint32]
 
 OVERSAMPLING = 6.0
 """1.5 % error of the interpolated intensity, far below the counting noise of a pixel"""
-# pixels interpolated at a time: bounds the memory, and 64 patterns of 127 pixels keep a processor busy
+# pixels interpolated at a time, which bounds the memory; 64 patterns of 127 pixels keep a processor busy
 PIXELS_AT_ONCE = 1 << 20
 
 
 class Simulator:
-    """Patterns of a list of structures.
+    """Simulates patterns of a list of structures.
 
-    The photons of a pattern depend on the seed, its orientation's number, the structure's place in the list
-    and the fluence, never on the other patterns. Interpolation runs on the device, the counts are drawn on
-    the CPU, so that a GPU changes no more than the last bits of expectations.
+    The photons of a pattern depend on the seed, its orientation's number, the structure's index in the list
+    and the fluence, never on other patterns. Interpolation runs on the device, the counts are drawn on the
+    CPU, so that a GPU changes only the last bits of the expected photons.
     """
 
     def __init__(
@@ -48,17 +48,17 @@ class Simulator:
         """Nothing is computed yet.
 
         Args:
-            structures: one a class.
+            structures: one structure per class.
             detector: see Detector.
-            orientations: of all structures alike; its seed is that of the photons, too.
+            orientations: orientations, the same for all structures; its seed is also that of the photons.
             oversampling: see IntensityGrid.
-            device: of torch, for the grids and the interpolation.
+            device: device of torch for the grids and the interpolation.
 
         Raises:
-            BadInput: no structure, or an element without a form factor.
+            BadInput: there is no structure, or an element has no form factor.
         """
         if not structures:
-            raise BadInput("there is no structure to simulate patterns of")
+            raise BadInput("at least one structure is needed to simulate patterns")
         for structure in structures:
             check_elements(structure.elements, f"structure {structure.name}")
         self.structures = tuple(structures)
@@ -88,7 +88,8 @@ class Simulator:
         return ThreadPoolExecutor(torch.get_num_threads(), thread_name_prefix="photons")
 
     def _expected(self, label: int, angles: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Photons of the pixels beside the stop for one photon a square Angstrom, shape (count, pixels)."""
+        """Expected photons of the pixels outside the beam stop for one photon per square Angstrom, shape
+        (count, pixels)."""
         import torch
 
         turns = torch.from_numpy(rotation_matrices(angles)).to(self.device, torch.float32)
@@ -101,7 +102,7 @@ class Simulator:
         """Expected photons.
 
         Args:
-            label: which structure.
+            label: index of the structure.
             angles: phi, theta, psi in degrees, shape (count, 3).
             fluence: photons per square micrometre and pulse.
 
@@ -116,8 +117,8 @@ class Simulator:
         """Photon counts of orientations start..stop-1.
 
         Args:
-            start, stop: numbers of orientations.
-            fluences: photons per square micrometre and pulse; each is another exposure.
+            start, stop: first number of an orientation and the one after the last.
+            fluences: photons per square micrometre and pulse; each is a separate exposure.
 
         Returns:
             shape (stop - start, structures, fluences, size, size).

@@ -1,4 +1,4 @@
-"""The data set ``xfel``: diffraction patterns of a protein's conformations, simulated and cached."""
+"""The data source ``xfel``: diffraction patterns of a protein's conformations, simulated and cached."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ from a4nn_core.data.xfel.structure_files import load_structure
 from a4nn_core.data.xfel.structures import SHIPPED, Structure
 from a4nn_core.errors import BadInput
 
-# part of the cache's key: another recipe must not find the images of this one
+# part of the cache's key: another version of the simulation must not find these images
 RECIPE = 2
 # orientations at a time
 BLOCK = 64
-# the order of the parts in the sequence of orientations: more training images change nothing else
+# the order of the parts in the sequence of orientations: training last, so that its size changes no other
+# part
 PARTS = ("test", "validation", "train")
 
 LEAST_FLUENCE, GREATEST_FLUENCE = 1e6, 1e20
@@ -63,31 +64,31 @@ class Xfel(DataSource):
 
     name: Literal["xfel"] = "xfel"
     size: int = Field(default=127, ge=8, le=1024)
-    """pixels a side; the range of resolution is the same whatever the size"""
+    """pixels per side; the range of resolution is the same for any size"""
     beam: Beam = "medium"
     """low, medium, high (1e14, 1e15, 1e16), or photons per square micrometre and pulse"""
     train: int = Field(default=2000, ge=2)
-    """training images, all classes together"""
+    """number of training images, all classes together"""
     validation: int = Field(default=1000, ge=2)
-    """validation images"""
+    """number of validation images"""
     test: int = Field(default=1000, ge=2)
-    """test images"""
+    """number of test images"""
     seed: int = Field(default=0, ge=0, lt=2**63)
-    """of orientations and photons"""
+    """seed of orientations and photons"""
     structures: tuple[str, ...] = tuple(SHIPPED)
-    """one a class: adk-open, adk-closed, PDB or mmCIF files, or ids of the Protein Data Bank; ``:A`` after
-    one chooses a chain, ``name=`` before it names the class"""
+    """one per class: adk-open, adk-closed, PDB or mmCIF files, or ids of the Protein Data Bank; a suffix
+    ``:A`` selects a chain, a prefix ``name=`` names the class"""
     b_factors: bool = False
     """blur atoms by the B factors of their files"""
     geodesic: int = Field(default=0, ge=0, le=500)
     """frequency n of a geodesic grid of 10 n^2 + 2 directions, each used once (63 is the published one); 0
     draws orientations uniformly"""
     wavelength: float = Field(default=1.0, gt=0.1, lt=20)
-    """in Angstrom"""
+    """wavelength in Angstrom"""
     pitch: float = Field(default=REFERENCE_PITCH, gt=1e-5, lt=1e-2)
-    """1/Angstrom a pixel at 127 pixels"""
+    """1/Angstrom per pixel at 127 pixels"""
     transform: TransformName = "log1p-standardise"
-    """what networks see of the counts; none gives the raw counts, as published"""
+    """transform of the counts to a network's input; none keeps the raw counts, as published"""
 
     @field_validator("structures")
     @classmethod
@@ -102,7 +103,7 @@ class Xfel(DataSource):
         return fluence_of(self.beam)
 
     def simulator(self, device: str = "cpu") -> Simulator:
-        """Of these conformations, detector and orientations.
+        """The simulator of these conformations, detector and orientations.
 
         Raises:
             BadInput: see load_conformations.
@@ -142,10 +143,10 @@ class Xfel(DataSource):
 
 
 def load_conformations(sources: Sequence[str], *, b_factors: bool = False) -> list[Structure]:
-    """Two or more structures to tell apart.
+    """Load two or more structures to distinguish.
 
     Raises:
-        BadInput: one cannot be loaded, there is one only, or two have the same name or the same atoms.
+        BadInput: one cannot be loaded, there is only one, or two have the same name or the same atoms.
     """
     structures = [load_structure(source, b_factors=b_factors) for source in sources]
     if len(structures) < 2:
@@ -165,19 +166,20 @@ def load_conformations(sources: Sequence[str], *, b_factors: bool = False) -> li
 
 
 def simulate(simulator: Simulator, fluence: float, counts: dict[str, int]) -> dict[str, NDArray[Any]]:
-    """Photon counts of parts whose orientations follow one another, so that no two parts share one.
+    """Photon counts of parts with consecutive ranges of orientations, so that no two parts share one.
 
     Args:
-        simulator: of C structures.
+        simulator: simulator of C structures.
         fluence: photons per square micrometre and pulse.
-        counts: patterns a part; pattern i of a part shows structure i modulo C, and C patterns in a row have
-            one orientation, as in the published images.
+        counts: number of patterns per part; pattern i of a part shows structure i modulo C, and C consecutive
+            patterns have the same orientation, as in the published images.
 
     Returns:
-        a part: shape (count, 1, size, size), the smallest unsigned integers that hold all counts.
+        for each part an array of shape (count, 1, size, size), of the smallest unsigned integers that hold
+        all counts.
 
     Raises:
-        BadInput: more orientations than there are.
+        BadInput: more orientations are needed than there are.
     """
     classes, size = len(simulator.structures), simulator.detector.size
     needed = {part: -(-count // classes) for part, count in counts.items()}
@@ -191,7 +193,7 @@ def simulate(simulator: Simulator, fluence: float, counts: dict[str, int]) -> di
             stop = min(start + BLOCK, begin + orientations)
             block = simulator.patterns(start, stop, [fluence]).reshape(-1, 1, size, size)
             most = int(block.max())
-            blocks[part].append(block.astype(smallest_unsigned(most)))  # four bytes a pixel would add up
+            blocks[part].append(block.astype(smallest_unsigned(most)))  # to save memory
             greatest = max(greatest, most)
             tell("simulating diffraction patterns", stop * classes, total * classes)
         begin += orientations

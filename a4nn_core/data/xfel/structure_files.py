@@ -25,17 +25,17 @@ ORGANIC = {"H", "D", "C", "N", "O", "P", "S", "Se"}
 
 
 def load_structure(source: str, *, b_factors: bool = False) -> Structure:
-    """A structure by where it comes from.
+    """Load a structure.
 
     Args:
-        source: a shipped one (``adk-open``, ``adk-closed``), the path of a PDB or mmCIF file (may be
-            gzipped), or the id of an entry of the Protein Data Bank, which is downloaded once; ``:A`` or
-            ``:A,B`` after it chooses chains, ``name=`` before it names the class.
-        b_factors: blur atoms by their B factors; false takes them at rest.
+        source: a shipped structure (``adk-open``, ``adk-closed``), the path of a PDB or mmCIF file (may be
+            gzipped), or the id of an entry of the Protein Data Bank, which is downloaded once; a suffix
+            ``:A`` or ``:A,B`` selects chains, a prefix ``name=`` names the class.
+        b_factors: whether to blur atoms by their B factors; otherwise they are at rest.
 
     Raises:
-        BadInput: no such structure, a file that cannot be read or holds no atoms, a chain that is not there,
-            or an element without a form factor.
+        BadInput: there is no such structure or chain, the file cannot be read or has no atoms, or an element
+            has no form factor.
     """
     title, equals, rest = source.partition("=")
     if not equals:
@@ -43,7 +43,7 @@ def load_structure(source: str, *, b_factors: bool = False) -> Structure:
     where, chains = _split_chains(rest)
     if where in SHIPPED and not Path(where).exists():
         if chains:
-            raise BadInput(f"structure {source!r}: the shipped structures have no chains to choose from")
+            raise BadInput(f"structure {source!r}: the shipped structures have no chains to select")
         made = shipped(where)
         return Structure(title or made.name, made.elements, made.xyz)
     entry = ENTRY.fullmatch(where)
@@ -75,12 +75,12 @@ def read_structure(
 ) -> Structure:
     """The heavy atoms of the polymer in a PDB or mmCIF file's first model.
 
-    Waters, ligands, ions and hydrogens are dropped; of alternate locations the most occupied one stays.
+    Waters, ligands, ions and hydrogens are dropped; of alternate locations the most occupied one is kept.
 
     Args:
-        path: of the file.
-        name: of the structure.
-        chains: names of the chains to take; none for all.
+        path: path of the file.
+        name: name of the structure.
+        chains: names of the chains to take; empty for all.
         b_factors: see load_structure.
 
     Raises:
@@ -163,7 +163,7 @@ def _element(atom: gemmi.Atom, polymer: bool) -> str:
 
 
 def _download(entry: str) -> Path:
-    """The mmCIF file of an entry: from the cache, where its checksum still holds, else from the archive."""
+    """The mmCIF file of an entry: from the cache if its checksum is right, otherwise downloaded."""
     folder = cache_folder() / "structures"
     path, sums = folder / f"{entry}.cif.gz", folder / f"{entry}.sha256"
     try:

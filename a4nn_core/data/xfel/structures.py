@@ -1,4 +1,4 @@
-"""Protein structures as atoms: elements, coordinates, and, where wanted, B factors."""
+"""Protein structures as atoms: elements, coordinates, and optionally B factors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Structure:
     """One conformation of a molecule.
 
     Attributes:
-        name: of the conformation.
+        name: name of the conformation.
         elements: chemical symbols, shape (atoms,).
         xyz: coordinates in Angstrom, centred, shape (atoms, 3).
         b: isotropic B factors in square Angstrom, shape (atoms,); None for atoms at rest.
@@ -29,7 +29,7 @@ class Structure:
 
     @cached_property
     def diameter(self) -> float:
-        """The largest distance of two atoms, in Angstrom (for atoms in one plane a bound on it)."""
+        """The largest distance between two atoms in Angstrom (an upper bound if all atoms are in a plane)."""
         from scipy.spatial import ConvexHull, QhullError
         from scipy.spatial.distance import pdist
 
@@ -51,7 +51,7 @@ class Structure:
 
 
 SHIPPED = {"adk-open": "open", "adk-closed": "closed"}
-"""what ships with the package, by the name it is asked for with: adenylate kinase of E. coli"""
+"""the structures that ship with the package, by name: adenylate kinase of E. coli"""
 
 
 def shipped(name: str) -> Structure:

@@ -1,7 +1,7 @@
-"""Simulated patterns on disk: the published layout of TIFF files, or one compact .npz file a beam.
+"""Simulated patterns on disk: the published layout of TIFF files, or one compact .npz file per beam.
 
-Patterns are made and written a block at a time, so memory stays bounded whatever the number of images. What
-was interrupted goes on where it was: what is there whole is not made again, and no bit differs.
+Patterns are simulated and written block by block, so that memory stays bounded for any number of images. An
+interrupted run can be repeated: complete files are not made again, and no bit differs.
 """
 
 from __future__ import annotations
@@ -33,16 +33,17 @@ _BLOCKS = ".blocks"
 
 @dataclass(frozen=True)
 class Writing:
-    """What to write where.
+    """Writes a simulated data set.
 
     Attributes:
-        simulator: makes the patterns.
-        out: the folder; it must be empty, or hold an unfinished or finished data set of the same settings.
-        fluences: photons per square micrometre and pulse, one a beam.
-        orientations: how many; each is seen by every structure and every beam.
+        simulator: simulator of the patterns.
+        out: output folder; it must be empty, or contain a complete or incomplete data set of the same
+            settings.
+        fluences: photons per square micrometre and pulse, one per beam.
+        orientations: number of orientations; each is used for every structure and every beam.
         protein: first part of the file names.
-        form: tiff for the published layout, npz for one compact file a beam.
-        test_share: of the orientations, for the test set.
+        form: tiff for the published layout, npz for one compact file per beam.
+        test_share: fraction of the orientations for the test set.
     """
 
     simulator: Simulator
@@ -54,13 +55,14 @@ class Writing:
     test_share: float = TEST_SHARE
 
     def run(self) -> int:
-        """Write all that is not there yet.
+        """Write all files that do not exist yet.
 
         Returns:
-            how many patterns were made, which is 0 where all were there.
+            number of patterns that were simulated; 0 if all existed.
 
         Raises:
-            BadInput: the folder holds something else or cannot be written, or there are too few orientations.
+            BadInput: the folder contains something else or cannot be written, or there are too few
+                orientations.
         """
         if not PROTEIN.fullmatch(self.protein):
             raise BadInput(
@@ -73,12 +75,12 @@ class Writing:
 
     @property
     def images(self) -> int:
-        """Of all structures and beams."""
+        """Number of images of all structures and beams."""
         return self.orientations * len(self.simulator.structures) * len(self.fluences)
 
     @property
     def tests(self) -> int:
-        """Orientations of the test set; they come first."""
+        """Number of orientations of the test set, which come first."""
         return int(self.test_share * self.orientations)
 
     def subset(self, number: int) -> str:
@@ -86,7 +88,7 @@ class Writing:
         return SETS[1] if number < self.tests else SETS[0]
 
     def settings(self) -> dict[str, Any]:
-        """All that the bits depend on, as JSON."""
+        """All settings that the data depend on, as JSON values."""
         detector, orientations = self.simulator.detector, self.simulator.orientations
         return {
             "version": VERSION,
@@ -107,7 +109,7 @@ class Writing:
         }
 
     def _claim(self) -> None:
-        """Mark the folder as holding this data set, or see that it does."""
+        """Mark the folder as containing this data set, or check that it does."""
         settings = self.settings()
         manifest = self.out / MANIFEST
         if manifest.exists():
@@ -129,7 +131,7 @@ class Writing:
         atomic_write_bytes(manifest, json.dumps(settings, indent=2).encode() + b"\n")
 
     def _blocks(self) -> Iterator[tuple[int, int]]:
-        """First and last + 1 orientation of each block, told as they are done."""
+        """First orientation and last + 1 of each block; progress is reported after each."""
         patterns = len(self.simulator.structures) * len(self.fluences)
         for start in range(0, self.orientations, BLOCK):
             stop = min(start + BLOCK, self.orientations)
@@ -176,7 +178,7 @@ class Writing:
     # ---- compact files
 
     def _archives(self) -> int:
-        """One compressed file a beam, packed from files of a block each once all are there."""
+        """Write one compressed file per beam, packed from one file per block once all blocks exist."""
         wanted = {
             name: fluence
             for fluence in self.fluences
@@ -207,7 +209,7 @@ class Writing:
         return made
 
     def _pack(self, beam: str, blocks: list[Path]) -> None:
-        """Images x with their conformation y, id, set and angles, the same bytes whenever it is written."""
+        """Write the images x with conformation y, id, set and angles; the bytes do not depend on the time."""
         names = [structure.name for structure in self.simulator.structures]
         size, numbers = self.simulator.detector.size, np.arange(self.orientations)
         arrays: dict[str, NDArray[Any]] = {
@@ -236,7 +238,7 @@ class Writing:
 
 
 def _member(name: str) -> zipfile.ZipInfo:
-    """Without the time, so that the same images are the same file."""
+    """Entry of a zip file without the time, so that equal images make equal files."""
     member = zipfile.ZipInfo(f"{name}.npy")
     member.compress_type = zipfile.ZIP_DEFLATED
     return member
@@ -261,8 +263,8 @@ def _tiff(counts: Counts) -> bytes:
 
 
 def _save(path: Path, counts: Counts) -> None:
-    """Write an image. Not synced, as that takes longer than all else: a power cut can leave a file of another
-    length, which is then made again."""
+    """Write an image. It is not synced, which would take longer than all else: a power cut can leave a file
+    of another length, which is then written again."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         temporary.write_bytes(_tiff(counts))

@@ -43,14 +43,14 @@ class Plan:
         replace: path to the id of the file there, which differs.
         delete: ids by path: ours, and not in the deposit any more, or there twice.
         keep: paths that are there already.
-        strange: paths that are somebody else's; they are left alone.
+        foreign: paths of other people's files; they are left as they are.
     """
 
     add: list[str] = field(default_factory=list)
     replace: dict[str, int] = field(default_factory=dict)
     delete: list[tuple[str, int]] = field(default_factory=list)
     keep: list[str] = field(default_factory=list)
-    strange: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -268,7 +268,7 @@ class _Job:
                 if remote.ours:
                     plan.delete.append((path, remote.id))
                 else:
-                    plan.strange.append(path)
+                    plan.foreign.append(path)
         return plan
 
     def _files(self, dataset: RemoteDataset) -> Plan:

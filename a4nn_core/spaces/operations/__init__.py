@@ -1,4 +1,4 @@
-"""What layers can do: one file an operation, named as it is; ``base.py`` says what it declares."""
+"""Layer operations: one file per operation, with its name; ``base.py`` defines what it declares."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Joining by summing."""
+"""Merging by a sum."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pooling by the mean."""
+"""Average pooling."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class AvgPool(Operation):
-    """The mean of what is under the kernel; padding is not a part of it."""
+    """The mean of the values under the kernel, without padding."""
 
     name: Literal["avg_pool"] = "avg_pool"
     words: ClassVar[tuple[str, ...]] = ("pool",)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class BatchNorm(Operation):
-    """Every channel with mean 0 and variance 1 over the batch, then scaled and shifted by what is learned."""
+    """Normalises every channel to mean 0 and variance 1 over the batch; scale and shift are learned."""
 
     name: Literal["batch_norm"] = "batch_norm"
     words: ClassVar[tuple[str, ...]] = ("norm",)

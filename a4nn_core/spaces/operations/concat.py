@@ -1,4 +1,4 @@
-"""Joining by laying channels side by side."""
+"""Merging by concatenation of channels."""
 
 from __future__ import annotations
 

@@ -21,7 +21,8 @@ class Conv(Operation):
     words: ClassVar[tuple[str, ...]] = ("merge",)
 
     groups: int = Field(default=1, ge=1)
-    """groups of channels that are convolved apart from each other; depthwise if as many as channels"""
+    """number of groups of channels that are convolved separately; depthwise if there are as many as
+    channels"""
     dilation: int = Field(default=1, ge=1)
     """distance between the pixels that a kernel reads, in pixels"""
 
@@ -29,7 +30,7 @@ class Conv(Operation):
         channels, *sides = inputs[0]
         if channels % self.groups or layer.channels % self.groups:
             raise ValueError(
-                f"{channels} and {layer.channels} channels cannot be dealt into {self.groups} groups"
+                f"{channels} and {layer.channels} channels cannot be divided into {self.groups} groups"
             )
         height, width = (windows(side, layer, self.dilation) for side in sides)
         weights = layer.kernel**2 * channels // self.groups * layer.channels
@@ -51,5 +52,5 @@ class Conv(Operation):
         )
 
     def kept(self, compiled: bool) -> Kept:
-        # torch/_functorch/partitioners.py: what is compute-intensive is not computed again
+        # torch/_functorch/partitioners.py: compute-intensive results are not recomputed
         return Kept(inputs=True)

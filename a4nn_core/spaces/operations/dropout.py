@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 class Dropout(Operation):
-    """While a network is trained, sets values to 0 at random and scales up those that remain."""
+    """In training, sets values to 0 at random and scales up the others."""
 
     name: Literal["dropout"] = "dropout"
 
     rate: float = Field(ge=0, lt=1)
-    """share of the values that are set to 0"""
+    """fraction of the values that are set to 0"""
 
     def cost(self, layer: Layer, inputs: Sequence[Shape]) -> Cost:
         return Cost(inputs[0], 0, 0)
@@ -31,8 +31,8 @@ class Dropout(Operation):
         return nn.Dropout(self.rate)
 
     def kept(self, compiled: bool) -> Kept:
-        # what it keeps itself, which values were set to 0, takes a byte a value on some devices, four on
-        # others; with a rate of 0 its output is its input
+        # its own mask takes one byte per value on some devices, four on others; with a rate of 0 its output
+        # is its input
         return Kept(held=not compiled and self.rate > 0)
 
     def text(self) -> str:

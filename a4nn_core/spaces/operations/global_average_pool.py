@@ -1,4 +1,4 @@
-"""One number a channel."""
+"""Global average pooling."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nothing: its output is its input."""
+"""The identity: its output is its input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the images come in: always the first layer."""
+"""The input, always the first layer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Input(Operation):
-    """A batch of images; it is counted by itself, not as a layer's output."""
+    """A batch of images, whose memory is counted separately."""
 
     name: Literal["input"] = "input"
 

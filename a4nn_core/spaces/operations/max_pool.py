@@ -1,4 +1,4 @@
-"""Pooling by the greatest value."""
+"""Max pooling."""
 
 from __future__ import annotations
 
@@ -27,5 +27,5 @@ class MaxPool(Operation):
         return nn.MaxPool2d(layer.kernel, stride=layer.stride, padding=layer.padding)
 
     def kept(self, compiled: bool) -> Kept:
-        # compiled, it keeps where the greatest values were
+        # compiled, it keeps the indices of the greatest values
         return Kept(inputs=not compiled, held=not compiled)
