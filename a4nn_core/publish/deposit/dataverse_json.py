@@ -89,10 +89,10 @@ def _fields(values: Mapping[str, Any], types: Mapping[str, FieldType]) -> Iterat
 def citation_fields(document: Document) -> dict[str, Any]:
     """The values of the citation block by name, compound ones as mappings."""
     fields = document["datasetVersion"]["metadataBlocks"]["citation"]["fields"]
-    return {f["typeName"]: _plain(f) for f in fields}
+    return {f["typeName"]: _field_value(f) for f in fields}
 
 
-def _plain(field: Document) -> Any:
+def _field_value(field: Document) -> Any:
     if field["typeClass"] != "compound":
         return field["value"]
     return [{name: child["value"] for name, child in one.items()} for one in field["value"]]
