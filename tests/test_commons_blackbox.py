@@ -198,7 +198,7 @@ def test_left_out_and_refused(commons: Path, tmp_path: Path) -> None:
 
 def test_too_much_for_one_table(commons: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("a4nn_core.interchange.syne_tune._MOST_BYTES", 1000)
-    with pytest.raises(BadInput, match="2 runs of together 16 genomes and 25 epochs are too much"):
+    with pytest.raises(BadInput, match="2 runs with 16 genomes and 25 epochs are too large"):
         export_blackbox(commons, tmp_path / "box")
 
 

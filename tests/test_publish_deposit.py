@@ -377,7 +377,9 @@ def test_an_archive_that_leads_elsewhere(weighted: Path, tmp_path: Path) -> None
         with tarfile.open(archive, "w") as tar:
             tar.addfile(tarfile.TarInfo(name))
         write_manifest(deposit)
-        with pytest.raises(BadInput, match=r"which is not a checkpoint of a run|of no run of this deposit"):
+        with pytest.raises(
+            BadInput, match=r"which is not a checkpoint of a run|belongs to no run of this deposit"
+        ):
             restore(deposit, tmp_path / "back")
         assert not (tmp_path / "back").exists()
 
@@ -388,7 +390,7 @@ def test_unfinished_runs_only_when_asked_for(tmp_path: Path) -> None:
     made_up_run(commons, "open", networks=4, finish=False)
     made_up_run(commons, "done", networks=4)
     settings = Settings(weights="none", models="none")
-    with pytest.raises(BadInput, match=r"not completed: open \(running\); finish by `a4nn run`"):
+    with pytest.raises(BadInput, match=r"not completed: open \(running\); finish them with `a4nn run`"):
         build(commons, ["open", "done"], tmp_path / "deposit", metadata(), settings)
     assert not (tmp_path / "deposit").exists()
     unfinished = Settings(weights="none", models="none", unfinished=True)

@@ -237,7 +237,7 @@ def test_classify_what_cannot_be(trained: Path, tmp_path: Path) -> None:
     assert "broken.png cannot be read" in str(caught.value)
     for path, sentence in (
         (tmp_path / "none.onnx", "there is no model"),
-        (model.with_suffix(".pt2"), "is no .onnx file; others could hold code"),
+        (model.with_suffix(".pt2"), "is not an .onnx file; others could hold code"),
         (tmp_path / "bad.onnx", "is not a model of a4nn"),
     ):
         (tmp_path / "bad.onnx").write_bytes(b"x")

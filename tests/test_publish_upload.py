@@ -223,7 +223,7 @@ def test_what_was_put_into_the_store_is_not_put_there_again(deposit: Path, serve
         ),
         ({"faults": [Fault("POST", r"add$", 400, 99, message="no")]}, {}, "refuses: no (400)"),
         ({}, {"alias": "nowhere"}, "has no collection 'nowhere'"),
-        ({}, {"token": "wrong-token"}, "refuses the API token: Bad API key; set DATAVERSE_API_TOKEN anew"),
+        ({}, {"token": "wrong-token"}, "refuses the API token: Bad API key; set DATAVERSE_API_TOKEN again"),
         (
             {},
             {"persistent_id": "doi:10.5072/FK2/ABCDEF"},
@@ -331,7 +331,7 @@ def test_published_only_when_told(deposit: Path, server: StandIn, how: int | str
 
 def test_no_permission_to_publish_leaves_a_whole_draft(deposit: Path, server: StandIn) -> None:
     server.state.faults = [Fault("POST", r":publish", 403, times=99, message="not permitted")]
-    with pytest.raises(A4NNError, match=f"the draft {DOI} is whole, but not published"):
+    with pytest.raises(A4NNError, match=f"the draft {DOI} is complete, but not published"):
         send(deposit, server, publish="major")
     assert_whole(deposit, server)
 

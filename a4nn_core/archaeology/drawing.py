@@ -28,7 +28,7 @@ def draw_architecture(architecture: Architecture, path: Path) -> None:
         path: ends with .svg, .png or .pdf.
 
     Raises:
-        BadInput: another ending, or a file that cannot be written.
+        BadInput: ``path`` has another ending or cannot be written.
     """
     if path.suffix not in FORMATS:
         raise BadInput(f"--picture {path}: the ending must be one of {', '.join(FORMATS)}")
@@ -122,17 +122,17 @@ def draw_architecture(architecture: Architecture, path: Path) -> None:
 
 
 def _collapse(architecture: Architecture) -> tuple[list[_Node], list[tuple[int, int]]]:
-    """Nodes for people and the connections between them, in drawing order."""
+    """The nodes that readers see and the connections between them, in drawing order."""
     nodes: list[_Node] = []
     group_of: list[int] = []
     known: dict[tuple[int | None, str], int] = {}
     for index, (layer, operation) in enumerate(
         zip(architecture.layers, architecture.operations, strict=True)
     ):
-        *node, word = layer.label.split() or operation.text().split()
+        *node, last = layer.label.split() or operation.text().split()
         # a node's layers are drawn as the one node they make up
-        inner = node and word in (operation.name, *operation.words)
-        title = " ".join(node if inner else [*node, word])
+        inner = node and last in (operation.name, *operation.words)
+        title = " ".join(node if inner else [*node, last])
         key = (layer.phase, title)
         if key not in known:
             known[key] = len(nodes)

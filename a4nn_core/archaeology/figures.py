@@ -27,7 +27,7 @@ _FRONT = "#d1495b"
 
 
 def front_figure(commons: Commons, run: str, png: Path, html: Path) -> None:
-    """Draw a run: a still picture for papers and posters, and a page to look into.
+    """Draw a run: a still picture for papers and posters, and an interactive page.
 
     Left, the best validation accuracy of every trained network against its cost, coloured by generation, with
     the Pareto front. Right, the learning curves, where each was stopped, and what was predicted for the end.
@@ -36,7 +36,7 @@ def front_figure(commons: Commons, run: str, png: Path, html: Path) -> None:
         commons: where the run is.
         run: its id.
         png: file for the still picture.
-        html: file for the page; it needs nothing from the network.
+        html: file for the page; it loads nothing from the internet.
 
     Raises:
         BadInput: there is no such run, or a file cannot be written.
@@ -127,10 +127,10 @@ def _draw_front(axes: Axes, shown: Picture, colours: Colormap, norm: Normalize) 
             fontsize=11,
         )
     if not shown.points:
-        lacking = (
+        explanation = (
             "no network has a known cost and accuracy" if shown.finished else "no network has finished yet"
         )
-        axes.text(0.5, 0.5, lacking, transform=axes.transAxes, ha="center", color=_FAINT)
+        axes.text(0.5, 0.5, explanation, transform=axes.transAxes, ha="center", color=_FAINT)
         axes.set(xticks=[], yticks=[])
         return
     front = sorted(shown.front, key=lambda point: point.flops)
@@ -143,12 +143,12 @@ def _draw_front(axes: Axes, shown: Picture, colours: Colormap, norm: Normalize) 
             axes.step(x, y, where="post", color=_FRONT, linewidth=2.2, zorder=2)
         axes.scatter(x, y, s=ring, facecolors="none", edgecolors=_FRONT, linewidths=2.0, zorder=4)
     for status, marker in ((NetworkStatus.completed, "o"), (NetworkStatus.stopped, "D")):
-        mine = [n for n in shown.points if n.record.status is status]
-        if mine:
+        members = [n for n in shown.points if n.record.status is status]
+        if members:
             axes.scatter(
-                [max(n.mflops, floor) for n in mine],
-                [n.accuracy_percent for n in mine],
-                c=[n.generation for n in mine],
+                [max(n.mflops, floor) for n in members],
+                [n.accuracy_percent for n in members],
+                c=[n.generation for n in members],
                 cmap=colours,
                 norm=norm,
                 marker=marker,

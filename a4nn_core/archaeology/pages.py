@@ -14,7 +14,7 @@ from a4nn_core.vocabulary import NetworkStatus
 _FRONT = "#d1495b"
 _GREY = "#8a8f98"
 
-# Pointing at a network, in either half, brings its learning curve out.
+# Pointing at a network, in either half, highlights its learning curve.
 _HIGHLIGHT = """
 var plot = document.getElementById('{plot_id}');
 var lines = {};
@@ -110,22 +110,22 @@ def front_page(shown: Picture) -> str:
         (NetworkStatus.completed, "circle", "trained to the end"),
         (NetworkStatus.stopped, "diamond", "stopped early"),
     ):
-        mine = [n for n in shown.points if n.record.status is status]
-        if mine:
+        members = [n for n in shown.points if n.record.status is status]
+        if members:
             figure.add_trace(
                 go.Scatter(
-                    x=[n.mflops for n in mine],
-                    y=[n.accuracy_percent for n in mine],
+                    x=[n.mflops for n in members],
+                    y=[n.accuracy_percent for n in members],
                     mode="markers",
                     name=label,
                     marker={
                         "symbol": symbol,
                         "size": 11,
-                        "color": [colour(n.record.generation) for n in mine],
+                        "color": [colour(n.record.generation) for n in members],
                         "line": {"color": "white", "width": 1},
                     },
-                    customdata=[[n.network] for n in mine],
-                    text=[_about(n, shown.images) for n in mine],
+                    customdata=[[n.network] for n in members],
+                    text=[_about(n, shown.images) for n in members],
                     hovertemplate="%{text}<extra></extra>",
                 ),
                 row=1,
@@ -283,7 +283,7 @@ def _lay_out(figure: Any, shown: Picture, colour: Colour) -> None:
 
 
 def _about(point: Point, images: Images) -> str:
-    """What the page says of a network one points at."""
+    """The text shown for the network under the pointer."""
     network = point.record
     best, test = point.accuracy_percent, network.test_accuracy_percent
     lines = [

@@ -23,12 +23,13 @@ class Curve:
     """One network's learning curve.
 
     Attributes:
-        network: number.
-        generation: None if unknown.
+        network: its number.
+        generation: in which it was created; None if unknown.
         epochs, values: epochs from 1 and validation accuracy in percent.
-        stopped: its rule ended it before the budget.
-        predicted: what the last verdict expected at the end of the budget, percent, None if it had no say.
-        finished: has final records.
+        stopped: whether its rule ended it before the budget.
+        predicted: what the last verdict expected at the end of the budget, percent;
+            None if it made no prediction.
+        finished: whether it has final records.
     """
 
     network: int
@@ -45,7 +46,7 @@ class Point:
     """A network whose cost and accuracy are known.
 
     Attributes:
-        record: of the network.
+        record: the network's record.
         flops: multiply-adds for one image, above 0.
         accuracy_percent: best validation accuracy.
     """
@@ -82,8 +83,8 @@ class Whisker:
     """One standard error to either side of a network's best validation accuracy.
 
     Attributes:
-        point: whose.
-        below, above: points; no accuracy is below 0 % or above 100 %.
+        point: the network it belongs to.
+        below, above: percentage points; no accuracy is below 0 % or above 100 %.
     """
 
     point: Point
@@ -101,9 +102,9 @@ class Picture:
         horizon: last epoch of the budget.
         points: networks that were trained and whose cost and accuracy are known.
         front: those of them on the Pareto front.
-        failed, finished: how many networks did.
+        failed, finished: number of networks that did.
         curves: learning curves, also of networks in training.
-        images: that accuracies were measured on.
+        images: those on which accuracies were measured.
     """
 
     run: str
@@ -126,7 +127,7 @@ class Picture:
 
     @property
     def whiskers(self) -> list[Whisker]:
-        """Of the points; where they are many, of those on the front only, as all would hide one another."""
+        """Whiskers of the points; if these are many, of those on the front only, as all would overlap."""
         shown = self.points if len(self.points) <= MOST_WHISKERS else self.front
         errors = [(p, self.images.validation_error(p.accuracy_percent)) for p in shown]
         return [Whisker(p, *_reach(p.accuracy_percent, se)) for p, se in errors if se is not None]
@@ -196,15 +197,15 @@ def _curves(networks: Sequence[Network], epochs: Sequence[Epoch], events: Sequen
         if epoch.validation_accuracy_percent is not None:
             measured.setdefault(epoch.network, []).append((epoch, epoch.validation_accuracy_percent))
     curves = []
-    for number, mine in sorted(measured.items()):
+    for number, measurements in sorted(measured.items()):
         final = recorded.get(number)
-        last, _ = mine[-1]
+        last, _ = measurements[-1]
         curves.append(
             Curve(
                 network=number,
                 generation=final.generation if final else asked.get(number),
-                epochs=[epoch.epoch for epoch, _ in mine],
-                values=[value for _, value in mine],
+                epochs=[epoch.epoch for epoch, _ in measurements],
+                values=[value for _, value in measurements],
                 stopped=final is not None and final.status is NetworkStatus.stopped,
                 predicted=final.predicted_accuracy_percent if final else last.predicted,
                 finished=final is not None,

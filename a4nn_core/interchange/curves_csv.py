@@ -1,4 +1,4 @@
-"""Tables of text: reading CSV files, and plain learning curves as runs of a commons."""
+"""CSV files: reading them, and importing learning curves as runs of a commons."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def read_csv(path: Path, required: Sequence[str]) -> list[dict[str, str]]:
     """The rows of a CSV file with a header line.
 
     Raises:
-        BadInput: no such file, not text, a missing column, or a row with another number of fields.
+        BadInput: no such file, not text, a missing column, or a row with the wrong number of fields.
     """
     try:
         with path.open(newline="", encoding="utf-8") as file:
@@ -46,7 +46,7 @@ def number(path: Path, row: Mapping[str, str], name: str) -> float | None:
     """A number of a row; None if the field is empty, inf or nan.
 
     Raises:
-        BadInput: the field is something else.
+        BadInput: the field holds something else.
     """
     text = row.get(name, "")
     if not text:
@@ -66,7 +66,7 @@ def whole_number(path: Path, row: Mapping[str, str], name: str) -> int:
 
 
 def import_csv(path: Path, commons: Path, run: str | None = None) -> tuple[str, int]:
-    """Bring plain learning curves into a commons: columns ``curve_id``, ``epoch`` and ``accuracy`` (percent).
+    """Import bare learning curves into a commons: columns ``curve_id``, ``epoch`` and ``accuracy`` (percent).
 
     Epochs may count from 0 or 1; each curve becomes a network, in the order of the file.
 
@@ -81,10 +81,10 @@ def import_csv(path: Path, commons: Path, run: str | None = None) -> tuple[str, 
     for row in rows:
         value = number(path, row, "accuracy")
         epoch = whole_number(path, row, "epoch")
-        mine = curves.setdefault(row["curve_id"], {})
-        if value is None or epoch in mine:
+        points = curves.setdefault(row["curve_id"], {})
+        if value is None or epoch in points:
             raise BadInput(f"{path}: curve {row['curve_id']!r} has epoch {epoch} twice or without a value")
-        mine[epoch] = value
+        points[epoch] = value
     base = min(min(curve) for curve in curves.values())
     if base not in (0, 1):
         raise BadInput(f"{path}: epochs count from {base}; 0 or 1 is needed")

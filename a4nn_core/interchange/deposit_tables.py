@@ -23,7 +23,7 @@ from a4nn_core.interchange.parquet import views
 
 DEPOSITED: dict[str, Table] = {**TABLES, "front": FRONT, "lineage": LINEAGE}
 AS_CSV = ("runs", "networks", "epochs", "lineage")
-# what one cell of a plain table can hold
+# what one cell of a CSV table can hold
 _FLAT = (Kind.text, Kind.int32, Kind.int64, Kind.float64, Kind.float32, Kind.time)
 
 
@@ -32,8 +32,8 @@ class WrittenTable:
     """One table of a deposit.
 
     Attributes:
-        name: of the table.
-        rows: how many.
+        name: name of the table.
+        rows: number of rows.
         csv: path of its CSV file inside the deposit, None if it has none.
         unf: UNF:6 of the CSV file, None if there is none.
     """
@@ -47,7 +47,7 @@ class WrittenTable:
 def gather(commons: Path, runs: Sequence[str]) -> dict[str, pa.Table]:
     """The final records of some runs, by table, sorted by the tables' keys.
 
-    What networks in training have so far is left out.
+    Records of networks still in training are left out.
     """
     wanted = pc.field("run").isin(list(runs))
     snapshot = Snapshot(commons)
@@ -67,7 +67,7 @@ def gather(commons: Path, runs: Sequence[str]) -> dict[str, pa.Table]:
 def write_tables(tables: Mapping[str, pa.Table], folder: Path, csv_rows: int) -> list[WrittenTable]:
     """Write ``data/<table>.parquet`` and, up to ``csv_rows`` rows, ``tables/<table>.csv``.
 
-    A CSV file without a row is left out: Dataverse does not ingest it.
+    An empty table has no CSV file: Dataverse would not ingest it.
     """
     written = []
     for name, rows in tables.items():
@@ -84,13 +84,13 @@ def write_tables(tables: Mapping[str, pa.Table], folder: Path, csv_rows: int) ->
 
 
 def csv_columns(table: Table) -> list[Field]:
-    """The columns that a CSV file has: those with one plain value a cell, and the genome."""
+    """The columns that a CSV file has: those with one scalar per cell, and the genome."""
     return [c for c in table.columns if c.kind in _FLAT or c.name == "genome"]
 
 
 def csv_bytes(table: Table, rows: pa.Table) -> bytes:
-    """A table as CSV (UTF-8, LF): missing is empty, times are ``yyyy-MM-dd HH:mm:ss`` UTC, numbers as short
-    as they can be without losing a bit."""
+    """A table as CSV (UTF-8, LF): a missing value is empty, times are ``yyyy-MM-dd HH:mm:ss`` UTC, numbers
+    are as short as they can be without losing a bit."""
     columns = csv_columns(table)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")

@@ -25,9 +25,9 @@ def export_duckdb(commons: Path, out: Path, runs: Sequence[str] | None = None) -
     """Write every table into one DuckDB file, with the views and the description of every column.
 
     Args:
-        commons: to read.
-        out: a file that does not exist yet; it opens in the plain DuckDB command line, 1.0 or newer.
-        runs: ids; all if None.
+        commons: folder of the commons to read.
+        out: a file that does not exist yet; the DuckDB command line, 1.0 or newer, opens it.
+        runs: ids of the runs; all if None.
 
     Returns:
         rows written, by table.

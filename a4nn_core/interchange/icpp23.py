@@ -35,7 +35,7 @@ Decode = Callable[[Json], Decoded]
 def printed_array(text: str) -> list[float | None]:
     """The numbers of a printed NumPy array or Python list, such as ``[200.   1.03 inf]``."""
     found = re.findall(r"[-+]?(?:inf|nan|\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+)", text)
-    return [value if math.isfinite(value := float(word)) else None for word in found]
+    return [value if math.isfinite(value := float(token)) else None for token in found]
 
 
 _ICPP23_COLUMNS = ("epoch", "train_accs", "val_accs", "predictions", "converged", "genome", "arch", "flops")
@@ -58,7 +58,7 @@ def icpp23_run(path: Path) -> str:
 
 
 def import_icpp23(path: Path, commons: Path, decode: Decode, run: str | None = None) -> int:
-    """Bring one published table of the ICPP 2023 runs into a commons; all its column variants are known.
+    """Import one published table of the ICPP 2023 runs into a commons; all its column variants are known.
 
     Epochs are counted from 0 there and from 1 here; networks keep their numbers, 0 to 99, and generation and
     position follow from them (population 10). Printed arrays become JSON.
@@ -66,11 +66,11 @@ def import_icpp23(path: Path, commons: Path, decode: Decode, run: str | None = N
     Args:
         path: the CSV file.
         commons: folder, created if missing.
-        decode: what a genome stands for.
-        run: id; from the file's name if None.
+        decode: returns what a genome stands for.
+        run: id of the run; derived from the file's name if None.
 
     Returns:
-        networks imported.
+        number of networks imported.
 
     Raises:
         BadInput: a column is missing or a value unreadable; nothing is written then.
@@ -81,7 +81,7 @@ def import_icpp23(path: Path, commons: Path, decode: Decode, run: str | None = N
     for row in rows:
         by_network.setdefault(whole_number(path, row, "arch"), []).append(row)
     stopped_run = any(row["converged"] == "True" for row in rows)
-    networks = [_icpp23_network(path, n, mine, horizon, decode) for n, mine in sorted(by_network.items())]
+    networks = [_icpp23_network(path, n, group, horizon, decode) for n, group in sorted(by_network.items())]
     unplaced = [name for name in rows[0] if name not in _ICPP23_PLACED]
     notes = [
         f"imported from {path.name}",

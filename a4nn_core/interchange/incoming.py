@@ -1,6 +1,6 @@
 """One run on its way into a commons: whole or not at all.
 
-What the schema has a place for is taken over unchanged; what it has none for is named in the run's notes.
+What the schema has a place for is taken over unchanged; anything else is named in the run's notes.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ class IncomingNetwork:
 
 
 class IncomingRun:
-    """One run being imported: taken away again if anything goes wrong.
+    """One run being imported: removed again if anything goes wrong.
 
     Raises:
-        BadInput: the commons has a run of this id.
+        BadInput: the commons already has a run with this id.
     """
 
     def __init__(

@@ -55,7 +55,7 @@ def typed_columns(path: Path) -> list[IngestedColumn]:
 
     Raises:
         BadInput: Dataverse would refuse the file: not UTF-8, no header, an unnamed column, a row with another
-            number of cells; or it has a time of an unknown zone.
+            number of cells; or a time has an unknown zone.
     """
     try:
         with path.open(newline="", encoding="utf-8") as file:
@@ -87,7 +87,7 @@ def _typed(name: str, cells: list[str]) -> IngestedColumn:
         if all(not cell or _INTEGER.fullmatch(cell) for cell in cells):
             return IngestedColumn(name, "integer", [_integer(cell) for cell in cells])
         return IngestedColumn(name, "number", [_number(cell) for cell in cells])
-    # Dataverse asks only from the first cell on that is not a number whether the column holds dates or times
+    # only from the first cell that is not a number does Dataverse ask whether the column holds dates or times
     asked = [cell for cell in cells[first_odd:] if cell]
     times = [_TIME.fullmatch(cell) for cell in asked]
     if len({bool(time[7]) if time else None for time in times}) == 1 and times[0]:
@@ -105,7 +105,7 @@ def _integer(cell: str) -> int | None:
     if not cell:
         return None
     value = 0 if cell == "null" else int(cell)
-    return value if -_LONG <= value < _LONG else None  # what no 64 bits hold is read back as missing
+    return value if -_LONG <= value < _LONG else None  # what exceeds 64 bits is read back as missing
 
 
 def _number(cell: str) -> float | None:
@@ -118,7 +118,7 @@ def _number(cell: str) -> float | None:
 
 
 def _day(cell: str) -> str | None:
-    """The date a cell begins with, None if it begins with none."""
+    """The date with which a cell begins; None if there is none."""
     found = _DATE.match(cell)
     if found is None:
         return None
@@ -149,7 +149,7 @@ def _moment(column: str, cell: str) -> str:
 
 
 def _restored(cell: str) -> str:
-    """A text after it went through Dataverse's tab-delimited file, where what looks escaped is unescaped."""
+    """A text as read back from Dataverse's tab-delimited file, where what looks escaped is unescaped."""
     stored = cell.replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
     parts = stored.split("\\\\")
     for written, meant in (('\\"', '"'), ("\\t", "\t"), ("\\n", "\n"), ("\\r", "\r")):

@@ -44,22 +44,22 @@ def import_optuna(
     run: str | None = None,
     values: str = "auto",
 ) -> dict[str, int]:
-    """Bring studies of an Optuna storage into a commons, each as one run.
+    """Import studies of an Optuna storage into a commons, each as one run.
 
-    Parameters are the genome. Completed, pruned and failed trials become completed, stopped and failed
+    Parameters become the genome. Completed, pruned and failed trials become completed, stopped and failed
     networks; trials that are waiting or running are left out. Values keep their name and sign in ``fitness``.
 
     Args:
         storage: a database URL such as ``sqlite:///studies.db``, or the file of a journal storage.
         commons: folder, created if missing.
-        study: name; all studies of the storage if None.
-        run: id of the run; from the study's name if None.
+        study: name of the study; all studies of the storage if None.
+        run: id of the run; derived from the study's name if None.
         values: what the reported values are, which Optuna does not record: accuracy in ``percent`` or as a
             ``fraction``, or ``loss``; ``auto`` takes loss if the study minimises, else accuracy, as a
             fraction if no value is above 1.
 
     Returns:
-        networks imported, by run id.
+        number of networks imported, by run id.
 
     Raises:
         BadInput: Optuna is not installed, there is no such storage or study, a study has no finished trial,
@@ -84,7 +84,7 @@ def import_optuna(
             raise BadInput(f"{place} has no study")
         if run is not None and len(names) > 1:
             raise BadInput(f"one run id cannot name {len(names)} studies: choose one of {', '.join(names)}")
-        # all are looked at before the first is written
+        # all are checked before the first is written
         runs = [
             _run(optuna.load_study(study_name=name, storage=opened), place, commons, run, values)
             for name in names
@@ -182,7 +182,7 @@ def _distribution_json(distribution: BaseDistribution) -> str:
 
 
 def _kind(values: str, trials: Sequence[FrozenTrial], ways: Sequence[Direction]) -> str | None:
-    """What the reported values are; None if that cannot be told."""
+    """What the reported values are; None if that cannot be determined."""
     if values != "auto":
         return values
     if len(ways) > 1:  # Optuna takes no intermediate values then
@@ -197,7 +197,7 @@ def _kind(values: str, trials: Sequence[FrozenTrial], ways: Sequence[Direction])
 
 
 def _accuracy(kind: str | None, value: float | None) -> float | None:
-    """Percent; None if the values are no accuracies."""
+    """Percent; None if the values are not accuracies."""
     if value is None or not math.isfinite(value) or kind not in ("percent", "fraction"):
         return None
     return 100 * value if kind == "fraction" else value
@@ -263,13 +263,13 @@ def _error(trial: FrozenTrial) -> str | None:
 def _notes(
     study: Study, every: Sequence[FrozenTrial], kind: str | None, steps: Sequence[int], place: str
 ) -> list[str]:
-    said: dict[str | None, str] = {
+    descriptions: dict[str | None, str] = {
         "percent": "values are accuracies in percent",
         "fraction": "values are accuracies as fractions: 100 times as much is in the columns in percent",
         "loss": "values are losses",
         None: "values are in networks.fitness only: it is not known whether they are accuracies or losses",
     }
-    notes = [f"imported from study {study.study_name!r} in {place}", said[kind]]
+    notes = [f"imported from study {study.study_name!r} in {place}", descriptions[kind]]
     if kind is None and steps:
         notes.append("left out, having no place: reported values, as they are neither accuracies nor losses")
     notes.append("not recorded at the source: sampler, pruner, seed, device, losses, learning rate, parents")

@@ -24,15 +24,15 @@ def export_tables(commons: Path, out: str, runs: Sequence[str] | None = None) ->
     """Write every table and view as one Parquet file, into a folder or onto an object store.
 
     Args:
-        commons: to read.
+        commons: folder of the commons to read.
         out: a folder that does not exist yet, or a URI of a store pyarrow knows, such as ``s3://bucket/path``.
-        runs: ids; all if None.
+        runs: ids of the runs; all if None.
 
     Returns:
         rows written, by table.
 
     Raises:
-        BadInput: no commons, no such run, or the place cannot be written or is taken.
+        BadInput: no commons, no such run, or the destination cannot be written or exists already.
     """
     from pyarrow import fs
 

@@ -2,13 +2,13 @@
 
 A folder as ``syne_tune.blackbox_repository.blackbox_tabular.deserialize`` (0.16) reads it::
 
-    hyperparameters.parquet       a row a genome, a column a gene
-    objectives_evaluations.npy    shape (runs, genomes, 1, epochs, objectives); NaN where there is no epoch
+    hyperparameters.parquet       one row per genome, one column per gene
+    objectives_evaluations.npy    shape (runs, genomes, 1, epochs, objectives); NaN where an epoch is missing
     fidelities_values.npy         epochs 1 to the greatest budget
     configspace.json              domain of every gene, from the values it takes
     fidelityspace.json            epochs
     metadata.json                 names of objectives and tasks (runs), units
-    networks.parquet              ours: which network of which run a row is
+    networks.parquet              our addition: the network and run behind each row
 
 What the runs share is the table of genomes, so runs of one search space make sense together.
 """
@@ -50,22 +50,22 @@ Genes = dict[str, Json]
 
 
 def export_blackbox(commons: Path, out: Path, runs: Sequence[str] | None = None) -> dict[str, int]:
-    """Write runs as a tabular blackbox of Syne Tune, one task a run.
+    """Write runs as a tabular blackbox of Syne Tune, one task per run.
 
-    Of several networks with one genome in a run, the one with most epochs counts; a network that equals
+    Of several networks with one genome in a run, the one with the most epochs counts; a network that equals
     another has its curves. Genomes that were never trained are left out.
 
     Args:
-        commons: to read.
+        commons: folder of the commons to read.
         out: a folder that does not exist yet.
-        runs: ids; all if None.
+        runs: ids of the runs; all if None.
 
     Returns:
         how many tasks, genomes, epochs (the greatest budget) and objectives there are.
 
     Raises:
         BadInput: no commons, no such run, no epochs, genomes that do not have the same genes, too much for
-            one table, or the place cannot be written or is taken.
+            one table, or the destination cannot be written or exists already.
     """
     names = chosen_runs(commons, runs)
     genomes: dict[str, Genes] = {}
@@ -91,7 +91,7 @@ def export_blackbox(commons: Path, out: Path, runs: Sequence[str] | None = None)
     shape = (len(names), len(genomes), 1, horizon, len(objectives))
     if 8 * np.prod(shape, dtype=np.float64) > _MOST_BYTES:
         raise BadInput(
-            f"{shape[0]} runs of together {shape[1]} genomes and {horizon} epochs are too much for one table "
+            f"{shape[0]} runs with {shape[1]} genomes and {horizon} epochs are too large for one table "
             "(4 GiB): name fewer runs"
         )
     table = np.full(shape, np.nan)
@@ -104,7 +104,7 @@ def export_blackbox(commons: Path, out: Path, runs: Sequence[str] | None = None)
         np.save(folder / "objectives_evaluations.npy", table[..., kept])
         np.save(folder / "fidelities_values.npy", np.arange(1, horizon + 1))
         columns = {name: [genes[name] for genes in genomes.values()] for name in first}
-        # the reader wants gzip or nothing
+        # the reader accepts gzip or no compression
         pq.write_table(pa.table(columns), folder / "hyperparameters.parquet", compression="gzip")
         write_json(folder / "configspace.json", {name: _domain(v) for name, v in columns.items()})
         write_json(folder / "fidelityspace.json", {"epoch": _integers(1, horizon)})
@@ -145,13 +145,15 @@ def _networks(commons: Path, run: str) -> Iterator[tuple[int, Json, Curves]]:
     }
     for row in networks:
         number = row["network"] if row["equal_to"] is None else row["equal_to"]
-        mine = np.flatnonzero(owners == number)
-        if not len(mine):
+        indices = np.flatnonzero(owners == number)
+        if not len(indices):
             continue
-        curves = np.full((int(numbers[mine].max()), len(_OF_EPOCHS) + len(_OF_NETWORKS)), np.nan)
-        at = numbers[mine] - 1
+        curves = np.full((int(numbers[indices].max()), len(_OF_EPOCHS) + len(_OF_NETWORKS)), np.nan)
+        at = numbers[indices] - 1
         for k, (name, (_, column)) in enumerate(_OF_EPOCHS.items()):
-            curves[at, k] = 100 - values[column][mine] if name.endswith("_error") else values[column][mine]
+            curves[at, k] = (
+                100 - values[column][indices] if name.endswith("_error") else values[column][indices]
+            )
             if name == _ELAPSED:
                 curves[:, k] = np.where(np.isnan(curves[:, k]), np.nan, np.nancumsum(curves[:, k]))
         for k, (_, column) in enumerate(_OF_NETWORKS.values(), start=len(_OF_EPOCHS)):
@@ -176,7 +178,7 @@ def _clip(genes: Genes) -> str:
 
 
 def _domain(values: Sequence[Json]) -> dict[str, Json]:
-    """What Syne Tune writes for a domain that has just these values in it."""
+    """The domain that Syne Tune would write for exactly these values."""
     whole = [value for value in values if isinstance(value, int) and not isinstance(value, bool)]
     if len(whole) == len(values):
         return _integers(min(whole), max(whole))

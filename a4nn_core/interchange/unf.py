@@ -1,7 +1,7 @@
 """UNF:6, the fingerprint by which Dataverse cites tables, as the server computes it.
 
 A UNF says that two tables hold the same values, whatever files they are in; it is made for citation. Numbers
-count with seven digits and text with 128 characters, so it does not find every change: SHA-256 does.
+count with seven digits and text with 128 characters, so it does not detect every change: SHA-256 does.
 
 Source: the Java code that Dataverse runs (IQSS/UNF, release of May 2024), which differs from the prose of the
 specification: digests are combined without their header ``UNF:6:``.
@@ -75,7 +75,7 @@ def column_unf(values: Iterable[Any]) -> str:
     Args:
         values: in the order of the rows: numbers (integers and 32-bit floats count as doubles, booleans as 0
             and 1), text, or None for a missing value. Dates and times are text in the form that
-            ``ingest.typed_columns`` gives.
+            ``ingest.typed_columns`` returns.
 
     Returns:
         such as ``UNF:6:Do5dfAoOOFt4FSj0JcByEw==``. Neither the name of the column nor the file counts.
@@ -104,5 +104,5 @@ def combine(unfs: Sequence[str]) -> str:
 
 
 def table_unf(columns: Iterable[Iterable[Any]]) -> str:
-    """The UNF of a table, a column at a time."""
+    """The UNF of a table, given column by column."""
     return combine([column_unf(column) for column in columns])

@@ -26,17 +26,17 @@ class Prediction:
     """What an engine predicts after an epoch.
 
     Attributes:
-        value: of the metric at the horizon; None if there is none.
-        low, high: ends of the 90 % interval; None where the engine gives none.
-        status: how it came about.
+        value: predicted value of the metric at the horizon; None if there is no prediction.
+        low, high: ends of the 90 % interval; None where the engine returns no interval.
+        status: how the prediction came about.
         function: what the value rests on: the name of a parametric function, or ``error-law``, ``functions``,
             ``peers``, ``measured``.
-        expression: it as text.
+        expression: that function or law as text.
         evidence: the numbers it rests on, by name: the fitted parameters of the function, or what was read
             off the curve.
-        candidates: where the value is a median of several functions, that of each function by name.
+        candidates: the value that each function predicts, by name, where ``value`` is the median of several.
         fit: of the parametric function, None where the value does not rest on a single one.
-        first: what the first epoch counts as in x, where there is a fit.
+        first: x of the first epoch, where there is a fit.
     """
 
     value: float | None
@@ -52,7 +52,7 @@ class Prediction:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """Low and high, None where the engine gives no interval."""
+        """Low and high; None where the engine returns no interval."""
         return None if self.low is None or self.high is None else (self.low, self.high)
 
 
@@ -62,9 +62,9 @@ class EpochPrediction:
 
     Attributes:
         epoch: counted from 1.
-        prediction: after this epoch.
-        window: values of the newest predictions, this one last, as many as must agree or fewer.
-        converged: whether they agree.
+        prediction: what the engine predicts after this epoch.
+        window: values of the newest predictions, the latest last; at most as many as must agree.
+        converged: whether the predictions in the window agree.
     """
 
     epoch: int
@@ -123,7 +123,7 @@ class PredictionEngine(Component):
         self, values: Sequence[float], horizon: int, finished: Sequence[Sequence[float]] = ()
     ) -> EpochPrediction:
         """Where the engine stands after the last of the values: the last entry of ``trace``, for the price of
-        the predictions in one window. Arguments and errors as of ``predict``."""
+        the predictions in one window. Arguments and errors are those of ``predict``."""
         epochs = len(values)
         first = max(1, epochs - self.window + 1)
         newest = [self.predict(values[:k], horizon, finished) for k in range(first, epochs + 1)]
@@ -134,7 +134,7 @@ class PredictionEngine(Component):
     def trace(
         self, values: Sequence[float], horizon: int, finished: Sequence[Sequence[float]] = ()
     ) -> list[EpochPrediction]:
-        """Where the engine would have stood after each epoch. Arguments and errors as of ``predict``.
+        """Where the engine would have stood after each epoch. Arguments and errors are those of ``predict``.
 
         Predictions agree when the last ``window`` of them all exist, lie within the bounds and within
         ``tolerance`` of their median (inclusive): the criterion of ICPP 2023.

@@ -19,11 +19,11 @@ class FitTable:
     """The fits of some functions to some curves.
 
     Attributes:
-        functions: the columns.
+        functions: those that were fitted, one per column.
         status: shape (curves, functions); indices into ``COMPILED_STATUSES``.
         parameters: shape (curves, functions, parameters), in each function's order; NaN where there is none.
         residual_rms: shape (curves, functions), in the unit of the curves; NaN where nothing was fitted.
-        evaluations: shape (curves, functions).
+        evaluations: shape (curves, functions); how often each function was evaluated at all points.
     """
 
     functions: tuple[ParametricFunction, ...]
@@ -60,8 +60,8 @@ def fit_many(
     Args:
         functions: what to fit. A curve's epochs count from each function's ``first``.
         curves: values, one array per curve, of any lengths.
-        loss, scale, max_evaluations: as of ``a4nn_core.penguin.fit.fit``.
-        threads: that work at once; the interpreter lock is released.
+        loss, scale, max_evaluations: as in ``a4nn_core.penguin.fit.fit``.
+        threads: how many threads work at once; the interpreter lock is released.
 
     Raises:
         BadInput: a curve that is not one-dimensional, or a setting out of range.

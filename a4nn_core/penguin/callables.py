@@ -18,17 +18,17 @@ def python_function(
 ) -> ParametricFunction:
     """A parametric function that a Python callable computes: ``call(x, a, b, ...)``.
 
-    SciPy fits it (``a4nn_core.penguin.scipy_fit``), some thousand times slower than an expression;
+    SciPy fits it (``a4nn_core.penguin.scipy_fit``), about a thousand times slower than an expression;
     the compiled fitter and ``fit_many`` refuse it. Records hold it as the text
     ``python: module.name(x, a, b)``, which says what was fitted but cannot be run.
 
     Args:
-        call: takes points of shape (points,) and one number a parameter, returns values of shape (points,);
+        call: takes points of shape (points,) and one number per parameter, returns values of shape (points,);
             NaN or infinite where it has none.
         parameters: in the order of the callable's arguments after the first; without them their names are
             those of the arguments, without bounds.
-        name: how it is called in results; by default the name of the callable.
-        first: what the first epoch counts as.
+        name: what the function is called in results; by default the name of the callable.
+        first: x of the first epoch.
 
     Raises:
         BadInput: the callable takes no parameters, or not as many as are declared; or a declared function has

@@ -1,9 +1,9 @@
 """Several functions at once: each fitted, each carried on to the horizon; their median, and an interval.
 
-The interval is for learning rates that stay as they are: it knows no late rise. It has no scale of its own,
-so that it serves a metric without bounds: its ends are sums of quantities in the metric's unit, with
+The interval is for learning rates that stay as they are: it does not expect a late rise. It has no scale of
+its own, so that it serves a metric without bounds: its ends are sums of quantities in the metric's unit, with
 coefficients (quantiles, 3 and 97 %) fitted to curves trained with constant learning rates by
-``benchmarks/prediction.py``. Judged on a problem left out of the fit, what is inside is near 90 %.
+``benchmarks/prediction.py``. On a problem left out of the fit, its coverage is near 90 %.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ def extrapolate(fits: FitTable, curve: int, horizon: int) -> NDArray[np.float64]
     """Every function's value at the last epoch, shape (functions,); NaN where nothing was fitted.
 
     Args:
-        fits: of some functions to some curves.
-        curve: row of the table.
+        fits: the fits of several functions to several curves.
+        curve: index of the curve, a row of the table.
         horizon: the last epoch, counted from 1.
     """
     out = np.full(len(fits.functions), np.nan)
@@ -57,8 +57,8 @@ def uncertainty(
 
     Args:
         values: the curve, one value per epoch, from epoch 1.
-        predictions: of the functions, within the bounds; may be empty.
-        middle: the prediction.
+        predictions: values that the functions predict, within the bounds; may be empty.
+        middle: the predicted value.
         horizon: the last epoch, counted from 1.
     """
     up = np.asarray(values, dtype=np.float64)

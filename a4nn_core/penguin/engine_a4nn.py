@@ -148,7 +148,7 @@ class A4nnEngine(PredictionEngine):
         models = list(FUNCTIONS.values())
         predictions = extrapolate(fit_many(models, [np.asarray(values, dtype=np.float64)]), 0, horizon)
         best = self._best(values)
-        # mirrored where smaller values are better, so that there is one way up
+        # mirrored where smaller values are better, so that greater is always better
         sign = 1.0 if self._upwards else -1.0
         kept = sign * within(predictions, self.bounds)
         middle = max(float(np.median(kept)), sign * best) if len(kept) else sign * best

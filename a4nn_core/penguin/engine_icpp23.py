@@ -16,7 +16,7 @@ from a4nn_core.penguin.published_fit import fit_published
 from a4nn_core.penguin.status import Status
 
 Fitter = Literal["lm", "scipy"]
-"""What fits a function: the compiled fitter, or the published call of SciPy's ``curve_fit``, some thousand
+"""What fits a function: the compiled fitter, or the published call of SciPy's ``curve_fit``, about a thousand
 times slower, on whose path the published numbers depend."""
 
 
@@ -25,7 +25,7 @@ class Icpp23Engine(PredictionEngine):
 
     From the fourth epoch on a function is fitted to the whole curve, and the prediction is its value at
     x = horizon. As published, x runs from 0 (from 1 for a function with no value at 0), so that this is one
-    epoch beyond the last. A fit without a finite value at the horizon gives no prediction.
+    epoch beyond the last. A fit without a finite value at the horizon yields no prediction.
     """
 
     name: Literal["icpp23"] = "icpp23"
@@ -34,8 +34,8 @@ class Icpp23Engine(PredictionEngine):
     function: FunctionName = "default"
     """the parametric function, by name, published alias or expression"""
     fitter: Fitter = "lm"
-    """``lm`` is the compiled fitter; ``scipy`` the published call of ``curve_fit``, some thousand times
-    slower, which gives the published numbers"""
+    """``lm`` is the compiled fitter; ``scipy`` the published call of ``curve_fit``, about a thousand times
+    slower, which reproduces the published numbers"""
 
     def predict(
         self,

@@ -30,9 +30,9 @@ class Tpds22Engine(PredictionEngine):
     """The stand-alone engine of TPDS 2022 (TauferLab/PENGUIN, ``main`` branch): half epochs.
 
     The curve has two values per epoch; a - b**(c - x) is fitted by SciPy from (10, 1.001, 100) with x counted
-    from 1 and carried on to x = horizon, which also counts half epochs. A fit without result is skipped; one
-    whose ``a`` reaches its upper bound clears what was predicted before; agreeing predictions must be above 0
-    and at most 100. If they never agree the prediction is the last measured value.
+    from 1 and carried on to x = horizon, which also counts half epochs. A fit without a result is skipped;
+    one whose ``a`` reaches its upper bound clears what was predicted before; agreeing predictions must be
+    above 0 and at most 100. If they never agree the prediction is the last measured value.
     """
 
     name: Literal["tpds22"] = "tpds22"

@@ -32,10 +32,10 @@ def fit(
     Args:
         function: what to fit.
         x, y: points of the curve, shape (points,).
-        weights: of the squared residuals, shape (points,), not negative.
+        weights: weights of the squared residuals, shape (points,), not negative.
         loss: ``huber`` and ``soft_l1`` bend at ``scale``, as in ``scipy.optimize.least_squares``.
         scale: residual at which a robust loss bends, in the unit of y.
-        max_evaluations: hard cap.
+        max_evaluations: hard cap on evaluations of the function at all points.
 
     Raises:
         BadInput: shapes that differ, or a setting out of range.

@@ -31,9 +31,9 @@ class Parameter:
     """One parameter of a function.
 
     Attributes:
-        name: as the expression has it.
+        name: as it appears in the expression.
         lower, upper: bounds; infinite where open.
-        starts: where a search of it begins. Parameters that enter linearly are solved for and need none.
+        starts: where its search begins. Parameters that enter linearly are solved for and need none.
         origin: if finite, the search runs over the logarithm of the distance from it; a bound lies beside it.
     """
 
@@ -49,8 +49,8 @@ class Rewritten:
     """The same curves written so that more parameters are linear; the fit is made in this form.
 
     Attributes:
-        expression, parameters: as of a parametric function.
-        restore: the declared parameters from the values fitted here, in their orders.
+        expression, parameters: as in ``ParametricFunction``.
+        restore: returns the declared parameters for the values fitted here, each in its own order.
     """
 
     expression: str
@@ -63,13 +63,13 @@ class ParametricFunction:
     """A curve with unknown parameters.
 
     Attributes:
-        name: how it is chosen.
+        name: by which settings choose it.
         expression: in the language of ``cpp/parse.hpp``: parameters, ``x`` (or ``n``), numbers, ``+ - * /
             **``, ``exp``, ``log``, ``sqrt``, ``tanh``.
-        parameters: in the order of fitted values.
-        aliases: names it is published under.
+        parameters: what is fitted, in the order of fitted values.
+        aliases: other names under which it was published.
         rewritten: the form that is fitted, None where it is the expression itself.
-        first: what the first epoch counts as: 0, or 1 where the function or its slope has no value at 0.
+        first: x of the first epoch: 0, or 1 where the function or its slope has no value at 0.
         python: computes the values where no expression can (``a4nn_core.penguin.callables``).
     """
 
@@ -83,10 +83,10 @@ class ParametricFunction:
 
     @cached_property
     def compiled(self) -> _lm.Function:
-        """The function in the extension.
+        """The function as the extension compiled it.
 
         Raises:
-            BadInput: the expression cannot be read (the position is named), bounds leave nothing between, or
+            BadInput: the expression cannot be read (the position is named), bounds leave no value, or
                 the function is a Python callable.
         """
         if self.python is not None:
@@ -328,7 +328,7 @@ def function(name: str) -> ParametricFunction:
             where it has no value or slope at 0.
 
     Raises:
-        BadInput: there is none (the message lists those that exist), or the expression cannot be read (the
+        BadInput: no such function (the message lists those that exist), or the expression cannot be read (the
             position is named) or does not depend on x.
     """
     found = _BY_ANY_NAME.get(name)

@@ -54,7 +54,7 @@ class ErrorLaw:
 
         Args:
             error: log e(k), any shape.
-            ahead: L = log(n / k), above 0, a shape that goes with it.
+            ahead: L = log(n / k), above 0, of a shape that broadcasts with it.
         """
         e, length = np.asarray(error, dtype=np.float64), np.asarray(ahead, dtype=np.float64)
         exponent = self.level + self.slope * e + self.time * np.log(length)
@@ -84,7 +84,7 @@ def traits_of(values: ArrayLike, scale: tuple[float, float]) -> Traits:
 
     Args:
         values: one per epoch, at least one, finite.
-        scale: as of ``log_error``.
+        scale: the worst and the best value of the metric, as in ``log_error``.
     """
     worst, ideal = scale
     sign = 1.0 if ideal > worst else -1.0
@@ -107,10 +107,10 @@ class Band:
         1,  L,  L / (1 + e(k)),  L rate,  noise
 
     with these coefficients. ``low`` is the smaller error. They are linear quantiles (8 and 92 %) over all
-    sources: on a source left out of the fit, what is inside is near 90 %.
+    sources: on a source left out of the fit, their coverage is near 90 %.
 
     Attributes:
-        low, high: coefficients.
+        low, high: the five coefficients of either end.
         fall: where nothing says that the learning rate falls, the error at the end can at least be so much
             greater: the 90 % quantile of the worst source.
     """
@@ -123,7 +123,7 @@ class Band:
         """What to add to log e(k) for the better and the worse end of the interval.
 
         Args:
-            traits: of the curve.
+            traits: the traits of the curve.
             ahead: L = log(n / k).
             annealed: whether the learning rate is known to fall to about nothing by the last epoch.
         """
@@ -161,8 +161,8 @@ class Peers:
     Attributes:
         slope, offset: by least squares about the medians, the slope between ``FLATTEST`` and 1. A slope near
             0 predicts the median of their final values, a slope of 1 the median ratio of their errors.
-        low, high: 5 and 95 % quantiles of what they miss the line by, widened for their small number.
-        count: of networks.
+        low, high: 5 and 95 % quantiles of their residuals from the line, widened for their small number.
+        count: how many networks the line was fitted to.
     """
 
     slope: float
@@ -176,9 +176,9 @@ def learn_from(finished: Sequence[Sequence[float]], epochs: int, scale: tuple[fl
     """The line of the finished networks of a run; None if fewer than ``FEWEST_PEERS`` can be used.
 
     Args:
-        finished: their whole curves. Those with values that are not finite are left out.
-        epochs: that the network to be judged has been trained.
-        scale: as of ``log_error``.
+        finished: whole curves, one value per epoch. Those with values that are not finite are left out.
+        epochs: for how many epochs the network to be judged has been trained.
+        scale: the worst and the best value of the metric, as in ``log_error``.
     """
     usable = [np.asarray(c, dtype=np.float64) for c in finished if len(c) > epochs]
     usable = [c for c in usable if np.isfinite(c).all()]

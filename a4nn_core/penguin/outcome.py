@@ -17,7 +17,7 @@ from a4nn_core.penguin.status import Status
 
 Loss = Literal["squares", "huber", "soft_l1"]
 
-COMPILED_STATUSES = tuple(Status(word) for word, _ in _lm.STATUSES)
+COMPILED_STATUSES = tuple(Status(code) for code, _ in _lm.STATUSES)
 """in the order of the numbers that the compiled fitter returns"""
 
 
@@ -26,11 +26,11 @@ class Fit:
     """How a fit ended. A fit that does not converge is an outcome, never an exception.
 
     Attributes:
-        status: see Status; ``status.meaning`` is a sentence.
+        status: see Status; ``status.meaning`` says it in a sentence.
         parameters: fitted values by name; empty if the status allows none.
         residual_rms: root mean square residual in the unit of y; NaN if nothing was fitted.
-        evaluations: of the function at all points.
-        microseconds: that the fit took; NaN where it was one of many.
+        evaluations: how often the function was evaluated at all points.
+        microseconds: how long the fit took; NaN where it was one of many.
     """
 
     status: Status

@@ -34,14 +34,14 @@ def plot_traces(
 
     Args:
         curves: values in percent by curve, one per epoch.
-        traces: of the same curves.
+        traces: the predictions after every epoch, for the same curves.
         horizon: the epoch that is predicted.
         path: ends in .png, .svg or .html.
-        title: over all panels.
+        title: shown above all panels.
         fits: (epoch, value) along what was fitted to the whole curve, see ``fitted``.
 
     Raises:
-        BadInput: another ending, or a file that cannot be written.
+        BadInput: ``path`` has another ending or cannot be written.
     """
     check_picture(path)
     shown = list(curves)[:MOST_PANELS]

@@ -18,8 +18,8 @@ from a4nn_core.penguin.functions import Parameter, ParametricFunction
 from a4nn_core.penguin.outcome import Fit, Loss, check_settings
 from a4nn_core.penguin.status import Status
 
-STARTS = 8  # from which a search begins
-GRID = 2000  # starts that are compared
+STARTS = 8  # how many of them begin a search
+GRID = 2000  # most starts that are compared
 
 
 def fit_scipy_multistart(
@@ -32,7 +32,7 @@ def fit_scipy_multistart(
     scale: float = 1.0,
     max_evaluations: int = 2000,
 ) -> Fit:
-    """Least squares within the function's bounds, as ``a4nn_core.penguin.fit.fit``, which see.
+    """Least squares within the function's bounds, as ``a4nn_core.penguin.fit.fit``, whose arguments it takes.
 
     SciPy's trust-region reflective method (Branch, Coleman and Li 1999) from the best of a grid of starts.
     Derivatives are exact where the function is an expression, finite differences where it is a Python

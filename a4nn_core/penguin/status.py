@@ -1,4 +1,4 @@
-"""How a fit or a prediction came about: every status word of PENGUIN."""
+"""How a fit or a prediction came about: every status code of PENGUIN."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from a4nn_core.vocabulary import Word
 class Status(Word):
     """The status of a fit, or of a prediction; a prediction that rests on one fit has the status of that fit.
 
-    The words of fits, and their sentences, are those of the compiled fitter (``cpp/status.hpp``).
+    The codes of fits, and their messages, are those of the compiled fitter (``cpp/status.hpp``).
     """
 
     converged = "converged", "The fit converged inside the bounds."

@@ -1,4 +1,4 @@
-"""Dataverse's native API: one call at a time, retried where that is safe, the token in no message.
+"""Dataverse's native API: one call at a time, retried where that is safe, the token kept out of messages.
 
 A call that changes something and whose answer was lost is not simply sent again: it raises ``Uncertain``, and
 whoever made it looks at the server first.
@@ -26,7 +26,7 @@ _TIMEOUT = httpx.Timeout(60, read=900, write=900)
 
 
 class Refused(BadInput):
-    """The server answered and will not do it; asking again changes nothing."""
+    """The server answered and refused; asking again changes nothing."""
 
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
@@ -57,19 +57,19 @@ class Dataverse:
     """A server.
 
     Args:
-        server: its address, https unless it is this machine.
+        server: its address, https unless it is on this machine.
         token: of the user; None to read what is public.
-        sleep: waits so many seconds; tests give one that does not.
+        sleep: waits so many seconds; tests pass one that does not.
 
     Raises:
-        BadInput: the address is none, or would send the token unencrypted.
+        BadInput: the address is not valid, or would send the token unencrypted.
     """
 
     def __init__(self, server: str, token: str | None, sleep: Callable[[float], None] = time.sleep) -> None:
         parts = urlsplit(server)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.username:
             raise BadInput(
-                f"--server {_plain(server)!r} is not an address such as https://dataverse.harvard.edu"
+                f"--server {_without_credentials(server)!r} is not an address such as https://dataverse.harvard.edu"
             )
         if token and parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
             raise BadInput(f"--server {server!r} would send the token unencrypted; use https")
@@ -108,7 +108,7 @@ class Dataverse:
         return self._again(lambda: self._call("PUT", path, params=params, json=body), path)
 
     def delete(self, path: str) -> None:
-        """Delete something; that it is gone already is no error."""
+        """Delete something; that it is already gone is not an error."""
         try:
             self._again(lambda: self._call("DELETE", path), path)
         except Refused as error:
@@ -120,7 +120,7 @@ class Dataverse:
 
         Raises:
             Refused: the server will not do it.
-            Uncertain: it is open whether it was done.
+            Uncertain: it is unknown whether it was done.
         """
         try:
             return self._call("POST", path, params=dict(params or {}), **content)
@@ -134,7 +134,7 @@ class Dataverse:
             ) from None
 
     def store(self, url: str, data: Iterable[bytes], size: int, headers: Mapping[str, str]) -> str:
-        """Put bytes where an upload address says; gives the entity tag. The token does not go there.
+        """Put bytes where an upload address says; returns the entity tag. The token does not go there.
 
         Raises:
             httpx.HTTPError: it failed; the address can be used again.
@@ -144,7 +144,7 @@ class Dataverse:
         return str(answer.headers.get("ETag", ""))
 
     def download(self, path: str, write: Callable[[Iterable[bytes]], None], **params: Any) -> None:
-        """Stream a file; ``write`` is called anew for each attempt."""
+        """Stream a file; ``write`` is called again for each attempt."""
 
         def once() -> None:
             url, headers = f"{self.server}{path}", self._headers()
@@ -178,9 +178,9 @@ class Dataverse:
         try:
             return retry(call, lambda error: isinstance(error, passing), pauses, self.sleep)
         except passing as error:
-            trouble = self.clean(str(error) or type(error).__name__)
+            last_error = self.clean(str(error) or type(error).__name__)
         raise Unreachable(
-            f"{self.server} did not answer {path.split('?')[0]} in {_ATTEMPTS} attempts: {trouble}"
+            f"{self.server} did not answer {path.split('?')[0]} in {_ATTEMPTS} attempts: {last_error}"
         )
 
     def _call(self, method: str, path: str, **content: Any) -> Any:
@@ -195,36 +195,38 @@ class Dataverse:
         if not isinstance(document, dict):
             document = {}
         status = answer.status_code
-        said = self.clean(str(document.get("message") or answer.reason_phrase or "no reason given"))[:400]
+        reason = self.clean(str(document.get("message") or answer.reason_phrase or "no reason given"))[:400]
         if status in _PASSING or status == 409:
-            raise _Passing(f"{self.server} answered {status}: {said}", status)
-        if status == 401 or (status == 403 and "key" in said.lower()):
-            raise Refused(f"{self.server} refuses the API token: {said}; set {TOKEN_VARIABLE} anew", status)
+            raise _Passing(f"{self.server} answered {status}: {reason}", status)
+        if status == 401 or (status == 403 and "key" in reason.lower()):
+            raise Refused(
+                f"{self.server} refuses the API token: {reason}; set {TOKEN_VARIABLE} again", status
+            )
         if status == 403:
-            raise Refused(f"{self.server} does not permit this to the user of the token: {said}", status)
-        if status == 413 or "quota" in said.lower() or "exceeds" in said.lower():
-            raise Refused(f"{self.server} has no room for it: {said}", status)
+            raise Refused(f"{self.server} does not permit this to the user of the token: {reason}", status)
+        if status == 413 or "quota" in reason.lower() or "exceeds" in reason.lower():
+            raise Refused(f"{self.server} has no room for it: {reason}", status)
         if answer.is_redirect:
             target = urlsplit(answer.headers.get("location", ""))
             raise Refused(
                 f"{self.server} redirects to {target.scheme}://{target.netloc}; give that as --server", status
             )
         if status >= 400:
-            raise Refused(f"{self.server} refuses: {said} ({status})", status)
+            raise Refused(f"{self.server} refuses: {reason} ({status})", status)
         if not document:
             raise _Passing(f"{self.server} answered with something that is not JSON", status)
         return document.get("data", document)
 
 
 class _Passing(Exception):
-    """An answer that another time may be different: overload, a lock, a proxy's error page."""
+    """Whether a later attempt may be answered differently: overload, a lock, a proxy's error page."""
 
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
         self.status = status
 
 
-def _plain(url: str) -> str:
+def _without_credentials(url: str) -> str:
     """An address without user and password."""
     scheme, sign, rest = url.partition("://")
     return f"{scheme}{sign}{rest.rpartition('@')[2]}"

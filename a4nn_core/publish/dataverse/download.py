@@ -1,4 +1,4 @@
-"""A published deposit back from its Dataverse server."""
+"""Downloading a published deposit from its Dataverse server."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from a4nn_core.publish.deposit.files import MANIFEST, read_manifest
 
 
 def as_persistent_id(text: str) -> str | None:
-    """A DOI in any of its spellings as ``doi:10.7910/DVN/JS9FR6``; None if it is none."""
+    """A DOI in any of its spellings as ``doi:10.7910/DVN/JS9FR6``; None if it is not a DOI."""
     match = re.fullmatch(r"(?:doi:|https?://(?:dx\.)?doi\.org/)?(10\.\d{4,9}/\S+)", text)
     return f"doi:{match[1]}" if match else None
 
@@ -34,7 +34,7 @@ def server_of(persistent_id: str) -> str:
     try:
         answer = httpx.get(address, follow_redirects=False, timeout=60)
     except httpx.HTTPError as error:
-        raise A4NNError(f"{address} cannot be reached: {error}; name the server by --server") from None
+        raise A4NNError(f"{address} cannot be reached: {error}; name the server with --server") from None
     target = urlsplit(answer.headers.get("location", ""))
     if not target.netloc:
         raise BadInput(f"there is no {persistent_id}: {address} leads nowhere")
@@ -42,9 +42,9 @@ def server_of(persistent_id: str) -> str:
 
 
 def download(api: Dataverse, persistent_id: str, folder: Path, progress: Progress | None = None) -> None:
-    """Fetch the files of a deposit into a new folder; tables that were ingested come as they were sent.
+    """Fetch the files of a deposit into a new folder; ingested tables are fetched as they were sent.
 
-    Files that the manifest does not name are somebody else's and are not fetched.
+    Files that the manifest does not name belong to somebody else and are not fetched.
 
     Raises:
         BadInput: there is no such data set, or it is not a deposit of A4NN.

@@ -20,12 +20,12 @@ class RemoteFile:
     """A file of a data set.
 
     Attributes:
-        id: on the server.
-        path: with its folder, under the name it was sent by.
+        id: its identifier on the server.
+        path: folder and name under which it was sent.
         checksum: (algorithm as hashlib knows it, hexadecimal), of the file as it was sent.
-        tabular: the server has ingested it.
+        tabular: whether the server has ingested it.
         unf: of the ingested table.
-        ours: it carries our category.
+        ours: whether it carries our category.
     """
 
     id: int
@@ -78,7 +78,7 @@ class RemoteDataset:
             pause = min(10.0, 1.5 * pause)
 
     def set_metadata(self, document: dict[str, Any]) -> bool:
-        """Bring the metadata to what a document says; gives whether anything had to change."""
+        """Bring the metadata to what a document says; returns whether anything changed."""
         there = citation_fields({"datasetVersion": self.version()})
         wanted = citation_fields(document)
         if all(there.get(name) == value for name, value in wanted.items()):
@@ -96,7 +96,7 @@ class RemoteDataset:
         """Publish the draft and wait until the server has done it.
 
         Raises:
-            Refused: the server will not, such as for want of permission.
+            Refused: the server will not, for example for lack of permission.
             A4NNError: it has not after an hour.
         """
         waited = 0.0
@@ -105,7 +105,7 @@ class RemoteDataset:
             state = self.version()["versionState"]
             if state == "RELEASED":
                 return
-            if attempt % 10 == 0:  # answers can be lost, and 409 means: not yet
+            if attempt % 10 == 0:  # answers can be lost, and 409 means that it is not yet done
                 with suppress(Uncertain):
                     self.api.post(
                         "/api/datasets/:persistentId/actions/:publish",

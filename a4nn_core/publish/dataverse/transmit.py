@@ -1,4 +1,4 @@
-"""Sending one file: through the server, or past it into its store where it offers that."""
+"""Sending one file: through the server, or directly into its store where it offers that."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Sender:
     """Sends files into one data set.
 
     Args:
-        dataset: which.
-        root: folder of the deposit.
-        progress: is told how far each file is.
+        dataset: the data set that receives the files.
+        root: the folder of the deposit.
+        progress: called with the path, the bytes sent and the total bytes of each file.
         stored: storage identifiers of files that an earlier, interrupted upload put into the store, by path
             and SHA-256; what this one puts there is added.
     """
@@ -44,7 +44,7 @@ class Sender:
 
         Raises:
             Refused: the server will not take it.
-            Uncertain: it is open whether it did.
+            Uncertain: it is unknown whether it did.
             A4NNError: the store did not take it.
         """
         described = self._described(path, ingest)
@@ -127,7 +127,7 @@ class Sender:
         api.put(_local(offer["complete"]), tags)
 
     def _put(self, url: str, path: str, start: int, length: int, headers: dict[str, str], size: int) -> str:
-        trouble = ""
+        last_error = ""
         for attempt in range(_ATTEMPTS):
             if attempt:
                 self.dataset.api.wait(attempt - 1)
@@ -137,11 +137,11 @@ class Sender:
                 status = error.response.status_code
                 if status in (400, 501) and headers:
                     headers = {}  # a store without tags
-                trouble = f"it answered {status}"
+                last_error = f"it answered {status}"
             except httpx.HTTPError as error:
-                trouble = type(error).__name__
-        # the address holds a signature: it is not to be shown
-        raise A4NNError(f"the store of {self.dataset.api.server} did not take {path}: {trouble}")
+                last_error = type(error).__name__
+        # the address holds a signature, so it must not be shown
+        raise A4NNError(f"the store of {self.dataset.api.server} did not take {path}: {last_error}")
 
     def _part(self, path: str, start: int, length: int, size: int) -> Iterator[bytes]:
         with (self.root / path).open("rb") as file:
@@ -161,7 +161,7 @@ def _local(address: str) -> str:
 
 
 class _Counted:
-    """A file that tells how much of it was read; httpx asks it for its size by seeking."""
+    """A file that reports how much of it was read; httpx asks it for its size by seeking."""
 
     def __init__(self, file: BinaryIO, path: str, size: int, progress: Progress) -> None:
         self._file, self._path, self._size, self._progress = file, path, size, progress

@@ -39,10 +39,10 @@ class Plan:
     """What has to be done to the files of a data set.
 
     Attributes:
-        add: paths that are not there.
-        replace: path to the id of the file there, which differs.
-        delete: ids by path: ours, and not in the deposit any more, or there twice.
-        keep: paths that are there already.
+        add: paths that the server lacks.
+        replace: path to the id of the server's file, which differs.
+        delete: ids by path: ours, and not in the deposit any more, or on the server twice.
+        keep: paths that the server has already.
         foreign: paths of other people's files; they are left as they are.
     """
 
@@ -59,12 +59,12 @@ class Uploaded:
 
     Attributes:
         persistent_id: of the data set; None if a dry run would create it.
-        created: it was not there before.
-        metadata_changed: of a data set that was.
+        created: whether this upload created the data set.
+        metadata_changed: whether the metadata of an existing data set changed.
         plan: what was done to its files.
-        not_ingested: CSV tables that the server keeps as plain files.
-        published: it is public now.
-        dry: nothing was sent.
+        not_ingested: CSV tables that the server keeps as files without ingesting them.
+        published: whether it is public now.
+        dry: whether this was a dry run, so that nothing was sent.
     """
 
     persistent_id: str | None
@@ -86,19 +86,19 @@ def upload(
     publish: Release | None = None,
     progress: Progress | None = None,
 ) -> Uploaded:
-    """Create or update a draft from a deposit; publish it only if told to.
+    """Create or update a draft from a deposit; publish it only if asked to.
 
     Args:
-        folder: of the deposit, unaltered.
+        folder: folder of the deposit, unaltered.
         api: the server.
-        alias: of the collection in which a new data set is created.
-        persistent_id: of an existing data set that becomes this deposit.
+        alias: alias of the collection in which a new data set is created.
+        persistent_id: of an existing data set, which is updated to this deposit.
         dry_run: ask the server, but change nothing.
         publish: as which kind of version; None leaves a draft.
-        progress: is told how far each file is.
+        progress: called with the path, the bytes sent and the total bytes of each file.
 
     Raises:
-        BadInput: the deposit was altered or is none, or the server refuses something.
+        BadInput: the deposit was altered or is not one, or the server refuses something.
         A4NNError: the server does not answer, or what it holds is not what was sent.
         Both say what is on the server and how to go on.
     """
@@ -149,19 +149,19 @@ class _Job:
             left = self._check(dataset)
             done = Uploaded(dataset.persistent_id, created, changed, plan, left)
         except A4NNError as error:
-            raise type(error)(*self._told(error, dataset)) from None
+            raise type(error)(*self._with_progress(error, dataset)) from None
         if publish:
             try:
                 dataset.publish(publish)
             except A4NNError as error:
                 raise A4NNError(
-                    f"{error}; the draft {dataset.persistent_id} is whole, but not published: publish it on "
-                    "the server's page, or run the same command again"
+                    f"{error}; the draft {dataset.persistent_id} is complete, but not published: publish it "
+                    "on the server's page, or run the same command again"
                 ) from None
             done.published = True
         return done
 
-    def _told(self, error: A4NNError, dataset: RemoteDataset) -> tuple[Any, ...]:
+    def _with_progress(self, error: A4NNError, dataset: RemoteDataset) -> tuple[Any, ...]:
         """The error with what was done and how to go on."""
         try:
             there = len(self.plan(dataset.files()).keep)
@@ -177,8 +177,8 @@ class _Job:
         if not self.state_file.exists():
             return {}
         state = read_json(self.state_file)
-        mine = state.get("server") == self.api.server and state.get("deposit") == self.deposit_id
-        return state if mine else {}
+        matches = state.get("server") == self.api.server and state.get("deposit") == self.deposit_id
+        return state if matches else {}
 
     def _save_state(self, **changes: Any) -> None:
         base = {"server": self.api.server, "deposit": self.deposit_id, "stored": {}}
@@ -200,15 +200,15 @@ class _Job:
             where = "--doi" if persistent_id else str(self.state_file)
             raise BadInput(
                 f"{self.api.server} has no data set {name}, which {where} names"
-                + ("" if persistent_id else "; delete that file to begin anew")
+                + ("" if persistent_id else "; delete that file to start over")
             ) from None
         self._save_state(persistent_id=str(name), creating=None)
         return dataset
 
     def _create(self) -> RemoteDataset:
-        """Create the draft. That it is about to be created is written down first."""
+        """Create the draft. The intention is saved first."""
         self._save_state(creating=self.alias, persistent_id=None)
-        trouble: A4NNError | None = None
+        last_error: A4NNError | None = None
         for attempt in range(_ATTEMPTS):
             if attempt:
                 self.api.wait(attempt - 1)
@@ -220,14 +220,14 @@ class _Job:
                 found = str(data["persistentId"])
                 break
             except Uncertain as error:
-                trouble = error
+                last_error = error
             except Refused as error:
                 self._save_state(creating=None)
                 if error.status == 404:
                     raise BadInput(f"{self.api.server} has no collection {self.alias!r}: {error}") from None
                 raise
         else:
-            raise A4NNError(f"{trouble}; no data set was created; to go on, run the same command again")
+            raise A4NNError(f"{last_error}; no data set was created; to go on, run the same command again")
         self._save_state(persistent_id=found, creating=None)
         return RemoteDataset(self.api, found)
 
@@ -272,7 +272,7 @@ class _Job:
         return plan
 
     def _files(self, dataset: RemoteDataset) -> Plan:
-        """Send, replace and delete until nothing differs; gives what there was to do."""
+        """Send, replace and delete until nothing differs; returns what there was to do."""
         dataset.wait_unlocked()
         first = self.plan(dataset.files())
         stored: dict[str, str] = dict(self.state.get("stored") or {})
@@ -288,7 +288,7 @@ class _Job:
 
     def _send(self, dataset: RemoteDataset, sender: Sender, path: str, replaces: int | None) -> None:
         """Send one file; after an answer that was lost, only if the server does not have it."""
-        trouble: A4NNError | None = None
+        last_error: A4NNError | None = None
         digest = self.digest(path, "sha256")
         for attempt in range(_ATTEMPTS):
             if attempt:
@@ -304,7 +304,7 @@ class _Job:
                 dataset.wait_unlocked()
                 return
             except Uncertain as error:
-                trouble = error
+                last_error = error
             except Refused as error:
                 # an earlier attempt may have arrived after all, and a second copy is refused
                 if attempt and path in self.plan(dataset.files()).keep:
@@ -314,10 +314,10 @@ class _Job:
             finally:
                 if sender.stored != self.state.get("stored"):
                     self._save_state(stored=dict(sender.stored))
-        raise A4NNError(f"{path} could not be sent in {_ATTEMPTS} attempts: {trouble}")
+        raise A4NNError(f"{path} could not be sent in {_ATTEMPTS} attempts: {last_error}")
 
     def _check(self, dataset: RemoteDataset) -> list[str]:
-        """Compare everything on the server with the deposit; gives tables that were not ingested.
+        """Compare everything on the server with the deposit; returns the tables that were not ingested.
 
         Raises:
             A4NNError: a file is missing, differs, is there twice, or has another UNF.
@@ -330,9 +330,9 @@ class _Job:
         counts = Counter(r.path for r in there if r.path in self.paths)
         problems += [f"{path} is on the server {n} times" for path, n in counts.items() if n > 1]
         for remote in there:
-            mine = self.unfs.get(remote.path)
-            if mine and remote.tabular and remote.unf not in (None, mine):
-                problems.append(f"{remote.path} has the UNF {remote.unf} on the server, not {mine}")
+            expected = self.unfs.get(remote.path)
+            if expected and remote.tabular and remote.unf not in (None, expected):
+                problems.append(f"{remote.path} has the UNF {remote.unf} on the server, not {expected}")
         if problems:
             raise A4NNError("; ".join(problems))
         tabular = {r.path for r in there if r.tabular}

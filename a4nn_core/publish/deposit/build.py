@@ -68,9 +68,9 @@ class Built:
     """A deposit that was built.
 
     Attributes:
-        folder: where.
-        runs: ids.
-        files, bytes: how many, how much.
+        folder: the folder of the deposit.
+        runs: ids of its runs.
+        files, bytes: number of files, and their total size.
         unf: of the data set, None if no table is ingested.
         remarks: what a person must know before it is published.
     """
@@ -89,15 +89,15 @@ def build(
     """Build a deposit.
 
     Args:
-        commons: to read.
-        runs: ids, at least one.
+        commons: folder of the commons to read.
+        runs: ids of the runs, at least one.
         out: folder that does not exist yet.
-        metadata: what the person says.
-        settings: what goes in.
+        metadata: what the author states about the deposit.
+        settings: what the deposit contains.
 
     Raises:
         BadInput: no such run, one that is not completed, weights that are missing or damaged, a package that
-            is missing, or a place that is taken or cannot be written. Nothing is left behind.
+            is missing, or ``out`` exists or cannot be written. Nothing is left behind.
     """
     names = sorted(set(chosen_runs(commons, runs)))
     if not names:
@@ -108,7 +108,8 @@ def build(
     ]
     if open_ and not settings.unfinished:
         raise BadInput(
-            f"not completed: {', '.join(open_)}; finish by `a4nn run`, or publish as they are by --unfinished"
+            f"not completed: {', '.join(open_)}; finish them with `a4nn run`, "
+            "or publish them as they are with --unfinished"
         )
     if out.exists():
         raise BadInput(f"cannot build the deposit in {out}: it exists already")
@@ -214,13 +215,13 @@ def _ends(tables: Mapping[str, pa.Table]) -> dict[tuple[str, int], datetime]:
 
 
 def identify(stored: Mapping[str, Mapping[str, object]]) -> str:
-    """Identifies a deposit by its runs: the same after its metadata were mended or its archives cut anew."""
+    """Identifies a deposit by its runs: corrected metadata or differently split archives do not change it."""
     text = json.dumps([[name, stored[name]["started"]] for name in sorted(stored)])
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def _write_architectures(tables: Mapping[str, pa.Table], path: Path) -> list[tuple[str, int]]:
-    """One JSON line per trained network: which layers, how connected. Returns the networks left out."""
+    """One JSON line per trained network: its layers and their connections. Returns the networks left out."""
     unresolved: list[tuple[str, int]] = []
     chosen = [network for network in records(Network, tables["networks"]) if _was_trained(network)]
     lines = [

@@ -26,7 +26,7 @@ def citation_cff(metadata: DepositMetadata, date: str) -> str:
         *(f"  - {_quoted(_cff_person(author))}" for author in metadata.authors),
     ]
     if metadata.keywords:
-        lines += ["keywords:", *(f"  - {_quoted(word)}" for word in metadata.keywords)]
+        lines += ["keywords:", *(f"  - {_quoted(keyword)}" for keyword in metadata.keywords)]
     return "\n".join(lines) + "\n"
 
 

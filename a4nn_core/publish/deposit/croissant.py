@@ -24,8 +24,8 @@ _CONTEXT: dict[str, object] = {
     "examples": {"@id": "cr:examples", "@type": "@json"},
     "conformsTo": "dct:conformsTo",
     **{
-        word: f"cr:{word}"
-        for word in (
+        term: f"cr:{term}"
+        for term in (
             *("citeAs", "column", "equivalentProperty", "extract", "field", "fileProperty", "fileObject"),
             *("fileSet", "format", "includes", "isLiveDataset", "jsonPath", "key", "md5", "parentField"),
             *("path", "recordSet", "references", "regex", "repeated", "replace", "samplingRate"),
@@ -58,10 +58,10 @@ def croissant(
     """The JSON-LD document.
 
     Args:
-        metadata: what the person says.
-        files: of the deposit, described.
-        tables: those in ``data/<table>.parquet``; a column of names to values is left out, as Croissant has
-            no type for it.
+        metadata: what the author states about the deposit.
+        files: the files of the deposit, with their descriptions.
+        tables: the tables in ``data/<table>.parquet``; a column of names to values is left out,
+            as Croissant has no type for it.
         date: when the data were made, YYYY-MM-DD.
         url: where the data set is, or will be.
     """

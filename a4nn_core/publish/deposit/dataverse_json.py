@@ -18,7 +18,7 @@ def dataverse_json(metadata: DepositMetadata, deposit_id: str, date: str) -> Doc
     """The document that creates the data set.
 
     Args:
-        metadata: what the person says.
+        metadata: what the author states about the deposit.
         deposit_id: identifies the deposit among a server's data sets.
         date: when the last run ended, YYYY-MM-DD.
     """
@@ -87,19 +87,19 @@ def _fields(values: Mapping[str, Any], types: Mapping[str, FieldType]) -> Iterat
 
 
 def citation_fields(document: Document) -> dict[str, Any]:
-    """The values of the citation block by name, compound ones as plain mappings."""
+    """The values of the citation block by name, compound ones as mappings."""
     fields = document["datasetVersion"]["metadataBlocks"]["citation"]["fields"]
-    return {f["typeName"]: _plain(f) for f in fields}
+    return {f["typeName"]: _field_value(f) for f in fields}
 
 
-def _plain(field: Document) -> Any:
+def _field_value(field: Document) -> Any:
     if field["typeClass"] != "compound":
         return field["value"]
     return [{name: child["value"] for name, child in one.items()} for one in field["value"]]
 
 
 def check_dataverse_json(document: Any) -> list[str]:
-    """What Dataverse would refuse in a document, a sentence each; none if it is good.
+    """What Dataverse would refuse in a document, one sentence per problem; empty if there is none.
 
     Checked are the structure, the five required fields and those required inside others, every field's type,
     whether it is a list, the controlled vocabularies, dates, and that a licence has a name and an address.

@@ -35,9 +35,9 @@ class DepositFile:
 
     Attributes:
         path: relative to the deposit, with slashes.
-        bytes, sha256: of its content.
+        bytes, sha256: size and checksum of its content.
         description: one sentence.
-        run: it belongs to this one only, None if to all.
+        run: the only run it belongs to; None if it belongs to all.
     """
 
     path: str
@@ -81,7 +81,7 @@ def read_manifest(root: Path) -> dict[str, str]:
     """SHA-256 by path.
 
     Raises:
-        BadInput: it is not there, has a line of another form, or a path that leads out of the deposit.
+        BadInput: it is missing, has a line of another form, or a path that leads out of the deposit.
     """
     file = root / MANIFEST
     try:
@@ -98,7 +98,7 @@ def read_manifest(root: Path) -> dict[str, str]:
 
 
 def verify(root: Path) -> dict[str, str]:
-    """Compare every file with the manifest; gives the manifest.
+    """Compare every file with the manifest; returns the manifest.
 
     Raises:
         BadInput: files differ, are missing or are not in the manifest; all are named.

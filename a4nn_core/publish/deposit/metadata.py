@@ -1,4 +1,4 @@
-"""What a person says about a deposit, once, in a small TOML file."""
+"""What the author states about a deposit, once, in a small TOML file."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ def read_metadata(path: Path) -> DepositMetadata:
 
 
 def make_metadata(settings: dict[str, Any], place: str) -> DepositMetadata:
-    """The metadata from plain tables; see ``read_metadata``."""
+    """The metadata from parsed TOML tables; see ``read_metadata``."""
     try:
         return DepositMetadata.model_validate(settings)
     except ValidationError as error:

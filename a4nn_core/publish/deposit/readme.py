@@ -54,12 +54,12 @@ def readme(
     """The text.
 
     Args:
-        metadata: what the person says.
-        files: of the deposit, described.
-        written: its tables.
+        metadata: what the author states about the deposit.
+        files: the files of the deposit, with their descriptions.
+        written: its tables, as written.
         unf: of the data set, None if no table is ingested.
-        runs: by id.
-        counts: networks of each run.
+        runs: the runs of the deposit, by id.
+        counts: number of networks of each run, by id.
         front: networks on the front of their run.
         remarks: what a reader must know, such as that a run is not finished.
     """
@@ -96,9 +96,9 @@ def readme(
         *(
             [
                 "± is one standard error: as far as other images of the same kind would have moved the "
-                "number. ≈ names a cheaper network of the same run that this one cannot be told from: their "
-                f"validation accuracies differ by less than {STANDARD_ERRORS} times the standard error of a "
-                "difference.",
+                "number. ≈ names a cheaper network of the same run that this one cannot be distinguished "
+                f"from: their validation accuracies differ by less than {STANDARD_ERRORS} times the standard "
+                "error of a difference.",
                 "",
             ]
             if known
@@ -137,7 +137,7 @@ def readme(
         ]
     lines += ["## The columns", "", "CSV tables lack the columns marked P, which only Parquet holds.", ""]
     for table in written:
-        plain = {c.name for c in csv_columns(DEPOSITED[table.name])} if table.csv else None
+        csv_names = {c.name for c in csv_columns(DEPOSITED[table.name])} if table.csv else None
         if table.name == "front":
             lines += ["### `front`", "", "Rows of `networks` that are on the front; the same columns.", ""]
             continue
@@ -149,7 +149,7 @@ def readme(
         ]
         lines += ["| column | type | unit | what it holds |", "|---|---|---|---|"]
         for column in DEPOSITED[table.name].columns:
-            mark = " P" if plain is not None and column.name not in plain else ""
+            mark = " P" if csv_names is not None and column.name not in csv_names else ""
             lines.append(
                 f"| `{column.name}`{mark} | {ARROW_TYPES[column.kind]} | {column.unit} | {column.meaning} |"
             )
@@ -178,7 +178,7 @@ def _run_line(name: str, run: Run, networks: int) -> str:
 
 
 def _front_lines(front: Sequence[Network], images: Mapping[str, Images], marked: bool) -> list[str]:
-    """A line of the table for each member of a front; marked: with the cheaper network that it is like."""
+    """One table line per member of a front; if marked, with the cheaper network of about equal accuracy."""
     like = {
         run: cheaper_alike([network.rated(known) for network in front if network.run == run])
         for run, known in images.items()

@@ -38,7 +38,7 @@ def restore(deposit: Path, commons: Path) -> Merged:
 
     Raises:
         BadInput: it is not a deposit, of a newer format, or was altered (the files are named), or the commons
-            cannot be written. The commons is as it was then.
+            cannot be written. The commons is then unchanged.
     """
     if not deposit.is_dir():
         raise BadInput(f"there is no folder {deposit}")
@@ -82,7 +82,9 @@ def _stage(deposit: Path, manifest: Mapping[str, str], record: Mapping[str, Json
         if path.startswith("weights/"):
             for name, content in unpack(deposit / path):
                 if name.split("/")[1] not in runs:
-                    raise BadInput(f"{deposit / path} holds {name!r}, of no run of this deposit")
+                    raise BadInput(
+                        f"{deposit / path} holds {name!r}, which belongs to no run of this deposit"
+                    )
                 make_folder((staged / name).parent)
                 with (staged / name).open("xb") as file:
                     shutil.copyfileobj(content, file, 1 << 20)

@@ -1,4 +1,4 @@
-"""RO-Crate 1.1 with the profile Process Run Crate 0.5: what was run, by which software, what came of it."""
+"""RO-Crate 1.1 with the profile Process Run Crate 0.5: what was run, by which software, and what resulted."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def ro_crate(
     completed as intended; only one that went wrong failed.
 
     Args:
-        metadata: what the person says.
-        files: of the deposit, described.
-        runs: by id.
-        networks: trained networks of each run.
+        metadata: what the author states about the deposit.
+        files: the files of the deposit, with their descriptions.
+        runs: the runs of the deposit, by id.
+        networks: trained networks of each run, by id.
         ends: time of the last epoch of each network that has one, by run and number.
         date: when the data were made, YYYY-MM-DD.
     """

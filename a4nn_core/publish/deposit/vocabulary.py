@@ -47,10 +47,10 @@ class FieldType:
 
     Attributes:
         kind: primitive, compound or controlledVocabulary.
-        multiple: its value is a list.
+        multiple: whether its value is a list.
         children: fields of a compound one, by name.
         words: what a controlled vocabulary allows.
-        required: at the top level, or inside its compound field.
+        required: whether it must be given, at the top level or inside its compound field.
     """
 
     kind: str = "primitive"

@@ -24,7 +24,7 @@ from a4nn_core.vocabulary import NetworkStatus
 
 Policy = Literal["none", "front", "best", "all"]
 _WITHOUT_WEIGHTS = (NetworkStatus.failed, NetworkStatus.infeasible)
-_BLOCK = 512  # of tar
+_BLOCK = 512  # bytes, of tar
 
 
 @dataclass
@@ -44,7 +44,7 @@ def chosen(tables: Mapping[str, pa.Table], policy: Policy, packed: Packed) -> di
     """The checkpoints to deposit: run to path in the commons to SHA-256.
 
     Args:
-        tables: of the deposit.
+        tables: the tables of the deposit, by name.
         policy: ``none``; ``front``, the best checkpoint of each network on a front; ``best``, of every
             network; ``all``, every checkpoint that was kept.
         packed: receives the networks that never had one.
@@ -58,10 +58,10 @@ def chosen(tables: Mapping[str, pa.Table], policy: Policy, packed: Packed) -> di
         if network.best_checkpoint is None or network.best_checkpoint_sha256 is None:
             packed.never_saved.append((network.run, network.network))
             continue
-        mine = found.setdefault(network.run, {})
-        mine[network.best_checkpoint] = network.best_checkpoint_sha256
+        checkpoints = found.setdefault(network.run, {})
+        checkpoints[network.best_checkpoint] = network.best_checkpoint_sha256
         if policy == "all" and network.checkpoint is not None and network.checkpoint_sha256 is not None:
-            mine[network.checkpoint] = network.checkpoint_sha256
+            checkpoints[network.checkpoint] = network.checkpoint_sha256
     return found
 
 
@@ -83,9 +83,9 @@ def pack(
 
     Args:
         commons: where the checkpoints are.
-        tables: of the deposit.
+        tables: the tables of the deposit, by name.
         policy: see ``chosen``.
-        folder: of the deposit.
+        folder: folder of the deposit.
         archive_bytes: greatest size of one archive; a checkpoint that is greater gets one of its own.
 
     Raises:
@@ -97,7 +97,7 @@ def pack(
         for run, path, digest in kept(tables, commons):
             wanted.setdefault(run, {})[path] = digest
     problems = []
-    for path, digest in sorted(entry for mine in wanted.values() for entry in mine.items()):
+    for path, digest in sorted(entry for checkpoints in wanted.values() for entry in checkpoints.items()):
         file = commons / path
         if not file.is_file():
             problems.append(f"{file} is missing")
@@ -107,10 +107,10 @@ def pack(
         more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
         raise BadInput(
             f"weights cannot be published: {'; '.join(problems[:5])}{more}; "
-            "publish without them by --weights none --models none"
+            "publish without them with --weights none --models none"
         )
-    for run, mine in sorted(wanted.items()):
-        for number, members in enumerate(_shards(commons, sorted(mine), archive_bytes), start=1):
+    for run, checkpoints in sorted(wanted.items()):
+        for number, members in enumerate(_shards(commons, sorted(checkpoints), archive_bytes), start=1):
             name = f"weights/{run}-{number:02d}.tar"
             (folder / "weights").mkdir(exist_ok=True)
             with user_errors("write", folder / name):
@@ -154,8 +154,8 @@ def unpack(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
         with tarfile.open(archive, "r:") as tar:
             for entry in tar:
                 parts = entry.name.split("/")
-                plain = len(parts) == 5 and parts[0] == "runs" and parts[2] == "checkpoints"
-                if not entry.isreg() or not plain or ".." in parts or "" in parts:
+                well_formed = len(parts) == 5 and parts[0] == "runs" and parts[2] == "checkpoints"
+                if not entry.isreg() or not well_formed or ".." in parts or "" in parts:
                     raise BadInput(f"{archive} holds {entry.name!r}, which is not a checkpoint of a run")
                 content = tar.extractfile(entry)
                 assert content is not None  # it is a regular file

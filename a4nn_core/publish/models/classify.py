@@ -20,10 +20,10 @@ _BATCH = 64
 
 @dataclass(frozen=True)
 class Classified:
-    """What a network says of one image.
+    """How a network classifies one image.
 
     Attributes:
-        image: path.
+        image: path of the image.
         label: name of the class with the greatest score.
         shares: softmax of the scores by class; not calibrated probabilities.
     """
@@ -42,7 +42,7 @@ class Classifier:
         model: path of the ``.onnx`` file.
 
     Raises:
-        BadInput: it is no such file, or the package onnxruntime is missing.
+        BadInput: it is not such a file, or the package onnxruntime is missing.
     """
 
     def __init__(self, model: Path) -> None:
@@ -53,7 +53,7 @@ class Classifier:
         if not model.is_file():
             raise BadInput(f"there is no model {model}")
         if model.suffix != ".onnx":
-            raise BadInput(f"{model} is no .onnx file; others could hold code and are not opened")
+            raise BadInput(f"{model} is not an .onnx file; others could hold code and are not opened")
         try:
             self._session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
             about = json.loads(self._session.get_modelmeta().custom_metadata_map[METADATA])
@@ -82,19 +82,19 @@ class Classifier:
         Raises:
             BadInput: an image cannot be read or has another size or number of channels; all are named.
         """
-        troubles = []
+        problems = []
         arrays = []
         for path in images:
             try:
                 array = read_image(path)
             except BadInput as error:
-                troubles.append(str(error))
+                problems.append(str(error))
                 continue
             if array.shape != self.shape:
-                troubles.append(f"{path} is {_size(array.shape)}, the model takes {_size(self.shape)}")
+                problems.append(f"{path} is {_size(array.shape)}, the model takes {_size(self.shape)}")
             arrays.append(array)
-        if troubles:
-            raise BadInput("; ".join(troubles))
+        if problems:
+            raise BadInput("; ".join(problems))
         found = []
         for start in range(0, len(arrays), _BATCH):
             scores = self.scores(np.stack(arrays[start : start + _BATCH])).astype(np.float64)

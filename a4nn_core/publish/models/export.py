@@ -1,7 +1,7 @@
 """Models for people: a network of a front as ONNX and as a ``torch.export`` program, with a model card.
 
-Both take images as they are stored, so that nobody needs to know how they were normalised, and give class
-scores. Both are run and compared with the network before they count.
+Both take images as they are stored, so that nobody needs to know how they were normalised, and return
+class scores. Both are run and compared with the network before they are accepted.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ def export_front(commons: Path, tables: Tables, folder: Path) -> list[str]:
 
     Args:
         commons: where the checkpoints are.
-        tables: of the deposit.
-        folder: of the deposit.
+        tables: the tables of the deposit, by name.
+        folder: folder of the deposit.
 
     Returns:
         paths relative to the deposit.
 
     Raises:
         BadInput: the packages of the extra ``onnx`` are missing, or a checkpoint cannot be used.
-        A4NNError: an exported model gives other scores than the network.
+        A4NNError: the scores of an exported model differ from the network's.
     """
     from a4nn_core.commons.records import Network
     from a4nn_core.commons.rows import records
@@ -66,7 +66,7 @@ def _check_packages() -> None:
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise BadInput(
-            f"models for people need the package {error.name}: pip install 'a4nn[onnx]', or --models none"
+            f"exporting models needs the package {error.name}: pip install 'a4nn[onnx]', or --models none"
         ) from None
 
 
@@ -162,7 +162,7 @@ def export(checkpoint: Path, found: Found, stem: Path) -> None:
 
 
 def _save_program(program: Any, stem: Path) -> None:
-    """The archive names itself after its file, so it is written under its own name in a folder beside."""
+    """The archive contains the name of its file, so it is written under that name in a folder beside."""
     import tempfile
 
     import torch

@@ -29,7 +29,7 @@ class Found:
     """One network of one run.
 
     Attributes:
-        run: that it is of.
+        run: the run it belongs to.
         network: its record.
         architecture: what its genome stands for.
     """
@@ -52,16 +52,16 @@ class Found:
 
     @property
     def images(self) -> Images:
-        """That its accuracies were measured on."""
+        """The images on which its accuracies were measured."""
         return self.run.images
 
     def transform(self) -> InputTransform:
-        """What the network saw of a stored image.
+        """How a stored image was transformed before the network saw it.
 
         A run of an older version did not record it; then the data are loaded again.
 
         Raises:
-            BadInput: it was not recorded and the data are not to be had, or are not those of the run.
+            BadInput: it was not recorded and the data are not available, or are not those of the run.
         """
         recorded = members(self.run.details.get("transform"))
         if recorded:
@@ -71,16 +71,16 @@ class Found:
         from a4nn_core.data.base import DATA_SOURCES
 
         name = self.network.run
-        lacking = f"run {name!r} does not say what its networks saw of an image, and its data"
+        prefix = f"run {name!r} does not say what its networks saw of an image, and its data"
         settings = self.run.settings("data")
         if not settings:
-            raise BadInput(f"{lacking} are not named in its experiment: --models none")
+            raise BadInput(f"{prefix} are not named in its experiment: --models none")
         try:
             data = DATA_SOURCES.make(settings, "[data]").load()
         except A4NNError as error:
-            raise BadInput(f"{lacking} cannot be loaded: {error}") from None
+            raise BadInput(f"{prefix} cannot be loaded: {error}") from None
         if data.fingerprint != self.run.dataset_fingerprint:
-            raise BadInput(f"{lacking} have changed since: {data.fingerprint} is not their fingerprint")
+            raise BadInput(f"{prefix} have changed since: {data.fingerprint} is not their fingerprint")
         return data.transform
 
 
@@ -103,11 +103,11 @@ def grouped(part: type[Part], table: pa.Table) -> Iterator[tuple[tuple[str, int]
     found: list[Part] = []
     for batch in table.to_batches():
         for row in batch.to_pylist():
-            mine = (row["run"], row["network"])
-            if mine != key:
+            owner = (row["run"], row["network"])
+            if owner != key:
                 if key is not None:
                     yield key, found
-                key, found = mine, []
+                key, found = owner, []
             found.append(from_cells(part, row))
     if key is not None:
         yield key, found
@@ -119,7 +119,7 @@ def networks(
     """Networks with their architectures, in the order of the tables.
 
     Args:
-        tables: of a deposit.
+        tables: the tables of a deposit, by name.
         chosen: which ones; all if None. A network without recorded layers is left out.
         unresolved: if given, it receives the networks whose layers are not those of the recorded
             architecture, and they are left out.
@@ -167,5 +167,5 @@ def _architecture(run: Run, network: Network, layers: list[LayerRecord], edges: 
         network.genome.value, (channels, height, width), len(run.classes)
     )
     if decoded.hash != network.architecture_hash:
-        raise BadInput(f"{name}: its genome does not give its architecture {network.architecture_hash}")
+        raise BadInput(f"{name}: its genome does not decode to its architecture {network.architecture_hash}")
     return decoded
