@@ -515,5 +515,5 @@ def test_a_damaged_commons_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch, com
 
 def test_a_deployment_needs_the_whole_path_of_its_commons(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREFECT__RUNTIME__DEPLOYMENT__ID", "some")
-    with pytest.raises(BadInput, match="commons = 'commons': a deployment needs the whole path"):
+    with pytest.raises(BadInput, match="commons = 'commons': a deployment needs an absolute path"):
         search.fn("quick", Path("commons"))
