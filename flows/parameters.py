@@ -80,7 +80,7 @@ def resolve(experiment: Experiment | str, changes: list[str]) -> Experiment:
     if isinstance(experiment, str):
         return load_experiment(experiment, changes)
     if changes:
-        raise BadInput("parameter changes goes with a preset or a file; the experiment given is a whole one")
+        raise BadInput("parameter changes needs a preset or a file; the given experiment is complete")
     return experiment
 
 

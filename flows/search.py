@@ -85,7 +85,7 @@ def search(
             try:
                 stack.enter_context(held(lock, str(come_from["deployment"]), wait=resumed))
             except BadInput as error:
-                return Cancelled(name="Skipped", message=f"the run before is still going: {error}")
+                return Cancelled(name="Skipped", message=f"the previous run has not ended: {error}")
         shown = Artifacts(run_id, experiment.search.networks)
         with closing(shown.publisher):
             execute(experiment, commons, run_id, make_executor, shown, come_from)

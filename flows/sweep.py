@@ -225,12 +225,13 @@ def _is_commons(path: Path) -> bool:
 def not_to_restart(run: FlowRun, restarts: int) -> str | None:
     """Why a crashed search is not started again; None if it is."""
     if run.deployment_id is None:
-        return f"no deployment made it; to go on: a4nn run --run-id {search_run_id(run)} with its experiment"
+        run_id = search_run_id(run)
+        return f"no deployment created it; to resume it: a4nn run --run-id {run_id} with its experiment"
     if run.run_count > restarts:
         return f"it was started {run.run_count} times"
     lock = search_lock(run)
     if lock is None:
         return f"no commons at {run.parameters.get('commons')} on this machine"
     if holder(lock) is not None:
-        return f"somebody holds {lock}"
+        return f"another process holds {lock}"
     return None

@@ -126,7 +126,7 @@ def test_the_form_refuses_what_the_library_refuses(bad: Any) -> None:
 
 def test_changes_go_with_a_name() -> None:
     assert resolve("digits", ["training.epochs=2"]).training.epochs == 2
-    with pytest.raises(BadInput, match="changes goes with a preset or a file"):
+    with pytest.raises(BadInput, match="changes needs a preset or a file"):
         resolve(load_experiment("digits"), ["training.epochs=2"])
 
 

@@ -302,11 +302,11 @@ def test_the_sweeper_says_why_it_leaves_a_crashed_search(commons: Path) -> None:
         return not_to_restart(Server().add("a4nn-search", old(Crashed()), **values), restarts)
 
     assert why() is None
-    assert "no deployment made it; to go on: a4nn run --run-id r" in str(why(deployment_id=None))
+    assert "no deployment created it; to resume it: a4nn run --run-id r" in str(why(deployment_id=None))
     assert "it was started 4 times" in str(why(run_count=4))
     assert "no commons at" in str(why(parameters=given(commons / "missing", "r")))
     with held(run_lock(commons, "r"), "r"):
-        assert "somebody holds" in str(why())
+        assert "another process holds" in str(why())
 
 
 def test_a_flow_run_keeps_its_run_id() -> None:
