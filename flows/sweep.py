@@ -72,13 +72,13 @@ def sweep(
     log = get_run_logger()
 
     def act(client: SyncPrefectClient) -> dict[str, list[str]]:
-        this = Sweep(client, timedelta(seconds=grace_seconds), timedelta(seconds=pending_seconds), log)
-        this.end_dead("a4nn-search", search_lock)
-        this.end_dead("a4nn-segment", segment_lock)
+        sweeper = Sweep(client, timedelta(seconds=grace_seconds), timedelta(seconds=pending_seconds), log)
+        sweeper.end_dead("a4nn-search", search_lock)
+        sweeper.end_dead("a4nn-segment", segment_lock)
         if restart:
-            this.restart_crashed(restarts, timedelta(days=days))
-        this.end_left_task_runs()
-        return this.done
+            sweeper.restart_crashed(restarts, timedelta(days=days))
+        sweeper.end_left_task_runs()
+        return sweeper.done
 
     return ask_server(act)
 
