@@ -28,7 +28,7 @@ class Component(BaseModel):
 C = TypeVar("C", bound=Component)
 
 Former = Callable[[Mapping[str, object]], Mapping[str, object]]
-"""Reads the settings of a part that earlier versions had: today's name and settings of what it meant."""
+"""Translates the settings of a part that only earlier versions had into the current name and settings."""
 
 
 class Registry(Catalogue[type[C]]):
@@ -56,11 +56,11 @@ class Registry(Catalogue[type[C]]):
         return self.find(name)
 
     def make(self, settings: object, place: str) -> C:
-        """A part from a mapping with ``name`` and its settings.
+        """Make a part from a mapping with ``name`` and its settings.
 
         Args:
-            settings: a mapping, a bare name, or a part that is already made.
-            place: where the settings stand, for error messages, such as ``[data]``.
+            settings: a mapping, only a name, or a part that is already made.
+            place: where the settings come from, for error messages, such as ``[data]``.
 
         Raises:
             BadInput: unknown name, unknown setting or bad value.
@@ -84,7 +84,7 @@ class Registry(Catalogue[type[C]]):
 
 
 def explain(error: ValidationError, model: type[BaseModel], place: str) -> str:
-    """One sentence for each thing that pydantic found wrong, naming the place, the value and what is known.
+    """One sentence per error that pydantic found, naming the place, the value and the known keys.
 
     Args:
         error: what pydantic raised.
@@ -100,7 +100,7 @@ def _sentence(detail: ErrorDetails, model: type[BaseModel], place: str) -> str:
     holder = _holder(model, tables)
     table = ".".join(tables)
     at = f"{place} [{table}]" if table else place
-    if len(where) > 2 and where[-2].isdigit():  # a table in an array of tables, counted as people count
+    if len(where) > 2 and where[-2].isdigit():  # a table in an array of tables, counted from 1
         at = f"{place} [[{table}]] {int(where[-2]) + 1}"
     if detail["type"] == "extra_forbidden":
         known = f"; known keys: {', '.join(holder.model_fields)}" if holder else ""
@@ -118,7 +118,7 @@ def _sentence(detail: ErrorDetails, model: type[BaseModel], place: str) -> str:
 def _holder(model: type[BaseModel], tables: list[str]) -> type[BaseModel] | None:
     """The model that fills a table, None where it is not one."""
     holder: type[BaseModel] | None = model
-    named = False  # of a field whose tables are named by the user, the next part is such a name
+    named = False  # if the user names the tables of a field, the next part is such a name
     for part in tables:
         if named:
             named = False

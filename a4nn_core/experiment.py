@@ -54,7 +54,7 @@ class Experiment(BaseModel):
 
     @classmethod
     def from_mapping(cls, settings: Mapping[str, object], place: str = "experiment") -> Experiment:
-        """An experiment from plain tables, as TOML or JSON give them.
+        """An experiment from nested mappings, as parsed from TOML or JSON.
 
         Args:
             settings: the tables.
@@ -72,7 +72,8 @@ class Experiment(BaseModel):
 
     @classmethod
     def from_record(cls, settings: Mapping[str, object], place: str = "recorded experiment") -> Experiment:
-        """The experiment that a run recorded; what versions before some setting did is what it meant.
+        """The experiment that a run recorded. A setting that its version did not have yet takes the value
+        that reproduces what that version did.
 
         Raises:
             BadInput: as ``from_mapping``.
@@ -88,8 +89,8 @@ class Experiment(BaseModel):
         return self.model_copy(update={"training": self.training.model_copy(update=batch)})
 
     def to_mapping(self) -> dict[str, Any]:
-        """Plain tables: ``from_mapping`` gives an equal experiment. What is None is left out, as TOML has
-        no null."""
+        """Nested mappings from which ``from_mapping`` makes an equal experiment. None is left out, as TOML
+        has no null."""
         return _without_none(self.model_dump(mode="json"))
 
     def to_toml(self) -> str:
@@ -98,7 +99,7 @@ class Experiment(BaseModel):
 
 
 def presets() -> dict[str, str]:
-    """Names of the ready experiments, with their descriptions."""
+    """The experiments that come with the package: name to description."""
     folder = files("a4nn_core") / "presets"
     texts = {
         e.name.removesuffix(".toml"): e.read_text() for e in folder.iterdir() if e.name.endswith(".toml")
@@ -115,7 +116,7 @@ def load_experiment(source: str, changes: Sequence[str] = ()) -> Experiment:
             bare word is taken as text), such as ``training.epochs=5``.
 
     Raises:
-        BadInput: no such preset or file, a file that is not TOML, or settings that do not hold.
+        BadInput: no such preset or file, a file that is not TOML, or invalid settings.
     """
     path = Path(source)
     if path.suffix == ".toml" or path.is_file():
@@ -165,16 +166,16 @@ def _apply(settings: dict[str, object], change: str) -> None:
 
 
 def _without_none(table: Mapping[str, object]) -> dict[str, object]:
-    def mended(value: object) -> object:
+    def clean(value: object) -> object:
         if isinstance(value, dict):
             return _without_none(value)
-        return [mended(inner) for inner in value] if isinstance(value, list) else value
+        return [clean(inner) for inner in value] if isinstance(value, list) else value
 
-    return {key: mended(value) for key, value in table.items() if value is not None}
+    return {key: clean(value) for key, value in table.items() if value is not None}
 
 
 def _toml(tables: Mapping[str, object], prefix: str = "") -> list[str]:
-    """TOML lines: plain keys first, then a section a table. The standard library reads TOML only."""
+    """TOML lines: single values first, then one section per table. The standard library cannot write TOML."""
     lines = [f"{key} = {_value(value)}\n" for key, value in tables.items() if not isinstance(value, dict)]
     for key, value in tables.items():
         if isinstance(value, dict):

@@ -10,8 +10,8 @@ def lazy(package: str, where: Mapping[str, str]) -> Callable[[str], object]:
     """The ``__getattr__`` of a package (PEP 562).
 
     Args:
-        package: its name.
-        where: name to the module below the package that has it, such as ``{"Commons": "reader"}``.
+        package: the package's full name.
+        where: name to the module of the package that defines it, such as ``{"Commons": "reader"}``.
     """
 
     def find(name: str) -> object:

@@ -1,4 +1,4 @@
-"""How a file is put on disk whole or not at all, and whose trouble it is when it cannot be."""
+"""Atomic writes of files and folders, and which of their errors the user can fix."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from a4nn_core.errors import BadInput
 
 _TEMPORARY = ".unfinished"
-# what the user can mend: no space, no permission, no such place
+# what the user can fix: no space, no permission, no such path
 _USER_ERRNOS = {
     errno.ENOSPC,
     errno.ENOENT,
@@ -30,10 +30,10 @@ _USER_ERRNOS = {
 
 @contextmanager
 def user_errors(what: str, path: Path) -> Iterator[None]:
-    """Turn what a user can mend (full disk, no permission) into one sentence; let other errors through.
+    """Turn errors that a user can fix (full disk, no permission) into BadInput; let others through.
 
     Args:
-        what: what was being done, such as ``write``.
+        what: the verb for the message, such as ``write``.
         path: the file or folder.
     """
     try:
@@ -65,10 +65,10 @@ def make_folder(folder: Path) -> None:
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Gives a temporary path to write; on success the file takes its real name, on error it is removed.
+    """Yield a temporary path to write; on success the file takes its real name, on error it is removed.
 
-    The file is synced before it is renamed and the folder after, so a reader, or the next process after a
-    crash, finds the old file, or the new one, never a part of one.
+    The file is synced before it is renamed and the folder after, so that a reader, or the next process after
+    a crash, finds either the old file or the new one, never a part of one.
 
     Raises:
         BadInput: the disk is full or the folder cannot be written.
@@ -92,10 +92,10 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(folder: Path) -> Iterator[Path]:
-    """Gives a temporary folder to fill; on success it takes its real name, on error it is removed.
+    """Yield a temporary folder to fill; on success it takes its real name, on error it is removed.
 
     Raises:
-        BadInput: there is something of that name, the disk is full or the place cannot be written.
+        BadInput: the name is taken, the disk is full or the parent folder cannot be written.
     """
     if folder.exists():
         raise BadInput(f"cannot write {folder}: it exists already")
@@ -112,7 +112,7 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
 
 
 def atomic_write_bytes(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole or not at all."""
+    """Write a file atomically: it exists complete or not at all."""
     with atomic_write(path) as temporary:
         temporary.write_bytes(data)
 

@@ -1,4 +1,4 @@
-"""The one form of JSON that records have: strict, compact, without NaN."""
+"""The one form of JSON that all records use: strict, compact, without NaN."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | Non
 
 
 def to_jsonable(value: object) -> Json:
-    """A value as strict JSON can hold it: NaN and infinities become null, NumPy scalars plain numbers.
+    """A value that strict JSON can hold: NaN and infinities become null, NumPy scalars Python numbers.
 
     Raises:
-        TypeError: it is something that JSON has no place for.
+        TypeError: JSON cannot represent it.
     """
     if isinstance(value, float):
         return value if math.isfinite(value) else None
@@ -38,18 +38,18 @@ def to_json(value: object) -> str:
 
 
 class JsonText(str):
-    """Text that holds JSON, as a column of a table does; it is parsed where somebody asks for its value."""
+    """JSON text, as stored in a column of a table; it is parsed when its value is asked for."""
 
     __slots__ = ()
 
     @classmethod
     def of(cls, value: object) -> JsonText:
-        """The text of a value; text is taken as it is."""
+        """The JSON text of a value; a string is taken to be JSON text already."""
         return cls(value if isinstance(value, str) else to_json(value))
 
     @property
     def value(self) -> Json:
-        """What it holds; the text itself where it is not JSON, as another tool may have written it."""
+        """The parsed value; the text itself if it is not JSON, as another tool may have written it."""
         try:
             found: Json = json.loads(self)
         except ValueError:

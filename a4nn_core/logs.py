@@ -1,4 +1,4 @@
-"""Structured logs: a JSON object a line, with run, network and epoch, for whoever watches many runs.
+"""Structured logs: one JSON object per line, with run, network and epoch, for whoever watches many runs.
 
 The library logs through the standard ``logging`` module below the logger ``a4nn_core``. Where the environment
 variable ``A4NN_LOG`` names a file (``-``: standard error), the command line and the workers write there, all
@@ -31,7 +31,7 @@ FIELDS = (
     "seconds",
     "device",
 )
-"""what a line says beside its message, where the code that logs gives it"""
+"""further keys of a line, each present where the code that logs passes it"""
 
 
 class JsonLines(logging.Formatter):
@@ -55,7 +55,7 @@ def set_up() -> None:
     """Write logs where the environment says; without it nothing changes. A second call does nothing.
 
     Raises:
-        BadInput: the file cannot be written, or the level is none.
+        BadInput: the file cannot be written, or there is no such level.
     """
     target = os.environ.get(LOG_FILE)
     logger = logging.getLogger("a4nn_core")

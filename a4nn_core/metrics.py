@@ -2,8 +2,8 @@
 
 A metric is known before training, as it follows from the architecture, or only after it. To add one, name a
 ``Metric`` in the entry point group ``a4nn.metrics``. It can then be an objective and, if it is known before
-training, be bounded in ``[search.constraints]``; its value stands in ``networks.fitness``. Who reads records
-needs no such package: values and directions are recorded.
+training, be bounded in ``[search.constraints]``; its value is recorded in ``networks.fitness``. Reading
+records does not need that package: values and directions are recorded.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ R = TypeVar("R", bound=Row)
 
 @dataclass(frozen=True)
 class Measured:
-    """What was measured of a network that was trained: one value an epoch, from epoch 1.
+    """What was measured while a network was trained: one value per epoch, from epoch 1.
 
     Attributes:
-        accuracy_percent: on the validation images.
-        loss: mean on the validation images, None where it was not finite.
-        seconds: that the epoch took.
-        energy_joules: that its device used, None where it was not measured.
+        accuracy_percent: accuracy on the validation images, in percent.
+        loss: mean loss on the validation images, None where it was not finite.
+        seconds: duration of the epoch.
+        energy_joules: energy that the device used in the epoch, None where it was not measured.
     """
 
     accuracy_percent: tuple[float, ...]
@@ -49,18 +49,19 @@ class Metric:
     """One number by which networks are compared.
 
     Attributes:
-        name: in experiments and records.
-        meaning: a few words for people.
-        unit: of its values, empty for a plain number.
+        name: its name in experiments and records.
+        meaning: a short description for people.
+        unit: unit of its values, empty for a dimensionless number.
         direction: which values are usually the better ones; an experiment may say otherwise.
         bounds: the least and the greatest value it can take, None where open.
-        of_architecture: its value of a network before training. Give this or ``of_training``.
-        of_training: its value of a trained network, None where it was not measured.
-        of_row: its value from the columns of a row of ``networks`` whose fitness lacks it, as that of an
-            import may; None where there is none. Only built-in metrics have it: reading loads no other code.
+        of_architecture: computes its value for a network before training. Give this or ``of_training``.
+        of_training: computes its value for a trained network; returns None where it was not measured.
+        of_row: reads its value from the columns of a row of ``networks`` whose fitness lacks it, as an
+            imported one may; returns None if the row has none. Only built-in metrics have it: reading records
+            loads no code of other packages.
 
     Raises:
-        ValueError: it says neither, or both, where its value comes from.
+        ValueError: neither or both of ``of_architecture`` and ``of_training`` are given.
     """
 
     name: str
@@ -83,18 +84,18 @@ class Metric:
 
     @property
     def label(self) -> str:
-        """For the axis of a figure: what it is, and its unit."""
+        """Label for the axis of a figure: meaning and unit."""
         return f"{self.meaning} ({self.unit})" if self.unit else self.meaning
 
     def value(self, architecture: Architecture, measured: Measured | None = None) -> float | None:
-        """Its value of one network, None where it is not known.
+        """Its value for one network, None where it is not known.
 
         Args:
-            architecture: of the network.
-            measured: in training, None before.
+            architecture: the network's architecture.
+            measured: what was measured in training, None before training.
 
         Raises:
-            BadInput: the function that works it out failed, which is that of another package.
+            BadInput: the function that computes it, which may be another package's, failed.
         """
         try:
             if self.of_architecture is not None:
@@ -144,7 +145,7 @@ ACCURACY_PERCENT = Metric(
     unit="%",
     direction=Direction.maximise,
     bounds=(0.0, 100.0),
-    # the best that was measured; what is predicted stands beside it
+    # the best that was measured; predicted values are recorded separately
     of_training=lambda measured: max(measured.accuracy_percent),
     of_row=_column("best_accuracy_percent"),
 )
@@ -174,9 +175,9 @@ GFLOPS = Metric(
 )
 
 STANDARD = (ERROR_PERCENT, ACCURACY_PERCENT, LOSS, MFLOPS, PARAMETERS)
-"""What is recorded of every trained network, in this order; other metrics where an experiment names them."""
+"""Recorded for every trained network, in this order; other metrics only if an experiment names them."""
 TRAINED = (NetworkStatus.completed, NetworkStatus.stopped)
-"""Networks whose training came to a result."""
+"""Status of networks whose training led to a result."""
 BUILTIN = {metric.name: metric for metric in (*STANDARD, GFLOPS)}
 DEFAULT_OBJECTIVES = {metric.name: metric.direction for metric in (ERROR_PERCENT, MFLOPS)}
 METRICS: Catalogue[Metric] = Catalogue(
@@ -188,7 +189,7 @@ def find_metric(name: str) -> Metric:
     """The metric that has this name.
 
     Raises:
-        BadInput: there is none, or what another package names is not a metric of that name.
+        BadInput: there is none, or another package's entry point is not a metric of that name.
     """
     found = METRICS.find(name)
     if not isinstance(found, Metric) or found.name != name:
@@ -198,7 +199,7 @@ def find_metric(name: str) -> Metric:
 
 
 def recorded(names: Iterable[str]) -> tuple[Metric, ...]:
-    """The metrics that are recorded of every network: the standard ones, then those that are named.
+    """The metrics that are recorded for every network: the standard ones, then those that are named.
 
     Raises:
         BadInput: as ``find_metric``.
@@ -209,7 +210,7 @@ def recorded(names: Iterable[str]) -> tuple[Metric, ...]:
 def values(
     metrics: Iterable[Metric], architecture: Architecture, measured: Measured | None = None
 ) -> dict[str, float]:
-    """The values of a network, metric name to value; those that are not known are left out.
+    """The metrics of a network, name to value; those that are not known are left out.
 
     Raises:
         BadInput: as ``Metric.value``.
@@ -224,8 +225,8 @@ def of_row(row: Row, name: str) -> float | None:
     No code of other packages is loaded for it.
 
     Args:
-        row: of ``networks``.
-        name: of the metric; any name that was recorded, also one that no metric has here.
+        row: one row of ``networks``.
+        name: name of the metric; any recorded name, even one that is not known here.
     """
     fitness = row.get("fitness")
     value = _number(fitness.get(name)) if isinstance(fitness, Mapping) else None
@@ -272,13 +273,13 @@ def nondominated(points: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 
 def _front_of_pairs(points: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Of two objectives: on the front is whose second value is below those of all points before it."""
+    """For two objectives: a point is on the front if its second value is below those of all before it."""
     least = np.minimum.accumulate(points[:, 1])
     return np.append(True, points[1:, 1] < least[:-1])
 
 
 def _front_of_any(points: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Of any number of objectives: one pass against the front so far."""
+    """For any number of objectives: one pass, comparing each point with the front so far."""
     keep = np.zeros(len(points), dtype=bool)
     front = np.empty_like(points)
     size = 0
@@ -292,13 +293,13 @@ def _front_of_any(points: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 def signs(objectives: Mapping[str, str]) -> NDArray[np.float64]:
     """What each objective is multiplied by, so that smaller is better. Shape (objectives,)."""
-    return np.array([_direction(way).sign for way in objectives.values()])
+    return np.array([_direction(direction).sign for direction in objectives.values()])
 
 
-def _direction(word: str) -> Direction:
-    """A recorded direction. What is none, as other programs may have written it, means minimise."""
+def _direction(text: str) -> Direction:
+    """A recorded direction. Any other text, as other programs may have written it, means minimise."""
     try:
-        return Direction(word)
+        return Direction(text)
     except ValueError:
         return Direction.minimise
 
@@ -319,11 +320,11 @@ def _table(points: Sequence[Mapping[str, float]], objectives: Mapping[str, str])
 
 
 def front_rows(rows: Iterable[R], objectives: Mapping[str, str]) -> list[R]:
-    """The rows of the networks on the Pareto front, by the first objective, best first.
+    """The rows of the networks on the Pareto front, sorted by the first objective, best first.
 
     Args:
-        rows: of ``networks``, one run. Left out are networks that failed, were not trained, or are equal to
-            another, and those that lack an objective.
+        rows: rows of ``networks`` of one run. Networks that failed, were not trained, are equal to another,
+            or lack an objective are left out.
         objectives: metric name to direction.
     """
     points, candidates = [], []

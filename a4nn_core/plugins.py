@@ -1,4 +1,4 @@
-"""Things of one kind by name: those of this package, and those that other packages add by entry points."""
+"""Plug-ins of one kind by name: those of this package, and those that other packages add by entry points."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ T = TypeVar("T")
 
 
 class Catalogue(Generic[T]):
-    """The things of one kind. Nothing is imported before it is asked for by name.
+    """The plug-ins of one kind. None is imported before it is asked for by name.
 
     Args:
         kind: what they are called in messages.
-        group: of the entry points by which other packages add theirs.
+        group: entry point group by which other packages add theirs.
         builtin: name to import path, such as ``a4nn_core.spaces.macro:Macro``.
     """
 
@@ -32,10 +32,10 @@ class Catalogue(Generic[T]):
         return [*self._paths, *(e.name for e in entry_points(group=self.group) if e.name not in self._paths)]
 
     def find(self, name: str) -> T:
-        """The thing behind a name.
+        """The plug-in with a name.
 
         Raises:
-            BadInput: nothing has this name; the message lists what exists.
+            BadInput: there is none; the message lists those that exist.
         """
         if name not in self._loaded:
             self._loaded[name] = self._load(name)

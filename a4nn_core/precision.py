@@ -1,13 +1,14 @@
-"""How exact an accuracy is that was measured on so many images, and which accuracies that leaves alike.
+"""How precise an accuracy measured on n images is, and which accuracies are therefore not distinguishable.
 
-Of n images drawn at random, the wrongly classified ones are binomial, so their share p has the standard error
-sqrt(p (1 - p) / n). For p stands the measured share drawn towards one half by two errors and two hits, as in
-the interval of Agresti and Coull ("Approximate is better than 'exact' for interval estimation of binomial
-proportions", The American Statistician 52, 1998): without it, a network that made no error on 50 images would
-be taken for perfect.
+Among n images drawn at random, the number of wrongly classified ones is binomial, so their share p has the
+standard error sqrt(p (1 - p) / n). p is estimated as the measured share drawn towards one half by two added
+errors and two added hits, as in the interval of Agresti and Coull ("Approximate is better than 'exact' for
+interval estimation of binomial proportions", The American Statistician 52, 1998): without that, a network
+that made no error on 50 images would be taken for perfect.
 
-It says how much other images of the same kind would have moved the number. It knows nothing of another seed,
-nor that a validation accuracy is the best of many epochs and networks and so too high.
+The standard error says how much the number would vary with other images of the same kind. It does not cover
+the variation between seeds, nor the bias of a validation accuracy that is the best of many epochs and
+networks.
 """
 
 from __future__ import annotations
@@ -17,18 +18,18 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-STANDARD_ERRORS = 1.96  # on either side of nothing lie 95 % of the differences of two equal accuracies
+STANDARD_ERRORS = 1.96  # 95 % of the differences between two equal accuracies lie within so many of zero
 
 
 def standard_error(accuracy_percent: float | None, images: int | None) -> float | None:
-    """The standard error of an accuracy, in points.
+    """The standard error of an accuracy, in percentage points.
 
     Args:
-        accuracy_percent: share of the images that were classified correctly.
-        images: how many there were.
+        accuracy_percent: share of the images that were classified correctly, in percent.
+        images: how many images it was measured on.
 
     Returns:
-        None if either is not known, or the number is not a share.
+        None if either is not known, or the accuracy is not between 0 and 100.
     """
     if accuracy_percent is None or not images or images < 0 or not 0 <= accuracy_percent <= 100:
         return None
@@ -41,20 +42,22 @@ def alike(first: float, first_se: float, second: float, second_se: float) -> boo
     """Whether two accuracies are too close to say which network is better.
 
     They are if they differ by less than 1.96 times the standard error of their difference. That treats the
-    two as independent, which is careful: they saw the same images and err together on the hard ones, so that
-    their difference is more exact than this. Two that are alike here may still be told apart image by image.
+    two as independent, which is conservative: both networks saw the same images and tend to fail on the same
+    hard ones, so their difference is more precise than this. A comparison image by image may still
+    distinguish two that are alike here.
     """
     return abs(first - second) < STANDARD_ERRORS * math.hypot(first_se, second_se)
 
 
 @dataclass(frozen=True, slots=True)
 class Rated:
-    """What is compared of a network. What is not known is None.
+    """Cost and accuracy of a network. What is not known is None.
 
     Attributes:
-        network: its number.
+        network: number of the network.
         flops: multiply-adds for one image.
-        accuracy_percent, accuracy_se_points: its accuracy and the standard error of that.
+        accuracy_percent: accuracy in percent.
+        accuracy_se_points: standard error of the accuracy, in percentage points.
     """
 
     network: int
@@ -64,10 +67,10 @@ class Rated:
 
 
 def cheaper_alike(members: Sequence[Rated]) -> dict[int, int | None]:
-    """For each member of a front, the cheapest one that costs less and cannot be told from it by accuracy.
+    """For each member of a front, the cheapest one that costs less and is not distinguishable by accuracy.
 
     Returns:
-        network to network; None where every cheaper one is worse, or nothing can be said.
+        network number to network number; None where every cheaper one is worse, or too little is known.
     """
     known = sorted(
         (m.flops, m.network, m.accuracy_percent, m.accuracy_se_points)
@@ -93,10 +96,11 @@ def in_percent(accuracy_percent: float | None, se_points: float | None) -> str:
 
 @dataclass(frozen=True)
 class Images:
-    """How many images accuracies of a run were measured on; None where it did not record that.
+    """How many images the accuracies of a run were measured on; None where that was not recorded.
 
     Attributes:
-        validation, test: images of the part.
+        validation: number of validation images.
+        test: number of test images.
     """
 
     validation: int | None = None
@@ -104,7 +108,7 @@ class Images:
 
     @classmethod
     def of(cls, details: object) -> Images:
-        """From what a run says of its data set.
+        """The numbers that a run recorded about its data set.
 
         Args:
             details: ``dataset`` of its header, or ``runs.dataset_details``: a mapping, or JSON; anything else

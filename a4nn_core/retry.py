@@ -1,4 +1,4 @@
-"""Asking again what failed in a way that may pass: a server that is away, a call that was cut off."""
+"""Retries of calls that failed for a transient reason: an unreachable server, a broken connection."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ def retry(
     pauses: Iterable[float],
     sleep: Callable[[float], None] = time.sleep,
 ) -> T:
-    """What a call returns, made again for as long as it fails in a way that may pass.
+    """Return the result of a call, repeating it as long as its errors are transient.
 
     Args:
-        call: is made at least once.
-        may_pass: whether asking again may help after an error.
+        call: what to call, at least once.
+        may_pass: whether an error is transient, so that another attempt may succeed.
         pauses: seconds before each further attempt; when they have run out, the last error is raised.
-        sleep: waits so many seconds; tests give one that does not.
+        sleep: waits for a number of seconds; tests pass one that does not wait.
 
     Raises:
-        Exception: that of the call, if it cannot pass or did not in time.
+        Exception: the call's last error, if it is not transient or no attempt is left.
     """
     left = iter(pauses)
     while True:
@@ -40,12 +40,12 @@ def retry(
 
 
 def every(pause: float, seconds: float, clock: Callable[[], float] = time.monotonic) -> Iterator[float]:
-    """Equal pauses until a time is over.
+    """Equal pauses until a time limit.
 
     Args:
-        pause: seconds of each.
-        seconds: from this call on, in which there are pauses.
-        clock: seconds that pass.
+        pause: length of each pause, in seconds.
+        seconds: time limit, in seconds from this call on.
+        clock: returns the current time in seconds, on any monotonic scale.
     """
     deadline = clock() + seconds  # not in the generator, whose body begins with the first failure
 
@@ -60,8 +60,8 @@ def doubling(first: float, longest: float, count: int) -> Iterator[float]:
     """Pauses that double each time.
 
     Args:
-        first: seconds of the first.
-        longest: seconds that none exceeds.
-        count: how many there are.
+        first: length of the first pause, in seconds.
+        longest: upper limit of each pause, in seconds.
+        count: number of pauses.
     """
     return (min(longest, first * 2**number) for number in range(count))

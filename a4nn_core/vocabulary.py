@@ -12,7 +12,7 @@ Bounds = tuple[float | None, float | None]
 """The least and greatest value a metric can take, None where open."""
 
 Schedule = Literal["annealed", "constant"]
-"""What can be known of the learning rate: it falls to about nothing by the last epoch, or stays as it is."""
+"""What is known of the learning rate: it falls to nearly zero by the last epoch, or stays constant."""
 
 Curves = Literal["as-trained", "averaged"]
 """What was measured after the epochs of a curve: the newest weights with the running statistics of batch
@@ -51,7 +51,7 @@ class Direction(StrEnum):
 
 
 class RunStatus(StrEnum):
-    """How a run stands. One that was killed says ``running``."""
+    """Status of a run. One that was killed remains ``running`` in its records."""
 
     running = "running"
     completed = "completed"
@@ -60,7 +60,7 @@ class RunStatus(StrEnum):
 
 
 class NetworkStatus(StrEnum):
-    """What became of a network."""
+    """Status of a network."""
 
     completed = "completed"
     """trained for its whole budget"""
@@ -83,7 +83,7 @@ class FitnessSource(StrEnum):
 
 
 class Action(StrEnum):
-    """What a termination rule wants done after an epoch."""
+    """What a termination rule decides after an epoch."""
 
     proceed = "continue"
     pause = "pause"
@@ -91,7 +91,7 @@ class Action(StrEnum):
 
 
 class EventKind(StrEnum):
-    """What an entry of the event log tells."""
+    """What an entry of the event log reports."""
 
     started = "started"
     resumed = "resumed"
@@ -105,4 +105,4 @@ class EventKind(StrEnum):
     checkpoints_removed = "checkpoints_removed"
     interrupted = "interrupted"
     flow = "flow"
-    """of the flow run that searches, where one does"""
+    """about the flow run in which the search runs, if any"""

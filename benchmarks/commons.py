@@ -37,7 +37,7 @@ from a4nn_core.metrics import nondominated
 
 EPOCHS = 25
 PER_RUN = 1_000
-VALIDATION = 2_000  # images: accuracies are multiples of 0.05 percent, as they are in life
+VALIDATION = 2_000  # images: accuracies are multiples of 0.05 percent, as in real runs
 TRAIN = 8_000
 
 
@@ -180,7 +180,7 @@ def header(run: str, seed: int) -> dict[str, Any]:
 
 
 def generate(commons: Path, networks: int) -> None:
-    """A commons of completed, compacted runs, as a year of searches leaves it."""
+    """A commons of completed, compacted runs, as after a year of searches."""
     open_commons(commons)
     archive = Archive(commons)
     runs = networks // PER_RUN
@@ -261,7 +261,7 @@ def main() -> None:
     archive = Archive(big)
     print(f"Machine: {platform.machine()}, {os.cpu_count()} cores, {platform.platform()}\n")
     print(f"{options.networks:,} networks in {options.networks // PER_RUN:,} runs\n")
-    print("| table | rows | MB | bytes a row |\n|---|---|---|---|")
+    print("| table | rows | MB | bytes per row |\n|---|---|---|---|")
     for table in ("epochs", "predictions", "networks"):
         files = [pack.files[table] for pack in archive.packs]
         size, rows = sum(f["bytes"] for f in files), sum(f["rows"] for f in files)

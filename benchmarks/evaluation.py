@@ -1,4 +1,4 @@
-"""What is measured after an epoch: the ways of ``training.evaluation`` beside each other on one training.
+"""What is measured after an epoch: the methods of ``training.evaluation`` compared on one training.
 
     python benchmarks/evaluation.py                          # the data of the preset quick
     python benchmarks/evaluation.py --images 336 --epochs 10 # few images: the batch is chosen as in a search
@@ -41,7 +41,7 @@ CLIP = 5.0
 
 
 def ways(counts: list[int], decays: list[float]) -> dict[str, tuple[Any, int, float]]:
-    """Name, way, images for statistics, decay."""
+    """Name to method, number of images for statistics, and decay."""
     found: dict[str, tuple[Any, int, float]] = {"as-trained": ("as-trained", 1, 0.0)}
     for count in counts:
         found[f"recalibrated, {count} images"] = ("recalibrated", count, 0.0)
@@ -54,7 +54,7 @@ def ways(counts: list[int], decays: list[float]) -> dict[str, tuple[Any, int, fl
 def train(
     data: DeviceData, space: Macro, seed: int, chosen: argparse.Namespace, measured_ways: dict[str, Any]
 ) -> dict[str, list[float]]:
-    """Validation accuracies by way of one random network."""
+    """Validation accuracies of one random network in percent, one curve per method."""
     rng = np.random.default_rng(seed)
     genome = space.genome(rng.integers(0, np.asarray(space.upper) + 1))
     torch.manual_seed(seed)
@@ -120,7 +120,7 @@ def draw(path: Path, curves: dict[str, list[float]], title: str) -> None:
 
 
 def load(chosen: argparse.Namespace) -> ImageData:
-    """The data set asked for."""
+    """The chosen data set."""
     if chosen.data == "digits":
         return Digits().load()
     return Xfel(size=32, beam=chosen.data, train=chosen.images, validation=1000, test=1000).load()

@@ -201,7 +201,7 @@ def many_starts(f: ParametricFunction) -> ParametricFunction:
 
 
 def near(rms: NDArray[np.float64], best: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Whether a fit is at most 1 % or 0.001 points above the best."""
+    """Whether the residual of a fit is at most 1 % or 0.001 points above that of the best."""
     return np.asarray(rms <= np.maximum(1.01 * best, best + 0.001))
 
 
@@ -227,7 +227,7 @@ def solvers(functions: list[ParametricFunction], curves: list[Curve]) -> None:
             with contextlib.suppress(ImportError):
                 results["lmfit"] = lmfit_default(f, curves)
         results["scipy least_squares, exact Jacobian, 8 starts"] = scipy_multi_start(f, curves)
-        # peers without bounds may go where bounded ones must not: they set no mark
+        # peers without bounds may reach points that bounded ones must not: they do not define the best
         best = np.min([[rms for _, rms in r] for s, r in results.items() if s not in UNBOUNDED], axis=0)
         for solver, result in results.items():
             row(f.name, solver, result, best)
@@ -285,7 +285,7 @@ def growth(curves: list[Curve]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--every", type=int, default=21, help="give the slow peers every n-th prefix")
+    parser.add_argument("--every", type=int, default=21, help="run the slow peers on every n-th prefix only")
     every = parser.parse_args().every
     processor = platform.processor() or platform.machine()
     if shutil.which("lscpu"):

@@ -1,7 +1,7 @@
 """The share of a run's wall time that is not spent in training, measured by its records.
 
-    python benchmarks/overhead.py quick --set training.slots=1   # runs it; have the data set made before
-    python benchmarks/overhead.py --commons DIR --run ID         # of a run that has been made
+    python benchmarks/overhead.py quick --set training.slots=1   # runs it; generate the data set before
+    python benchmarks/overhead.py --commons DIR --run ID         # of an existing run
 
 *Training* is the time in which at least one network was in an epoch (its steps, its evaluation, and the
 checkpoint and prediction that belong to it). The rest is the start of processes, the search, records and, on

@@ -1,4 +1,4 @@
-"""Is the law right for this project's own curves, measured on averaged weights? It is judged, and fitted.
+"""Is the law right for this project's own curves, measured on averaged weights? It is tested and fitted.
 
     python benchmarks/own_curves.py                       # the curves in tests/data/averaged_curves.csv
     python benchmarks/own_curves.py --fit                 # prints the coefficients of the package
@@ -27,7 +27,7 @@ from a4nn_core.penguin.law import BAND, LAW, Band, ErrorLaw, log_error, traits_o
 
 FILE = Path(__file__).resolve().parents[1] / "tests/data/averaged_curves.csv"
 FIRST = 2
-"""fewest epochs that are judged by"""
+"""fewest epochs from which a final value is predicted"""
 TAIL = 0.05
 """share beyond each end of the interval in the fit, whose nominal coverage is 90 %"""
 SLOPE = 1.0
@@ -36,7 +36,7 @@ first epochs; 0, 0.3, 0.6 and 2 were tried, too: mean errors 1.62, 1.45, 1.20 an
 
 
 def collect(commons: Path, file: Path) -> None:
-    """Write the curves of networks that had their whole budget. Runs are named source-seed."""
+    """Write the curves of networks that were trained for the whole budget. Runs are named source-seed."""
     store = Commons(commons)
     with file.open("w", newline="") as out:
         writer = csv.writer(out, lineterminator="\n")
@@ -108,7 +108,7 @@ def left_out(d: pd.DataFrame, key: str, label: str) -> pd.DataFrame:
 
 
 def show(d: pd.DataFrame, labels: list[str]) -> None:
-    """A line for each source, law and stage."""
+    """Print one line per source, law and stage."""
     print("| source | curves | epochs | law | error | best | tau | inside % | above % | width |")
     print("|---|---:|---|---|" + "---:|" * 6)
     for source, rows in d.groupby("source"):

@@ -28,7 +28,7 @@ from a4nn_core.penguin.law import Band, ErrorLaw, learn_from, log_error, traits_
 BOUNDS = (0.0, 100.0)
 FRACTIONS = (0.1, 0.15, 0.25, 0.4, 0.5, 0.6, 0.75, 0.9)
 SHOWN = (0.25, 0.5, 0.75)
-A_SOURCE = 120  # at most so many curves of one source, drawn once
+MAX_PER_SOURCE = 120  # at most so many curves of one source, drawn once
 TAIL = 0.08  # share beyond each end of the law's interval, over all sources of a fit
 STEADY_TAIL = 0.03  # the same for the interval of the functions
 UNCERTAIN = ["fallen", "rise", "optimistic"]
@@ -56,15 +56,15 @@ def read(data: Path) -> list[tuple[str, np.ndarray, str]]:
     for source, curves in sources.items():
         chosen = (
             range(len(curves))
-            if len(curves) <= A_SOURCE
-            else sorted(rng.choice(len(curves), A_SOURCE, replace=False))
+            if len(curves) <= MAX_PER_SOURCE
+            else sorted(rng.choice(len(curves), MAX_PER_SOURCE, replace=False))
         )
         out += [(source, *curves[i]) for i in chosen]
     return out
 
 
 def table(curves: list[tuple[str, np.ndarray, str]]) -> pd.DataFrame:
-    """One row a prefix."""
+    """One row per prefix."""
     rows = []
     for number, (source, curve, problem) in enumerate(curves):
         for fraction in FRACTIONS:

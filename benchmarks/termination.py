@@ -147,7 +147,7 @@ def _line(
 
 @contextmanager
 def fitted(law: ErrorLaw, band: Band) -> Iterator[None]:
-    """Put another law and interval into the engine for a while."""
+    """Temporarily replace the law and interval of the engine."""
     before = COEFFICIENTS["as-trained"]
     COEFFICIENTS["as-trained"] = law, band
     try:

@@ -1,8 +1,8 @@
-"""Training speed beside the loop of the published code: images a second, the same accuracy.
+"""Training speed compared with the loop of the published code: images per second, at the same accuracy.
 
     python benchmarks/training.py                        # on simulated patterns of the preset quick
     python benchmarks/training.py --size 64 --channels 16 --threads 2
-    python benchmarks/training.py --evaluation           # what the ways of training.evaluation cost an epoch
+    python benchmarks/training.py --evaluation           # the cost per epoch of each training.evaluation
 
 The published loop (NSGA-Net's, as A4NN used it): a Dataset in memory, a DataLoader with four workers that
 batches of 128 come from, and after every step the loss and the right answers as numbers.
@@ -47,7 +47,7 @@ BATCH, CLIP = 128, 5.0
 
 
 class InMemory(Dataset[tuple[Tensor, int]]):
-    """Images in memory; one at a time is turned into what a network sees."""
+    """Images in memory, transformed to network input one at a time."""
 
     def __init__(self, part: Split, transform: InputTransform) -> None:
         self.images, self.labels, self.transform = part.images, part.labels, transform
@@ -132,7 +132,7 @@ class Measured(Ours):
 def take_turns(
     architecture: Architecture, makers: dict[str, Callable[[nn.Module], Any]], epochs: int
 ) -> tuple[dict[str, list[tuple[float, ...]]], dict[str, Any]]:
-    """Clocks of every epoch by way, and the loops; the ways take turns, each with the same first weights."""
+    """Clocks of every epoch by method, and the loops; methods alternate, all with the same first weights."""
     ways = {}
     for way, make in makers.items():
         torch.manual_seed(1)
@@ -150,7 +150,7 @@ def take_turns(
 
 
 def compare_evaluations(name: str, data: ImageData, chosen: argparse.Namespace) -> None:
-    """Train one network with each way of measuring, epochs by turns, and print its lines."""
+    """Train one network with each method of evaluation, alternating epochs, and print its lines."""
     architecture = Macro(channels=chosen.channels).decode(GENOMES[name], data.shape, len(data.classes))
     on_device = DeviceData(data, torch.device("cpu"))
     batch = Training().images_a_step(len(data.train))
@@ -175,7 +175,7 @@ def compare_evaluations(name: str, data: ImageData, chosen: argparse.Namespace) 
 
 
 def compare(name: str, data: ImageData, chosen: argparse.Namespace) -> None:
-    """Train one network in each way, epochs by turns, and print its lines."""
+    """Train one network with each loop, alternating epochs, and print its lines."""
     space = Macro(channels=chosen.channels)
     architecture = space.decode(GENOMES[name], data.shape, len(data.classes))
     on_device = DeviceData(data, torch.device("cpu"))

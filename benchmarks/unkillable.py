@@ -43,9 +43,8 @@ CHANGES = [
     *("search.networks=24", "search.population=8", "search.offspring=8", "space.channels=4"),
     *("training.epochs=8", "training.slots=2", "termination=none"),
 ]
-LAST = (
-    12  # epochs at the end of a search in which it is left alone, so that there is a next epoch to wait for
-)
+# epochs at the end of a search without faults, so that there is a next epoch to wait for
+LAST = 12
 RUN = "faults"  # every search has this id, in a commons of its own: the id is in its rows
 
 
@@ -54,14 +53,14 @@ class Result:
     """One row of the table.
 
     Attributes:
-        mode, target, how: what was done to whom.
-        instants: how often.
-        searches: that ended meanwhile, and were compared.
-        lost, doubled: rows of networks and epochs, against the undisturbed search.
-        again: epochs that stand in a journal twice.
-        equal: searches with the same rows.
-        notice: seconds until somebody knew, an entry an instant; empty where nobody has to.
-        resume: seconds until the next epoch of what was hit, or of the run, was on disk.
+        mode, target, how: how the search runs, which process is hit, and by what fault.
+        instants: number of faults.
+        searches: number of searches that ended meanwhile and were compared.
+        lost, doubled: missing and duplicate rows of networks and epochs, against the undisturbed search.
+        again: number of epochs that are in a journal twice.
+        equal: number of searches with the same rows.
+        notice: seconds until the fault was detected, one per fault; empty where nothing has to detect it.
+        resume: seconds until the next epoch of the target, or of the run, was on disk.
     """
 
     mode: str
@@ -78,7 +77,7 @@ class Result:
 
 
 def lines(commons: Path, network: int | None = None) -> int:
-    """Epochs on disk."""
+    """Number of epochs on disk."""
     folder = commons / "runs" / RUN / "journals"
     name = "*" if network is None else f"{network:04d}"
     return sum(path.read_bytes().count(b"\n") for path in folder.glob(f"{name}.jsonl"))
@@ -121,8 +120,8 @@ class Embedded:
         self._start()
 
     def _start(self) -> None:
-        words = [word for change in CHANGES for word in ("--set", change)]
-        command = [*A4NN, "run", "digits", *words, "--run-id", RUN, "--commons", str(self.commons)]
+        settings = [argument for change in CHANGES for argument in ("--set", change)]
+        command = [*A4NN, "run", "digits", *settings, "--run-id", RUN, "--commons", str(self.commons)]
         self.process = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         )
@@ -169,7 +168,7 @@ class Embedded:
 
 
 class SmallDisk(Embedded):
-    """The same with the commons on a disk of 64 MB, which somebody else fills. Needs root."""
+    """The same with the commons on a disk of 64 MB, which another process fills. Needs root."""
 
     name = "embedded"
 
@@ -230,7 +229,7 @@ class Pool:
             return False
 
     def _crashed(self, since: float) -> float:
-        """When Prefect knew, in seconds after ``since``."""
+        """When Prefect showed the crash, in seconds after ``since``."""
 
         def known() -> float | None:
             states = self.stack.get(f"flow_run_states/?flow_run_id={self.flow}")
@@ -277,7 +276,7 @@ class SweptOften(Pool):
         return file
 
     def kill_machine(self) -> float:
-        """A machine that dies: nobody is left to tell Prefect, so the sweeper has to see it."""
+        """A machine that dies: no process is left to report it to Prefect; the sweeper has to detect it."""
         at = time.time()
         self.stack.kill_worker()
         kill(self.driver())
@@ -285,7 +284,7 @@ class SweptOften(Pool):
         return self._crashed(at)
 
     def kill_all(self) -> float:
-        """Everything there is, at the same moment."""
+        """Kill all processes, the server included, at the same moment."""
         at = time.time()
         driver = self.driver()
         targets = [driver, *trainers(driver)]
@@ -314,13 +313,13 @@ class OnPostgres(Pool):
 
 
 def trainers(driver: int) -> list[int]:
-    """Processes that train for a driver."""
+    """Ids of the processes that train for a driver."""
     found = []
     for file in Path(f"/proc/{driver}/task").glob("*/children"):
-        for word in file.read_text().split():
+        for pid in file.read_text().split():
             try:
-                if b"a4nn_core.training.worker" in Path(f"/proc/{word}/cmdline").read_bytes():
-                    found.append(int(word))
+                if b"a4nn_core.training.worker" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    found.append(int(pid))
             except OSError:
                 continue
     return found
@@ -384,7 +383,7 @@ def inject(place: Any, result: Result, chance: random.Random, stopped: float, to
     until(lambda: lines(commons, network) > before or lines(commons) >= total, 900)
     result.resume.append(time.time() - at)
     if result.target in ("server", "database"):
-        time.sleep(chance.uniform(0.0, 15.0))  # nobody is quick at once
+        time.sleep(chance.uniform(0.0, 15.0))  # an operator does not react at once
     if result.target == "server":
         place.stack.start_server()
     elif result.target == "database":

@@ -37,7 +37,7 @@ def error(simulator: Simulator, points: int = 3000) -> float:
 
 
 def direct_sum(simulator: Simulator) -> float:
-    """Patterns a second by the sum over atoms, without noise."""
+    """Patterns per second by the sum over atoms, without noise."""
     q = simulator.detector.q[simulator.detector.photons > 0]
     count = min(len(q), 2000)
     start = time.perf_counter()

@@ -119,7 +119,7 @@ def learn(data: ImageData, epochs: int, seed: int) -> tuple[list[float], float]:
 
 
 def draw(results: dict[str, Any], path: Path) -> None:
-    """Learning curves: a panel a protein and size, a line a beam."""
+    """Learning curves: one panel per protein and size, one line per beam."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 

@@ -11,9 +11,9 @@
 
 namespace a4nn {
 
-// Every function to every curve: store(curve, function, result) for each, from any thread. Epoch i of a curve has
-// x = first + i, first given for every function. Work is handed out curve by curve; every fit is on its own, so that
-// the number of threads changes no result.
+// Fit every function to every curve and call store(curve, function, result) for each pair, from any thread. Epoch i of
+// a curve has x = first + i, with one `first` per function. Work is distributed curve by curve; fits are independent,
+// so that the number of threads changes no result.
 template <class Store>
 void fit_batch(std::span<const Function* const> functions, std::span<const double> first,
                std::span<const std::span<const double>> curves, const FitOptions& options, std::size_t threads,

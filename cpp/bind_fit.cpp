@@ -34,7 +34,7 @@ a4nn::FitOptions options(const std::string& loss, double scale, int max_evaluati
     return out;
 }
 
-// The buffers of a thread's last fit serve its next one.
+// Each thread reuses its buffers from fit to fit.
 a4nn::Fitter& fitter() {
     thread_local a4nn::Fitter one;
     return one;
@@ -62,7 +62,7 @@ py::tuple fit(const a4nn::Function& function, const Array& x, const Array& y, co
     return py::make_tuple(static_cast<int>(result.status), parameters, result.rms, result.evaluations, microseconds);
 }
 
-// Many curves and many functions at once: the curves one after the other in `values`.
+// Many curves and many functions at once; `values` is the concatenation of the curves.
 py::tuple fit_many(const std::vector<const a4nn::Function*>& functions, const std::vector<double>& first,
                    const Array& values, const std::vector<std::size_t>& lengths, const std::string& loss, double scale,
                    int max_evaluations, int threads) {
@@ -105,9 +105,9 @@ py::tuple fit_many(const std::vector<const a4nn::Function*>& functions, const st
 }  // namespace
 
 void bind_fit(py::module_& m) {
-    // word and sentence of every status, in the order of the numbers that fits return
+    // code and message of every status, in the order of the numbers that fits return
     py::list statuses;
-    for (const auto& text : a4nn::status_texts) statuses.append(py::make_tuple(text.word, text.sentence));
+    for (const auto& text : a4nn::status_texts) statuses.append(py::make_tuple(text.code, text.message));
     m.attr("STATUSES") = py::tuple(statuses);
 
     m.def("fit", &fit, py::arg("function"), py::arg("x"), py::arg("y"), py::arg("weights") = Array(0),

@@ -1,4 +1,4 @@
-// Every subject of the extension has a file that binds it.
+// Each subject of the extension is bound in a file of its own.
 #pragma once
 
 #include <pybind11/pybind11.h>

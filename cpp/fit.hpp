@@ -1,5 +1,5 @@
-// Bounded least squares of a parametric function: linear parameters eliminated, the others searched from a grid of
-// starts, by a bracketed search if there is one and by Levenberg-Marquardt if there are more.
+// Bounded least squares of a parametric function: linear parameters are eliminated, the others searched from a grid of
+// starts, by a bracketed line search if there is one and by Levenberg-Marquardt if there are more.
 #pragma once
 
 #include <algorithm>
@@ -33,10 +33,10 @@ struct FitResult {
     int evaluations = 0;
 };
 
-// Keeps its buffers, and the grids of starts, for its next fits; no earlier fit changes a later one.
+// Reuses its buffers and grids of starts from fit to fit; no fit influences the result of a later one.
 class Fitter {
   public:
-    // weights: empty, or one a point, not negative.
+    // weights: empty, or one per point, not negative.
     FitResult fit(const Function& function, std::span<const double> x, std::span<const double> y,
                   std::span<const double> weights = {}, const FitOptions& options = {}) {
         FitResult result;
@@ -92,7 +92,7 @@ class Fitter {
                 ended = Ended::at_limit;
             known = objective.found();
         }
-        // a long curved valley: only the best of the starts is worth following to its end
+        // a long curved valley: only the best start is worth following to its end
         if (ended == Ended::at_limit && !objective.exhausted()) {
             const Point best = objective.best();
             ended = levenberg_marquardt(objective, best.u, steps_of_best);
@@ -100,7 +100,7 @@ class Fitter {
         return ended;
     }
 
-    // What came out of it at the best point.
+    // The result at the best point.
     void describe(FitResult& result, Objective& objective, Ended ended) {
         const Point best = objective.best();
         objective.cost(best.u);

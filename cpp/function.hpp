@@ -1,4 +1,4 @@
-// A parametric function ready to be fitted: its expression, what is linear in it, bounds and where to look.
+// A parametric function ready to be fitted: its expression, its linear parameters, bounds and starts.
 #pragma once
 
 #include <algorithm>
@@ -43,7 +43,7 @@ class Function {
     bool uses_variable() const { return uses_variable_; }
 
   private:
-    // Check a range; give a searched parameter starts if it has none.
+    // Check a range; set the starts of a searched parameter that has none.
     void complete(std::size_t p) {
         Range& range = ranges_[p];
         if (!(range.lower < range.upper))

@@ -14,16 +14,16 @@ inline constexpr int max_whole_exponent = 64;  // a dozen products at most: less
 
 enum class Op : std::uint8_t { constant, variable, parameter, add, sub, mul, div, power, neg, exp, log, sqrt, tanh };
 
-// What a node depends on: one bit a parameter slot, and one for the variable (the epoch).
+// What a node depends on: one bit per parameter slot, and one for the variable (the epoch).
 using Mask = std::uint32_t;
 inline constexpr Mask on_variable = 1u << 31;
 constexpr Mask on_parameter(int slot) { return 1u << slot; }
 
 struct Node {
     Op op;
-    int a = -1;        // operands; of a parameter, its slot
-    int b = -1;        // of a power, its whole-number exponent
-    double value = 0;  // of a constant
+    int a = -1;        // first operand; for a parameter, its slot
+    int b = -1;        // second operand; for a power, its whole-number exponent
+    double value = 0;  // value of a constant
     Mask mask = 0;
 };
 
@@ -81,7 +81,7 @@ class Graph {
     int sqrt(int a) { return is_constant(a) ? constant(std::sqrt(value(a))) : unary(Op::sqrt, a); }
     int tanh(int a) { return is_constant(a) ? constant(std::tanh(value(a))) : unary(Op::tanh, a); }
 
-    // A whole-number exponent that is not too great is multiplied out; every other power is exp(exponent * log(base)), which has no
+    // Small whole-number exponents are multiplied out; every other power is exp(exponent * log(base)), which has no
     // value for a negative base.
     int pow(int a, int b) {
         if (both_constant(a, b)) return constant(std::pow(value(a), value(b)));

@@ -1,5 +1,5 @@
-// The grid of starts of a function, factored once for a set of points: what a curve costs at every start is then a
-// few dot products. Curves of one run share their epochs, so the factors are kept.
+// The grid of starts of a function, factored once for a set of points: the cost of a curve at every start is then a
+// few dot products. Curves of one run share their epochs, so the factors are cached.
 #pragma once
 
 #include <algorithm>
@@ -21,9 +21,9 @@ struct GridPoint {
     double r00 = 0, r01 = 0, r11 = 0;
     std::array<double, max_bounded> lower{}, upper{};
     std::vector<double> offset;  // empty if there is none
-    std::vector<double> basis;   // columns one after the other
+    std::vector<double> basis;   // column-major
 
-    // Half the squared norm of what is left of y with the best coefficients within their bounds.
+    // Half the squared norm of the residual of y with the best coefficients within their bounds.
     double cost(const double* y, double y_square, std::size_t n, int columns, double* work) const {
         if (!defined) return infinity;
         if (!offset.empty()) {
@@ -46,17 +46,17 @@ struct GridPoint {
     }
 };
 
-// Grids by function and points, a new one in the place of an old one.
+// A cache of grids by function and points; a new grid replaces an old one in its slot.
 class GridCache {
   public:
-    static constexpr std::size_t largest = 1 << 15;  // numbers in one grid (256 KiB); greater ones are not kept
+    static constexpr std::size_t largest = 1 << 15;  // numbers in one grid (256 KiB); larger ones are not cached
 
-    // The points of this grid; make() gives them where they are not there.
+    // The points of this grid; make() creates them if they are not cached.
     template <class Make>
     const std::vector<GridPoint>& at(std::uint64_t function, std::span<const double> x, Make make) {
         Grid& grid = grids_[(function * 32 + x.size()) % grids_.size()];
         if (grid.function != function || !std::ranges::equal(grid.x, x)) {
-            grid.function = 0;  // should making it throw, nobody finds a half of it
+            grid.function = 0;  // if make() throws, an incomplete grid must not be found
             grid.points = make();
             grid.x.assign(x.begin(), x.end());
             grid.function = function;
@@ -71,7 +71,7 @@ class GridCache {
         std::vector<GridPoint> points;
     };
 
-    std::vector<Grid> grids_ = std::vector<Grid>(512);  // sixteen functions, curves of up to 32 epochs: no two meet
+    std::vector<Grid> grids_ = std::vector<Grid>(512);  // sixteen functions, curves of up to 32 epochs: no collisions
 };
 
 }  // namespace a4nn

@@ -1,7 +1,7 @@
 // Several searched parameters: Levenberg-Marquardt within bounds.
 //
 // Sources: Levenberg 1944 and Marquardt 1963 (damping by the diagonal of the Hessian); Fletcher 1971 (the damping
-// follows the ratio of the gain that came to the one foreseen, with a quarter and three quarters as its marks).
+// follows the ratio of the actual to the predicted gain, with a quarter and three quarters as thresholds).
 #pragma once
 
 #include <algorithm>
@@ -17,7 +17,7 @@ class QuadraticModel {
     struct Step {
         bool possible = false;  // else every parameter is pressed against a bound, or there is no curvature
         bool bent = false;      // a bound cut it short
-        double gain = 0;        // in cost, as the model foresees it for the step as cut
+        double gain = 0;        // reduction of the cost that the model predicts for the step as cut
     };
 
     // The model at the point that the problem evaluated last, with derivatives.
@@ -79,23 +79,23 @@ class QuadraticModel {
     }
 
   private:
-    // Beside the greatest curvature: what a direction without any is damped by, and what rounding may take from it.
+    // Relative to the greatest curvature: damping of a direction without any, and the effect of rounding on it.
     static constexpr double flat_share = 1e-6, rounding = 1e-14;
 
     int q_ = 0;
     double hessian_[max_parameters][max_parameters], slope_[max_parameters];
 };
 
-// How far the next step is held back from the one that the model alone would take.
+// How much shorter the next step is than the one that the model alone would take.
 class Damping {
   public:
     operator double() const { return lambda_; }
 
-    // After a step: ratio is the gain that came, beside the one foreseen. The marks are Fletcher's, the factors are
-    // this project's.
+    // After a step: ratio is the actual gain over the predicted one. The thresholds are Fletcher's, the factors this
+    // project's.
     void follow(double ratio) { lambda_ = std::max(lambda_ * (ratio > 0.75 ? 0.1 : ratio < 0.25 ? 3 : 0.4), least); }
 
-    // After a step that led nowhere, from `from` at least; false if there is no step so short that it is worth a try.
+    // After a step without a gain: raise the damping, to more than `from`; false if the steps would become too short.
     bool raise(double from) {
         lambda_ = std::max(lambda_, from) * 8;
         return lambda_ <= greatest;
@@ -108,7 +108,7 @@ class Damping {
     double lambda_ = first;
 };
 
-// Whether two points lie in one valley for certain.
+// Whether two points certainly lie in the same valley.
 inline bool beside(const double* a, const double* b, int count) {
     constexpr double near = 0.05;  // a twentieth of the parameter, where the search is logarithmic
     for (int k = 0; k < count; ++k)
@@ -116,12 +116,12 @@ inline bool beside(const double* a, const double* b, int count) {
     return true;
 }
 
-// known: a minimum that need not be found again, or none. At its limit where the steps or the evaluations are used up.
+// known: a minimum that need not be found again, or null. Returns at_limit if the steps or evaluations are used up.
 inline Ended levenberg_marquardt(Objective& objective, const double* start, int max_steps,
                                  const Point* known = nullptr) {
-    constexpr double least_gain = 1e-8;  // of the cost: where a step foresees less, nothing is left to gain
-    constexpr double small_gain = 1e-6;  // of the cost: two such steps one after the other are the last
-    constexpr double hopeful = 10;       // times the gain foreseen: no more is expected of the rest of the way
+    constexpr double least_gain = 1e-8;  // share of the cost: if less is predicted, nothing is left to gain
+    constexpr double small_gain = 1e-6;  // share of the cost: two such steps in succession are the last
+    constexpr double optimistic = 10;    // times the predicted gain: the most that all further steps may gain
     Problem& problem = objective.problem();
     const int q = problem.searched();
     const double floor = problem.negligible();
@@ -145,7 +145,7 @@ inline Ended levenberg_marquardt(Objective& objective, const double* start, int 
             continue;
         }
         // a minimum worse than the known one is not worth its last steps
-        if (known && cost - hopeful * to.gain > known->cost) return Ended::settled;
+        if (known && cost - optimistic * to.gain > known->cost) return Ended::settled;
         const double tried = objective.cost_and_gradient(next);
         moved = tried < cost;
         if (!moved) {

@@ -18,7 +18,7 @@ struct Bracket {
 // The bracket of a local minimum of the grid. It starts at the lowest point of the parabola through the minimum and
 // its neighbours, if that lies between them, though not too near to a neighbour.
 inline Bracket bracket(const StartGrid& grid, std::size_t i) {
-    constexpr double farthest = 0.9;  // of the way to a neighbour
+    constexpr double farthest = 0.9;  // share of the way to a neighbour
     const double u = *grid[i];
     const bool first = i == 0, last = i + 1 == grid.size();
     Bracket out{first ? u : *grid[i - 1], u, last ? u : *grid[i + 1]};
@@ -33,9 +33,9 @@ inline Bracket bracket(const StartGrid& grid, std::size_t i) {
 
 // Secant steps kept inside the bracket; a step that would leave it halves it.
 inline void line_search(Objective& objective, Bracket bracket) {
-    constexpr int max_steps = 40;        // halving alone narrows a bracket to 1e-12 of its width in as many
-    constexpr double narrow = 1e-9;      // of the bracket's first width and of u: no step is worth less
-    constexpr double least_gain = 1e-6;  // of the cost: where a step foresees less, it is the last
+    constexpr int max_steps = 40;        // halving alone narrows a bracket to 1e-12 of its width in so many
+    constexpr double narrow = 1e-9;      // relative to the first bracket and to u: shorter steps are not worth it
+    constexpr double least_gain = 1e-6;  // share of the cost: a step that predicts less is the last
     Problem& problem = objective.problem();
     const double floor = problem.negligible();
     auto [left, u, right] = bracket;
@@ -59,7 +59,7 @@ inline void line_search(Objective& objective, Bracket bracket) {
         double next = u - slope / curvature;
         const bool inside = next > left && next < right;
         if (!inside) next = 0.5 * (left + right);
-        // what the step can still gain, against what is there
+        // what the step can still gain, compared with the cost
         const double gain = std::abs(slope * (next - u));
         if (right - left <= narrow * (width + std::abs(u))) return;
         if (gain <= least_gain * cost + floor) {

@@ -12,7 +12,7 @@
 namespace a4nn {
 
 [[gnu::always_inline]] inline double dot(const double* a, const double* b, std::size_t n) {
-    double sums[lanes] = {};  // as many as a vector register may hold
+    double sums[lanes] = {};  // as many as fit into a vector register
     for (std::size_t i = 0; i < n; i += 8)
         for (std::size_t l = 0; l < lanes; ++l) sums[l] += a[i + l] * b[i + l];
     return ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7]));
@@ -22,10 +22,10 @@ inline void subtract(double* a, double factor, const double* b, std::size_t n) {
     for (std::size_t i = 0; i < n; ++i) a[i] -= factor * b[i];
 }
 
-// The least of |r c - z|^2 over lower <= c <= upper for an upper triangle r of two rows.
+// The minimum of |r c - z|^2 over lower <= c <= upper for an upper triangular r of two rows.
 struct BoundedPair {
     double c[2];
-    double more = 0;  // the least itself: what the bounds cost
+    double more = 0;  // the minimum: by how much the bounds increase the squared norm
 
     BoundedPair(double r00, double r01, double r11, double z0, double z1, const double* lower, const double* upper) {
         c[1] = z1 / r11;
@@ -53,21 +53,21 @@ struct BoundedPair {
 };
 
 class LinearSolver {
-    // What is left of a column without the earlier ones, squared, beside all of it: less is rounding, and the column
-    // has no direction of its own.
+    // Squared norm of a column orthogonalised against the earlier ones, relative to its own: less is rounding, and the
+    // column has no direction of its own.
     static constexpr double no_direction = 1e-20;
-    // The square of a column held by a bound, beside that of the target: in a greater one no digit of the target is left.
+    // Squared norm of a column held at a bound, relative to the target's: beyond it, no digit of the target is left.
     static constexpr double drowning = 1e20;
     // A pivot below this share of its diagonal is rounding.
     static constexpr double no_pivot = 1e-14;
-    // More coefficients than this are bounded by moving one after the other, not by trying every choice.
+    // With more coefficients than this, bounds are met by coordinate descent, not by trying every active set.
     static constexpr int max_choices = 3;
     static constexpr int max_sweeps = 200;
-    static constexpr double settled = 1e-9;  // the greatest move of a last sweep, in the unit of the target
+    static constexpr double settled = 1e-9;  // the greatest change in a last sweep, in the unit of the target
 
   public:
     double coefficient[max_parameters];
-    bool free[max_parameters];  // not held by a bound
+    bool free[max_parameters];  // not held at a bound
 
     void resize(int columns, std::size_t points) {
         m_ = columns;
@@ -76,9 +76,9 @@ class LinearSolver {
         residual_.resize(n_);
     }
 
-    // Minimise |target - sum c_j column_j| with lower <= c <= upper. Returns the squared norm of what is left; infinity
-    // where a bound demands so great a share of a column that what is left of the sum would be rounding.
-    // columns: m arrays of n values, one after the other; n a multiple of `lanes`.
+    // Minimise |target - sum c_j column_j| with lower <= c <= upper. Returns the squared norm of the residual; infinity
+    // if a bound makes a column so large that the residual would be rounding.
+    // columns: m arrays of n values, one after the other; n is a multiple of `lanes`.
     double solve(const double* columns, const double* target, const double* lower, const double* upper) {
         std::fill_n(free, m_, true);
         factor(columns, target);
@@ -105,7 +105,7 @@ class LinearSolver {
         return dot(residual_.data(), residual_.data(), n_);
     }
 
-    // The columns' orthonormal basis and triangle, whatever target and bounds may be.
+    // The columns' orthonormal basis and triangle, which depend on neither target nor bounds.
     void decompose(const double* columns) {
         std::fill_n(free, m_, true);
         std::fill(residual_.begin(), residual_.end(), 0.0);
@@ -119,7 +119,7 @@ class LinearSolver {
 
     const double* residual() const { return residual_.data(); }
 
-    // Take away from v what the free columns can say of it.
+    // Subtract from v its projection on the free columns.
     void project_out(double* v) const {
         for (int j = 0; j < m_; ++j)
             if (free[j] && !dead_[j]) {
@@ -129,9 +129,8 @@ class LinearSolver {
     }
 
   private:
-    // Modified Gram-Schmidt of the free columns; leaves the residual of the target. Products with one column do not
-    // wait for each other, and columns are brought to unit length last: at the lengths of learning curves it is
-    // waiting that takes the time.
+    // Modified Gram-Schmidt of the free columns; leaves the residual of the target. Products with one column are
+    // independent, and columns are normalised last: at the lengths of learning curves, latency takes most of the time.
     void factor(const double* columns, const double* target) {
         if (target != residual_.data()) std::copy_n(target, n_, residual_.data());
         double whole[max_parameters];
@@ -183,8 +182,8 @@ class LinearSolver {
         }
     }
 
-    // The best coefficients within the bounds, for the factors at hand: every choice of held coefficients is tried
-    // when there are few, else one coefficient after the other is moved until none gains.
+    // The best coefficients within the bounds, for the current factors: every active set is tried if there are few
+    // coefficients, else one coefficient after the other is moved until none gains.
     void bound(const double* lower, const double* upper) {
         if (m_ == 2 && !dead_[0] && !dead_[1]) {
             const BoundedPair pair(r_[0][0], r_[0][1], r_[1][1], z_[0], z_[1], lower, upper);
@@ -261,7 +260,7 @@ class LinearSolver {
         std::copy_n(best_free, m_, free);
     }
 
-    // Cholesky on the open coefficients, the others held.
+    // Cholesky on the free coefficients, the others held.
     bool solve_open(const double (*gram)[max_parameters], const double* right, const int* open, int count,
                     double* c) const {
         double l[max_choices][max_choices], b[max_choices];

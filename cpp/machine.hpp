@@ -1,7 +1,7 @@
 // Evaluates nodes of a graph at all points at once, with exact derivatives (forward mode) for chosen parameters.
 //
-// Nodes without the epoch are numbers; nodes without parameters are computed once for a set of points; the rest is
-// computed anew for every value of the parameters, one loop over the points an operation. Points are padded to a
+// Nodes without the epoch are scalars; nodes without parameters are computed once for a set of points; the rest is
+// computed anew for every value of the parameters, one loop over the points per operation. Points are padded to a
 // multiple of the lane count so that loops have no tail.
 #pragma once
 
@@ -15,7 +15,7 @@
 
 namespace a4nn {
 
-// What to compute, found once for a function: the nodes that the roots need, in order.
+// The evaluation plan of a function, made once: the nodes that the roots need, in order.
 class Program {
   public:
     Program() = default;
@@ -78,7 +78,7 @@ class Machine {
   public:
     static std::size_t padded(std::size_t points) { return (points + lanes - 1) / lanes * lanes; }
 
-    // Take new points; false if a part that depends on the epoch alone has no finite value at one of them.
+    // Set new points; false if a part that depends on the epoch alone has no finite value at one of them.
     bool prepare(const Program& program, std::span<const double> x) {
         program_ = &program;
         points_ = padded(x.size());
@@ -101,7 +101,7 @@ class Machine {
         return finite;
     }
 
-    // Values of everything at these parameters; with derivatives if asked.
+    // Evaluate all nodes at these parameters; with derivatives on request.
     void evaluate(const double* parameters, bool derivatives) {
         const auto& steps = program_->steps();
         for (std::size_t s = 0; s < steps.size(); ++s) {
@@ -150,7 +150,7 @@ class Machine {
         }
     }
 
-    // f(left operand, right operand) at every point, whichever of them is a plain number.
+    // f(left operand, right operand) at every point; either may be a scalar.
     template <class F>
     void binary(std::size_t s, const Program::Step& step, F f) {
         if (!step.vector) {
@@ -200,7 +200,7 @@ class Machine {
         }
     }
 
-    // d out = slope_a * da + slope_b * db, each slope and derivative a number or one a point.
+    // d out = slope_a * da + slope_b * db, each slope and derivative a scalar or one value per point.
     struct View {
         const double* at = nullptr;
         std::size_t stride = 0;
@@ -214,8 +214,7 @@ class Machine {
         return step.vector ? View{vector(s, 0), 1} : View{&scalar(s, 0), 0};
     }
 
-    // out = f(one value a point, the other's), whichever of them is a plain number: a loop each, so that each becomes
-    // vector instructions.
+    // out = f(left, right), where either may be a scalar: one loop per case, so that each is vectorised.
     template <class F>
     void join(std::size_t s, std::size_t k, const Program::Step& step, View a, View b, F f) {
         double* const out = step.vector ? vector(s, k) : &scalar(s, k);

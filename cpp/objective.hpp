@@ -1,4 +1,4 @@
-// What a search sees of a problem: its cost, counted against a cap, and the best point that was seen.
+// What a search sees of a problem: its cost, counted against a cap on evaluations, and the best point so far.
 #pragma once
 
 #include <algorithm>
@@ -26,7 +26,7 @@ class Objective {
     double cost(const double* u) { return seen(u, problem_.cost(u)); }
     double cost_and_gradient(const double* u) { return seen(u, problem_.cost_and_gradient(u)); }
 
-    // Of a point of a kept grid. It is rougher than the others, so that it never is the best one.
+    // The cost at a point of a cached grid. It is less precise than the others, so it never becomes the best point.
     double cost(const GridPoint& point) {
         ++evaluations_;
         return problem_.cost(point);
@@ -35,11 +35,11 @@ class Objective {
     const Point& best() const { return best_; }
     bool found() const { return best_.cost < infinity; }
 
-    // Begin again, for costs that no longer compare with those seen before.
+    // Forget the best point, as further costs are not comparable with earlier ones.
     void forget() { best_.cost = infinity; }
     void restore(const Point& point) { best_ = point; }
 
-    // Take a point as the best without asking for its cost.
+    // Set the best point without evaluating its cost.
     void trust(const double* u) { std::copy_n(u, problem_.searched(), best_.u); }
 
   private:

@@ -11,9 +11,9 @@
 
 namespace a4nn {
 
-// Every thread, the caller's among them, calls worker() once and what that returns with the numbers below `count` that
-// it takes. The first exception ends the handing out; it is thrown again here when all threads are done with the pieces
-// they have. Where the machine starts no more threads, those that there are do the work.
+// Every thread, the caller's included, calls worker() once, and calls the function that it returns with each number
+// below `count` that it takes. After an exception no more numbers are taken; the first one is rethrown here when all
+// threads have finished their current pieces. If no more threads can be started, the existing ones do the work.
 template <class Worker>
 void in_parallel(std::size_t count, std::size_t threads, const Worker& worker) {
     std::atomic<std::size_t> next{0};
@@ -33,7 +33,7 @@ void in_parallel(std::size_t count, std::size_t threads, const Worker& worker) {
         std::vector<std::jthread> helpers;
         try {
             for (std::size_t t = 1; t < threads && t < count; ++t) helpers.emplace_back(take);
-        } catch (const std::system_error&) {  // no more threads are to be had
+        } catch (const std::system_error&) {  // no more threads can be started
         }
         take();
     }

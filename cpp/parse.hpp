@@ -28,12 +28,12 @@ struct Expression {
 };
 
 class Parser {
-    // Bounds on what a text can cost; no function of a curve comes near them.
+    // Limits on the cost of parsing a text; no curve function comes near them.
     static constexpr std::size_t max_characters = 1000;
     static constexpr int max_depth = 200;
 
   public:
-    // parameters: their names in order; if empty they are taken in order of appearance.
+    // parameters: names in order; if empty, they are taken in order of appearance.
     Parser(std::string_view text, std::vector<std::string> parameters) : text_(text), open_(parameters.empty()) {
         result_.parameters = std::move(parameters);
         if (result_.parameters.size() > max_parameters)
@@ -144,7 +144,7 @@ class Parser {
         return g().tanh(inner);
     }
 
-    // A bound on nesting, so that no text can exhaust the stack.
+    // A limit on nesting, so that no text can exhaust the stack.
     struct Depth {
         explicit Depth(Parser& parser) : parser_(parser) {
             if (++parser_.depth_ > max_depth) parser_.fail("an expression nested too deeply");

@@ -22,8 +22,8 @@ namespace a4nn {
 // Searched parameters are arrays u of `searched()` numbers in the coordinates of the search (`Range::to_search`).
 class Problem {
   public:
-    // Take a function and a curve; false if a part that depends on the epoch alone has no finite value at a point.
-    // weights: empty, or one a point, not negative. The function and x must outlive the problem's use.
+    // Set a function and a curve; false if a part that depends on the epoch alone has no finite value at a point.
+    // weights: empty, or one per point, not negative. The function and x must outlive the problem's use.
     bool set(const Function& function, std::span<const double> x, std::span<const double> y,
              std::span<const double> weights) {
         function_ = &function;
@@ -60,7 +60,7 @@ class Problem {
     template <class Weight>
     void weigh(Weight weight) {
         for (std::size_t i = 0; i < x_.size(); ++i) weight_[i] = std::sqrt(weight(i));
-        // what no searched parameter changes, once for all evaluations
+        // what does not depend on a searched parameter is computed once for all evaluations
         fixed_target_ = !machine_.depends_at_all(offset());
         if (fixed_target_) aim(y_.data(), target_.data());
         for (int j = 0; j < m_; ++j) {
@@ -74,11 +74,11 @@ class Problem {
     int searched() const { return q_; }
     const Range& range(int k) const { return function_->range(function_->separated().nonlinear[index(k)]); }
 
-    // The ends of the search.
+    // The limits of the search for a parameter.
     double low(int k) const { return low_[k]; }
     double high(int k) const { return high_[k]; }
 
-    // A cost that counts as nothing beside the values.
+    // A cost that is negligible compared with the values.
     double negligible() const { return rounding * (1.0 + y_square_); }
 
     // Half the squared norm of the weighted residuals with the best linear parameters; infinity where the function
@@ -94,7 +94,7 @@ class Problem {
 
     const double* gradient() const { return gradient_; }
 
-    // Kaufman's Jacobian, times its transpose. Only once a point: it is projected in place.
+    // The transpose of Kaufman's Jacobian times the Jacobian. Only once per point: it is projected in place.
     void approximate_hessian(double (*hessian)[max_parameters]) {
         for (int k = 0; k < q_; ++k) {
             if (m_ > 0) linear_.project_out(jacobian(k));
@@ -102,10 +102,10 @@ class Problem {
         }
     }
 
-    // Value less function at the parameters evaluated last; 0 at a point without weight.
+    // Value minus function at the parameters evaluated last; 0 at a point without weight.
     double residual(std::size_t i) const { return weight_[i] > 0 ? residuals()[i] / weight_[i] : 0.0; }
 
-    // Root mean square of the residuals of the points that have a weight.
+    // Root mean square of the residuals at points whose weight is not zero.
     double rms() const {
         double square = 0, count = 0;
         for (std::size_t i = 0; i < x_.size(); ++i)
@@ -117,7 +117,7 @@ class Problem {
         return std::sqrt(square / std::max(count, 1.0));
     }
 
-    // The declared parameters at u, which must be the point evaluated last; whether one of them is held by a bound.
+    // The declared parameters at u, which must be the point evaluated last; whether one of them lies on a bound.
     bool parameters(const double* u, double* out) const {
         bool held = false;
         for (int k = 0; k < q_; ++k) {
@@ -149,7 +149,7 @@ class Problem {
         GridPoint point;
         std::copy_n(u, q_, point.u.begin());
         if (!place(u, false)) return point;
-        // whether there is a value must not depend on the curve at hand
+        // whether there is a value must not depend on the current curve
         const std::vector<double> great(n_, great_value);
         std::vector<double> target(n_);
         aim(great.data(), target.data());
@@ -179,9 +179,9 @@ class Problem {
   private:
     // Costs below this share of the squared values are rounding: residuals of 1e-12 of a value.
     static constexpr double rounding = 1e-24;
-    // A searched parameter this near to an end, beside its own size, is on it.
+    // A searched parameter this near to a limit, relative to its size, counts as on it.
     static constexpr double at_bound = 1e-6;
-    // Values so great that no coefficient held by a bound drowns them (`LinearSolver::solve`).
+    // Values so great that no column held at a bound swamps them (`LinearSolver::solve`).
     static constexpr double great_value = 1e30;
 
     static std::size_t index(int i) { return static_cast<std::size_t>(i); }
@@ -228,7 +228,7 @@ class Problem {
         return std::isinf(power) ? (power > 0 ? infinity : 0.0) : exp_one(power);
     }
 
-    // The squared norm of what the columns leave of a target.
+    // The squared norm of the residual of a target after projection on the columns.
     double solve(const double* target) {
         return m_ > 0 ? linear_.solve(columns_.data(), target, lower_, upper_) : dot(target, target, n_);
     }

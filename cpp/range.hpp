@@ -30,8 +30,8 @@ struct Range {
         return logarithmic() ? end(mirrored() ? lower : upper, greatest_start(), +1) : upper;
     }
 
-    // Starts for one of so many searched parameters, for want of declared ones: the more parameters, the fewer, since
-    // their grid has all combinations.
+    // Default starts for one of so many searched parameters: the more parameters, the fewer starts, since their grid
+    // has all combinations.
     void find_starts(std::size_t searched) {
         origin = std::numeric_limits<double>::quiet_NaN();
         if (std::isfinite(lower) && std::isfinite(upper)) {  // evenly between the bounds
@@ -45,7 +45,7 @@ struct Range {
             for (double s = 1e-3; s < 50; s *= factor) starts.push_back(lower + s);
             return;
         }
-        // either sign, denser towards zero, turned or moved inside the bound that there is
+        // either sign, denser towards zero, mirrored or shifted to lie inside a one-sided bound
         static const std::vector<double> fine{-30,  -10,  -3,  -1,  -0.3, -0.1, -0.03, -0.01,
                                               0.01, 0.03, 0.1, 0.3, 1,    3,    10,    30};
         static const std::vector<double> middle{-3, -0.5, -0.05, 0.05, 0.5, 1, 3}, coarse{-1, 0.1, 1};
@@ -64,7 +64,7 @@ struct Range {
 
     double least_start() const { return mirrored() ? starts.back() : starts.front(); }
     double greatest_start() const { return mirrored() ? starts.front() : starts.back(); }
-    // where a bound lies in the search; a bound at the origin or at infinity is a factor of a thousand from the starts
+    // A bound in the search coordinate; one at the origin or infinity is put a factor of a thousand from the starts.
     double end(double bound, double start, int side) const {
         return std::isfinite(bound) && bound != origin ? to_search(bound) : to_search(start) + side * log_1000;
     }

@@ -1,4 +1,4 @@
-// Losses that an outlier bends less than squares, by iteratively reweighted least squares.
+// Losses that are less sensitive to outliers than squares, by iteratively reweighted least squares.
 #pragma once
 
 #include <cmath>
@@ -34,12 +34,14 @@ inline Rho rho(Loss loss, double z) {
     return {z, 1};
 }
 
-// From the best point of the objective, which is the least squares fit, to the one of the loss: the weight of a
-// residual is rho'. weights: of the squared residuals, empty where all are one.
+// Move the objective's best point from the least squares fit to the fit of the loss: the weight of a residual is rho'.
+// weights: weights of the squared residuals, empty if all are one.
 inline Ended reweight(Objective& objective, Loss loss, double scale, std::span<const double> weights,
                       std::size_t points) {
-    constexpr int max_rounds = 100, steps_of_round = 10;  // a round need not settle: the next weights move its minimum
-    constexpr double least_change = 1e-9, floor = 1e-12;  // of the loss; below the floor it is none
+    // a round need not converge: the next weights move its minimum
+    constexpr int max_rounds = 100, steps_of_round = 10;
+    // least_change is relative; a loss below the floor counts as zero
+    constexpr double least_change = 1e-9, floor = 1e-12;
     Problem& problem = objective.problem();
     const std::vector<double> given =
         weights.empty() ? std::vector<double>(points, 1.0) : std::vector<double>(weights.begin(), weights.end());

@@ -63,7 +63,7 @@ class Separator {
     int plus(int a, int b) { return a < 0 ? b : b < 0 ? a : g_.add(a, b); }
     int minus(int a, int b) { return b < 0 ? a : a < 0 ? g_.neg(b) : g_.sub(a, b); }
 
-    // The node as an affine function of the parameters whose slots are in the set, if it is one.
+    // The node as an affine function of the parameters whose slots are in the set, or nothing if it is not affine.
     std::optional<Affine> affine(int id, Mask set) {
         const Node node = g_[id];
         Affine out;

@@ -1,4 +1,4 @@
-// Where a search begins: the grid of all starts, what a curve costs at each, and its lowest local minima.
+// Where a search begins: the grid of all starts, the cost of a curve at each, and its lowest local minima.
 #pragma once
 
 #include <algorithm>
@@ -14,14 +14,14 @@ namespace a4nn {
 
 class StartGrid {
   public:
-    static constexpr std::size_t max_minima = 3;  // that are worth a search
+    static constexpr std::size_t max_minima = 3;  // at most so many are worth a search
 
-    // Take the costs of the objective's curve, and find its minima; the factors of the points are kept if they can be.
-    // A point that the cap on evaluations leaves out costs infinity.
+    // Compute the costs of the objective's curve and find its minima; the factors of the points are cached if possible.
+    // A point beyond the cap on evaluations costs infinity.
     void measure(Objective& objective, GridCache& cache) {
         Problem& problem = objective.problem();
         q_ = static_cast<std::size_t>(problem.searched());
-        const std::size_t most = combinations(problem) + (q_ == 1 ? 2 : 0);  // one parameter has its ends beside
+        const std::size_t most = combinations(problem) + (q_ == 1 ? 2 : 0);  // one parameter also has its limits
         if (problem.keeps_grid(most)) {
             kept_ = &cache.at(problem.function().id(), problem.x(), [&] { return factored(problem); });
             costs_.assign(kept_->size(), infinity);
@@ -51,7 +51,7 @@ class StartGrid {
         return count;
     }
 
-    // Put all points into own_, the first parameter's value changing fastest; their number.
+    // Put all points into own_, the first parameter changing fastest; returns their number.
     std::size_t place(const Problem& problem) {
         if (q_ == 1) return place_line(problem);
         const std::size_t count = combinations(problem);
@@ -65,7 +65,7 @@ class StartGrid {
         return count;
     }
 
-    // One parameter: the starts between the ends of its search, and the ends.
+    // One parameter: the limits of its search, and the starts between them.
     std::size_t place_line(const Problem& problem) {
         const double low = problem.low(0), high = problem.high(0);
         own_.clear();

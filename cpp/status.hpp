@@ -1,4 +1,5 @@
-// How a fit ended: a word and a sentence each. A fit that does not converge is an outcome, never an exception.
+// How a fit ended: a code and a message for each status. A fit that does not converge is an outcome, never an
+// exception.
 #pragma once
 
 #include <array>
@@ -9,8 +10,8 @@ enum class Status { converged, at_bound, evaluation_limit, too_few_points, not_f
 
 struct StatusText {
     Status status;
-    const char* word;
-    const char* sentence;
+    const char* code;
+    const char* message;
 };
 
 inline constexpr std::array<StatusText, 6> status_texts{{
@@ -25,7 +26,7 @@ inline constexpr std::array<StatusText, 6> status_texts{{
      "The function has no finite value at one of the points for any starting value; nothing was fitted."},
 }};
 
-// Whether parameters came out of it.
+// Whether a fit with this status has parameters.
 constexpr bool has_parameters(Status status) {
     return status == Status::converged || status == Status::at_bound || status == Status::evaluation_limit;
 }

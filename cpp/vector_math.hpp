@@ -1,5 +1,5 @@
-// exp and log over an array, written so that the compiler turns them into vector instructions. A mathematics library
-// has several of each and takes one by the processor; these give the same bits on every one.
+// exp and log over an array, written so that the compiler vectorises them. A mathematics library has several versions
+// of each and chooses one by the processor; these return the same bits on all processors.
 #pragma once
 
 #include <bit>
@@ -16,7 +16,7 @@ inline constexpr double infinity = std::numeric_limits<double>::infinity();
 inline constexpr std::size_t lanes = 8;
 
 // exp(x) = 2^k exp(r), |r| <= ln(2)/2, with a Taylor polynomial of degree 13: within 2 units in the last place.
-// Beyond the range of a double it gives 0 or infinity; NaN stays NaN.
+// Beyond the range of a double it returns 0 or infinity; NaN stays NaN.
 [[gnu::always_inline]] inline double exp_one(double x) {
     constexpr double log2e = 1.4426950408889634, ln2_high = 6.93147180369123816490e-01,
                      ln2_low = 1.90821492927058770002e-10;
@@ -25,7 +25,7 @@ inline constexpr std::size_t lanes = 8;
     const double shifted = clipped * log2e + shift;
     const double k = shifted - shift;
     const double r = (clipped - k * ln2_high) - k * ln2_low;
-    // Estrin's order: short chains, because waiting is what takes the time
+    // Estrin's scheme: short dependency chains, because latency takes most of the time
     const double r2 = r * r, r4 = r2 * r2, r8 = r4 * r4;
     const double p0 = (1.0 + r) + (0.5 + 1.0 / 6.0 * r) * r2;
     const double p4 = (1.0 / 24.0 + 1.0 / 120.0 * r) + (1.0 / 720.0 + 1.0 / 5040.0 * r) * r2;
@@ -63,8 +63,8 @@ inline constexpr std::size_t lanes = 8;
     return x > 0 && x < infinity ? result : of_rest;
 }
 
-// Where the compiler and the loader can, a loop exists twice and the better one for the processor is taken at load time.
-// The operations on a value are the same in both, and no product is fused with a sum: so are the bits.
+// Where compiler and loader support it, a loop exists twice and the better one for the processor is chosen at load time.
+// Both do the same operations on a value, and no product is fused with a sum, so their results have the same bits.
 #if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__)
 #define A4NN_FOR_PROCESSOR [[gnu::target_clones("avx2", "default")]] [[maybe_unused]] static
 #else

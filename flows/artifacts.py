@@ -33,14 +33,14 @@ from .server import AWAY_SECONDS, is_away
 
 _PAUSE_SECONDS = 2.0
 
-# whoever called the flow in this process and wants to see it go on; no parameter, as it is not data, and not
-# beside the flow, which must be sent to other machines
+# the caller's watcher, for a flow called in this process; not a parameter, as it is not data, and not an
+# attribute of the flow, which must be sent to other machines
 _watcher: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
 
 
 @contextmanager
 def watched_by(watcher: Watcher | None) -> Iterator[None]:
-    """Show the searches that are run meanwhile to somebody in this process, too."""
+    """Searches that run in this context also report to a watcher in this process."""
     token = _watcher.set(watcher)
     try:
         yield
@@ -49,9 +49,9 @@ def watched_by(watcher: Watcher | None) -> Iterator[None]:
 
 
 class Publisher:
-    """Calls the server from a thread of its own, so that a slow or absent one never holds up a search.
+    """Calls the server from a thread of its own, so that a slow or unreachable one never delays a search.
 
-    To be made inside the flow: what it publishes belongs to that flow run.
+    Create it inside the flow: what it publishes belongs to that flow run.
     """
 
     def __init__(self) -> None:
@@ -63,7 +63,7 @@ class Publisher:
         self._thread.start()
 
     def put(self, what: str, call: Callable[[], object]) -> None:
-        """Make a call as soon as possible; it replaces one for the same thing that was not made yet."""
+        """Make a call as soon as possible; it replaces a pending call for the same artifact."""
         with self._changed:
             self._calls[what] = call
             self._changed.notify_all()
@@ -87,7 +87,7 @@ class Publisher:
                     del self._calls[what]
 
     def close(self, seconds: float = AWAY_SECONDS) -> None:
-        """Wait until everything is out, at most so long."""
+        """Wait until all pending calls are made, at most so many seconds."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -95,11 +95,11 @@ class Publisher:
 
 
 class Artifacts:
-    """Shows a search in Prefect's pages, and to whoever else watches it (``watched_by``).
+    """Shows a search in Prefect's pages, and to another watcher if there is one (``watched_by``).
 
     Args:
-        run_id: of the run.
-        networks: that the search will look at.
+        run_id: id of the run.
+        networks: number of networks in the whole search.
     """
 
     def __init__(self, run_id: str, networks: int) -> None:
@@ -168,13 +168,13 @@ class Artifacts:
 
 
 def artifact_key(what: str, run_id: str) -> str:
-    """Artifact keys take lower-case letters, digits and dashes."""
+    """An artifact's key, which may have lower-case letters, digits and dashes only."""
     letters = "".join(c if c.isalnum() else "-" for c in run_id.lower() if c.isascii())
     return f"{what}-{letters}"
 
 
 def _picture(commons: Path, run_id: str) -> str:
-    """The front as a picture in a URL."""
+    """The front as a PNG picture in a data URL."""
     from a4nn_core.archaeology.figures import draw
     from a4nn_core.archaeology.picture import picture
 

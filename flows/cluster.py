@@ -1,7 +1,7 @@
 """The executor that trains on the machines of a Ray or Dask cluster, through Prefect's task runners.
 
-The cluster chooses a machine for every segment, and on Ray a GPU. There the segment goes the way it goes
-everywhere: a worker process, pinned to a device slot that it holds for as long as it lives.
+The cluster chooses a machine for every segment, and on Ray a GPU. There a segment is trained as everywhere
+else: by a worker process, pinned to a device slot that it holds for as long as it lives.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from .segment import train
 from .server import AWAY_SECONDS, is_away
 
 ATTEMPTS = 3
-"""how often a segment is sent whose task was lost; the cluster itself has tried several times before"""
+"""how often a segment is sent if its task is lost; the cluster itself has made several attempts each time"""
 POLL_SECONDS = 0.1
 AWAY_PAUSE_SECONDS = 3.0
 IDLE_SECONDS = 60.0
-"""how long a machine of the cluster keeps warm workers, and with them their device slots"""
+"""how long a machine of the cluster keeps idle workers, and with them their device slots"""
 CONNECT_SECONDS = 60.0
 """how long a Dask cluster may take to answer and to have a worker"""
 _DASK = ("tcp://", "tls://", "ucx://", "ucxx://", "ws://", "wss://", "inproc://")
@@ -47,7 +47,7 @@ _DASK = ("tcp://", "tls://", "ucx://", "ucxx://", "ws://", "wss://", "inproc://"
 
 @dataclass
 class _Kept:
-    """A pool that is kept: segments that are in it, and how many have left it."""
+    """A warm pool: the number of segments it is training, and of those that have left it."""
 
     pool: WorkerPool
     busy: int = 0
@@ -55,7 +55,7 @@ class _Kept:
 
 
 class _Kind(NamedTuple):
-    """Segments that differ in this cannot share a worker."""
+    """What segments must have in common to share a worker."""
 
     threads: int
     device: str
@@ -63,26 +63,26 @@ class _Kind(NamedTuple):
 
 
 class _Warm:
-    """The warm workers of a process of the cluster: kept from one segment to the next, and given back when
-    none has come for a while or another kind has, as others may wait for their devices."""
+    """The warm workers of a cluster process: kept from one segment to the next, and closed when no segment
+    came for a while or one of another kind did, as others may wait for their devices."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._kept: dict[_Kind, _Kept] = {}
 
     def run(self, segment: Segment) -> SegmentResult:
-        """Train a segment; on as many at a time as the cluster gives this process."""
+        """Train a segment; the cluster decides how many this process trains at a time."""
         threads = segment.training.threads
         kind = _Kind(threads, segment.device, segment.training.slots_per_device)
         with self._lock:
             idle = [other for other, kept in self._kept.items() if other != kind and not kept.busy]
-            old = [self._kept.pop(other) for other in idle]
+            retired = [self._kept.pop(other) for other in idle]
             if kind not in self._kept:
                 self._kept[kind] = _Kept(WorkerPool(64, threads))  # a place costs nothing until it is used
             kept = self._kept[kind]
             kept.busy += 1
-        for one in old:
-            one.pool.close()
+        for unused in retired:
+            unused.pool.close()
         try:
             return kept.pool.run(segment)
         finally:
@@ -105,40 +105,40 @@ _warm = _Warm()
 
 
 def _train(segment: Segment, folder: str | None = None) -> State[SegmentResult]:
-    """What runs on a machine of the cluster, in the folder of the search if there is one of that name: data
-    sets may be named from there."""
+    """What runs on a machine of the cluster, in the folder of the search if it exists there: paths of data
+    sets may be relative to it."""
     if folder and Path(folder).is_dir():
         os.chdir(folder)
     result = train(segment, _warm.run)
-    # a network that failed is an outcome of the search, not a task that went wrong
+    # a network that failed is an outcome of the search, not a failed task
     return Completed(message=result.error or result.status, data=result)
 
 
 SegmentTask = Task[[Segment, str | None], State[SegmentResult]]
 Sent = PrefectWrappedFuture[SegmentResult, Any]
-"""a segment on its way, around a future of the cluster's own"""
+"""a segment that was sent: Prefect's future, around one of the cluster's own"""
 
 
 class Cluster(Protocol):
     """A cluster that Prefect has a task runner for.
 
     Attributes:
-        slots: segments at the same time.
+        slots: number of segments that can be trained at the same time.
     """
 
     slots: int
 
     def submit(self, task: SegmentTask, segment: Segment) -> Sent:
-        """Send a segment."""
+        """Send a segment to be trained."""
 
     def has_ended(self, future: Sent) -> bool:
-        """Whether there is something to be had, an error included."""
+        """Whether there is a result or an error."""
 
     def cancel(self, future: Sent) -> None:
-        """End a segment if the cluster can: Dask only forgets one that has begun."""
+        """End a segment if the cluster can: of one that has begun, Dask only drops the result."""
 
     def close(self) -> None:
-        """Leave the cluster, and end one that was started here."""
+        """Disconnect from the cluster, and shut it down if it was started here."""
 
 
 class RayCluster:
@@ -148,7 +148,7 @@ class RayCluster:
         address: of the head node, such as ``ray://head:10001``; None for ``RAY_ADDRESS``, or else a cluster
             started on this machine.
         training: settings of the experiment. The device ``auto`` takes GPUs if the cluster has any.
-        machine: that searches, for a cluster that is started on it.
+        machine: the machine that searches, on which a cluster may be started.
     """
 
     def __init__(self, address: str | None, training: Training, machine: Machine) -> None:
@@ -165,18 +165,18 @@ class RayCluster:
         wanted: dict[str, bool | int] = {"log_to_driver": False}
         place = address or os.environ.get("RAY_ADDRESS")
         if place is None:
-            # never one that happens to run here
+            # never connect to a cluster that happens to run here
             address = "local"
             machine.require_device()
             wanted |= {"include_dashboard": False, "num_gpus": len(discover(machine.device))}
         self._runner = RayTaskRunner(address=address, init_kwargs=wanted)
-        # Ray's processes import from the folder that Ray is entered in before all else; the source folder of
-        # this package is one that lacks the compiled module
+        # Ray's processes import first from the folder in which Ray was started; if that is this package's
+        # source folder, they miss the compiled module
         self._empty = tempfile.TemporaryDirectory(prefix="a4nn-ray-", ignore_cleanup_errors=True)
         try:
             with contextlib.chdir(self._empty.name):
                 self._runner.__enter__()
-        except Exception as error:  # of many kinds: no connection, no token, another version
+        except Exception as error:  # there are many: no connection, no token, another version
             raise BadInput(f"the Ray cluster {place or 'on this machine'} cannot be used: {error}") from None
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         with_gpu = device != "cpu" and any(node.get("GPU") for node in nodes)
@@ -186,7 +186,7 @@ class RayCluster:
         self._options: dict[str, float] = {"num_cpus": threads}
         if with_gpu:
             self._options["num_gpus"] = 1 / per_device
-        # a segment is on one machine
+        # a segment needs all its resources on one machine
         self.slots = 0
         for node in nodes:
             room = int(node.get("CPU", 0) // threads)
@@ -221,9 +221,9 @@ class DaskCluster:
     Args:
         address: of the scheduler, such as ``tcp://head:8786``; None for ``DASK_SCHEDULER_ADDRESS``, or else a
             cluster started on this machine.
-        training: settings of the experiment. Where workers offer the resource ``GPU``, it is asked for unless
+        training: settings of the experiment. If workers offer the resource ``GPU``, it is requested unless
             the device is ``cpu``.
-        machine: that searches; a cluster that is started on it has a worker for each of its slots.
+        machine: the machine that searches; a cluster that is started on it has one worker per slot.
     """
 
     def __init__(self, address: str | None, training: Training, machine: Machine) -> None:
@@ -241,14 +241,14 @@ class DaskCluster:
             if address
             else DaskTaskRunner(cluster_class=distributed.LocalCluster, cluster_kwargs=own)
         )
-        # a machine that leaves says so in many lines; what is lost is told below
+        # a machine that leaves causes many log lines; what was lost is reported below
         logging.getLogger("distributed").setLevel(logging.ERROR)
         self._runner.__enter__()
         try:
             client = self._runner.client
             client.wait_for_workers(1, timeout=CONNECT_SECONDS)
             workers = client.scheduler_info(n_workers=-1)["workers"].values()
-        except Exception as error:  # of many kinds: no connection, no worker, no such scheme
+        except Exception as error:  # there are many: no connection, no worker, no such scheme
             self.close()
             raise BadInput(
                 f"the Dask cluster {address or 'on this machine'} cannot be used: {error}"
@@ -277,12 +277,12 @@ class DaskCluster:
 
 
 def open_cluster(name: str, training: Training, machine: Machine) -> Cluster:
-    """The cluster behind a name.
+    """Connect to a cluster, or start one.
 
     Args:
         name: ``ray`` or ``dask``, or the address of one: ``ray://head:10001``, ``tcp://head:8786``.
-        training: settings of the segments that it shall train.
-        machine: that searches, for a cluster that is started on it.
+        training: settings of the segments to train.
+        machine: the machine that searches, on which a cluster may be started.
 
     Raises:
         BadInput: no such kind of cluster, it does not answer, or it lacks what the experiment asks for.
@@ -300,7 +300,7 @@ def open_cluster(name: str, training: Training, machine: Machine) -> Cluster:
 
 @contextlib.contextmanager
 def _lost() -> Iterator[None]:
-    """Whatever a cluster raises when it is gone, as one sentence."""
+    """Turn whatever a cluster raises when it is gone into one clear message."""
     try:
         yield
     except Exception as error:
@@ -310,19 +310,20 @@ def _lost() -> Iterator[None]:
 class ClusterExecutor:
     """Segments as task runs on a cluster.
 
-    A machine that dies takes its segments with it; the cluster, and then this executor, send them again, and
-    their networks go on from their last epoch.
+    If a machine dies, its segments are lost; the cluster, and then this executor, sends them again, and their
+    networks go on from their last epoch.
 
     Args:
-        cluster: that trains them; it is left when the executor is closed.
-        max_parallel: segments under way at the same time; None for as many as the cluster has slots.
+        cluster: the cluster that trains them; closed together with the executor.
+        max_parallel: most segments at the same time; None for as many as the cluster has slots.
     """
 
     def __init__(self, cluster: Cluster, max_parallel: int | None = None) -> None:
         self._cluster = cluster
         self.slots = max_parallel or cluster.slots
         self.is_local = False
-        self._unsent: collections.deque[Segment] = collections.deque()  # taken, or lost and to be sent again
+        # submitted, or lost and to be sent again
+        self._unsent: collections.deque[Segment] = collections.deque()
         self._sent: dict[int, tuple[Segment, Sent]] = {}
         self._losses: collections.Counter[int] = collections.Counter()
         self._away_since: float | None = None
@@ -363,13 +364,13 @@ class ClusterExecutor:
         try:
             result = future.result()
         except (Exception, CancelledError) as error:
-            # every error of training is a result: this one is of the cluster, or of Prefect around it
+            # errors in training are results: this one comes from the cluster, or from Prefect around it
             trouble = error
         else:
             self._away_since = None
             return [result]
-        said = (str(trouble).strip().splitlines() or [""])[0]
-        why = f"{type(trouble).__name__}: {said}"
+        first_line = (str(trouble).strip().splitlines() or [""])[0]
+        why = f"{type(trouble).__name__}: {first_line}"
         self._unsent.appendleft(segment)
         if is_away(trouble):
             # a task run begins only where Prefect's server can be reached

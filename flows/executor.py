@@ -1,4 +1,4 @@
-"""The executor that shows every segment as a Prefect task run of the flow it is used in."""
+"""The executor that shows every segment as a task run of the Prefect flow in which it is used."""
 
 from __future__ import annotations
 
@@ -24,37 +24,37 @@ R = TypeVar("R")
 
 
 def segment_task(train: Callable[P, R], run_name: str) -> Task[P, R]:
-    """The task of which every segment is a run.
+    """The task whose runs are the segments.
 
     Args:
         train: what a task run does.
-        run_name: of task runs, with the parameters in braces.
+        run_name: name of the task runs, with parameters in braces.
     """
     return Task(
         fn=train,
         name="segment",
         task_run_name=run_name,
-        # the journal and the commons say what is done already; a cache beside them could only disagree
+        # the journal and the commons record what is done already; a cache beside them could only disagree
         cache_policy=NO_CACHE,
         persist_result=False,
     )
 
 
 def tags_of(segment: Segment) -> list[str]:
-    """By which a segment's task run or flow run is found in Prefect's pages."""
+    """Tags by which to find a segment's task run or flow run in Prefect's pages."""
     return [segment.run_id, f"generation-{segment.generation}"]
 
 
 class PrefectExecutor:
     """Segments trained by the local executor, each with a task run beside it that ends when it does.
 
-    The task run only watches: a server that is away cannot keep a segment from being trained, nor end it.
-    It has no tags, as Prefect asks the server for the limit of every tag before a task run begins, and waits
-    for it.
+    The task run only watches: an unreachable server can neither prevent a segment from being trained nor end
+    it. It has no tags, as before a task run begins Prefect asks the server for the limit of every tag, and
+    waits for the answer.
 
     Args:
-        slots: segments at the same time.
-        threads: CPU threads of each.
+        slots: number of segments trained at the same time.
+        threads: number of CPU threads per segment.
     """
 
     def __init__(self, slots: int, threads: int) -> None:
@@ -78,12 +78,12 @@ class PrefectExecutor:
             get_logger("a4nn").warning("no task run shows network %d: %s", segment.network, error)
 
     def _watch(self, generation: int, network: int, segment: int) -> State[None]:
-        del generation  # for people, in Prefect's pages
+        del generation  # only shown in Prefect's pages
         ended = self._running.get((network, segment))
         if ended is None:
             return Completed(message="ended before its task run began")
         result = ended.result()
-        # a network that failed is an outcome of the search, not a task that went wrong
+        # a network that failed is an outcome of the search, not a failed task
         return Completed(message=f"{result.status}: {result.error}" if result.error else result.status)
 
     def completed(self, timeout: float) -> list[SegmentResult]:
@@ -97,6 +97,6 @@ class PrefectExecutor:
         for left in self._running.values():
             left.set_exception(A4NNError("the run was closed; the network goes on when it is resumed"))
         self._running.clear()
-        # Prefect calls a task run crashed that has not begun when the flow ends, as on a busy machine; but no
-        # search is held up for long by what is only shown.
+        # Prefect marks a task run as crashed if it has not begun when the flow ends, as on a busy machine;
+        # but what is only for show must not delay a search for long.
         wait(list(self._shown), timeout=_SHOW_SECONDS)

@@ -1,4 +1,4 @@
-"""Kernel locks that say which flow is alive: freed by any death, kept by a process that is only stopped.
+"""Kernel locks that show which flow is alive: freed however a process dies, kept while it is only stopped.
 
 Prefect hears from a flow only while server, network and heartbeat work; a lock in the commons does not depend
 on them. Machines that share a commons share a POSIX file system, so all of them see the lock.
@@ -20,18 +20,18 @@ POLL_SECONDS = 2.0
 
 
 def run_lock(commons: Path, run_id: str) -> Path:
-    """Held by the flow of a run for as long as it lives. The run's own lock begins later, after the data are
-    loaded, which can take an hour where they are simulated first."""
+    """The lock that a run's flow holds for as long as it lives. The run's own lock is taken later, after the
+    data are loaded, which can take an hour if they are simulated first."""
     return RunFolder(commons, run_id).path / "flow.lock"
 
 
 def network_lock(commons: Path, run_id: str, network: int) -> Path:
-    """Held by the flow of a segment for as long as it lives."""
+    """The lock that a segment's flow holds for as long as it lives."""
     return RunFolder(commons, run_id).checkpoints(network) / "flow.lock"
 
 
 def deployment_lock(commons: Path, deployment: str) -> Path:
-    """Held by the scheduled run of a deployment, so that a recurring experiment never overlaps itself."""
+    """The lock that a deployment's scheduled run holds, so that a recurring search never overlaps itself."""
     return commons / "flows" / f"{deployment}.lock"
 
 
@@ -40,9 +40,9 @@ def held(path: Path, run_id: str, wait: bool = False) -> Iterator[None]:
     """Hold a lock.
 
     Args:
-        path: of the lock file; it stays.
-        run_id: for the message.
-        wait: until it is free, instead of raising.
+        path: the lock file, which is not removed afterwards.
+        run_id: name of the run for the error message.
+        wait: whether to wait until the lock is free instead of raising.
 
     Raises:
         BadInput: another process holds it, or the place cannot be written.
@@ -59,8 +59,8 @@ def held(path: Path, run_id: str, wait: bool = False) -> Iterator[None]:
 
 @contextmanager
 def held_run(commons: Path, run_id: str) -> Iterator[None]:
-    """Hold a run's flow lock, in a commons that is made if it is not there. A run that ends before its
-    records were opened leaves no folder.
+    """Hold a run's flow lock, in a commons that is created if it does not exist. A run that ends before its
+    records are opened leaves no folder behind.
 
     Raises:
         BadInput: the commons cannot be written, or another flow has the run.

@@ -1,4 +1,4 @@
-"""Looking after a commons on a schedule."""
+"""Maintenance of a commons on a schedule."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from a4nn_core.errors import A4NNError
 
 
 class DamagedCommons(A4NNError):
-    """The check of a commons found something wrong."""
+    """The check of a commons found damage."""
 
 
 @flow(name="a4nn-maintain", validate_parameters=True)
 def maintain(
     commons: Path = Path("commons"), check: bool = True, checkpoints: bool = True, compact: bool = True
 ) -> dict[str, object]:
-    """Check a data commons, then move the records of finished networks into few files. Runs may go on
-    meanwhile. A damaged commons is left as it is, and the flow fails and says what is wrong.
+    """Check a data commons, then move the records of finished networks into few files. Searches may run
+    meanwhile. A damaged commons is left unchanged, and the flow fails with a list of the damage.
 
     Args:
         commons: folder of the data commons.

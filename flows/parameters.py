@@ -1,4 +1,4 @@
-"""The experiment as a parameter of a deployment: a name, a file or the whole of it, with a form for each."""
+"""The experiment as a deployment parameter: a preset, a file or all its settings, with a form for each."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ _PARTS: dict[str, Registry[Any]] = {
 
 @cache
 def _whole() -> type[BaseModel]:
-    """The experiment with every part spelt out as a choice among those that exist. Only its schema is used:
-    the registries make the parts, and give better sentences."""
+    """The experiment model with each part declared as a union of all that exist. Only its schema is used: the
+    registries make the parts, and have clearer error messages."""
     fields: dict[str, Any] = {
         name: (field.annotation, field) for name, field in Experiment.model_fields.items()
     }
@@ -44,7 +44,7 @@ def _whole() -> type[BaseModel]:
 
 
 class _Form:
-    """The schema that Prefect shows as a form and checks parameters with."""
+    """The schema that Prefect shows as a form and validates parameters against."""
 
     @staticmethod
     def __get_pydantic_json_schema__(core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
@@ -60,7 +60,7 @@ class _Form:
 
 
 def _experiment(given: object) -> object:
-    """An experiment from tables; a name stays one until the changes to it are known too."""
+    """An experiment from tables; a name is kept until the changes to its experiment are known too."""
     return Experiment.from_mapping(given, "parameter experiment") if isinstance(given, dict) else given
 
 
@@ -71,21 +71,21 @@ def resolve(experiment: Experiment | str, changes: list[str]) -> Experiment:
     """The experiment that parameters stand for.
 
     Args:
-        experiment: itself, or the name of a preset or TOML file.
-        changes: to a preset or file, each ``table.key=value``.
+        experiment: the experiment itself, or the name of a preset or TOML file.
+        changes: settings to change in a preset or file, each ``table.key=value``.
 
     Raises:
-        BadInput: no such preset or file, or settings that do not hold.
+        BadInput: no such preset or file, or invalid settings.
     """
     if isinstance(experiment, str):
         return load_experiment(experiment, changes)
     if changes:
-        raise BadInput("parameter changes needs a preset or a file; the experiment given is a whole one")
+        raise BadInput("parameter changes needs a preset or a file; the given experiment is complete")
     return experiment
 
 
 def name_of(experiment: object) -> str:
-    """What runs of an experiment are called, without reading any file; usable in a run id."""
+    """The name of an experiment, usable in a run id; found without reading any file."""
     if isinstance(experiment, str):
         name = Path(experiment).stem
     elif isinstance(experiment, Experiment):

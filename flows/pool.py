@@ -1,4 +1,4 @@
-"""The executor that trains on the machines of a work pool: a flow run a segment."""
+"""The executor that trains on the machines of a work pool: one flow run per segment."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from .server import ask_server, is_away
 
 ATTEMPTS = 5
 POLL_SECONDS = 2.0
-# between the start of a flow run and its lock lie milliseconds, but machines are slow at times
+# a flow run takes its lock within milliseconds after its start, but machines are slow at times
 STARTED_GRACE = timedelta(seconds=60)
 
 
 USUAL_SLOTS = 8
-"""segments under way at the same time where neither the experiment nor the work pool has a limit"""
+"""most segments at the same time if neither the experiment nor the work pool has a limit"""
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ class Deployment:
     """A deployment whose work pool can train.
 
     Attributes:
-        id: of the deployment.
-        limit: flow runs that its work pool takes at the same time; None if it has no limit.
+        id: the deployment's id.
+        limit: most flow runs that its work pool runs at the same time; None if it has no limit.
     """
 
     id: UUID
@@ -90,12 +90,12 @@ def find_deployment(name: str) -> Deployment:
 
 @dataclass
 class _Sent:
-    """A segment under way.
+    """A segment that was sent and has not ended.
 
     Attributes:
-        segment: as submitted.
-        flow_run: that trains it.
-        crashes: how many flow runs of it have crashed while this executor waited.
+        segment: the segment as submitted.
+        flow_run: id of the flow run that trains it.
+        crashes: how many of its flow runs have crashed while this executor waited.
     """
 
     segment: Segment
@@ -107,8 +107,8 @@ def _cancel(client: SyncPrefectClient, flow_run: UUID) -> None:
     client.set_flow_run_state(flow_run, Cancelling())
 
 
-def _is_of_no_use(run: FlowRun) -> bool:
-    """Whether a flow run has ended without a result that a search can go on with."""
+def _is_unusable(run: FlowRun) -> bool:
+    """Whether a flow run has ended without a result with which a search can continue."""
     if run.state is None or not run.state.is_final():
         return False
     return not run.state.is_completed() or SegmentResult.from_json(str(run.state.message)).fatal
@@ -119,12 +119,12 @@ class WorkPoolExecutor:
 
     A flow run belongs to its segment by an idempotency key. A search that is killed and goes on finds the
     flow runs it made: it takes the result of one that ended meanwhile, and waits for one that still trains.
-    One that crashed is replaced, and the network goes on from its last epoch. A server that is away is waited
-    for; the machines train on.
+    One that crashed is replaced, and the network goes on from its last epoch. While the server is
+    unreachable, the executor waits and the machines continue to train.
 
     Args:
-        deployment: whose flow runs they are.
-        max_parallel: segments under way at the same time; None for as many as its work pool takes.
+        deployment: the deployment whose flow runs train the segments.
+        max_parallel: most segments at the same time; None for as many as its work pool takes.
     """
 
     def __init__(self, deployment: Deployment, max_parallel: int | None = None) -> None:
@@ -139,24 +139,24 @@ class WorkPoolExecutor:
     def _send(self, client: SyncPrefectClient, segment: Segment, crashes: int) -> _Sent:
         """Make a segment's flow run, or find the one that an earlier process made."""
         folder = RunFolder(Path(segment.commons), segment.run_id)
-        # with the time the run was first started, as a run can be deleted and another one take its id
-        begun = read_json(folder.run_file)["started"] if folder.run_file.exists() else ""
+        # part of the key, as a run can be deleted and another one take its id
+        first_started = read_json(folder.run_file)["started"] if folder.run_file.exists() else ""
         for serial in itertools.count():
             run = client.create_flow_run_from_deployment(
                 self.deployment,
                 parameters={"segment": segment.to_mapping()},
                 name=f"{segment.run_id} network {segment.network} segment {segment.number}",
                 tags=tags_of(segment),
-                idempotency_key=f"{folder.path} {begun} {segment.network} {segment.number} {serial}",
+                idempotency_key=f"{folder.path} {first_started} {segment.network} {segment.number} {serial}",
             )
-            if not _is_of_no_use(run):
+            if not _is_unusable(run):
                 return _Sent(segment, run.id, crashes)
         raise AssertionError
 
     def completed(self, timeout: float) -> list[SegmentResult]:
         deadline = time.monotonic() + max(timeout, POLL_SECONDS if self._sent else 0.0)
         try:
-            results = ask_server(self._look, seconds=0)
+            results = ask_server(self._poll, seconds=0)
         except Exception as error:
             if not is_away(error):
                 raise
@@ -165,24 +165,24 @@ class WorkPoolExecutor:
             time.sleep(max(0.0, deadline - time.monotonic()))
         return results
 
-    def _look(self, client: SyncPrefectClient) -> list[SegmentResult]:
+    def _poll(self, client: SyncPrefectClient) -> list[SegmentResult]:
         if not self._sent:
             return []
         wanted = FlowRunFilter(id=FlowRunFilterId(any_=[sent.flow_run for sent in self._sent.values()]))
         runs = {run.id: run for run in client.read_flow_runs(flow_run_filter=wanted)}
         results = []
         for sent in list(self._sent.values()):
-            result = self._judge(client, sent, runs.get(sent.flow_run))
+            result = self._result(client, sent, runs.get(sent.flow_run))
             if result is not None:
                 del self._sent[sent.segment.network]
                 results.append(result)
         return results
 
-    def _judge(self, client: SyncPrefectClient, sent: _Sent, run: FlowRun | None) -> SegmentResult | None:
-        """The result of a segment that has ended; one whose flow run died is sent again."""
+    def _result(self, client: SyncPrefectClient, sent: _Sent, run: FlowRun | None) -> SegmentResult | None:
+        """The result of a segment that has ended, else None; one whose flow run died is sent again."""
         state = run.state if run else None
         if run is None or state is None:
-            return self._again(client, sent, "its flow run was deleted")
+            return self._resend(client, sent, "its flow run was deleted")
         if state.type == StateType.COMPLETED:
             return SegmentResult.from_json(str(state.message))
         if state.type == StateType.CANCELLED:
@@ -190,19 +190,19 @@ class WorkPoolExecutor:
         if state.type == StateType.FAILED:
             return sent.segment.failed(f"its flow run {run.name!r} failed: {state.message}", fatal=True)
         if state.type == StateType.CRASHED:
-            return self._again(client, sent, str(state.message))
+            return self._resend(client, sent, str(state.message))
         if state.type == StateType.RUNNING and datetime.now(UTC) - state.timestamp > STARTED_GRACE:
             lock = network_lock(Path(sent.segment.commons), sent.segment.run_id, sent.segment.network)
             if holder(lock) is None:
-                # it may have ended in this very moment: only the state that was read is replaced
+                # it may have ended just now: only the state that was read is replaced
                 now = client.read_flow_run(run.id).state
                 if now is not None and now.id == state.id:
                     message = "its process is gone: nobody holds the network's lock"
                     client.set_flow_run_state(run.id, Crashed(message=message), force=True)
-                    return self._again(client, sent, message)
+                    return self._resend(client, sent, message)
         return None
 
-    def _again(self, client: SyncPrefectClient, sent: _Sent, why: str) -> SegmentResult | None:
+    def _resend(self, client: SyncPrefectClient, sent: _Sent, why: str) -> SegmentResult | None:
         crashes = sent.crashes + 1
         get_logger("a4nn").warning("network %d is sent again: %s", sent.segment.network, why)
         if crashes >= ATTEMPTS:
@@ -211,7 +211,7 @@ class WorkPoolExecutor:
         return None
 
     def close(self) -> None:
-        """Cancel what is under way, if the server can be asked."""
+        """Cancel the flow runs that have not ended, if the server can be reached."""
         for sent in self._sent.values():
             try:
                 ask_server(partial(_cancel, flow_run=sent.flow_run), seconds=0)

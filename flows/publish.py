@@ -1,4 +1,4 @@
-"""Publishing as a Prefect flow: after a search, a draft on a Dataverse server for a person to release."""
+"""Publishing as a Prefect flow: a draft of a search on a Dataverse server, for a person to release."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def build_deposit(runs: list[str], commons: Path, out: Path, metadata: Path, set
 
 
 def _may_pass(_task: object, _run: object, state: State[object]) -> bool:
-    """Whether trying again may help: not with a wrong token, a full quota or a missing block."""
+    """Whether another attempt may succeed: not with a wrong token, a full quota or a missing block."""
     return not isinstance(state.result(raise_on_failure=False), BadInput)
 
 
@@ -43,9 +43,9 @@ def _may_pass(_task: object, _run: object, state: State[object]) -> bool:
     retry_condition_fn=_may_pass,
 )
 def upload_draft(deposit: Path, server: str, dataverse: str, token_block: str, doi: str | None) -> str:
-    """Bring the deposit into a draft; returns its persistent identifier. A retry goes on where it stopped.
+    """Upload the deposit as a draft; returns its persistent identifier. A retry resumes where it stopped.
 
-    The token is loaded here: a parameter of a task can be read in Prefect's pages.
+    The token is loaded here, as the parameters of a task can be read in Prefect's pages.
     """
     try:
         token = str(Secret.load(token_block).get())  # type: ignore[union-attr]
@@ -70,7 +70,7 @@ def publish(
     weights: str = "front",
     models: str = "front",
 ) -> dict[str, str]:
-    """Build a deposit of finished runs and bring it into a draft. It is never published by this flow.
+    """Build a deposit of finished runs and upload it as a draft. This flow never publishes it.
 
     Args:
         runs: ids of runs in the commons.
@@ -80,7 +80,7 @@ def publish(
         dataverse: alias of the collection.
         commons: folder of the data commons.
         token_block: name of the Secret block that holds the API token.
-        doi: existing data set that becomes this deposit.
+        doi: existing data set whose draft is replaced by this deposit; None for a new data set.
         weights, models: as for ``a4nn publish``.
 
     Returns:
@@ -91,7 +91,7 @@ def publish(
     name = upload_draft(out, server, dataverse, token_block, doi)
     url = f"{server.rstrip('/')}/dataset.xhtml?persistentId={name}"
     create_markdown_artifact(
-        f"# Draft {name}\n\nRuns: {', '.join(runs)}. Look at it, and release it: [{url}]({url})\n\n`{unf}`",
+        f"# Draft {name}\n\nRuns: {', '.join(runs)}. Review and release it: [{url}]({url})\n\n`{unf}`",
         key=artifact_key("draft", runs[0]),
     )
     return {"persistent_id": name, "url": url, "unf": unf}
@@ -110,8 +110,8 @@ def search_and_publish(
     weights: str = "front",
     models: str = "front",
 ) -> dict[str, str]:
-    """A search, and then its draft; see ``search`` and ``publish``."""
-    read_metadata(metadata)  # what is missing there is told before anything is searched
+    """Search, then upload the run as a draft; see ``search`` and ``publish``."""
+    read_metadata(metadata)  # errors in it are reported before the search begins
     search(experiment, commons, run_id)
     return publish(
         [run_id],

@@ -1,4 +1,4 @@
-"""The search as a Prefect flow: a task run a segment, or a flow run on another machine, and artifacts."""
+"""The search as a Prefect flow: one task run per segment, or a flow run on another machine, and artifacts."""
 
 from __future__ import annotations
 
@@ -42,25 +42,25 @@ def search(
     segments: str | None = None,
     cluster: str | None = None,
 ) -> dict[str, object] | State[None]:
-    """Search network architectures, and record every network's life.
+    """Search network architectures, and record the training of every network.
 
     Args:
-        experiment: the search: a preset, a TOML file on the worker's machine, or the whole of it.
+        experiment: the search: a preset, a TOML file on the worker's machine, or all its settings.
         commons: folder of the data commons, on a file system that all machines of the run share.
-        run_id: of the run; an existing one goes on. If empty, a new one that belongs to this flow run.
-        changes: to a preset or file, each KEY=VALUE such as training.epochs=5.
+        run_id: id of the run; an existing run is resumed. If empty, a new id made for this flow run.
+        changes: settings to change in a preset or file, each KEY=VALUE, such as training.epochs=5.
         segments: name of a deployment, such as a4nn-segment/segment, whose work pool trains the networks. If
             empty, they are trained where the search runs.
-        cluster: whose machines train the networks: ray or dask, or an address such as ray://head:10001 or
+        cluster: the cluster that trains the networks: ray or dask, or an address such as ray://head:10001 or
             tcp://head:8786.
 
     Returns:
-        the summary of the run, as ``a4nn run --json`` gives it; for a scheduled run that found the one before
-        it still going, a cancelled state named Skipped.
+        the summary of the run, as ``a4nn run --json`` prints it; for a scheduled run whose predecessor is
+        still running, a cancelled state named Skipped.
     """
     if deployment.id and not commons.is_absolute():
         raise BadInput(
-            f"commons = {str(commons)!r}: a deployment needs the whole path; its runs start in other folders"
+            f"commons = {str(commons)!r}: a deployment needs an absolute path: its runs start elsewhere"
         )
     if segments and cluster:
         raise BadInput(f"segments = {segments!r} and cluster = {cluster!r}: only one can train the networks")
@@ -85,7 +85,7 @@ def search(
             try:
                 stack.enter_context(held(lock, str(come_from["deployment"]), wait=resumed))
             except BadInput as error:
-                return Cancelled(name="Skipped", message=f"the run before is still going: {error}")
+                return Cancelled(name="Skipped", message=f"the previous run has not ended: {error}")
         shown = Artifacts(run_id, experiment.search.networks)
         with closing(shown.publisher):
             execute(experiment, commons, run_id, make_executor, shown, come_from)
@@ -101,7 +101,7 @@ def run_with_prefect(
     watcher: Watcher | None = None,
     cluster: str | None = None,
 ) -> None:
-    """The executor ``prefect`` of ``a4nn run``: the flow above, called in this process.
+    """The executor ``prefect`` of ``a4nn run``: calls the flow ``search`` in this process.
 
     Raises:
         BadInput: no server is configured, or it does not answer.

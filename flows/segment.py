@@ -1,4 +1,4 @@
-"""One network's segment as a flow: what a machine of a work pool trains for a search on another machine."""
+"""A network's segment as a flow: what a machine of a work pool trains for a search on another machine."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from .locks import held, network_lock
 
 def _flow_run_name() -> str:
     given = flow_run.get_parameters()["segment"]
-    one = given if isinstance(given, Segment) else Segment.from_mapping(given)
-    return f"{one.run_id} network {one.network} segment {one.number}"
+    parsed = given if isinstance(given, Segment) else Segment.from_mapping(given)
+    return f"{parsed.run_id} network {parsed.network} segment {parsed.number}"
 
 
-def _typed(given: object) -> Segment:
+def _parse(given: object) -> Segment:
     if isinstance(given, Segment):
         return given
     if not isinstance(given, Mapping):
@@ -42,18 +42,18 @@ def _typed(given: object) -> Segment:
 
 
 SegmentParameter = Annotated[
-    Segment, PlainValidator(_typed), WithJsonSchema({"type": "object", "title": "segment"})
+    Segment, PlainValidator(_parse), WithJsonSchema({"type": "object", "title": "segment"})
 ]
-"""a segment, or the mapping that it travels as"""
+"""a segment, or the mapping as which it is sent"""
 
 
 @flow(name="a4nn-segment", flow_run_name=_flow_run_name, validate_parameters=True)
 def segment(segment: SegmentParameter) -> State[None]:
     """Train one network from its last checkpoint until a verdict or an epoch limit.
 
-    Journal and checkpoints are written into the commons that the segment names; the flow run's state carries
-    the result as JSON. A network that another process still trains is waited for: what that one has trained
-    is not trained again.
+    Journal and checkpoints are written into the commons that the segment names; the message of the flow run's
+    state is the result as JSON. If another process still trains the network, the flow waits for it: what that
+    process has trained is not trained again.
 
     Args:
         segment: what to train, as a search on another machine asks for it.
@@ -64,11 +64,11 @@ def segment(segment: SegmentParameter) -> State[None]:
 
 
 def train(segment: Segment, run: Callable[[Segment], SegmentResult]) -> SegmentResult:
-    """Train a segment that another machine asks for on this one.
+    """Train, on this machine, a segment that another machine asks for.
 
     Args:
-        segment: what to train; the commons it names must be seen from here.
-        run: trains on this machine, once nobody else trains the network.
+        segment: what to train; this machine must have access to the commons it names.
+        run: trains it, once no other process trains the network.
     """
     commons = Path(segment.commons)
     try:

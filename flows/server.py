@@ -1,4 +1,4 @@
-"""The Prefect server, which may be away for a while: asking it again, and what a flow knows of itself."""
+"""The Prefect server, which may be unreachable for a while: retries, and what a flow knows about itself."""
 
 from __future__ import annotations
 
@@ -33,11 +33,14 @@ def is_away(error: BaseException) -> bool:
 
 
 def ask_server(question: Callable[[SyncPrefectClient], T], seconds: float = AWAY_SECONDS) -> T:
-    """What the server answers, waiting for one that is away.
+    """Ask the server, waiting while it is unreachable.
 
     Args:
-        question: is given a client, anew for each attempt.
-        seconds: after which the error of a server that is still away is raised.
+        question: asks the server through the client it is passed, a new one for each attempt.
+        seconds: after so long, the error of a server that is still unreachable is raised.
+
+    Returns:
+        what ``question`` returned.
     """
 
     def ask() -> T:
@@ -51,7 +54,7 @@ def check_server(executor: str) -> None:
     """Make sure that there is a server.
 
     Args:
-        executor: that needs one.
+        executor: name of the executor that needs one, for the message.
 
     Raises:
         BadInput: no server is configured, or it does not answer.
@@ -72,20 +75,20 @@ def check_server(executor: str) -> None:
 
 
 def run_id_of(flow_run_id: str, expected_start: datetime, experiment: object) -> str:
-    """The id of a flow run's run, the same for as often as the flow run is started: experiment, the time it
-    was due (UTC), and the end of the flow run's id, which is random."""
+    """The id of a flow run's run, the same however often the flow run is started: experiment, scheduled time
+    (UTC), and the end of the flow run's id, which is random."""
     return f"{name_of(experiment)}-{expected_start.astimezone(UTC):%Y%m%d-%H%M%S}-{flow_run_id[-8:]}"
 
 
 def own_run_id(experiment: object) -> str:
-    """The run id of the flow run this is called in."""
+    """The run id of the current flow run."""
     due = flow_run.get_scheduled_start_time()
     return run_id_of(str(flow_run.get_id()), due, experiment)
 
 
 def origin() -> dict[str, str | None]:
-    """Where the flow run this is called in comes from, for the records: flow run, deployment, and the
-    schedule that made it, if one did."""
+    """Where the current flow run comes from, for the records: flow run, deployment, and the schedule that
+    created it, if any."""
     own = flow_run.get_id()
     found: dict[str, str | None] = {"flow_run": own, "deployment": deployment.get_name()}
     read = ask_server(lambda client: client.read_flow_run(own))  # type: ignore[arg-type]

@@ -1,8 +1,8 @@
-"""The sweeper: ends what a crash left as running, and starts the run again under the same id.
+"""The sweeper: ends what a crash left in the state running, and starts the run again under the same id.
 
-Prefect leaves flow runs whose process and worker died together, and the task runs of every flow run that
-died, as running for good. Here a process counts as alive as long as the kernel says that it holds its lock in
-the commons, however busy, slow or cut off it is.
+If a flow run's process and worker die together, Prefect shows the flow run as running for ever, and also the
+task runs of any flow run that died. Here a process counts as alive as long as the kernel says that it holds
+its lock in the commons, however busy, slow or cut off it is.
 """
 
 from __future__ import annotations
@@ -55,16 +55,16 @@ def sweep(
     pending_seconds: float = 900,
     days: float = 7,
 ) -> dict[str, list[str]]:
-    """End flow and task runs that a crash left as running, and start crashed searches again.
+    """End flow and task runs that a crash left in the state running, and start crashed searches again.
 
-    It must see the commons of the searches under the same path as they do.
+    The commons of the searches must have the same path here as on their machines.
 
     Args:
-        restart: start crashed searches again; they go on under the same run id.
-        restarts: a flow run that was started so often is left alone.
-        grace_seconds: how long a flow run may be running before its lock is looked for.
+        restart: start crashed searches again; they continue under the same run id.
+        restarts: a flow run that was started more often than this is not started again.
+        grace_seconds: how long a flow run may be running before it must hold its lock.
         pending_seconds: how long it may take a worker to start a process.
-        days: searches that crashed longer ago are left alone.
+        days: searches that crashed longer ago are not started again.
 
     Returns:
         the names of flow runs that were ended and started again, and of task runs that were ended.
@@ -72,13 +72,13 @@ def sweep(
     log = get_run_logger()
 
     def act(client: SyncPrefectClient) -> dict[str, list[str]]:
-        one = Sweep(client, timedelta(seconds=grace_seconds), timedelta(seconds=pending_seconds), log)
-        one.end_dead("a4nn-search", search_lock)
-        one.end_dead("a4nn-segment", segment_lock)
+        sweeper = Sweep(client, timedelta(seconds=grace_seconds), timedelta(seconds=pending_seconds), log)
+        sweeper.end_dead("a4nn-search", search_lock)
+        sweeper.end_dead("a4nn-segment", segment_lock)
         if restart:
-            one.restart_crashed(restarts, timedelta(days=days))
-        one.end_left_task_runs()
-        return one.done
+            sweeper.restart_crashed(restarts, timedelta(days=days))
+        sweeper.end_left_task_runs()
+        return sweeper.done
 
     return ask_server(act)
 
@@ -87,10 +87,10 @@ class Sweep:
     """One sweep.
 
     Args:
-        client: of the server.
+        client: client of the server.
         grace: how long a flow run may be running without its lock.
-        pending: how long it may be on its way.
-        log: is told what was done.
+        pending: how long a flow run may be pending.
+        log: where to report what was done.
 
     Attributes:
         done: what was done, as ``sweep`` returns it.
@@ -116,7 +116,7 @@ class Sweep:
                 ended: State[None] = Cancelled(message="its process is gone")
             else:
                 ended = Crashed(message=f"its process is gone: nobody holds {lock}")
-            # forced: it is true whatever the rules say; the slots it holds are freed all the same
+            # forced: the process is dead whatever Prefect's rules say, and its slots are freed all the same
             if self._replace(run, ended, force=True):
                 self.done["ended"].append(run.name)
                 self.log.warning("%s: ended, as nobody holds %s", run.name, lock)
@@ -136,8 +136,8 @@ class Sweep:
                 self.log.warning("%s: started again", run.name)
 
     def end_left_task_runs(self) -> None:
-        """End task runs that are alive though their flow run has ended; not at once, as the server learns of
-        their ends a while after they ended."""
+        """End task runs that are shown as alive although their flow run has ended; not at once, as the server
+        learns of the end of a task run with a delay."""
         before = datetime.now(UTC) - max(self.grace, timedelta(seconds=300))
         self._end_task_runs(
             FlowRunFilter(
@@ -147,7 +147,7 @@ class Sweep:
         )
 
     def _replace(self, run: FlowRun, state: State[None], force: bool = False) -> bool:
-        """Give a flow run a state, if it still has the one that was read."""
+        """Set the state of a flow run, if it still has the one that was read."""
         now = self.client.read_flow_run(run.id).state
         if now is None or run.state is None or now.id != run.state.id:
             return False
@@ -194,7 +194,7 @@ def _pages(page: Callable[[int], list[T]]) -> Iterator[T]:
 
 
 def search_lock(run: FlowRun) -> Path | None:
-    """The lock that the process of a search holds; None if its commons is not to be seen from here."""
+    """The lock that the process of a search holds; None if its commons is not accessible from here."""
     commons = Path(str(run.parameters.get("commons", "commons")))
     return run_lock(commons, search_run_id(run)) if _is_commons(commons) else None
 
@@ -208,7 +208,7 @@ def search_run_id(run: FlowRun) -> str:
 
 
 def segment_lock(run: FlowRun) -> Path | None:
-    """The lock that the process of a segment holds; None if its commons is not to be seen from here."""
+    """The lock that the process of a segment holds; None if its commons is not accessible from here."""
     segment = run.parameters["segment"]
     commons = Path(segment["commons"])
     return network_lock(commons, segment["run_id"], segment["network"]) if _is_commons(commons) else None
@@ -223,14 +223,15 @@ def _is_commons(path: Path) -> bool:
 
 
 def not_to_restart(run: FlowRun, restarts: int) -> str | None:
-    """Why a crashed search is left alone; None if it is started again."""
+    """Why a crashed search is not started again; None if it is."""
     if run.deployment_id is None:
-        return f"no deployment made it; to go on: a4nn run --run-id {search_run_id(run)} with its experiment"
+        run_id = search_run_id(run)
+        return f"no deployment created it; to resume it: a4nn run --run-id {run_id} with its experiment"
     if run.run_count > restarts:
         return f"it was started {run.run_count} times"
     lock = search_lock(run)
     if lock is None:
         return f"no commons at {run.parameters.get('commons')} on this machine"
     if holder(lock) is not None:
-        return f"somebody holds {lock}"
+        return f"another process holds {lock}"
     return None

@@ -26,20 +26,20 @@ SMALL = [
     *("--set", "space.channels=4"),
     *("--set", "termination=none"),
 ]
-"""the words of a small search; one worker, as each costs seconds of imports"""
+"""the arguments of a small search; one worker, as each costs seconds of imports"""
 
 
-def a4nn(*words: str | Path, cwd: Path | None = None) -> CompletedProcess[str]:
-    """Give the command these words, in this process, which has imported by now what takes a new one seconds.
+def a4nn(*arguments: str | Path, cwd: Path | None = None) -> CompletedProcess[str]:
+    """Run the command in this process, which has already imported what takes a new one seconds.
 
     Returns:
-        What a process of its own would have said and ended with.
+        The output and exit code that a process of its own would have had.
     """
-    command = ["a4nn", *map(str, words)]
+    command = ["a4nn", *map(str, arguments)]
     signals = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     code = 0
-    said = BytesIO(), BytesIO()
-    out, err = (TextIOWrapper(stream, encoding="utf-8") for stream in said)
+    streams = BytesIO(), BytesIO()
+    out, err = (TextIOWrapper(stream, encoding="utf-8") for stream in streams)
     with (
         redirect_stdout(out),
         redirect_stderr(err),
@@ -58,4 +58,4 @@ def a4nn(*words: str | Path, cwd: Path | None = None) -> CompletedProcess[str]:
                 signal.signal(number, handler)
     out.flush()
     err.flush()
-    return CompletedProcess(command, code, *(stream.getvalue().decode() for stream in said))
+    return CompletedProcess(command, code, *(stream.getvalue().decode() for stream in streams))

@@ -19,7 +19,7 @@ HORIZON = 25
 
 
 def header(**changes: Any) -> dict[str, Any]:
-    """A header as the loop gives it."""
+    """A header as the search loop writes it."""
     return {
         "name": "made-up",
         "experiment": {
@@ -155,7 +155,7 @@ EDGES = [Edge(source=0, target=1)]
 
 
 def journal_epochs(network: int, epochs: int) -> list[JournalEpoch]:
-    """The epochs that the lines of one network's journal tell of."""
+    """The epochs in the lines of one network's journal."""
     return [JournalEpoch.of(line) for line in journal_records(network, epochs)]
 
 

@@ -12,7 +12,7 @@ from a4nn_core.commons import Commons, Journal, RunFolder
 
 
 def worker(commons: Path, run: str, network: int) -> None:
-    """Train one network: 25 epochs, a line each."""
+    """Train one network: 25 epochs, one line each."""
     with Journal(RunFolder(commons, run).journal(network)) as journal:
         for record in journal_records(network, 25):
             journal.append(record)

@@ -2,7 +2,7 @@
 
 For every line on standard input (``commons run networks``) a forked child goes on with that run; compacts if
 the run is ``-``; goes on with a search, by the real loop and a made-up trainer, if it begins with ``search``.
-It says on standard output what it has been told is safe. Forking spares the imports of Arrow, every time.
+It reports on standard output what is safely on disk. Forking avoids importing Arrow again every time.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from a4nn_core.search import nsga_net as _nsga_net  # noqa: F401
 from a4nn_core.vocabulary import RunStatus
 
 
-def say(*words: object) -> None:
-    """One line in one write, so that a kill cannot tear it."""
-    os.write(1, (" ".join(map(str, words)) + "\n").encode())
+def report(*fields: object) -> None:
+    """Write one line in one system call, so that a kill cannot tear it."""
+    os.write(1, (" ".join(map(str, fields)) + "\n").encode())
 
 
 def tidy(commons: Path) -> None:
     """Compact, as another process beside the writer would."""
     done = compact(commons)
-    say("compacted", done.networks)
+    report("compacted", done.networks)
 
 
 def work(commons: Path, run: str, networks: int) -> None:
@@ -50,7 +50,7 @@ def work(commons: Path, run: str, networks: int) -> None:
                 for record in journal_records(network, epochs):
                     if record["epoch"] > trained:
                         journal.append(record)
-                        say("epoch", network, record["epoch"])
+                        report("epoch", network, record["epoch"])
             records = read_epochs(path)
             writer.record(
                 network_record(network, records),
@@ -59,43 +59,43 @@ def work(commons: Path, run: str, networks: int) -> None:
                 layers=LAYERS,
                 edges=EDGES,
             )
-            say("network", network)
-            say("event", writer.events.append("told", network).number)
+            report("network", network)
+            report("event", writer.events.append("told", network).number)
         writer.finish(RunStatus.completed)
-        say("finished")
+        report("finished")
 
 
-class Saying:
-    """Says which networks' final records are written."""
+class Reporter:
+    """Reports which networks' final records are written."""
 
     def on_poll(self, search: Any) -> None:
-        """Nothing to say."""
+        """Nothing to report."""
 
     def on_network_end(self, _: Any, network: Network) -> None:
         """Final records are written."""
-        say("network", network.network)
+        report("network", network.network)
 
 
 def go_on_searching(commons: Path, run: str, networks: int) -> None:
-    """The search loop, in this process; every epoch is said once its journal line is acknowledged."""
+    """The search loop, in this process; every epoch is reported once its journal line is acknowledged."""
     append = Journal.append
 
-    def saying(self: Journal, record: dict[str, Any]) -> None:
+    def append_and_report(self: Journal, record: dict[str, Any]) -> None:
         append(self, record)
         if "epoch" in record:
-            say("epoch", int(self.path.stem), record["epoch"])
+            report("epoch", int(self.path.stem), record["epoch"])
         else:
-            say("event", record["number"])
+            report("event", record["number"])
 
-    Journal.append = saying  # type: ignore[method-assign, assignment]
+    Journal.append = append_and_report  # type: ignore[method-assign, assignment]
     what = experiment(search={"networks": networks}, training={"keep_checkpoints": "front"})
-    search(what, commons, FakeExecutor(one_at_a_time=True), run, Saying())
-    say("finished")
+    search(what, commons, FakeExecutor(one_at_a_time=True), run, Reporter())
+    report("finished")
 
 
 def main() -> None:
     """Serve orders until standard input ends."""
-    say("ready")
+    report("ready")
     for line in sys.stdin:
         commons, run, networks = line.split()
         child = os.fork()
@@ -111,9 +111,9 @@ def main() -> None:
                 status = 0
             finally:
                 os._exit(status)
-        say("child", child)
+        report("child", child)
         _, how = os.waitpid(child, 0)
-        say("ended", os.waitstatus_to_exitcode(how))
+        report("ended", os.waitstatus_to_exitcode(how))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from hypothesis import settings
 from prefect_stack import Stack
 
-settings.register_profile("tests", deadline=None)  # how long an example takes is the machine's affair
+settings.register_profile("tests", deadline=None)  # how long an example takes depends on the machine
 settings.load_profile("tests")
 
 # The files that take longest, longest first: so two workers (see the Makefile) end at nearly the same time.

@@ -63,7 +63,7 @@ CITATION_FIELDS = [
 
 @dataclass
 class Fault:
-    """Something that goes wrong: ``how`` with a request of that method and path, from the ``first`` on.
+    """A fault of kind ``how`` in requests of that method and path, ``times`` times from the ``first`` on.
 
     ``how`` is a status to answer with instead of doing it; ``done-500`` does it and answers 500;
     ``lost-before`` and ``lost-after`` close the connection without an answer; ``html`` answers with a proxy's
@@ -78,7 +78,7 @@ class Fault:
     message: str = ""
     seen: int = 0
 
-    def strikes(self, method: str, path: str) -> bool:
+    def applies(self, method: str, path: str) -> bool:
         if method != self.method or not re.search(self.path, path):
             return False
         self.seen += 1
@@ -135,7 +135,7 @@ class Handler(BaseHTTPRequestHandler):
         with self.mutex:
             path = unquote(url.path)
             self.state.requests.append((self.command, path))
-            fault = next((f for f in self.state.faults if f.strikes(self.command, path)), None)
+            fault = next((f for f in self.state.faults if f.applies(self.command, path)), None)
         if fault and fault.how == "lost-before":
             return self._lose()
         if self.headers.get("Transfer-Encoding") == "chunked":

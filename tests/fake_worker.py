@@ -1,4 +1,4 @@
-"""A worker without torch: answers at once, or misbehaves as its network's number says. Run as a program."""
+"""A worker without torch: answers at once, or misbehaves in a way chosen by the network. Run as a program."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def _another_epoch(segment: Segment) -> int:
-    """Record an epoch; gives its number."""
+    """Record an epoch; returns its number."""
     path = RunFolder(Path(segment.commons), segment.run_id).journal(segment.network)
     epoch = len(read_journal(path)) + 1
     with Journal(path) as journal:

@@ -30,8 +30,8 @@ class FakeExecutor:
     """Finishes every segment as soon as it is asked for results; the last submitted first.
 
     Args:
-        outcome: gives a result instead of training, or None to train.
-        one_at_a_time: give one result a call, as slow training would.
+        outcome: returns a result instead of training, or None to train.
+        one_at_a_time: return one result per call, as with slow training.
     """
 
     slots = 4
@@ -136,11 +136,11 @@ def search(
     watcher: Watcher | None = None,
     **images: int,
 ) -> Search:
-    """Run a search with an executor; gives it, finished. The writer is closed, also after an error.
+    """Run a search with an executor; returns it, finished. The writer is closed, also after an error.
 
     Args:
-        what, commons, executor, run_id, watcher: as of Search.
-        images: of the parts validation and test, as a real run records them.
+        what, commons, executor, run_id, watcher: as for Search.
+        images: numbers of validation and test images, as a real run records them.
     """
     what, recorded = as_begun(what, 1259, commons, run_id)  # as many images as digits has for training
     header = {

@@ -1,4 +1,4 @@
-"""A real worker whose networks misbehave as their learning rate says. Run as a program."""
+"""A real worker whose networks misbehave in a way chosen by their learning rate. Run as a program."""
 
 from __future__ import annotations
 

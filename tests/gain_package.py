@@ -1,4 +1,4 @@
-"""A package of somebody else, as a wheel: an operation of its own and a search space that uses it."""
+"""A third-party package, as a wheel: an operation of its own and a search space that uses it."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ CLASSES = 2
 
 
 def status(name: str) -> int:
-    """Bytes that the kernel says of this process."""
+    """A memory figure of this process from the kernel, in bytes."""
     text = Path("/proc/self/status").read_text().split(f"{name}:")[1]
     return 1024 * int(text.split()[0])
 
@@ -41,7 +41,7 @@ def images(shape: tuple[int, int, int], count: int) -> ImageData:
 
 
 def train(preset: str, batch: int, compiled: str) -> int:
-    """Two epochs of two batches; gives the greatest memory above that before."""
+    """Train two epochs of two batches; returns the peak memory above that before, in bytes."""
     what = load_experiment(preset, [f"training.batch_size={batch}", "training.epochs=2"])
     shape = SHAPES[preset]
     largest = what.space.decode(what.space.genome(what.space.upper), shape, CLASSES)

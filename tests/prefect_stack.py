@@ -78,11 +78,11 @@ class Stack:
         self.server: subprocess.Popen[bytes] | None = None
         self.worker: subprocess.Popen[bytes] | None = None
 
-    def _start(self, name: str, words: list[str]) -> subprocess.Popen[bytes]:
+    def _start(self, name: str, arguments: list[str]) -> subprocess.Popen[bytes]:
         with (self.home / f"{name}.log").open("ab") as log:
             # a group of its own, so that a worker that is killed leaves its flows, as on a real machine
             return subprocess.Popen(
-                [*PREFECT, *words], env=self.environment, stdout=log, stderr=log, start_new_session=True
+                [*PREFECT, *arguments], env=self.environment, stdout=log, stderr=log, start_new_session=True
             )
 
     def log(self, name: str) -> str:
@@ -107,10 +107,10 @@ class Stack:
     def start_worker(self) -> None:
         self.worker = self._start("worker", ["worker", "start", "--pool", "a4nn"])
 
-    def prefect(self, *words: str) -> str:
-        """A prefect command; gives what it said."""
+    def prefect(self, *arguments: str) -> str:
+        """Run a prefect command; returns its output."""
         done = subprocess.run(
-            [*PREFECT, "--no-prompt", *words],
+            [*PREFECT, "--no-prompt", *arguments],
             env=self.environment,
             cwd=DEPLOYMENTS,  # as docs/operations.md says: Prefect imports what lies in the current folder
             capture_output=True,
@@ -123,12 +123,12 @@ class Stack:
     def deploy(self, file: Path) -> None:
         """Make the pool and deploy everything in a file."""
         template = DEPLOYMENTS / "work-pools/process.json"
-        words = ("--type", "process", "--base-job-template", str(template), "--overwrite")
-        self.prefect("work-pool", "create", "a4nn", *words)
+        options = ("--type", "process", "--base-job-template", str(template), "--overwrite")
+        self.prefect("work-pool", "create", "a4nn", *options)
         self.prefect("deploy", "--prefect-file", str(file), "--all")
 
     def run(self, deployment: str, **parameters: Any) -> str:
-        """Start a flow run now; gives its id."""
+        """Start a flow run now; returns its id."""
         found = self.get(f"deployments/name/{deployment}")
         # the key makes it one flow run however often it is asked for
         body = {"parameters": parameters, "idempotency_key": uuid4().hex}
@@ -186,7 +186,7 @@ class Stack:
 
 
 def kill(pid: int, how: signal.Signals = signal.SIGKILL) -> bool:
-    """Send a signal; whether there was somebody."""
+    """Send a signal; returns whether the process existed."""
     try:
         os.kill(pid, how)
     except ProcessLookupError:
@@ -203,7 +203,7 @@ def kill_group(process: subprocess.Popen[bytes] | None) -> None:
 
 
 def processes_with(*texts: str) -> list[int]:
-    """Processes in whose command or environment all of these texts stand."""
+    """Ids of the processes whose command or environment contains all of these texts."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid():
@@ -275,9 +275,9 @@ class Postgres:
     def _log(self) -> str:
         return str(self.folder / "log")
 
-    def _do(self, name: str, *words: str) -> None:
+    def _do(self, name: str, *arguments: str) -> None:
         done = subprocess.run(
-            [str(self._bin / name), *words],
+            [str(self._bin / name), *arguments],
             stdout=subprocess.DEVNULL,  # a pipe would be inherited by the server and never end
             stderr=subprocess.DEVNULL,
             cwd="/",
@@ -285,8 +285,8 @@ class Postgres:
             **self._user,
         )
         if done.returncode:
-            said = Path(self._log).read_text() if Path(self._log).exists() else ""
-            raise AssertionError(f"{name} ended with {done.returncode}: {said}")
+            log = Path(self._log).read_text() if Path(self._log).exists() else ""
+            raise AssertionError(f"{name} ended with {done.returncode}: {log}")
 
     def stop(self) -> None:
         self._do("pg_ctl", "stop", "-D", str(self.folder / "data"), "-m", "immediate")

@@ -302,11 +302,11 @@ def test_the_sweeper_says_why_it_leaves_a_crashed_search(commons: Path) -> None:
         return not_to_restart(Server().add("a4nn-search", old(Crashed()), **values), restarts)
 
     assert why() is None
-    assert "no deployment made it; to go on: a4nn run --run-id r" in str(why(deployment_id=None))
+    assert "no deployment created it; to resume it: a4nn run --run-id r" in str(why(deployment_id=None))
     assert "it was started 4 times" in str(why(run_count=4))
     assert "no commons at" in str(why(parameters=given(commons / "missing", "r")))
     with held(run_lock(commons, "r"), "r"):
-        assert "somebody holds" in str(why())
+        assert "another process holds" in str(why())
 
 
 def test_a_flow_run_keeps_its_run_id() -> None:
@@ -515,5 +515,5 @@ def test_a_damaged_commons_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch, com
 
 def test_a_deployment_needs_the_whole_path_of_its_commons(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREFECT__RUNTIME__DEPLOYMENT__ID", "some")
-    with pytest.raises(BadInput, match="commons = 'commons': a deployment needs the whole path"):
+    with pytest.raises(BadInput, match="commons = 'commons': a deployment needs an absolute path"):
         search.fn("quick", Path("commons"))

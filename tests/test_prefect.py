@@ -183,13 +183,13 @@ def test_a_schedule_fires_by_itself_on_sqlite(stack: Stack) -> None:
 
         run = until(skipped, 300, lambda: stack.log("worker"))[0]
         stack.post(f"deployments/{deployment['id']}/pause_deployment", {})
-    assert f"the run before is still going: run '{name}' is being written" in run["state"]["message"]
+    assert f"the previous run has not ended: run '{name}' is being written" in run["state"]["message"]
     assert run["name"] not in [path.name for path in (stack.commons / "runs").iterdir()]
 
 
 @contextmanager
 def held_by_us(lock: Path, name: str) -> Iterator[None]:
-    """As if the run before were still going; waits for one that really is."""
+    """As if the previous run had not ended; waits for one that really has not."""
 
     def free() -> Any:
         with suppress(BadInput):

@@ -22,16 +22,15 @@ if TYPE_CHECKING:
 
 
 class PenguinStopping(Callback):
-    """End training by the curve of a logged metric, one value per epoch (its last one).
+    """End training early by the curve of a logged metric: one value per epoch, the last that was logged.
 
-    Its curve is part of Lightning's checkpoints, so that a training that goes on is judged by the whole of
-    it.
+    The curve is part of Lightning's checkpoints, so that a resumed training is judged by its whole curve.
 
     Args:
         monitor: name of the metric, as logged in validation.
         bounds: the least and greatest value it can take; torchmetrics are shares, (0, 1).
-        horizon: how often the budget validates; from the trainer's ``max_epochs`` if not given.
-        settings: more of Watch's: ``rule``, ``direction``, ``schedule``, ``incumbent``, ``front``, ...
+        horizon: number of validations in the whole budget; by default from the trainer's ``max_epochs``.
+        settings: further arguments of Watch: ``rule``, ``direction``, ``schedule``, ``incumbent``, ...
 
     Attributes:
         verdict: the newest one, with prediction and interval; None before the first validation.

@@ -2,7 +2,7 @@
 
 One objective: ``create_study(direction="maximize", pruner=PenguinPruner(horizon=25))`` prunes trials that
 cannot become the best one. Several objectives: Optuna itself cannot prune there (``Trial.report`` raises), so
-``watch_trial`` gives the objective function a verdict after each epoch, against the study's Pareto front.
+the objective function gets a verdict after each epoch from ``watch_trial``, against the study's Pareto front.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 
 class PenguinPruner(BasePruner):
-    """Prune a trial when the better end of its prediction's interval is worse than the best finished trial.
+    """Prune a trial when the better end of its prediction interval is worse than the best finished trial.
 
-    A trial that has merely little left to gain is not pruned, as it may be the best one.
+    A trial that only has little left to gain is not pruned, as it may be the best one.
 
     Args:
         horizon: how many values a trial reports when it is not pruned.
@@ -79,7 +79,7 @@ def watch_trial(
     bounds: Bounds = (0.0, 100.0),
     **settings: Unpack[WatchSettings],
 ) -> Watch:
-    """A watch over a trial of a study with any number of objectives, against its Pareto front of this moment.
+    """A watch over a trial of a study with any number of objectives, against its current Pareto front.
 
         watch = watch_trial(trial, horizon=25, known={1: cost})
         for epoch in range(25):
@@ -89,13 +89,13 @@ def watch_trial(
         return max(watch.curve), cost
 
     Args:
-        trial: that runs.
+        trial: the running trial.
         horizon: the last epoch of the budget, counted from 1.
-        objective: number of the objective that is measured after every epoch.
-        known: number of an objective to its value, for those known before training. Where one is neither
-            measured nor known, no trial is taken for dominated.
-        bounds: the least and greatest value of that objective, None where open.
-        settings: more of Watch's: ``rule``, ``schedule``, ``curves``.
+        objective: index, from 0, of the objective that is measured after every epoch.
+        known: index of an objective to its value, for those known before training. If one is neither
+            measured nor known, no trial counts as dominated.
+        bounds: the least and greatest value of the measured objective, None where open.
+        settings: further arguments of Watch: ``rule``, ``schedule``, ``curves``.
 
     Raises:
         BadInput: the study has no such objective, or a wrong setting.

@@ -16,13 +16,13 @@ except ImportError:
 
 
 class PenguinStopper(Stopper):
-    """End a trial when the best value of the other trials is out of its reach, or when it has little to gain.
+    """End a trial when it cannot reach the best value of the other trials, or when it has little to gain.
 
     Args:
-        metric: name of what trials report.
-        horizon: how often a trial reports when it is not ended.
+        metric: name of the metric that trials report.
+        horizon: how many results a trial reports when it is not ended early.
         bounds: the least and greatest value the metric can take, None where open.
-        settings: more of Watch's: ``rule``, ``direction``, ``schedule``, ...
+        settings: further arguments of Watch: ``rule``, ``direction``, ``schedule``, ...
 
     Raises:
         BadInput: a wrong setting.

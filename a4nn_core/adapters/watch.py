@@ -1,4 +1,4 @@
-"""A training run under watch: one value per epoch in, a verdict out. The other adapters stand on it."""
+"""A watch over one training run: one value per epoch in, a verdict out. The other adapters build on it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Rule = str | Mapping[str, object]
 
 
 class WatchSettings(TypedDict, total=False):
-    """What adapters pass on to a Watch, see there."""
+    """Arguments that adapters pass on to ``Watch``, which documents them."""
 
     rule: Rule | None
     direction: Direction | str
@@ -39,20 +39,20 @@ class Watch:
         rule: name or settings of a termination rule; by default ``interval``, which ends training when the
             front or the incumbent is out of reach, or when no more than half a percent of the metric's range
             can be gained.
-        metric: its name.
-        bounds: the least and greatest value it can take, None where open. A share has (0, 1).
-        direction: whether greater or smaller values are better: ``maximise`` or ``minimise``; ``max`` and
-            ``min`` will do.
-        schedule: what is known of the learning rate: ``annealed`` (it falls to about nothing by the horizon)
+        metric: name of the metric.
+        bounds: the least and greatest value the metric can take, None where open; (0, 1) for a share.
+        direction: whether greater or smaller values are better: ``maximise`` or ``minimise``, also written
+            ``max`` or ``min``.
+        schedule: what is known of the learning rate: ``annealed`` (it falls to nearly zero by the horizon)
             or ``constant``. Knowing it makes the interval narrower.
         curves: what is measured after an epoch: the newest weights (``as-trained``), or an average of them
             with recomputed statistics of batch normalisation (``averaged``), whose curves are smoother.
         incumbent: the best value so far of other networks, which this one has to beat.
-        front: in place of one incumbent, the Pareto front so far in several objectives: a mapping of name to
-            value for each member.
-        objectives: name to direction, for the front.
-        fixed: objectives of this network that are known before training, such as its cost.
-        curve: the values so far.
+        front: instead of one incumbent, the current Pareto front in several objectives: one mapping of
+            objective name to value per member.
+        objectives: objective name to direction, for the front.
+        fixed: objectives of this network that are known before training, such as its cost: name to value.
+        curve: the values so far, one per epoch.
 
     Raises:
         BadInput: an unknown rule, a wrong setting, or a horizon below 1.
@@ -88,7 +88,7 @@ class Watch:
         """The verdict after one more epoch.
 
         Args:
-            value: of the metric after that epoch.
+            value: value of the metric after that epoch.
         """
         self.curve.append(float(value))
         return self.verdict()
@@ -110,10 +110,10 @@ class Watch:
 
 
 def read_direction(text: str, place: str) -> Direction:
-    """A direction as people write it.
+    """Parse a direction as people write it.
 
     Raises:
-        BadInput: it is none; the message names the place.
+        BadInput: it is not a direction; the message names the place.
     """
     try:
         return Direction(text)
@@ -122,12 +122,12 @@ def read_direction(text: str, place: str) -> Direction:
 
 
 def default_rule(bounds: Bounds) -> dict[str, object]:
-    """The rule ``interval``, with what is too little to train for."""
+    """The rule ``interval``, with the gain that is too small to train for."""
     low, high = bounds
     gain = 0.0 if low is None or high is None else max(LITTLE * (high - low), 0.0)
     return {"name": "interval", "gain": gain}
 
 
 def missing(module: str, package: str, extra: str) -> ImportError:
-    """What to raise where an adapter's package is not installed."""
+    """The error to raise where an adapter's package is not installed."""
     return ImportError(f"{module} needs {package}: pip install 'a4nn[{extra}]'")

@@ -29,7 +29,7 @@ void exponentials_and_logarithms_are_exact() {
     CHECK(a4nn::integer_power(3, 0) == 1);
 }
 
-// Which processor it runs on changes no bit of a fit: exp and log are the same on one with AVX2 and on one without.
+// A fit has the same bits on every processor: exp and log are the same with AVX2 and without.
 #if defined(__x86_64__) && defined(__GNUC__)
 #define A4NN_TEST_AVX2
 [[gnu::target("avx2")]] void exp_and_log_avx2(const double* x, double* e, double* l, std::size_t count) {
@@ -140,7 +140,7 @@ void every_outcome_has_a_word() {
         CHECK(static_cast<std::size_t>(a4nn::status_texts[i].status) == i);
 }
 
-// What a fitter keeps for its next fit never changes a result.
+// What a fitter caches for later fits never changes a result.
 void earlier_fits_leave_no_trace() {
     const a4nn::Function f = published_default();
     const auto x = epochs(8);
@@ -156,7 +156,7 @@ void earlier_fits_leave_no_trace() {
     for (int p = 0; p < 3; ++p) CHECK(a.parameters[p] == b.parameters[p]);
 }
 
-// The factored grid that is kept for a set of points gives what evaluating its points gives; weights of one forbid it.
+// Fits with a cached grid agree with fits that evaluate its points; weights, even of one, disable the cache.
 void kept_grids_change_nothing() {
     std::vector<a4nn::Range> bounded(3);
     bounded[0].upper = 60;
@@ -178,10 +178,10 @@ void kept_grids_change_nothing() {
             std::vector<double> y(12), ones(12, 1.0);
             for (std::size_t i = 0; i < 12; ++i)
                 y[i] = 80 - 50 * std::exp(-0.3 * x[i]) + static_cast<double>(random() % 1000) / 500;
-            const auto kept = keeps.fit(function, x, y), plain = evaluates.fit(function, x, y, ones);
-            if (!near(kept.rms, plain.rms, 1e-4))
-                std::fprintf(stderr, "%s: %.9g against %.9g\n", text, kept.rms, plain.rms);
-            CHECK(near(kept.rms, plain.rms, 1e-4));
+            const auto cached = keeps.fit(function, x, y), evaluated = evaluates.fit(function, x, y, ones);
+            if (!near(cached.rms, evaluated.rms, 1e-4))
+                std::fprintf(stderr, "%s: %.9g against %.9g\n", text, cached.rms, evaluated.rms);
+            CHECK(near(cached.rms, evaluated.rms, 1e-4));
             a4nn::FitOptions robust;
             robust.loss = a4nn::Loss::huber;
             const auto a = keeps.fit(function, x, y, {}, robust), b = evaluates.fit(function, x, y, ones, robust);
@@ -212,7 +212,7 @@ void coefficients_stay_in_their_bounds() {
     CHECK(!solver.free[1] && solver.free[0]);
 }
 
-// Random curves and expressions: nothing crashes, every result is in bounds and no worse than it says.
+// Random curves and expressions: nothing crashes, every result is in bounds and no worse than reported.
 void fuzz(unsigned seed, int rounds) {
     std::mt19937 random(seed);
     const auto below = [&](int n) { return static_cast<int>(random() % static_cast<unsigned>(n)); };

@@ -1,4 +1,4 @@
-// The pieces that a fit is made of, each on its own.
+// Unit tests of the parts of a fit.
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
@@ -39,10 +39,10 @@ void a_gradient_is_the_slope_of_the_cost() {
     const auto x = epochs(8, 1);
     const std::vector<double> weights{1, 2, 0, 1, 1, 3, 1, 1};
     std::vector<a4nn::Range> held(4);
-    held[0].upper = 70;  // below what the curve asks for
+    held[0].upper = 70;  // below the best value without a bound
     std::vector<a4nn::Range> moving(3);
     moving[2].lower = 1;
-    moving[2].upper = 2;  // b**c is held by a bound that moves with b
+    moving[2].upper = 2;  // b**c is held at a bound that moves with b
     const a4nn::Function functions[] = {published_default(),
                                         {"a - b**(c - x)", {"a", "b", "c"}, moving},
                                         {"a - b*exp(-c*x**d)", {}, {}},
@@ -133,7 +133,7 @@ void levenberg_marquardt_says_how_it_ended() {
     a4nn::levenberg_marquardt(alone, start, 400);
     a4nn::levenberg_marquardt(informed, start, 400, &known);
     CHECK(informed.evaluations() < alone.evaluations());
-    // nothing can come below this one
+    // no minimum can be lower than this one
     const a4nn::Point lowest{-a4nn::infinity, {}};
     a4nn::Objective hopeless(problem, 1000);
     a4nn::levenberg_marquardt(hopeless, start, 400, &lowest);

@@ -96,8 +96,8 @@ def readme(
         *(
             [
                 "± is one standard error: as far as other images of the same kind would have moved the "
-                "number. ≈ names a cheaper network of the same run that this one cannot be distinguished "
-                f"from: their validation accuracies differ by less than {STANDARD_ERRORS} times the standard "
+                "number. ≈ names a cheaper network of the same run that is not distinguishable from this "
+                f"one: their validation accuracies differ by less than {STANDARD_ERRORS} times the standard "
                 "error of a difference.",
                 "",
             ]
