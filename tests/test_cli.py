@@ -320,9 +320,9 @@ def test_a_run_goes_on_as_it_began_without_an_experiment(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        ([], "give a preset or a file, or the --run-id of a run to go on with"),
+        ([], "give a preset or a file, or the --run-id of a run to continue"),
         (["--run-id", "r", "--set", "seed=2"], "--set needs a preset or a file"),
-        (["--run-id", "nobody"], "has no run 'nobody' to go on with"),
+        (["--run-id", "nobody"], "has no run 'nobody' to continue"),
     ],
 )
 def test_going_on_needs_a_run(words: list[str], says: str, tmp_path: Path) -> None:

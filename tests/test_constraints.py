@@ -215,7 +215,8 @@ def test_a_space_without_a_feasible_network_ends_with_a_sentence(
     monkeypatch.setattr(loop, "MOST_INFEASIBLE", 10)
     what = bounded(schedule, most=1, networks=networks, population=2, offspring=2)
     said = (
-        r"none of \d+ networks is within the bounds of \[search.constraints\]; the nearest is network \d+: "
+        r"none of the \d+ networks is within the bounds of \[search.constraints\]; "
+        r"the nearest is network \d+: "
     )
     for _ in range(2):  # going on does not change it, nor does it look at more
         with pytest.raises(RunFailed, match=said + r"parameters = \d+, at most 1 allowed"):
@@ -233,7 +234,7 @@ def test_a_run_that_finds_nothing_to_train_has_failed(
         "digits",
         ["search.networks=2", "search.population=2", "search.constraints.mflops={ least = 1000000 }"],
     )
-    with pytest.raises(RunFailed, match=r"none of 2 networks .* mflops = .*, at least 1000000 allowed"):
+    with pytest.raises(RunFailed, match=r"none of the 2 networks .* mflops = .*, at least 1000000 allowed"):
         execute(what, tmp_path, "r", lambda *_: FakeExecutor(never))
     assert Commons(tmp_path).run("r").status == "failed"
 

@@ -104,7 +104,7 @@ def test_the_form_offers_every_part_with_its_settings() -> None:
     assert "published" not in json.dumps(whole["training"])
     epochs = form()["$defs"]["Training"]["properties"]["epochs"]
     assert (epochs["default"], epochs["minimum"]) == (25, 1)
-    assert epochs["description"] == "the budget of a network"
+    assert epochs["description"] == "the budget of each network"
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def test_unknown_elements_are_refused() -> None:
     odd = Structure("odd", np.array(["C", "Xx", "Xx"]), np.zeros((3, 3), np.float32))
     with pytest.raises(BadInput, match=r"structure odd: atoms of elements without a form factor: Xx \(2\)"):
         Simulator([odd], Detector(16), Orientations(0))
-    with pytest.raises(BadInput, match="no structure"):
+    with pytest.raises(BadInput, match="at least one structure is needed"):
         Simulator([], Detector(16), Orientations(0))
 
 

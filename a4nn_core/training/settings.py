@@ -30,7 +30,7 @@ class Training(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     epochs: int = Field(default=25, ge=1)
-    """epochs a network is trained at most: its budget"""
+    """the budget of each network"""
     batch_size: Annotated[int | Literal["auto"], BeforeValidator(_whole_number_or_auto)] = "auto"
     """images per step; auto takes 128, halved until an epoch has 20 steps, but no fewer than 8"""
     evaluation: EvaluationWay = "averaged"

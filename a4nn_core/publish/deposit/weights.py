@@ -102,7 +102,7 @@ def pack(
         if not file.is_file():
             problems.append(f"{file} is missing")
         elif file_checksum(file) != digest:
-            problems.append(f"{file} is damaged: its SHA-256 is not the recorded one")
+            problems.append(f"{file} is damaged: its SHA-256 differs from the recorded one")
     if problems:
         more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
         raise BadInput(
