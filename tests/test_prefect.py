@@ -294,7 +294,7 @@ def test_five_faults_through_a_work_pool_change_nothing(stack: Stack, tmp_path: 
             lambda: stack.log("worker"),
         )
         time.sleep(0.3 * chance.random())
-        return until(lambda: driver(commons, "faults"), 10)
+        return until(lambda: driver(commons, "faults"), 120, lambda: stack.log("worker"))
 
     one = some_epochs_later()
     target = chance.choice(children(one))
