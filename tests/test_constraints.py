@@ -120,6 +120,7 @@ def test_how_far_outside() -> None:
 # the search
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_a_network_outside_the_bounds_is_never_trained_and_said_to_be_so(
     schedule: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -188,6 +189,7 @@ def test_feasible_genomes_are_asked_for_where_they_can_be_found(tmp_path: Path) 
     assert any(row.parameters > 2600 for row in free.networks.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_bounds_that_everybody_keeps_change_no_genome(schedule: str, tmp_path: Path) -> None:
     one = search(experiment(search={"schedule": schedule}), tmp_path / "a", FakeExecutor())
@@ -239,6 +241,7 @@ def test_a_run_that_finds_nothing_to_train_has_failed(
     assert Commons(tmp_path).run("r").status == "failed"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few_retries")
 @pytest.mark.parametrize("seed", range(1, 5))
 @pytest.mark.parametrize("schedule", SCHEDULES)
@@ -282,6 +285,7 @@ def test_a_run_with_other_bounds_is_another_run(tmp_path: Path) -> None:
         search(bounded(most=9999), tmp_path, FakeExecutor())
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few_retries")
 def test_a_deposit_says_what_was_trained(tmp_path: Path) -> None:
     one = search(bounded(), tmp_path / "commons", FakeExecutor())

@@ -49,6 +49,7 @@ def test_every_kind_of_part_has_an_example() -> None:
     assert sorted(headings) == sorted(PARTS)
 
 
+@pytest.mark.slow
 def test_a_search_with_every_example(installed: tuple[Path, Path], tmp_path: Path) -> None:
     target, experiment = installed
     a4nn = (sys.executable, "-P", "-m", "a4nn_core")

@@ -102,6 +102,7 @@ def test_workers_can_start_before_there_is_work(tmp_path: Path) -> None:
     workers.close()
 
 
+@pytest.mark.slow
 def test_two_runs_do_not_take_the_same_slot(tmp_path: Path) -> None:
     """The second run waits for the first one's device, and gets it when the first ends."""
     first, second = WorkerPool(2, 1), WorkerPool(2, 1)
@@ -259,6 +260,7 @@ def test_a_hung_worker_is_ended(tmp_path: Path) -> None:
     workers.close()
 
 
+@pytest.mark.slow
 def test_a_worker_that_never_starts_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "WORKER", (sys.executable, "-c", "import time; time.sleep(3600)"))
     monkeypatch.setattr(pool, "START_SECONDS", 0.3)

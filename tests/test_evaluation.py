@@ -157,6 +157,7 @@ def test_as_trained_is_the_loop_as_it_was(data: DeviceData, trained: dict[str, P
             assert torch.equal(tensors[f"model.{name}"], value), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["averaged", "recalibrated"])
 def test_training_is_not_touched(way: str, trained: dict[str, Path]) -> None:
     """Weights, running statistics, momentum and random numbers are those of training measured as it is."""

@@ -83,6 +83,7 @@ def test_a_commons_that_cannot_be_written_fails_before_anything_else(tmp_path: P
         raise AssertionError
 
 
+@pytest.mark.slow
 def test_a_lock_is_waited_for_and_freed_by_death(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     code = "from pathlib import Path; from a4nn_core.commons.lock import RunLock; "

@@ -42,6 +42,7 @@ class Counting(FakeExecutor):
         self.most = max(self.most, len(self.waiting))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("one_at_a_time", [True, False])
 @pytest.mark.parametrize("schedule", ["generational", "steady"])
 def test_segments_are_submitted_to_free_slots_only(
@@ -69,6 +70,7 @@ def test_a_generation_counts_as_submitted_at_once(tmp_path: Path) -> None:
     assert begun == [number for number in range(9) if number not in equal]
 
 
+@pytest.mark.slow
 def test_a_queue_that_was_cut_off_goes_on(tmp_path: Path) -> None:
     what = experiment(search=WIDE, training={"segment_epochs": 2})
     search(what, tmp_path / "whole", FakeExecutor(one_at_a_time=True))

@@ -139,6 +139,7 @@ print(json.dumps([front, asked, commons.run("r").objectives, len(summarise(commo
 """
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("package")
 def test_another_package_adds_metrics_and_readers_need_it_not(tmp_path: Path) -> None:
     objectives = {"steadiness": "maximise", "depth": "minimise"}

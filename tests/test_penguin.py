@@ -75,6 +75,7 @@ def test_the_rule_stops_where_the_published_engine_stopped(reference_data: Path)
         assert rule.judge(curve[:-1], Context(HORIZON)).action == "continue", name
 
 
+@pytest.mark.slow
 @pytest.mark.golden
 def test_the_compiled_fit_is_no_worse_than_scipy(reference_data: Path) -> None:
     f = function("default")

@@ -123,6 +123,7 @@ def test_weights_and_robust_losses_do_what_they_do_in_the_compiled_fitter() -> N
         assert f.evaluate(ours.parameters, X) == pytest.approx(f.evaluate(theirs.parameters, X), abs=0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", [0.0, 2.0])
 @pytest.mark.parametrize("count", [6, 15])
 @pytest.mark.parametrize("name", FUNCTIONS)

@@ -338,6 +338,7 @@ def test_directions_are_read_as_people_write_them(direction: str) -> None:
         make_engine("a4nn", direction="down")
 
 
+@pytest.mark.slow
 def test_the_newest_entry_of_a_trace_costs_one_window() -> None:
     curve = [90 - 40 * 0.7**e for e in range(1, 13)]
     for name in ENGINES.names():

@@ -182,6 +182,7 @@ def test_what_lies_beyond_the_horizon_is_not_looked_at(curves: Path) -> None:
 NOISY = [38.1, 55.9, 51.2, 66.0, 70.3, 69.8, 74.4, 73.9, 75.0, 75.3, 74.9, 75.4, 75.5, 75.3]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "engine",
     [

@@ -214,6 +214,7 @@ def test_status(commons: Path) -> None:
     assert "100.00 ± 0.35 %" in a4nn("status", "counted", "--commons", commons)
 
 
+@pytest.mark.slow
 def test_a_terminal_without_these_signs_gets_no_traceback(commons: Path) -> None:
     done = subprocess.run(
         [*A4NN, "front", "counted", "--commons", str(commons)],
@@ -243,6 +244,7 @@ def test_prefect_shows_them(commons: Path) -> None:
     assert failed["best_accuracy_se_points"] is None
 
 
+@pytest.mark.slow
 def test_the_readme_of_a_deposit(commons: Path, tmp_path: Path) -> None:
     settings = Settings(weights="none", models="none")
     texts = []

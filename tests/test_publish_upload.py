@@ -84,6 +84,7 @@ def test_a_draft_is_created_and_nothing_published(deposit: Path, server: StandIn
     assert all(f["categories"] == ["A4NN"] for f in files.values())
 
 
+@pytest.mark.slow
 def test_again_changes_nothing(deposit: Path, server: StandIn) -> None:
     send(deposit, server)
     before = len(server.state.files)

@@ -215,6 +215,7 @@ def test_records_of_every_run(commons: Commons) -> None:
         assert all(p.epoch >= 1 for p in commons.predictions(run))
 
 
+@pytest.mark.slow
 def test_commands_show_every_run(commons: Commons) -> None:
     where = ("--commons", commons.path)
     assert len(called("status", *where).splitlines()) == 1 + len(commons.runs())
@@ -238,6 +239,7 @@ def test_the_terminal_and_the_picture_say_the_same_of_every_run(commons: Commons
             assert f"{said} ({summary.epochs_saved_percent:.1f} % saved)" in picture(commons, run).summary
 
 
+@pytest.mark.slow
 def test_every_run_can_be_published(commons: Commons, tmp_path: Path) -> None:
     build(commons.path, commons.runs(), tmp_path / "deposit", metadata(), NO_WEIGHTS)
     for run in commons.runs():

@@ -36,6 +36,7 @@ def published(folder: Path) -> Iterator[tuple[list[list[int]], float]]:
                     yield json.loads(row["genome"]), float(row["flops"])
 
 
+@pytest.mark.slow
 @pytest.mark.golden
 def test_flops_equal_the_published_ones(reference_data: Path) -> None:
     # Reproducibility_A4NN_ICPP23, column flops: millions, 4 decimals; 127 x 127, one channel, two classes

@@ -91,6 +91,7 @@ def test_a_killed_run_is_told_from_one_that_goes_on(tmp_path: Path) -> None:
     assert _row(*_state(store, "r"))[1] == "killed, can be resumed"
 
 
+@pytest.mark.slow
 def test_the_live_view_ends_with_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

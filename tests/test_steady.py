@@ -79,6 +79,7 @@ def test_the_log_of_a_run_gives_the_same_genomes(tmp_path: Path) -> None:
     assert asked(replayed(tmp_path / "other")) == asked(other)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_a_killed_steady_run_goes_on_in_its_order(tmp_path: Path, seed: int) -> None:
     """Die at random network ends; the run ends, and its log as a whole still replays to its genomes."""
@@ -165,6 +166,7 @@ def test_more_slots_than_the_first_generation_has_networks() -> None:
         strategy.tell(Outcome(0, None))
 
 
+@pytest.mark.slow
 def test_steady_evolution_beats_random_sampling() -> None:
     import numpy as np
 
@@ -187,6 +189,7 @@ def test_steady_evolution_beats_random_sampling() -> None:
     assert np.mean(evolved) < np.mean(sampled) - 1
 
 
+@pytest.mark.slow
 @pytest.mark.golden
 @pytest.mark.parametrize("beam", ["1e14", "1e15", "1e16"])
 def test_devices_stay_busy_with_the_published_epoch_times(

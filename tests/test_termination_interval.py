@@ -132,6 +132,7 @@ def test_a_stop_is_what_it_says(curve: list[float], error: float, schedule: str 
     assert verdict.reason == ("dominated" if dominated else "no_gain" if high - max(curve) <= 3.0 else "")
 
 
+@pytest.mark.slow
 @pytest.mark.golden
 def test_the_published_runs_keep_their_fronts(reference_data: Path) -> None:
     """300 networks trained to the end, judged after every epoch against the front of earlier generations: the

@@ -181,6 +181,7 @@ def test_a_worker_takes_the_installed_package_wherever_it_starts(
     assert worker.process.wait(timeout=60) == 0, list(worker.last_words)
 
 
+@pytest.mark.slow
 def test_no_two_processes_train_one_network(data: DeviceData, tmp_path: Path) -> None:
     """Two that try take turns: the second goes on where the first ended."""
     results: list[SegmentResult] = []
