@@ -16,7 +16,7 @@ PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope
 help:
 	@echo "make demo     set up, then search networks on simulated protein diffraction (about 5 minutes)"
 	@echo "make test     set up, then run all tests against the installed package (under ten minutes)"
-	@echo "make check    style, types and the quick tests: for every day (under a minute)"
+	@echo "make check    style, types and the quick tests: for every day (about a minute)"
 	@echo "make lint     style and types"
 	@echo "make install  set up only"
 	@echo "make clean    remove what was built and installed"
