@@ -16,6 +16,7 @@ from pydantic import Field, model_validator
 
 from a4nn_core.component import Component
 from a4nn_core.errors import BadInput
+from a4nn_core.penguin.functions import ParametricFunction
 from a4nn_core.penguin.outcome import Fit
 from a4nn_core.penguin.status import Status
 from a4nn_core.vocabulary import Bounds, Direction
@@ -49,6 +50,28 @@ class Prediction:
     candidates: Mapping[str, float] = field(default_factory=dict)
     fit: Fit | None = field(default=None, compare=False)  # it holds the time that it took
     first: int = 0
+
+    @classmethod
+    def of_fit(
+        cls, fit: Fit, function: ParametricFunction, value: float, first: int | None = None
+    ) -> Prediction:
+        """What the fit of one parametric function predicts.
+
+        Args:
+            fit: the fit.
+            function: the function that was fitted.
+            value: its value at the horizon; one that is not finite is no prediction.
+            first: x of the first epoch; by default that of the function.
+        """
+        return cls(
+            value if math.isfinite(value) else None,
+            status=fit.status,
+            function=function.name,
+            expression=function.expression,
+            evidence=fit.parameters,
+            fit=fit,
+            first=function.first if first is None else first,
+        )
 
     @property
     def interval(self) -> tuple[float, float] | None:

@@ -133,16 +133,7 @@ class A4nnEngine(PredictionEngine):
         model = function(name)
         fits = fit_many([model], [np.asarray(values, dtype=np.float64)])
         value = float(extrapolate(fits, 0, horizon)[0])
-        done = fits.fit(0, 0)
-        return Prediction(
-            value if math.isfinite(value) else None,
-            status=done.status,
-            function=model.name,
-            expression=model.expression,
-            evidence=done.parameters,
-            fit=done,
-            first=model.first,
-        )
+        return Prediction.of_fit(fits.fit(0, 0), model, value)
 
     def _functions(self, values: Sequence[float], horizon: int) -> Prediction:
         models = list(FUNCTIONS.values())

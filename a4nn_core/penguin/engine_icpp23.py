@@ -54,12 +54,4 @@ class Icpp23Engine(PredictionEngine):
         y = np.asarray(values, dtype=np.float64)
         done = fit(model, x, y) if self.fitter == "lm" else fit_published(model, x, y)
         value = model.value_at(done.parameters, horizon) if done.parameters else math.nan
-        return Prediction(
-            value if math.isfinite(value) else None,
-            status=done.status,
-            function=model.name,
-            expression=model.expression,
-            evidence=done.parameters,
-            fit=done,
-            first=model.first,
-        )
+        return Prediction.of_fit(done, model, value)

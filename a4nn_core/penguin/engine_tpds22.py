@@ -55,15 +55,7 @@ class Tpds22Engine(PredictionEngine):
         check_horizon(horizon)
         done = self._fit(values)
         value = _DEFAULT.value_at(done.parameters, horizon) if done.parameters else math.nan
-        return Prediction(
-            value if math.isfinite(value) else None,
-            status=done.status,
-            function=_DEFAULT.name,
-            expression=_DEFAULT.expression,
-            evidence=done.parameters,
-            fit=done,
-            first=1,
-        )
+        return Prediction.of_fit(done, _DEFAULT, value, first=1)
 
     def _fit(self, values: Sequence[float]) -> Fit:
         if len(values) < self.minimum:

@@ -18,13 +18,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from a4nn_core.metrics import nondominated
+from a4nn_core.metrics import DEFAULT_OBJECTIVES as OBJECTIVES
+from a4nn_core.metrics import on_front
 from a4nn_core.replay.histories import History, RunHistory
 from a4nn_core.termination.base import Context, FrontSnapshot, TerminationRule
 from a4nn_core.termination.fixed import Fixed
-from a4nn_core.vocabulary import Action, Direction
-
-OBJECTIVES = {"error_percent": Direction.minimise, "mflops": Direction.minimise}
+from a4nn_core.vocabulary import Action
 
 
 @dataclass(frozen=True)
@@ -153,13 +152,13 @@ class _Clock:
     def _wait(self) -> None:
         self.now, _, one = heapq.heappop(self._running)
         best = max(one.accuracy_percent[: self.epochs[one.network]])
-        self._reported.append({"error_percent": 100 - best, "mflops": one.mflops})
+        self._reported.append(_point(best, one.mflops))
 
     def _snapshot(self) -> FrontSnapshot:
         if self._front.version != len(self._reported):
-            table = np.array([[p["error_percent"], p["mflops"]] for p in self._reported])
-            kept = [p for p, stays in zip(self._reported, nondominated(table), strict=True) if stays]
-            self._front = FrontSnapshot(len(self._reported), tuple(kept), OBJECTIVES)
+            stay = on_front(self._reported, OBJECTIVES)
+            points = tuple(point for point, stays in zip(self._reported, stay, strict=True) if stays)
+            self._front = FrontSnapshot(len(self._reported), points, OBJECTIVES)
         return self._front
 
     def _trained(self, one: History, front: FrontSnapshot) -> int:
@@ -212,8 +211,14 @@ def _result(history: RunHistory, clock: _Clock, name: str, devices: int) -> Repl
 
 def _front(accuracies: Sequence[float], costs: Sequence[float]) -> list[int]:
     """Indices of the networks on the front, the cheapest first."""
-    table = np.column_stack([100 - np.asarray(accuracies), np.asarray(costs)])
-    return sorted(np.flatnonzero(nondominated(table)).tolist(), key=lambda i: costs[i])
+    points = [_point(*network) for network in zip(accuracies, costs, strict=True)]
+    stay = on_front(points, OBJECTIVES)
+    return sorted((index for index, stays in enumerate(stay) if stays), key=lambda i: costs[i])
+
+
+def _point(accuracy_percent: float, mflops: float) -> dict[str, float]:
+    """A network as its objectives."""
+    return {"error_percent": 100 - accuracy_percent, "mflops": mflops}
 
 
 def _hypervolume(
