@@ -156,9 +156,7 @@ class _Clock:
 
     def _snapshot(self) -> FrontSnapshot:
         if self._front.version != len(self._reported):
-            stay = on_front(self._reported, OBJECTIVES)
-            points = tuple(point for point, stays in zip(self._reported, stay, strict=True) if stays)
-            self._front = FrontSnapshot(len(self._reported), points, OBJECTIVES)
+            self._front = FrontSnapshot.of(len(self._reported), self._reported, OBJECTIVES)
         return self._front
 
     def _trained(self, one: History, front: FrontSnapshot) -> int:

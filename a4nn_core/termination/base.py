@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from a4nn_core.component import Component, Registry
 from a4nn_core.errors import BadInput
+from a4nn_core.metrics import on_front
 from a4nn_core.termination.former import penguin
 from a4nn_core.termination.reasons import meaning
 from a4nn_core.vocabulary import Action, Bounds, Curves, Direction, Schedule
@@ -35,6 +36,21 @@ class FrontSnapshot:
     version: int = 0
     points: tuple[Mapping[str, float], ...] = ()
     objectives: Mapping[str, Direction] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls, version: int, points: Sequence[Mapping[str, float]], objectives: Mapping[str, Direction]
+    ) -> FrontSnapshot:
+        """The snapshot of the points that are on their front.
+
+        Args:
+            version: see the class.
+            points: metric name to value, every objective among them.
+            objectives: metric name to direction.
+        """
+        stay = on_front(points, objectives)
+        kept = tuple(point for point, stays in zip(points, stay, strict=True) if stays)
+        return cls(version, kept, dict(objectives))
 
 
 @dataclass(frozen=True)

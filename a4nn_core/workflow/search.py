@@ -21,7 +21,7 @@ from a4nn_core.commons.events import Asked, SegmentEnded, Submitted, Told, paylo
 from a4nn_core.commons.records import Network
 from a4nn_core.errors import BadInput, RunFailed
 from a4nn_core.experiment import Experiment
-from a4nn_core.metrics import on_front, values
+from a4nn_core.metrics import values
 from a4nn_core.precision import Images
 from a4nn_core.search.base import Candidate, Outcome
 from a4nn_core.spaces.architecture import Architecture, Shape
@@ -372,9 +372,7 @@ class Search:
             point = {name: float(fitness.get(name, math.nan)) for name in objectives}
             if all(map(math.isfinite, point.values())):
                 known.append(point)
-        kept = on_front(known, objectives)
-        points = tuple(point for point, stays in zip(known, kept, strict=True) if stays)
-        return FrontSnapshot(version, points, dict(objectives))
+        return FrontSnapshot.of(version, known, objectives)
 
     def _end_segment(self, segment: Segment, result: SegmentResult) -> None:
         """Log how a segment ended; then submit its network's next segment, or record the network."""
