@@ -106,8 +106,37 @@ class SegmentEnded(Payload):
 
 
 @dataclass(frozen=True, slots=True)
+class Judged(Payload):
+    """A rule that compares networks reached a verdict on one that waits.
+
+    Attributes:
+        epoch: number of epochs the network has been trained.
+        action: ``continue``, ``pause`` or ``stop``.
+        reason: reason of the action; may be empty.
+        predicted: prediction of the final value, None without one.
+        interval: low and high end of the prediction's interval, None without one.
+        evidence: the numbers the verdict rests on.
+        fits: the predictions made for it: columns of the table ``predictions``.
+    """
+
+    kinds = (EventKind.judged,)
+
+    epoch: int
+    action: str
+    reason: str
+    predicted: float | None
+    interval: list[float] | None
+    evidence: Mapping[str, Json]
+    fits: list[Mapping[str, Json]]
+
+    def verdict(self) -> dict[str, object]:
+        """The members of the verdict."""
+        return {name: value for name, value in self.data().items() if name != "epoch"}
+
+
+@dataclass(frozen=True, slots=True)
 class Told(Payload):
-    """The outcome of a network was reported to the strategy.
+    """The outcome of a network was reported to the strategy; again, if it was trained on since.
 
     Attributes:
         fitness: metric name to value; None if the network failed or was not trained.

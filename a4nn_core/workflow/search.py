@@ -18,20 +18,23 @@ import numpy as np
 from a4nn_core.commons import JournalEpoch, RunWriter, read_epochs
 from a4nn_core.commons.epochs import predictions_of
 from a4nn_core.commons.events import Asked, SegmentEnded, Submitted, Told, payload
-from a4nn_core.commons.records import Network
+from a4nn_core.commons.records import Epoch, Network
 from a4nn_core.errors import BadInput, RunFailed
 from a4nn_core.experiment import Experiment
 from a4nn_core.metrics import values
+from a4nn_core.penguin.observed import Past
 from a4nn_core.precision import Images
 from a4nn_core.search.base import Candidate, Outcome
 from a4nn_core.spaces.architecture import Architecture, Shape
 from a4nn_core.spaces.base import Genome
 from a4nn_core.termination.base import FrontSnapshot
+from a4nn_core.termination.peers import PeerRule
 from a4nn_core.training.segment import Segment, SegmentResult
 from a4nn_core.vocabulary import Action, EventKind, FitnessSource, NetworkStatus
 from a4nn_core.workflow.checkpoints import Keeper, kept_epochs
 from a4nn_core.workflow.executor import Executor
 from a4nn_core.workflow.network_records import equal_record, graph_records, infeasible_record, network_record
+from a4nn_core.workflow.promotion import Promotion, segment_after, segment_ends
 from a4nn_core.workflow.watcher import SearchView, Watcher
 
 POLL_SECONDS = 0.5
@@ -51,10 +54,12 @@ class Search:
         classes: number of classes.
         device: device that networks train on.
         watcher: called as the search proceeds; None if nothing watches.
+        past: earlier runs that the experiment names as its prior.
 
     Attributes:
         images: numbers of images that accuracies are measured on.
-        rows: final records by number of the network.
+        networks: final records by number of the network.
+        paused: what is known of the networks that wait for a verdict, or are trained on after one.
         candidates, architectures: of all networks that were asked for, by number.
         reported: fitness reported to the strategy by network, in the order of the reports; None for a network
             that failed or was not trained.
@@ -70,6 +75,7 @@ class Search:
         classes: int,
         device: str,
         watcher: Watcher | None = None,
+        past: Sequence[Past] = (),
     ) -> None:
         self.experiment = experiment
         self.writer = writer
@@ -84,6 +90,7 @@ class Search:
         self.strategy = experiment.search.start(experiment.space, experiment.seed, self._violation_of_genome)
         self._tables = experiment.to_mapping()
         self.networks: dict[int, Network] = writer.recorded()
+        self.paused: dict[int, Network] = {}
         self.candidates: dict[int, Candidate] = {}
         self.architectures: dict[int, Architecture] = {}
         self.reported: dict[int, Mapping[str, float] | None] = {}
@@ -94,6 +101,13 @@ class Search:
         self._batches = 0
         self._failures = 0
         self._lag_reported = False
+        rule = experiment.termination
+        self._ends = segment_ends(experiment.training, rule)
+        self._promotion = (
+            Promotion(rule, experiment, writer, self.images.validation, past)
+            if isinstance(rule, PeerRule)
+            else None
+        )
         policy = experiment.training.keep_checkpoints
         self._keeper = Keeper(writer, policy, experiment.search.objectives)
 
@@ -110,10 +124,33 @@ class Search:
             self._fill()
             if not self.strategy.finished:
                 self._collect()
-            if self.watcher:
-                self.watcher.on_poll(self.view())
+            self._poll()
+        self._finish()
         self._keeper.generation(self.networks)
         self._check_feasible()
+
+    def _poll(self) -> None:
+        if self.watcher:
+            self.watcher.on_poll(self.view())
+
+    def _finish(self) -> None:
+        """Let the rule look at all networks once more, and end those that still wait."""
+        if self._promotion is None:
+            return
+        self._promotion.due = True
+        while True:
+            self._promote(self._promotion, final=True)
+            if not self.training:
+                break
+            self._collect()
+            self._poll()
+        for number in sorted(self._promotion.waiting):
+            self._end_paused(number)
+        self._report()
+        for number, candidate in self.candidates.items():
+            original = self._first.get(self.architectures[number].hash, number)
+            if number not in self.networks and original in self.networks:
+                self._record_equal(candidate, self.networks[original])
 
     def view(self) -> SearchView:
         """The present state, for watchers."""
@@ -122,7 +159,9 @@ class Search:
             images=self.images,
             folder=self.writer.folder,
             generation=self.strategy.generation,
-            networks=MappingProxyType(self.networks),
+            networks=MappingProxyType(
+                {**self.networks, **{n: row for n, row in self.paused.items() if n not in self.training}}
+            ),
             training=tuple(self.training),
         )
 
@@ -140,6 +179,8 @@ class Search:
             generation = self.strategy.generation
             for candidate in list(self.candidates.values()):
                 self._advance(candidate)
+            if self._promotion is not None:
+                self._promote(self._promotion)
             if self.strategy.generation != generation:
                 self._keeper.generation(self.networks)
             if not self._ask():
@@ -173,6 +214,10 @@ class Search:
             elif event.kind == EventKind.told:
                 told = payload(event, Told)
                 self._tell(number, told.fitness, told.violation, log=False)
+            elif event.kind == EventKind.judged and self._promotion is not None:
+                self._promotion.replay(event)
+        if self._promotion is not None:
+            self._find_waiting(self._promotion)
 
     def _compare(self, candidate: Candidate, logged: Asked) -> None:
         if logged.genome != candidate.genome or logged.parents != list(candidate.parents):
@@ -239,8 +284,9 @@ class Search:
         known = None
         if fitness is not None:
             known = {name: math.nan if value is None else value for name, value in fitness.items()}
+        report = self.strategy.revise if number in self.reported else self.strategy.tell
         self.reported[number] = known
-        self.strategy.tell(Outcome(number, known, violation=violation))
+        report(Outcome(number, known, violation=violation))
 
     # the bounds
 
@@ -275,7 +321,7 @@ class Search:
     def _advance(self, candidate: Candidate) -> None:
         """Take one candidate as far as possible now: submitted, recorded as not trained, or reported."""
         number = candidate.number
-        if number in self.reported or number in self.training:
+        if number in self.reported or number in self.training or number in self.paused:
             return
         violation = self._violation(number)
         if number not in self.networks and violation:
@@ -286,16 +332,19 @@ class Search:
             if original == number:
                 self._submit(candidate)
                 return
+            if original in self.paused and original in self.reported:
+                self._tell(number, self.paused[original].fitness)  # recorded when the other one ends
+                return
             if original not in self.networks:
                 return  # the network it equals is still in training
-            row = equal_record(
-                candidate,
-                self.architectures[number],
-                self.networks[original],
-                self.experiment.training.epochs,
-            )
-            self._record(row, [])
+            self._record_equal(candidate, self.networks[original])
+        elif self._promotion is not None and self.networks[number].epochs_trained:
+            return  # told together with those that are paused
         self._tell(number, self.networks[number].fitness, violation)
+
+    def _record_equal(self, candidate: Candidate, original: Network) -> None:
+        epochs = self.experiment.training.epochs
+        self._record(equal_record(candidate, self.architectures[candidate.number], original, epochs), [])
 
     def _submit(self, candidate: Candidate, epochs: int | None = None) -> None:
         """Put a network's next segment into the queue.
@@ -312,9 +361,7 @@ class Search:
         if epochs is None:
             epochs = len(read_epochs(self.writer.folder.journal(number)))
         settings = self.experiment.training
-        # derived from the epochs alone: a segment that was cut short goes on as the same segment
-        piece = settings.segment_epochs
-        number_of_segment = epochs // piece if piece else 0
+        number_of_segment, limit = segment_after(self._ends, epochs)
         version = self._version(candidate, number_of_segment)
         architecture = self.architectures[number]
         segment = Segment(
@@ -333,7 +380,7 @@ class Search:
             slots=self.executor.slots if self.executor.is_local else 0,
             number=number_of_segment,
             from_epoch=epochs,
-            epoch_limit=(number_of_segment + 1) * piece if piece else None,
+            epoch_limit=limit if limit < settings.epochs else None,
             front=self.front(version),
         )
         self.writer.events.append(
@@ -383,9 +430,13 @@ class Search:
         journal = read_epochs(self.writer.folder.journal(number))
         self._log_end(candidate, result, journal)
         if result.status == NetworkStatus.paused and journal[-1].verdict is Action.proceed:
-            self._submit(candidate, len(journal))  # the segment ended, not the network's training
+            # the segment ended, not the network's training
+            if self._promotion is not None and self._promotion.waits_at(len(journal)):
+                self._pause(self._promotion, candidate, result, journal)
+            else:
+                self._submit(candidate, len(journal))
             return
-        self._end_network(candidate, segment, result, journal)
+        self._end_network(candidate, segment.front.version, result, journal)
 
     def _log_end(self, candidate: Candidate, result: SegmentResult, journal: Sequence[JournalEpoch]) -> None:
         self.writer.events.append(
@@ -417,7 +468,7 @@ class Search:
     def _end_network(
         self,
         candidate: Candidate,
-        segment: Segment,
+        front_version: int,
         result: SegmentResult,
         journal: Sequence[JournalEpoch],
     ) -> None:
@@ -426,21 +477,21 @@ class Search:
         Raises:
             RunFailed: too many networks in a row have failed.
         """
-        number, folder = candidate.number, self.writer.folder
+        number = candidate.number
         self._warn_of_lag(number, journal)
+        if self._promotion is not None:
+            journal = self._promotion.with_verdicts(number, journal)
         epochs = kept_epochs(journal, self.experiment.training.keep_checkpoints)
-        row = network_record(
-            candidate,
-            self.architectures[number],
-            epochs,
-            result,
-            epochs_budget=self.experiment.training.epochs,
-            seed=segment.seed,
-            front_version=segment.front.version,
-            checkpoints=str(folder.checkpoints(number).relative_to(folder.commons)),
-            metrics=self.metrics,
-        )
+        row = self._network_record(candidate, epochs, result, front_version)
         self._record(row, epochs)
+        self.paused.pop(number, None)
+        if self._promotion is not None:
+            if result.status == NetworkStatus.failed:
+                self._promotion.forget(number)
+            else:
+                self._observe(self._promotion, number, journal)
+                self._promotion.left(number)
+            self._promotion.due = True
         self._keeper.ended(row)
         self._failures = self._failures + 1 if result.status == NetworkStatus.failed else 0
         if self._failures >= self.experiment.training.failures_in_a_row:
@@ -448,6 +499,122 @@ class Search:
                 f"{self._failures} networks failed one after another; the last, network {number}: "
                 f"{result.error}"
             )
+
+    def _network_record(
+        self, candidate: Candidate, epochs: Sequence[JournalEpoch], result: SegmentResult, front_version: int
+    ) -> Network:
+        number, folder = candidate.number, self.writer.folder
+        return network_record(
+            candidate,
+            self.architectures[number],
+            epochs,
+            result,
+            epochs_budget=self.experiment.training.epochs,
+            seed=network_seed(self.experiment.seed, number),
+            front_version=front_version,
+            checkpoints=str(folder.checkpoints(number).relative_to(folder.commons)),
+            metrics=self.metrics,
+        )
+
+    # rules that compare networks
+
+    def _pause(
+        self,
+        promotion: Promotion,
+        candidate: Candidate,
+        result: SegmentResult,
+        journal: Sequence[JournalEpoch],
+    ) -> None:
+        """Let a network wait for a verdict at its checkpoint."""
+        number = candidate.number
+        known = number in self.paused
+        self.paused[number] = self._network_record(candidate, journal, result, self._front_version(number))
+        self._observe(promotion, number, journal)
+        promotion.arrived(number)
+        if self.watcher and not known:
+            self.watcher.on_network_end(self.view(), self.paused[number])
+
+    def _front_version(self, number: int) -> int:
+        """Version of the front snapshot that a network's last segment was judged against."""
+        return max((v for (n, _), v in self._versions.items() if n == number), default=0)
+
+    def _observe(self, promotion: Promotion, number: int, epochs: Sequence[Epoch]) -> None:
+        promotion.observe(number, self.candidates[number].generation, self.architectures[number], epochs)
+
+    def _promote(self, promotion: Promotion, final: bool = False) -> None:
+        """Ask the rule which of the waiting networks are trained on.
+
+        On a generational schedule it is asked when no network is in training, so that its verdicts do not
+        depend on the order in which trainings end; the strategy is told when no network is promoted any more.
+        """
+        if not promotion.due or (self.training and not self.steady):
+            return
+        verdicts = promotion.judge(final)
+        promoted = [number for number, verdict in verdicts.items() if verdict.action is Action.proceed]
+        for number, verdict in verdicts.items():
+            if verdict.action is Action.stop:
+                self._end_paused(number)
+        for number in promoted:
+            self._resume(promotion, number)
+        if not final and (self.steady or not promoted):
+            self._report()
+
+    def _resume(self, promotion: Promotion, number: int) -> None:
+        """Train a paused network on."""
+        promotion.left(number)
+        self._submit(self.candidates[number], self.paused[number].epochs_trained)
+
+    def _end_paused(self, number: int) -> None:
+        """End a network that waits for good."""
+        row = self.paused[number]
+        journal = read_epochs(self.writer.folder.journal(number))
+        result = SegmentResult(
+            number,
+            segment_after(self._ends, len(journal))[0],
+            NetworkStatus.stopped,
+            device=row.device or self.device,
+        )
+        self._end_network(self.candidates[number], row.front_version or 0, result, journal)
+
+    def _report(self) -> None:
+        """Tell the strategy how far each network has come, where that is new to it."""
+        known = {**self.networks, **self.paused}
+        for revised in (True, False):  # what is known already first: survival looks at all
+            for number in sorted(known):
+                untold = number not in self.reported
+                if number in self.training or untold == revised or known[number].equal_to is not None:
+                    continue
+                fitness = known[number].fitness
+                if untold or _finite(fitness) != _finite(self.reported[number]):
+                    self._tell(number, fitness, self._violation(number))
+        for number in sorted(self.reported):
+            original = self._first.get(self.architectures[number].hash, number)
+            told = original != number and original in known and original in self.reported
+            if told and _finite(self.reported[number]) != _finite(self.reported[original]):
+                self._tell(number, known[original].fitness)
+
+    def _find_waiting(self, promotion: Promotion) -> None:
+        """Find out from records and journals which networks an earlier process left waiting."""
+        for number, candidate in self.candidates.items():
+            if number in self.networks:
+                if self.networks[number].trained:
+                    self._observe(promotion, number, self.writer.recorded_epochs(number))
+                continue
+            journal = read_epochs(self.writer.folder.journal(number))
+            if not journal or journal[-1].verdict is not Action.proceed:
+                continue
+            self._observe(promotion, number, journal)
+            if promotion.waits_at(len(journal)):
+                result = SegmentResult(number, 0, NetworkStatus.paused, device=self.device)
+                self.paused[number] = self._network_record(
+                    candidate, journal, result, self._front_version(number)
+                )
+                verdict = promotion.verdict(number)
+                if verdict is not None and verdict.action is Action.proceed:
+                    self._submit(candidate, len(journal))
+                else:
+                    promotion.arrived(number)
+        promotion.due = True
 
     def _warn_of_lag(self, number: int, journal: Sequence[JournalEpoch]) -> None:
         """Warn once if accuracies are too low because of how they are measured."""
@@ -478,6 +645,13 @@ class Search:
         self.networks[network.network] = network
         if self.watcher:
             self.watcher.on_network_end(self.view(), network)
+
+
+def _finite(fitness: Mapping[str, float | None] | None) -> dict[str, float | None] | None:
+    """Fitness in a form that can be compared: what is not finite is None."""
+    if fitness is None:
+        return None
+    return {n: v if v is not None and math.isfinite(v) else None for n, v in fitness.items()}
 
 
 def network_seed(seed: int, number: int) -> int:
