@@ -347,7 +347,8 @@ class PerformancePredictor:
         process = self._process(epoch, with_training)
         x = inputs(group, epoch, self.images, with_training) if epoch else np.zeros((len(group), 2))
         mean, variance = process.predict(group, x)
-        shared = min(max(process.line.validation, 0.0), 1.0)  # errors counted already are counted again
+        # of the errors that are counted at the end, some were counted already
+        shared = min(max(process.line.validation, 0.0), 1.0) * epoch / self.horizon
         counting = (1 - shared**2) * count_variance(mean, self.images)
         scale = np.sqrt(variance + process.noise**2 + counting)
         past = len(process.earlier.rows) if process.earlier else 0
