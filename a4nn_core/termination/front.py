@@ -32,8 +32,6 @@ from a4nn_core.termination.reasons import Reason
 from a4nn_core.vocabulary import Action, Curves
 
 _EXPRESSION = "log error = mean + offset + slopes (log training, log validation error) + f(architecture)"
-    "log error = mean + offset + slopes (log training error, log validation error) + f(architecture)"
-)
 
 
 class Front(PeerRule):
