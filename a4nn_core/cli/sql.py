@@ -33,7 +33,8 @@ def sql(
     query: Annotated[
         str,
         typer.Argument(
-            help="One SELECT over runs, networks, epochs, predictions, events, layers, edges, lineage, front."
+            help="One SELECT over runs, networks, epochs, predictions, considered, events, layers, edges, "
+            "lineage, front."
         ),
     ],
     commons: CommonsOption = DEFAULT_COMMONS,

@@ -54,8 +54,8 @@ class Commons:
         return run_names(self.path)
 
     def sql(self, query: str) -> duckdb.DuckDBPyRelation:
-        """The answer to one SELECT over the tables runs, networks, epochs, predictions, events, layers, edges
-        and the views lineage and front.
+        """The answer to one SELECT over the tables runs, networks, epochs, predictions, considered, events,
+        layers, edges and the views lineage and front.
 
         The query has access to nothing else: no file, no network, no variable of the program, no setting.
 
