@@ -47,6 +47,8 @@ class Asked(Payload):
         position: position within its generation, from 0.
         batch: number of the ask it belongs to, from 0.
         count: number of networks that this ask requested.
+        predicted, low, high: final validation accuracy in percent that the strategy predicted, and its
+            interval; None if it predicted nothing.
     """
 
     kinds = (EventKind.asked,)
@@ -57,6 +59,16 @@ class Asked(Payload):
     position: int
     batch: int
     count: int
+    predicted: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+    def data(self) -> dict[str, object]:
+        held = Payload.data(self)
+        return held if self.predicted is not None else {k: v for k, v in held.items() if k not in _PREDICTED}
+
+
+_PREDICTED = ("predicted", "low", "high")
 
 
 @dataclass(frozen=True, slots=True)

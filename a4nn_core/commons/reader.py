@@ -80,6 +80,19 @@ class Commons:
         except duckdb.Error as error:
             raise BadInput(query_message(error)) from None
 
+    def answer(self, query: str) -> pa.Table:
+        """The whole answer to one SELECT; see ``sql``.
+
+        Raises:
+            BadInput: as there, or the query fails.
+        """
+        import duckdb
+
+        try:
+            return self.sql(query).to_arrow_table()
+        except (duckdb.Error, pa.ArrowException, OSError) as error:
+            raise BadInput(query_message(error)) from None
+
     def _register(self, connection: duckdb.DuckDBPyConnection, query: str) -> None:
         text = query.lower()
         # only tables whose names occur are loaded; query() and query_table() compute names, so load all

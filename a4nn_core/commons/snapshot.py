@@ -8,7 +8,7 @@ still in training. While a snapshot exists, none of its files is deleted.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -209,11 +209,18 @@ class Snapshot:
             parts.insert(0, _pack_files(table.name, tuple(whole)))
         return parts
 
-    def table(self, table: Table, *, final: bool = False) -> pa.Table:
-        """All rows of one table, in memory; see ``parts``."""
+    def table(self, table: Table, *, final: bool = False, columns: Sequence[str] | None = None) -> pa.Table:
+        """All rows of one table, in memory; see ``parts``.
+
+        Args:
+            table, final: as there.
+            columns: names of the columns to read; all if None.
+        """
         wanted = ds.field("run") == self.only if self.only is not None else None
+        names = table.schema.names if columns is None else list(columns)
+        schema = pa.schema([table.schema.field(name) for name in names], table.schema.metadata)
         parts = self.parts(table, final=final)
-        return pa.concat_tables([part.to_table(filter=wanted).cast(table.schema) for part in parts])
+        return pa.concat_tables([part.to_table(columns=names, filter=wanted).cast(schema) for part in parts])
 
     def front(self) -> pa.Table:
         """The networks on each run's front: from the archive for sealed runs, computed for others."""
