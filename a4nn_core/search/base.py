@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -40,6 +40,9 @@ class Candidate:
         generation: generation, from 0.
         position: position within the generation, from 0.
         inherit_from: number of a network whose weights it starts from, None for fresh weights.
+        predicted: final validation accuracy in percent that the strategy predicts before it is trained; None
+            if it predicts nothing.
+        low, high: interval of the prediction in percent.
     """
 
     number: int
@@ -49,6 +52,9 @@ class Candidate:
     generation: int
     position: int
     inherit_from: int | None = None
+    predicted: float | None = None
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,33 @@ class Outcome:
     violation: float = 0.0
 
 
+@dataclass(frozen=True)
+class Considered:
+    """A genome that a strategy looked at and did not ask for, as the table ``considered`` records it.
+
+    Attributes:
+        genome: genome in the form of the search space.
+        parents: numbers of the networks it descends from.
+        operator: operator that made it.
+        generation: generation it would have belonged to, from 0.
+        reason: why it was not asked for; words separated by underscores, such as ``less_promising``.
+        predicted: predicted final validation accuracy in percent; None if nothing was predicted.
+        low, high: interval of the prediction in percent.
+        expected_improvement: what its training was expected to gain, in the strategy's own unit; None if the
+            strategy did not compute it.
+    """
+
+    genome: Genome
+    parents: tuple[int, ...]
+    operator: str
+    generation: int
+    reason: str
+    predicted: float | None = None
+    low: float | None = None
+    high: float | None = None
+    expected_improvement: float | None = None
+
+
 class Strategy(ABC):
     """A search in progress. Its candidates depend on its seed, on the outcomes it was told and on which
     genomes are within the bounds, never on how often or for how many candidates at a time it was asked.
@@ -80,6 +113,14 @@ class Strategy(ABC):
     @abstractmethod
     def ask(self, count: int) -> list[Candidate]:
         """Up to ``count`` new candidates; fewer, or none, if it must first be told more outcomes."""
+
+    def considered(self) -> Sequence[Considered]:
+        """What it looked at for the last ask that returned candidates, and did not ask for.
+
+        It is recorded once, after that ask. It depends on what the candidates depend on, so that a search
+        that is resumed can record what a crash kept it from recording.
+        """
+        return ()
 
     @abstractmethod
     def tell(self, outcome: Outcome) -> None:
