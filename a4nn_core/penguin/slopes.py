@@ -1,0 +1,234 @@
+"""What the first epochs of a network say about its last: lines fitted to runs whose networks were trained on.
+
+With y the logarithm of a network's final validation error, x1 that of its least training error after a share
+of the epochs, and x2 that of its least validation error then,
+
+    y = intercept + training x1 + validation x2 + noise.
+
+In these units the slopes are alike for runs on different data, while the intercept is a run's own. The
+training error is measured with the statistics of the batch, so it lacks the noise of validation curves of
+weights as trained: early, it says nearly all. Later, the best validation error so far takes over.
+
+``TABLES`` has the lines of this package, for runs without a prior; ``benchmarks/forecasts.py`` fits them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from a4nn_core.penguin.gaussian import DEGREES
+from a4nn_core.penguin.observed import Observed, Past
+from a4nn_core.vocabulary import Curves
+
+Array = NDArray[np.float64]
+
+SUPPOSED_IMAGES = 1000
+"""validation images of a run that did not record their number"""
+LEAST_VARIANCE = 2.5e-3
+"""of the noise of a line"""
+
+
+@dataclass(frozen=True)
+class Line:
+    """y = intercept + training x1 + validation x2 + noise.
+
+    Attributes:
+        intercept, training, validation: the coefficients.
+        noise: scale of Student's t, without the variance of counting errors.
+        x1, x2: what is usual, the place about which slopes are uncertain.
+    """
+
+    intercept: float
+    training: float = 0.0
+    validation: float = 0.0
+    noise: float = 0.25
+    x1: float = 0.0
+    x2: float = 0.0
+
+    def at(self, inputs: Array) -> Array:
+        """y for the inputs x1, x2, shape (n, 2)."""
+        return np.asarray(self.intercept + inputs @ np.array([self.training, self.validation]))
+
+
+@dataclass(frozen=True)
+class Slopes:
+    """Lines after growing shares of the epochs.
+
+    Attributes:
+        fractions: the shares, growing.
+        both: one line for each.
+        alone: the same for networks whose training accuracy is not known; the slope ``training`` is 0.
+    """
+
+    fractions: tuple[float, ...]
+    both: tuple[Line, ...]
+    alone: tuple[Line, ...]
+
+    def at(self, fraction: float, with_training: bool) -> Line:
+        """The line after a share of the epochs, between its neighbours in the table."""
+        lines = np.array([astuple(line) for line in (self.both if with_training else self.alone)])
+        return Line(*(float(np.interp(fraction, self.fractions, column)) for column in lines.T))
+
+
+def fit_slopes(runs: Sequence[Past], fractions: Sequence[float]) -> Slopes:
+    """Lines fitted to the finished networks of runs, with an intercept for each run.
+
+    Args:
+        runs: of one kind of curves.
+        fractions: shares of the epochs, growing.
+    """
+    return Slopes(
+        tuple(fractions),
+        tuple(_fit(runs, share, True) for share in fractions),
+        tuple(_fit(runs, share, False) for share in fractions),
+    )
+
+
+def _fit(runs: Sequence[Past], fraction: float, with_training: bool) -> Line:
+    rows, targets, counts, usual = [], [], [], []
+    for place, run in enumerate(runs):
+        images = run.images or SUPPOSED_IMAGES
+        epoch = max(1, round(fraction * run.horizon))
+        whole = [
+            n for n in run.networks if finished(n, run.horizon) and (knows_training(n) or not with_training)
+        ]
+        if not whole:
+            continue
+        x = inputs(whole, epoch, images, with_training)
+        mine = np.zeros((len(whole), len(runs)))
+        mine[:, place] = 1.0
+        y = log_error([greatest(n.accuracy) for n in whole], images)
+        rows.append(np.column_stack([mine, x]))
+        usual.append(np.median(x, axis=0))
+        targets.append(y)
+        counts.append(count_variance(y, images))
+    a, y, c = np.vstack(rows), np.concatenate(targets), np.concatenate(counts)
+    variance, precision = 0.05, np.ones(len(y))
+    little = 1e-3 * np.eye(a.shape[1])
+    for _ in range(40):
+        weight = precision / (variance + c)
+        b = np.linalg.solve(a.T @ (a * weight[:, None]) + little, a.T @ (weight * y))
+        left = y - a @ b
+        precision = (DEGREES + 1) / (DEGREES + left**2 / (variance + c))
+        spread = np.average(precision * left**2 - c, weights=1 / (variance + c) ** 2)
+        variance = max(float(spread), LEAST_VARIANCE)
+    intercepts = b[:-2][a[:, :-2].any(axis=0)]
+    x1, x2 = np.mean(usual, axis=0)
+    values = (intercepts.mean(), b[-2], b[-1], np.sqrt(variance), x1, x2)
+    return Line(*(round(float(value), 3) for value in values))
+
+
+def finished(network: Observed, horizon: int) -> bool:
+    """Whether it was trained to the last epoch."""
+    return network.epochs >= horizon
+
+
+def knows_training(network: Observed) -> bool:
+    """Whether its training accuracy was recorded after all its epochs."""
+    return len(network.training) >= network.epochs
+
+
+def log_error(accuracy: ArrayLike, images: int) -> Array:
+    """log((errors + 2) / (images + 4)) of accuracies in percent, any shape."""
+    errors = images * (1 - np.asarray(accuracy, dtype=np.float64) / 100)
+    return np.asarray(np.log((np.maximum(errors, 0.0) + 2) / (images + 4)))
+
+
+def accuracy_of(error: ArrayLike, images: int) -> Array:
+    """The inverse of ``log_error``, within 0 to 100."""
+    share = (np.exp(np.asarray(error, dtype=np.float64)) * (images + 4) - 2) / images
+    return np.asarray(100 * (1 - np.clip(share, 0.0, 1.0)))
+
+
+def count_variance(error: ArrayLike, images: int) -> Array:
+    """Variance of a log error that comes from counting errors on so many images."""
+    return np.asarray(1 / np.maximum(np.exp(np.asarray(error)) * (images + 4) - 1, 1.0))
+
+
+def inputs(networks: Sequence[Observed], epoch: int, images: int, with_training: bool) -> Array:
+    """x1 and x2 of networks after an epoch, shape (n, 2); x1 is 0 where training is not to be used."""
+    x = np.zeros((len(networks), 2))
+    if with_training:
+        x[:, 0] = log_error([greatest(network.training[:epoch]) for network in networks], images)
+    x[:, 1] = log_error([greatest(network.accuracy[:epoch]) for network in networks], images)
+    return x
+
+
+def greatest(accuracies: Sequence[float]) -> float:
+    """The greatest of those that are finite; 0 without one."""
+    return max((value for value in accuracies if math.isfinite(value)), default=0.0)
+
+
+# printed by `python benchmarks/forecasts.py --fit`: as trained, the published runs; averaged, the curves in
+# tests/data
+# printed by `python benchmarks/forecasts.py --fit`: as trained, the published runs; averaged, the curves in
+# tests/data
+TABLES: dict[Curves, Slopes] = {
+    "as-trained": Slopes(
+        fractions=(0.04, 0.08, 0.12, 0.16, 0.24, 0.32, 0.4, 0.48, 0.56, 0.64, 0.72, 0.8, 0.88, 1.0),
+        both=(
+            Line(6.372, 5.687, 0.127, 0.195, -2.139, -1.671),
+            Line(2.349, 2.861, -0.051, 0.183, -2.934, -2.238),
+            Line(1.07, 2.173, -0.079, 0.166, -3.344, -2.654),
+            Line(0.426, 1.761, 0.018, 0.174, -3.647, -3.017),
+            Line(-0.288, 1.336, 0.073, 0.169, -4.205, -3.7),
+            Line(-0.548, 1.154, 0.084, 0.16, -4.652, -4.072),
+            Line(-0.949, 0.856, 0.174, 0.135, -5.268, -4.583),
+            Line(-1.264, 0.636, 0.26, 0.149, -5.831, -4.846),
+            Line(-1.351, 0.298, 0.55, 0.153, -6.403, -5.589),
+            Line(-1.048, 0.064, 0.835, 0.114, -7.148, -5.924),
+            Line(-0.777, -0.026, 0.964, 0.073, -8.152, -6.21),
+            Line(-0.421, -0.016, 0.976, 0.05, -8.664, -6.393),
+            Line(-0.094, -0.013, 1.01, 0.05, -8.901, -6.499),
+            Line(-0.0, 0.0, 1.0, 0.05, -8.98, -6.508),
+        ),
+        alone=(
+            Line(-4.262, 0.0, 0.967, 0.81, 0.0, -1.671),
+            Line(-3.752, 0.0, 0.929, 0.759, 0.0, -2.238),
+            Line(-2.84, 0.0, 1.076, 0.641, 0.0, -2.654),
+            Line(-1.811, 0.0, 1.306, 0.573, 0.0, -3.017),
+            Line(-1.387, 0.0, 1.212, 0.435, 0.0, -3.7),
+            Line(-1.162, 0.0, 1.166, 0.323, 0.0, -4.072),
+            Line(-1.0, 0.0, 1.111, 0.283, 0.0, -4.583),
+            Line(-1.0, 0.0, 1.049, 0.245, 0.0, -4.846),
+            Line(-1.04, 0.0, 0.958, 0.179, 0.0, -5.589),
+            Line(-0.871, 0.0, 0.947, 0.112, 0.0, -5.924),
+            Line(-0.906, 0.0, 0.905, 0.077, 0.0, -6.21),
+            Line(-0.51, 0.0, 0.937, 0.05, 0.0, -6.393),
+            Line(-0.162, 0.0, 0.979, 0.05, 0.0, -6.499),
+            Line(-0.0, 0.0, 1.0, 0.05, 0.0, -6.508),
+        ),
+    ),
+    "averaged": Slopes(
+        fractions=(0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
+        both=(
+            Line(-2.995, 0.053, 0.071, 0.05, -1.122, -1.836),
+            Line(-2.869, 0.046, 0.109, 0.05, -1.706, -2.192),
+            Line(-2.585, -0.085, 0.314, 0.05, -2.504, -2.606),
+            Line(-2.232, -0.142, 0.479, 0.05, -2.936, -2.864),
+            Line(-1.515, -0.067, 0.628, 0.05, -3.313, -3.014),
+            Line(-0.947, -0.054, 0.786, 0.05, -3.648, -3.112),
+            Line(-0.394, -0.042, 0.94, 0.05, -3.992, -3.159),
+            Line(-0.221, -0.028, 0.975, 0.05, -4.209, -3.174),
+            Line(-0.026, -0.005, 1.002, 0.05, -4.371, -3.189),
+            Line(-0.0, 0.0, 1.0, 0.05, -4.541, -3.196),
+        ),
+        alone=(
+            Line(-3.0, 0.0, 0.101, 0.05, 0.0, -1.836),
+            Line(-2.885, 0.0, 0.138, 0.05, 0.0, -2.192),
+            Line(-2.542, 0.0, 0.248, 0.05, 0.0, -2.606),
+            Line(-2.13, 0.0, 0.369, 0.05, 0.0, -2.864),
+            Line(-1.429, 0.0, 0.583, 0.05, 0.0, -3.014),
+            Line(-0.836, 0.0, 0.758, 0.05, 0.0, -3.112),
+            Line(-0.276, 0.0, 0.925, 0.05, 0.0, -3.159),
+            Line(-0.135, 0.0, 0.965, 0.05, 0.0, -3.174),
+            Line(-0.009, 0.0, 1.0, 0.05, 0.0, -3.189),
+            Line(-0.0, 0.0, 1.0, 0.05, 0.0, -3.196),
+        ),
+    ),
+}
