@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -15,6 +15,7 @@ from pydantic import (
     Field,
     SerializeAsAny,
     ValidationError,
+    model_validator,
 )
 
 from a4nn_core.component import Component, Registry, explain
@@ -35,6 +36,28 @@ def _part(registry: Registry[C], place: str) -> BeforeValidator:
     return BeforeValidator(make)
 
 
+class Prior(BaseModel):
+    """Earlier runs of the same commons that a search learns from. Exactly one key is given."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    runs: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    """their ids"""
+    query: str | None = None
+    """a SELECT over the commons, as for a4nn sql, whose column run names them"""
+    auto: Literal[True] | None = None
+    """all completed runs that searched the same kind of space and measured validation accuracies, at most the
+    20 newest; their data sets may differ"""
+
+    @model_validator(mode="after")
+    def _names_runs_in_one_way(self) -> Prior:
+        given = [name for name in Prior.model_fields if getattr(self, name) is not None]
+        if len(given) != 1:
+            found = " and ".join(given) or "nothing"
+            raise ValueError(f"give one of runs, query and auto = true; given: {found}")
+        return self
+
+
 class Experiment(BaseModel):
     """A search: which images, which networks, how to look for them, how to train, when to stop."""
 
@@ -51,6 +74,8 @@ class Experiment(BaseModel):
     search: Annotated[SerializeAsAny[SearchSettings], _part(STRATEGIES, "[search]")]
     termination: Annotated[SerializeAsAny[TerminationRule], _part(RULES, "[termination]")]
     training: Training = Field(default_factory=Training)
+    prior: Prior | None = None
+    """earlier runs to learn from; without it, none are read"""
 
     @classmethod
     def from_mapping(cls, settings: Mapping[str, object], place: str = "experiment") -> Experiment:

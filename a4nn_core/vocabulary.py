@@ -96,6 +96,8 @@ class EventKind(StrEnum):
     started = "started"
     resumed = "resumed"
     asked = "asked"
+    considered = "considered"
+    """genomes that the strategy looked at for an ask and did not ask for"""
     submitted = "submitted"
     completed = "completed"
     stopped = "stopped"

@@ -57,7 +57,8 @@ ALLOWED: dict[str, set[str]] = {
     "interchange": GROUND | {"commons"},
     "training": GROUND | {"commons", "data", "spaces", "termination"},
     "experiment": GROUND | {"data", "search", "spaces", "termination", "training"},
-    "workflow": GROUND | {"commons", "data", "experiment", "search", "spaces", "termination", "training"},
+    "workflow": GROUND
+    | {"commons", "data", "experiment", "penguin", "search", "spaces", "termination", "training"},
     "replay": GROUND | {"commons", "termination", "training"},
     "archaeology": GROUND | {"commons", "spaces"},
     "adapters": GROUND | {"termination"},

@@ -72,6 +72,7 @@ real GPU.
     runs/RUN/journals/0007.jsonl             network 7 while it trains, one line per epoch
     runs/RUN/checkpoints/0007/               its checkpoints
     runs/RUN/tables/TABLE/0007.parquet       its final records
+    runs/RUN/tables/TABLE/TABLE.parquet      what the event log holds, when the run has ended
     archive/manifest.json                    what compaction has moved
     archive/000001-TABLE.parquet             a pack: rows sorted by run and network
 

@@ -33,7 +33,8 @@ def sql(
     query: Annotated[
         str,
         typer.Argument(
-            help="One SELECT over runs, networks, epochs, predictions, events, layers, edges, lineage, front."
+            help="One SELECT over runs, networks, epochs, predictions, considered, events, layers, edges, "
+            "lineage, front."
         ),
     ],
     commons: CommonsOption = DEFAULT_COMMONS,
@@ -45,7 +46,9 @@ def sql(
     ] = None,
 ) -> None:
     """Query a commons with SQL: one SELECT statement, which can read nothing but the commons."""
-    data = answer(commons, query)
+    from a4nn_core.commons import Commons
+
+    data = Commons(commons).answer(query)
     chosen = Format.json if json_ else format
     if out is not None:
         from a4nn_core.files import atomic_write
@@ -57,25 +60,6 @@ def sql(
             raise BadInput("Parquet is not for a terminal: give --out FILE or pipe the output")
         write(data, chosen, sys.stdout.buffer)
         sys.stdout.flush()
-
-
-def answer(commons: Path, query: str) -> pa.Table:
-    """Run one query and return its whole result.
-
-    Raises:
-        BadInput: there is no commons, the query is not one SELECT, or it fails.
-    """
-    import duckdb
-    import pyarrow as pa
-
-    from a4nn_core.commons import Commons
-    from a4nn_core.commons.reader import query_message
-
-    relation = Commons(commons).sql(query)
-    try:
-        return relation.to_arrow_table()
-    except (duckdb.Error, pa.ArrowException, OSError) as error:
-        raise BadInput(query_message(error)) from None
 
 
 def write(data: pa.Table, format: Format, file: BinaryIO) -> None:

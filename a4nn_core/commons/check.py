@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from a4nn_core.commons.archive import SORTED, Archive, fingerprint
 from a4nn_core.commons.epochs import read_epochs
-from a4nn_core.commons.events import read_events
+from a4nn_core.commons.events import FROM_LOG, read_events
 from a4nn_core.commons.fragments import (
     CHECKSUM,
     file_checksum,
@@ -148,8 +148,8 @@ def _check_events(folder: RunFolder, found: Checked) -> set[int]:
         reported = _networks_of(EventKind.told, folder)
     except Damaged as error:
         found.problems.append(str(error))
-    for name, file in (("events", "events.parquet"), ("runs", "run.parquet")):
-        path = folder.table(name) / file
+    made = {name: folder.log_table(name) for name in FROM_LOG}
+    for name, path in {**made, "runs": folder.table("runs") / "run.parquet"}.items():
         if not path.exists():
             continue
         found.files += 1

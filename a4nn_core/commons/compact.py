@@ -19,8 +19,7 @@ from a4nn_core.commons.archive import SORTED, Archive, Pack
 from a4nn_core.commons.fragments import read_fragment
 from a4nn_core.commons.layout import Damaged, RunFolder, check_layout, read_json
 from a4nn_core.commons.lock import Held, KernelLock, holder, no_readers
-from a4nn_core.commons.rows import arrow
-from a4nn_core.commons.schema import NETWORK_TABLES, TABLES
+from a4nn_core.commons.schema import NETWORK_TABLES, RUN_TABLES, SEALED_TABLES, TABLES
 from a4nn_core.commons.snapshot import RunSnapshot, Snapshot, front_of, headless, run_files
 from a4nn_core.errors import BadInput
 from a4nn_core.files import make_folder
@@ -173,7 +172,7 @@ def _read_pack(archive: Archive, pack: Pack) -> dict[str, pa.Table]:
     found = {}
     for name, file in pack.files.items():
         rows = read_fragment(archive.folder / str(file["file"]), SORTED[name])
-        held = pack.sealed if name in ("runs", "events", "front") else pack.networks
+        held = pack.sealed if name in SEALED_TABLES else pack.networks
         if set(pc.unique(rows["run"]).to_pylist()) - set(held):
             rows = rows.filter(pc.is_in(rows["run"], pa.array(held, pa.string())))
         found[name] = rows
@@ -181,14 +180,10 @@ def _read_pack(archive: Archive, pack: Pack) -> dict[str, pa.Table]:
 
 
 def whole_run(commons: Path, run: RunSnapshot) -> dict[str, pa.Table]:
-    """The rows of a run that are sealed with it: its own, its events and its front."""
-    name = run.folder.run_id
-    alone = Snapshot(commons, name)
+    """The rows of a run that are sealed with it: those of the run as a whole, and its front."""
+    alone = Snapshot(commons, run.folder.run_id)
     front = front_of(alone.table(TABLES["networks"]), run.objectives)
-    own = {t: arrow(TABLES[t], run.rows(TABLES[t])) for t in ("runs", "events")}
-    for file in run.files(TABLES["events"]):
-        own["events"] = read_fragment(file, TABLES["events"])
-    return {**own, "front": front}
+    return {**{name: alone.table(TABLES[name]) for name in RUN_TABLES}, "front": front}
 
 
 def _sweep(commons: Path, archive: Archive, done: Compacted) -> None:

@@ -6,17 +6,17 @@ event is a payload; each kind of event has its class of payload.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
-from a4nn_core.commons.columns import from_cells
+from a4nn_core.commons.columns import Record, cell, from_cells
 from a4nn_core.commons.journal import Journal, read_journal
 from a4nn_core.commons.layout import Damaged
-from a4nn_core.commons.records import Event
-from a4nn_core.jsonable import Json, to_jsonable
+from a4nn_core.commons.records import ConsideredRecord, Event
+from a4nn_core.jsonable import Json, members, to_jsonable
 from a4nn_core.vocabulary import EventKind, NetworkStatus
 
 
@@ -47,6 +47,8 @@ class Asked(Payload):
         position: position within its generation, from 0.
         batch: number of the ask it belongs to, from 0.
         count: number of networks that this ask requested.
+        predicted, low, high: final validation accuracy in percent that the strategy predicted, and its
+            interval; None if it predicted nothing.
     """
 
     kinds = (EventKind.asked,)
@@ -57,6 +59,43 @@ class Asked(Payload):
     position: int
     batch: int
     count: int
+    predicted: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+    def data(self) -> dict[str, object]:
+        held = Payload.data(self)
+        return held if self.predicted is not None else {k: v for k, v in held.items() if k not in _PREDICTED}
+
+
+_PREDICTED = ("predicted", "low", "high")
+
+
+@dataclass(frozen=True, slots=True)
+class Considered(Payload):
+    """The strategy looked at genomes for one ask and did not ask for them.
+
+    Attributes:
+        batch: number of the ask, from 0.
+        networks: the columns of ``considered`` by name, one mapping for each, without what is null.
+    """
+
+    kinds = (EventKind.considered,)
+
+    batch: int
+    networks: Sequence[Mapping[str, Json]]
+
+    @classmethod
+    def of(cls, batch: int, records: Iterable[ConsideredRecord]) -> Considered:
+        """The payload that holds records; their runs, batches and numbers follow from its place."""
+        rows = (
+            {name: cell(value) for name, value in record.row().items() if name not in _OF_ITS_PLACE}
+            for record in records
+        )
+        return cls(batch, [{k: v for k, v in row.items() if v is not None} for row in rows])
+
+
+_OF_ITS_PLACE = ("run", "batch", "number")
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +195,34 @@ def payload(event: Event, wanted: type[P]) -> P:
     if issubclass(wanted, SegmentEnded):
         held["status"] = NetworkStatus(event.kind)
     return wanted(**held)
+
+
+def considered_of(events: Iterable[Event]) -> list[ConsideredRecord]:
+    """The rows of ``considered`` that a log holds, in order.
+
+    Raises:
+        Damaged: an event lacks what it must have.
+    """
+    found = []
+    for event in events:
+        if event.kind != EventKind.considered:
+            continue
+        held = payload(event, Considered)
+        for number, network in enumerate(held.networks):
+            try:
+                row = {**members(dict(network)), "batch": held.batch, "number": number}
+                found.append(from_cells(ConsideredRecord, row))
+            except (TypeError, ValueError) as error:
+                raise Damaged(f"event {event.number} ({event.kind}) is damaged: {error}") from None
+    return found
+
+
+FROM_LOG: dict[str, Callable[[Sequence[Event]], Sequence[Record]]] = {
+    "considered": considered_of,
+    "events": list,
+}
+"""The tables that are made from the event log. When a run ends they are written in this order: the file of
+``events`` comes last and makes the others valid; one that would be empty is not written."""
 
 
 def now() -> str:

@@ -10,6 +10,7 @@
     runs/<run>/checkpoints/0007/       its checkpoints
     runs/<run>/tables/<table>/0007.parquet   its final records; the one in ``networks`` comes last and makes
                                              the others valid
+    runs/<run>/tables/<table>/<table>.parquet   what was made of the event log when the run ended
     archive/                           final records of many networks in a few files (see archive.py)
     readers.lock                       shared lock of readers, so that no file is deleted under them
 """
@@ -95,6 +96,10 @@ class RunFolder:
     def table(self, name: str) -> Path:
         """The folder of one table's fragments."""
         return self.path / "tables" / name
+
+    def log_table(self, name: str) -> Path:
+        """The file of one of the tables that are made from the event log."""
+        return self.table(name) / f"{name}.parquet"
 
     def fragment(self, table: str, network: int) -> Path:
         """The final records of one network in one table."""

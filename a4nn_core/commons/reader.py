@@ -54,8 +54,8 @@ class Commons:
         return run_names(self.path)
 
     def sql(self, query: str) -> duckdb.DuckDBPyRelation:
-        """The answer to one SELECT over the tables runs, networks, epochs, predictions, events, layers, edges
-        and the views lineage and front.
+        """The answer to one SELECT over the tables runs, networks, epochs, predictions, considered, events,
+        layers, edges and the views lineage and front.
 
         The query has access to nothing else: no file, no network, no variable of the program, no setting.
 
@@ -78,6 +78,19 @@ class Commons:
             connection.execute("set lock_configuration = true")
             return connection.sql(query)
         except duckdb.Error as error:
+            raise BadInput(query_message(error)) from None
+
+    def answer(self, query: str) -> pa.Table:
+        """The whole answer to one SELECT; see ``sql``.
+
+        Raises:
+            BadInput: as there, or the query fails.
+        """
+        import duckdb
+
+        try:
+            return self.sql(query).to_arrow_table()
+        except (duckdb.Error, pa.ArrowException, OSError) as error:
             raise BadInput(query_message(error)) from None
 
     def _register(self, connection: duckdb.DuckDBPyConnection, query: str) -> None:

@@ -52,6 +52,11 @@ class Run(Record):
     ] = None
     totals: Annotated[JsonText | None, Column("totals recorded at the end", timing=True)] = None
     notes: Annotated[JsonText | None, Column("what an import could not place, and other remarks")] = None
+    shadow_of: Annotated[str | None, Column("run whose networks this one trains again")] = None
+    prior: Annotated[
+        JsonText | None,
+        Column("runs that it learned from: id, numbers of the networks, SHA-256 of what was read of them"),
+    ] = None
 
     def settings(self, part: str) -> dict[str, Json]:
         """A table of the experiment, such as ``training``; empty if the run did not record it."""
@@ -310,7 +315,7 @@ class Prediction(Record):
 
     run: RunId = ""
     network: NetworkNumber = -1
-    epoch: Annotated[int, Column("the fit saw the curve up to here")]
+    epoch: Annotated[int, Column("the fit saw the curve up to here; 0 before the first epoch")]
     function: Annotated[str | None, Column("name of the parametric function")] = None
     expression: Annotated[str | None, Column("the function")] = None
     parameters: Annotated[JsonText | None, Column("fitted values by name")] = None
@@ -322,6 +327,36 @@ class Prediction(Record):
     microseconds: Annotated[float | None, Column("cost of the fit", "us", Kind.float32, timing=True)] = None
     verdict: Annotated[Action | None, Column("what the rule said after this epoch")] = None
     reason: Annotated[str | None, Column("the rule's reason")] = None
+
+
+@table("considered", "a genome that the strategy looked at and did not ask for", ("run", "batch", "number"))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsideredRecord(Record):
+    """A genome that was never trained because others promised more; made from the event log."""
+
+    run: RunId = ""
+    batch: Annotated[int, Column("number of the ask that it was considered for, from 0")]
+    number: Annotated[int, Column("number among those of its batch, from 0")]
+    generation: Annotated[int | None, Column("generation that it would have belonged to")] = None
+    genome: Annotated[JsonText | None, Column("the genome, as its search space writes it")] = None
+    architecture_hash: Annotated[str | None, Column("as in networks")] = None
+    flops: Annotated[int | None, Column("cost of one image", "multiply-adds", Kind.int64)] = None
+    parameters: Annotated[int | None, Column("trainable parameters", kind=Kind.int64)] = None
+    parents: Annotated[
+        tuple[int, ...] | None, Column("numbers of the networks it would have descended from")
+    ] = None
+    operator: Annotated[str | None, Column("what made it")] = None
+    predicted_accuracy_percent: Annotated[
+        float | None, Column("predicted validation accuracy at the end of the budget", "percent")
+    ] = None
+    predicted_low: Annotated[float | None, Column("lower end of the prediction's interval", "percent")] = None
+    predicted_high: Annotated[float | None, Column("upper end of the prediction's interval", "percent")] = (
+        None
+    )
+    expected_improvement: Annotated[
+        float | None, Column("what training it was expected to gain, in the strategy's unit")
+    ] = None
+    reason: Annotated[str | None, Column("why it was not asked for")] = None
 
 
 @table("events", "one thing that happened in a run", ("run", "number"))

@@ -29,7 +29,7 @@ def run_record(run: str, stored: Mapping[str, Json]) -> Run:
         {
             "run": run,
             **{name: header.get(name) for name in _FROM_HEADER},
-            **{name: _json(header.get(name)) for name in ("experiment", "environment", "notes")},
+            **{name: _json(header.get(name)) for name in ("experiment", "environment", "notes", "prior")},
             "status": stored.get("status"),
             "objectives": objectives(header),
             "dataset": dataset.get("name") if isinstance(dataset, dict) else str(dataset),
@@ -42,7 +42,7 @@ def run_record(run: str, stored: Mapping[str, Json]) -> Run:
     )
 
 
-_FROM_HEADER = ("name", "seed", "dataset_fingerprint", "code_version", "threads", "device")
+_FROM_HEADER = ("name", "seed", "dataset_fingerprint", "code_version", "threads", "device", "shadow_of")
 
 
 def _json(value: Json) -> JsonText | None:

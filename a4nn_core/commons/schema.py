@@ -63,6 +63,9 @@ NETWORK_TABLES = (
     "networks",
 )
 
+RUN_TABLES = tuple(name for name in TABLES if name not in NETWORK_TABLES)
+"""tables of a run as a whole: its header, and what is made from its event log"""
+
 LINEAGE = Table.of(Descent.definition)
 
 LINEAGE_SQL = "select run, network, unnest(parents) as parent, operator, generation from networks"
@@ -75,3 +78,6 @@ FRONT = Table(
     Network,
 )
 """the view ``front``: the networks that no other network of their run dominates"""
+
+SEALED_TABLES = (*RUN_TABLES, FRONT.name)
+"""what the archive holds of completed runs alone"""

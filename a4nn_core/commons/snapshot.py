@@ -8,7 +8,7 @@ still in training. While a snapshot exists, none of its files is deleted.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -20,14 +20,14 @@ from pyarrow import fs
 from a4nn_core.commons.archive import SORTED, Archive, Pack
 from a4nn_core.commons.columns import Row
 from a4nn_core.commons.epochs import predictions_of, read_epochs
-from a4nn_core.commons.events import read_events
+from a4nn_core.commons.events import FROM_LOG, read_events
 from a4nn_core.commons.fragments import fragment_numbers, read_notes
 from a4nn_core.commons.layout import RunFolder, read_json
 from a4nn_core.commons.lock import ReaderLock
-from a4nn_core.commons.records import by_epoch
+from a4nn_core.commons.records import Event, by_epoch
 from a4nn_core.commons.rows import arrow, python_rows, stored_row
 from a4nn_core.commons.runs import objectives, run_record
-from a4nn_core.commons.schema import FRONT, TABLES, Table
+from a4nn_core.commons.schema import FRONT, RUN_TABLES, SEALED_TABLES, TABLES, Table
 from a4nn_core.jsonable import Json, members
 from a4nn_core.metrics import front_rows
 
@@ -102,10 +102,10 @@ class RunSnapshot:
 
     def files(self, table: Table) -> list[Path]:
         """The Parquet files of one table in the run's folder."""
-        if table.name == "events":
-            file = self.folder.table("events") / "events.parquet"
-            return [file] if self._events_are_current(file) else []
-        if table.name == "runs":
+        if table.name in FROM_LOG:
+            file = self.folder.log_table(table.name)
+            return [file] if self._log_is_stored and file.exists() else []
+        if table.name in RUN_TABLES:
             return []
         return [self.folder.fragment(table.name, number) for number in self.fragments]
 
@@ -118,13 +118,19 @@ class RunSnapshot:
                 return self.live[0]
             case "predictions":
                 return self.live[1]
-            case "events" if not self.files(table):
-                return [stored_row(event, self.folder.run_id) for event in read_events(self.folder.events)]
+            case name if name in FROM_LOG and not self._log_is_stored:
+                return [stored_row(record, self.folder.run_id) for record in FROM_LOG[name](self._events)]
         return []
 
-    def _events_are_current(self, file: Path) -> bool:
+    @cached_property
+    def _events(self) -> list[Event]:
+        return read_events(self.folder.events)
+
+    @cached_property
+    def _log_is_stored(self) -> bool:
+        """Whether the log has not grown since the tables that are made from it were written."""
         try:
-            noted = read_notes(file).get("events_bytes")
+            noted = read_notes(self.folder.log_table("events")).get("events_bytes")
             return noted == str(self.folder.events.stat().st_size)
         except FileNotFoundError:
             return False
@@ -170,7 +176,7 @@ class Snapshot:
         files = [str(file) for run in self.runs for file in run.files(table)]
         if files:
             parts.append(ds.dataset(files, schema=table.schema, format=_FORMAT))
-        live = not final or table.name in ("runs", "events")
+        live = not final or table.name in RUN_TABLES
         rows = [row for run in self.runs for row in run.rows(table)] if live else []
         if rows or not parts:
             parts.append(ds.dataset(arrow(table, rows)))
@@ -186,7 +192,7 @@ class Snapshot:
         for pack in self.archive.packs:
             if table.name not in pack.files:
                 continue
-            if table.name in ("runs", "events", "front"):
+            if table.name in SEALED_TABLES:
                 held = list(pack.sealed)
                 good = [run for run in held if self.sealed.get(run) is pack]
             else:
@@ -203,11 +209,18 @@ class Snapshot:
             parts.insert(0, _pack_files(table.name, tuple(whole)))
         return parts
 
-    def table(self, table: Table, *, final: bool = False) -> pa.Table:
-        """All rows of one table, in memory; see ``parts``."""
+    def table(self, table: Table, *, final: bool = False, columns: Sequence[str] | None = None) -> pa.Table:
+        """All rows of one table, in memory; see ``parts``.
+
+        Args:
+            table, final: as there.
+            columns: names of the columns to read; all if None.
+        """
         wanted = ds.field("run") == self.only if self.only is not None else None
+        names = table.schema.names if columns is None else list(columns)
+        schema = pa.schema([table.schema.field(name) for name in names], table.schema.metadata)
         parts = self.parts(table, final=final)
-        return pa.concat_tables([part.to_table(filter=wanted).cast(table.schema) for part in parts])
+        return pa.concat_tables([part.to_table(columns=names, filter=wanted).cast(schema) for part in parts])
 
     def front(self) -> pa.Table:
         """The networks on each run's front: from the archive for sealed runs, computed for others."""

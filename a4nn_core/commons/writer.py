@@ -10,7 +10,7 @@ from types import TracebackType
 
 from a4nn_core.commons.archive import Archive, archived_rows
 from a4nn_core.commons.columns import Row, from_cells
-from a4nn_core.commons.events import EventLog, now
+from a4nn_core.commons.events import FROM_LOG, EventLog, now
 from a4nn_core.commons.fragments import (
     CHECKSUM,
     file_checksum,
@@ -218,7 +218,7 @@ class RunWriter:
         return True
 
     def finish(self, status: RunStatus, **totals: Json) -> None:
-        """Record how the run ended, and write its events and its row of ``runs`` as Parquet.
+        """Record how the run ended, and write its event log and its row of ``runs`` as Parquet.
 
         Args:
             status: completed, interrupted or failed.
@@ -232,14 +232,13 @@ class RunWriter:
         last_session(self._run)["ended"] = self._run["ended"]
         write_json(self.folder.run_file, self._run)
         run = self.folder.run_id
-        events = [stored_row(event, run) for event in self.events]
-        # readers use the Parquet file as long as the log has not grown since
+        events = list(self.events)
+        # readers use the Parquet files as long as the log has not grown since
         length = str(self.folder.events.stat().st_size)
-        write_fragment(
-            self.folder.table("events") / "events.parquet",
-            arrow(TABLES["events"], events),
-            {"events_bytes": length},
-        )
+        for name, made in FROM_LOG.items():
+            rows = arrow(TABLES[name], [stored_row(record, run) for record in made(events)])
+            if rows.num_rows or name == "events":
+                write_fragment(self.folder.log_table(name), rows, {"events_bytes": length})
         write_fragment(
             self.folder.table("runs") / "run.parquet",
             arrow(TABLES["runs"], [stored_row(run_record(run, self._run), run)]),

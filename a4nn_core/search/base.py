@@ -40,6 +40,9 @@ class Candidate:
         generation: generation, from 0.
         position: position within the generation, from 0.
         inherit_from: number of a network whose weights it starts from, None for fresh weights.
+        predicted: final validation accuracy in percent that the strategy predicts before it is trained; None
+            if it predicts nothing.
+        low, high: interval of the prediction in percent.
     """
 
     number: int
@@ -49,6 +52,9 @@ class Candidate:
     generation: int
     position: int
     inherit_from: int | None = None
+    predicted: float | None = None
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from a4nn_core.commons.epochs import JournalEpoch
-from a4nn_core.commons.records import Edge, LayerRecord, Network, best_epoch
+from a4nn_core.commons.records import ConsideredRecord, Edge, LayerRecord, Network, Prediction, best_epoch
 from a4nn_core.jsonable import JsonText
 from a4nn_core.metrics import STANDARD, Measured, Metric, values
-from a4nn_core.search.base import Candidate
+from a4nn_core.search.base import Candidate, Considered
 from a4nn_core.spaces.architecture import Architecture, Layer
 from a4nn_core.training.segment import SegmentResult
 from a4nn_core.vocabulary import FitnessSource, NetworkStatus
@@ -140,6 +140,41 @@ def infeasible_record(candidate: Candidate, architecture: Architecture, reason: 
         seconds=0.0,
         epochs_trained=0,
         error=reason,
+    )
+
+
+def prediction_before(candidate: Candidate, strategy: str) -> list[Prediction]:
+    """The prediction that a strategy made of a candidate before its first epoch; empty if it made none.
+
+    Args:
+        candidate: the candidate that the strategy asked for.
+        strategy: name of the strategy.
+    """
+    if candidate.predicted is None:
+        return []
+    found = Prediction(
+        epoch=0, function=strategy, predicted=candidate.predicted, low=candidate.low, high=candidate.high
+    )
+    return [found]
+
+
+def considered_record(considered: Considered, architecture: Architecture) -> ConsideredRecord:
+    """The record of a genome that a strategy looked at and did not ask for; it gets its number later."""
+    return ConsideredRecord(
+        batch=-1,
+        number=-1,
+        generation=considered.generation,
+        genome=JsonText(json.dumps(considered.genome)),
+        architecture_hash=architecture.hash,
+        flops=architecture.flops,
+        parameters=architecture.parameters,
+        parents=tuple(considered.parents),
+        operator=considered.operator,
+        predicted_accuracy_percent=considered.predicted,
+        predicted_low=considered.low,
+        predicted_high=considered.high,
+        expected_improvement=considered.expected_improvement,
+        reason=considered.reason,
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -18,12 +18,13 @@ from a4nn_core.commons.layout import read_json
 from a4nn_core.data.base import ImageData
 from a4nn_core.errors import A4NNError
 from a4nn_core.experiment import Experiment
-from a4nn_core.jsonable import members
+from a4nn_core.jsonable import Json, members
 from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.training.settings import FIRST_DEFAULTS, Training
 from a4nn_core.version import __version__
 from a4nn_core.workflow.devices import Machine
 from a4nn_core.workflow.preflight import check_fit, warn_unless_measured
+from a4nn_core.workflow.prior import ResolvedPrior, resolve_again, resolve_prior
 
 PACKAGES = ("numpy", "scipy", "torch", "torchvision", "pymoo", "scikit-learn", "duckdb", "pyarrow", "prefect")
 
@@ -39,6 +40,7 @@ class Plan:
         commons: folder of the data commons, which need not exist.
         run_id: id of the run.
         machine: the machine on which the search loop runs.
+        prior: the earlier runs it learns from; None if the experiment names none.
     """
 
     experiment: Experiment
@@ -47,6 +49,7 @@ class Plan:
     commons: Path
     run_id: str
     machine: Machine
+    prior: ResolvedPrior | None = None
 
     @cached_property
     def largest(self) -> Architecture:
@@ -88,11 +91,13 @@ class Plan:
             "threads": machine.threads,
             "slots": machine.slots,
             "device": machine.device,
+            **({} if self.prior is None else {"prior": list(self.prior.recorded)}),
         }
 
 
 def resolve(experiment: Experiment, commons: Path, run_id: str, machine: Machine) -> Plan:
-    """Load the data of an experiment, and fill in what follows from them and from the start of the run.
+    """Load the data of an experiment and the runs it learns from, and fill in what follows from the data and
+    from the start of the run.
 
     Args:
         experiment: the experiment as the user gave it.
@@ -100,11 +105,24 @@ def resolve(experiment: Experiment, commons: Path, run_id: str, machine: Machine
         machine: the machine on which the search loop runs.
 
     Raises:
-        BadInput: the data cannot be loaded, or the run's records cannot be read.
+        BadInput: the data cannot be loaded, the run's records cannot be read, or ``[prior]`` names runs that
+            cannot be learned from.
     """
     data = experiment.data.load()
     experiment, recorded = as_begun(experiment, len(data.train), commons, run_id)
-    return Plan(experiment, recorded, data, commons, run_id, machine)
+    plan = Plan(experiment, recorded, data, commons, run_id, machine)
+    return replace(plan, prior=_prior(plan))
+
+
+def _prior(plan: Plan) -> ResolvedPrior | None:
+    """The runs to learn from: those that an existing run recorded, or those that the experiment names."""
+    prior = plan.experiment.prior
+    if prior is None:
+        return None
+    header = recorded_header(plan.commons, plan.run_id)
+    if header is not None:
+        return resolve_again(header.get("prior"), plan.commons, plan.run_id)
+    return resolve_prior(prior, plan.commons, plan.run_id, plan.experiment.space.name, plan.largest)
 
 
 def check(plan: Plan, is_local: bool) -> None:
@@ -180,11 +198,18 @@ def recorded_experiment(commons: Path, run_id: str) -> Mapping[str, object] | No
     Raises:
         BadInput: the run's file cannot be read.
     """
-    file = RunFolder(commons, run_id).run_file
-    if not file.is_file():
-        return None
-    found = members(read_json(file).get("header")).get("experiment")
+    found = (recorded_header(commons, run_id) or {}).get("experiment")
     return found if isinstance(found, dict) else None
+
+
+def recorded_header(commons: Path, run_id: str) -> dict[str, Json] | None:
+    """The header that a run recorded, None if there is no such run.
+
+    Raises:
+        BadInput: the run's file cannot be read.
+    """
+    file = RunFolder(commons, run_id).run_file
+    return members(read_json(file).get("header")) if file.is_file() else None
 
 
 def _version(package: str) -> str | None:

@@ -113,7 +113,14 @@ def _search(plan: Plan, writer: RunWriter, executor: Executor, watcher: Watcher 
     try:
         data = plan.data
         Search(
-            plan.experiment, writer, executor, data.shape, len(data.classes), plan.machine.device, watcher
+            plan.experiment,
+            writer,
+            executor,
+            data.shape,
+            len(data.classes),
+            plan.machine.device,
+            watcher,
+            past=plan.prior.past if plan.prior else (),
         ).run()
         status = RunStatus.completed
     except BaseException as error:

@@ -17,11 +17,12 @@ import numpy as np
 
 from a4nn_core.commons import JournalEpoch, RunWriter, read_epochs
 from a4nn_core.commons.epochs import predictions_of
-from a4nn_core.commons.events import Asked, SegmentEnded, Submitted, Told, payload
+from a4nn_core.commons.events import Asked, Considered, SegmentEnded, Submitted, Told, payload
 from a4nn_core.commons.records import Network
 from a4nn_core.errors import BadInput, RunFailed
 from a4nn_core.experiment import Experiment
 from a4nn_core.metrics import values
+from a4nn_core.penguin.observed import Past
 from a4nn_core.precision import Images
 from a4nn_core.search.base import Candidate, Outcome
 from a4nn_core.spaces.architecture import Architecture, Shape
@@ -31,7 +32,14 @@ from a4nn_core.training.segment import Segment, SegmentResult
 from a4nn_core.vocabulary import Action, EventKind, FitnessSource, NetworkStatus
 from a4nn_core.workflow.checkpoints import Keeper, kept_epochs
 from a4nn_core.workflow.executor import Executor
-from a4nn_core.workflow.network_records import equal_record, graph_records, infeasible_record, network_record
+from a4nn_core.workflow.network_records import (
+    considered_record,
+    equal_record,
+    graph_records,
+    infeasible_record,
+    network_record,
+    prediction_before,
+)
 from a4nn_core.workflow.watcher import SearchView, Watcher
 
 POLL_SECONDS = 0.5
@@ -51,6 +59,7 @@ class Search:
         classes: number of classes.
         device: device that networks train on.
         watcher: called as the search proceeds; None if nothing watches.
+        past: the earlier runs that the experiment names as its prior.
 
     Attributes:
         images: numbers of images that accuracies are measured on.
@@ -70,8 +79,10 @@ class Search:
         classes: int,
         device: str,
         watcher: Watcher | None = None,
+        past: tuple[Past, ...] = (),
     ) -> None:
         self.experiment = experiment
+        self.past = past
         self.writer = writer
         self.executor = executor
         self.shape = shape
@@ -92,6 +103,7 @@ class Search:
         self._first: dict[str, int] = {}
         self._versions: dict[tuple[int, int], int] = {}
         self._batches = 0
+        self._considered: set[int] = set()
         self._failures = 0
         self._lag_reported = False
         policy = experiment.training.keep_checkpoints
@@ -155,6 +167,11 @@ class Search:
             if event.kind == EventKind.asked and event.network is not None
         }
         counts = {asked.batch: asked.count for asked in logged.values()}
+        self._considered = {
+            payload(event, Considered).batch
+            for event in self.writer.events
+            if event.kind == EventKind.considered
+        }
         for event in self.writer.events:
             number = event.network
             if number is None:
@@ -166,6 +183,7 @@ class Search:
                         self._compare(candidate, logged[candidate.number])
                     else:
                         self._log_asked(candidate, self._batches, counts[self._batches])
+                self._log_considered(self._batches)
                 self._batches += 1
             elif event.kind == EventKind.submitted:
                 submitted = payload(event, Submitted)
@@ -207,7 +225,9 @@ class Search:
         new = self._take(count)
         for candidate in new:
             self._log_asked(candidate, self._batches, count)
-        self._batches += bool(new)
+        if new:
+            self._log_considered(self._batches)
+            self._batches += 1
         return bool(new)
 
     def _log_asked(self, candidate: Candidate, batch: int, count: int) -> None:
@@ -219,10 +239,20 @@ class Search:
                 position=candidate.position,
                 batch=batch,
                 count=count,
+                predicted=candidate.predicted,
+                low=candidate.low,
+                high=candidate.high,
             ),
             candidate.number,
             candidate.generation,
         )
+
+    def _log_considered(self, batch: int) -> None:
+        """Log what the strategy considered for an ask and did not ask for, once."""
+        considered = self.strategy.considered()
+        if considered and batch not in self._considered:
+            records = (considered_record(one, self._decode(one.genome)) for one in considered)
+            self.writer.events.append(Considered.of(batch, records))
 
     def _tell(
         self,
@@ -472,9 +502,11 @@ class Search:
 
     def _record(self, network: Network, journal: Sequence[JournalEpoch]) -> None:
         layers, edges = graph_records(self.architectures[network.network])
-        self.writer.record(
-            network, epochs=journal, predictions=predictions_of(journal), layers=layers, edges=edges
-        )
+        predictions = predictions_of(journal)
+        if journal:
+            candidate = self.candidates[network.network]
+            predictions = prediction_before(candidate, self.experiment.search.name) + predictions
+        self.writer.record(network, epochs=journal, predictions=predictions, layers=layers, edges=edges)
         self.networks[network.network] = network
         if self.watcher:
             self.watcher.on_network_end(self.view(), network)
