@@ -24,7 +24,7 @@ from a4nn_core.commons.records import EpochCount
 from a4nn_core.errors import BadInput, RunFailed
 from a4nn_core.experiment import Experiment, load_experiment
 from a4nn_core.publish.deposit.build import Settings, build
-from a4nn_core.search import Candidate, Outcome, Strategy, nsga_net
+from a4nn_core.search import Candidate, Outcome, Strategy, evolution
 from a4nn_core.search.constraints import Bound, Constraints
 from a4nn_core.search.nsga_net import NSGANet
 from a4nn_core.spaces.base import Genome
@@ -48,7 +48,7 @@ def bounded(schedule: str = "generational", most: float = TIGHT, **search: Any) 
 @pytest.fixture
 def few_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     """Genomes outside the bounds are not looked around for long."""
-    monkeypatch.setattr(nsga_net, "MATING_RETRIES", 5)
+    monkeypatch.setattr(evolution, "MATING_RETRIES", 5)
 
 
 def never(segment: Segment) -> SegmentResult:
@@ -364,5 +364,5 @@ def test_failed_networks_are_not_preferred_by_a_violation_that_is_none() -> None
     first = strategy.ask(4)
     for candidate, violation in zip(first, (0.2, 3.0, 0.0, 0.1), strict=True):
         strategy.tell(Outcome(candidate.number, None, violation=violation))
-    assert isinstance(strategy, nsga_net._Search)
+    assert isinstance(strategy, evolution.Evolution)
     assert [int(m.get("number")) for m in strategy.members] == [3, 0, 2, 1]
