@@ -58,7 +58,7 @@ ALLOWED: dict[str, set[str]] = {
     "training": GROUND | {"commons", "data", "spaces", "termination"},
     "experiment": GROUND | {"data", "search", "spaces", "termination", "training"},
     "workflow": GROUND | {"commons", "data", "experiment", "search", "spaces", "termination", "training"},
-    "replay": GROUND | {"commons", "termination", "training"},
+    "replay": GROUND | {"commons", "penguin", "spaces", "termination", "training", "workflow"},
     "archaeology": GROUND | {"commons", "spaces"},
     "adapters": GROUND | {"termination"},
     "publish": GROUND | {"archaeology", "commons", "data", "interchange", "spaces", "training", "workflow"},

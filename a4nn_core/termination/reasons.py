@@ -19,6 +19,24 @@ class Reason(Word):
     )
     fixed = "fixed", "It had the epochs that every network gets."
     no_improvement = "no_improvement", "Its best value is as many epochs old as the rule has patience."
+    within_error = (
+        "within_error",
+        "Its best value has improved by no more than the validation images can tell, for as many epochs as the "
+        "rule looks back.",
+    )
+    behind_peers = "behind_peers", "At equal epoch, too many of the other networks are better."
+    dominated_by_peers = (
+        "dominated_by_peers",
+        "At equal epoch, it is dominated by more of the other networks than the rule allows.",
+    )
+    not_promoted = (
+        "not_promoted",
+        "It waits: at its rung, the share of networks that the rule promotes is made up of others.",
+    )
+    beyond_layers = (
+        "beyond_layers",
+        "It waits: it is in none of the first non-dominated layers, which the rule finishes.",
+    )
     learning_at_chance = (
         "learning-at-chance",
         "The rule would have ended it, but it is at chance level and its training accuracy rises.",
