@@ -1,0 +1,71 @@
+"""What the rules that compare networks at equal epoch share: when they judge, and whom they spare."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from a4nn_core.termination.base import Verdict
+from a4nn_core.termination.peers import Member, PeerRule, Population
+from a4nn_core.vocabulary import Action
+
+
+class EqualEpochRule(PeerRule):
+    """Base of rules that judge a network after every epoch among all that have been trained as long."""
+
+    startup: int = Field(default=10, ge=1)
+    """fewest other networks that must have been trained as long before a network is ended"""
+    warmup: int = Field(default=3, ge=1)
+    """epochs after which a network is judged for the first time"""
+
+    def next_judgement(self, epochs: int, horizon: int) -> int:
+        """See PeerRule."""
+        return min(max(epochs + 1, self.warmup), horizon)
+
+    def compare(self, population: Population) -> Mapping[int, Verdict]:
+        """See PeerJudge."""
+        verdicts: dict[int, Verdict] = {}
+        for epoch, candidates in population.candidates_by_epoch().items():
+            peers = population.reached(epoch)
+            if epoch < self.warmup or len(peers) <= self.startup:
+                verdicts |= {member.number: Verdict(Action.proceed) for member in candidates}
+            else:
+                verdicts |= self.judge_among(candidates, peers, epoch)
+        return verdicts
+
+    @abstractmethod
+    def judge_among(
+        self, candidates: tuple[Member, ...], peers: tuple[Member, ...], epoch: int
+    ) -> Mapping[int, Verdict]:
+        """Verdicts for networks that have been trained for equally many epochs.
+
+        Args:
+            candidates: to be judged.
+            peers: all that have been trained as long or longer, the candidates among them.
+            epoch: that they are compared at.
+        """
+
+
+def objectives(members: tuple[Member, ...], errors: NDArray[np.float64] | list[float]) -> NDArray[np.float64]:
+    """Networks as points, every objective being minimised.
+
+    Args:
+        members: networks.
+        errors: of each, smaller is better; shape (members,).
+
+    Returns:
+        shape (members, 1 + costs): the error, then the costs.
+    """
+    costs = np.array([list(member.costs.values()) for member in members], dtype=float)
+    return np.column_stack([np.asarray(errors, dtype=float), costs.reshape(len(members), -1)])
+
+
+def domination(points: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which point (row) dominates which other (column). Shape (points, points)."""
+    mine, its = points[:, None, :], points[None, :, :]
+    found: NDArray[np.bool_] = (mine <= its).all(axis=2) & (mine < its).any(axis=2)
+    return found
