@@ -89,6 +89,7 @@ def test_the_same_seed_gives_the_same_life(
     assert life(tmp_path / "other") != undisturbed
 
 
+@pytest.mark.slow
 def test_the_weights_are_those_of_torchs_own_optimiser() -> None:
     found = []
     for optimiser in (EagerSGD, torch.optim.SGD):
