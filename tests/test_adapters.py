@@ -317,6 +317,7 @@ def test_ray_tune_stops_trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert 4 <= epochs[60.0] < 20
 
 
+@pytest.mark.slow
 def test_ray_stopper_keeps_trials_apart() -> None:
     pytest.importorskip("ray", reason="Ray Tune is not installed: pip install 'a4nn[ray]'")
     from a4nn_core.adapters.ray import PenguinStopper

@@ -17,7 +17,6 @@ from typing import Any
 
 import commons_data
 import duckdb
-import mlcroissant
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
@@ -181,6 +180,8 @@ def test_the_readme_says_how_and_it_works(built: Path, monkeypatch: pytest.Monke
 
 @pytest.mark.slow
 def test_croissant_is_valid_and_loads(built: Path) -> None:
+    import mlcroissant  # which takes as long as many a test
+
     dataset = mlcroissant.Dataset(jsonld=str(built / "deposit/croissant.json"))
     assert dataset.metadata.ctx.issues.errors == set()
     assert dataset.metadata.ctx.issues.warnings == set()

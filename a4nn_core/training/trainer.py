@@ -13,7 +13,6 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
-from torch.optim import SGD
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from a4nn_core.commons import Journal, JournalEpoch, RunFolder, read_epochs
@@ -28,6 +27,7 @@ from a4nn_core.training.checkpoint import checkpoint_name, load_network, resume_
 from a4nn_core.training.compute_plan import ComputePlan
 from a4nn_core.training.evaluation import EvaluatedNetwork
 from a4nn_core.training.loading import DeviceData, augmentation
+from a4nn_core.training.optimizer import EagerSGD
 from a4nn_core.training.process import (
     check_fits,
     choose_algorithms,
@@ -116,7 +116,7 @@ class _Training:
         settings = segment.training
         torch.manual_seed(segment.seed)
         self.model = Network(segment.architecture).to(data.device)
-        self.optimizer = SGD(
+        self.optimizer = EagerSGD(
             self.model.parameters(),
             lr=settings.learning_rate,
             momentum=settings.momentum,
