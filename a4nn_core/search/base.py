@@ -197,5 +197,7 @@ class SearchSettings(Component):
 
 
 STRATEGIES: Registry[SearchSettings] = Registry(
-    "search strategy", "a4nn.search", {"nsga-net": "a4nn_core.search.nsga_net:NSGANet"}
+    "search strategy",
+    "a4nn.search",
+    {"nsga-net": "a4nn_core.search.nsga_net:NSGANet", "repeat": "a4nn_core.search.repeat:Repeat"},
 )
