@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,14 +91,14 @@ class Forecast:
 
     def quantile(self, share: float) -> float:
         """The accuracy in percent that it stays below with this probability, between 0 and 1."""
-        return float(self._accuracies(np.array([stdtrit(DEGREES, 1 - share)]))[0])
+        return float(self._accuracies(stdtrit(DEGREES, 1 - share)))
 
-    @property
+    @cached_property
     def accuracy(self) -> float:
         """Median of the final accuracy in percent."""
         return self.quantile(0.5)
 
-    @property
+    @cached_property
     def interval(self) -> tuple[float, float]:
         """Ends of the 90 % interval of the final accuracy in percent."""
         return self.quantile(_TAIL), self.quantile(1 - _TAIL)
@@ -106,9 +107,9 @@ class Forecast:
         """Mean of what it will exceed an accuracy by, in points; where it stays below, that is 0."""
         return float(np.maximum(self._accuracies(_DRAWS) - threshold, 0.0).mean())
 
-    def _accuracies(self, draws: Array) -> Array:
+    def _accuracies(self, draws: Array | float) -> Array:
         reached = accuracy_of(self.log_error + self.scale * draws, self.images)
-        return np.maximum(reached, 0.0 if self.best is None else self.best)
+        return np.maximum(reached, self.best or 0.0)
 
     @property
     def evidence(self) -> dict[str, float]:

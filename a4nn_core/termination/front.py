@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from a4nn_core.penguin.predictor import EarlierRuns, Forecast, PerformancePredictor
@@ -78,8 +80,9 @@ class _Promise:
 
     Attributes:
         rival: the best network at no more cost; None if none is.
-        accuracy: the accuracy to be bettered, the rival's or its own; None if it has neither.
-        promise: expected improvement on it in standard errors, leniency included.
+        forecast: of its final accuracy.
+        promise: expected improvement on the rival's best value and its own, in standard errors, leniency
+            included.
     """
 
     member: Member
@@ -161,16 +164,20 @@ class _Judge:
         return chosen
 
     def _promises(self, population: Population) -> list[_Promise]:
-        waiting = population.candidates
+        members = population.members
         forecasts = self._forecast(population)
-        sizes = [s for member in population.members if (s := _log_flops(member)) is not None]
+        best = np.array([_best(member) for member in members])
+        rivals = np.where(_no_dearer(members), best, -np.inf)
+        sizes = [s for member in members if (s := _log_flops(member)) is not None]
         usual = median(sizes) if sizes else 0.0
         found = []
-        for member in waiting:
+        for place, member in enumerate(members):
+            if member.number not in population.waiting:
+                continue
             forecast = forecasts[member.number, member.epochs]
-            rivals = [m for m in population.members if m is not member and m.costs_no_more_than(member)]
-            rival = max(rivals, key=_best, default=None)
-            bar = max(_best(member), _best(rival) if rival is not None else 50.0)
+            first = int(np.argmax(rivals[place]))
+            rival = members[first] if np.isfinite(rivals[place, first]) else None
+            bar = max(best[place], _best(rival) if rival is not None else 0.0)
             gain = forecast.expected_improvement(bar)
             error = standard_error(bar, population.images or SUPPOSED_IMAGES) or 1.0
             size = _log_flops(member)
@@ -219,6 +226,13 @@ def _best(member: Member) -> float:
 
 def _log_flops(member: Member) -> float | None:
     return member.observed.features.get("log_flops")
+
+
+def _no_dearer(members: Sequence[Member]) -> NDArray[np.bool_]:
+    """Whether the member of the column is another than that of the row, and no worse in any cost; (n, n)."""
+    names = sorted({name for member in members for name in member.costs})
+    costs = np.array([[member.costs[name] for name in names] for member in members])
+    return np.asarray((costs[None] <= costs[:, None]).all(axis=-1) & ~np.eye(len(members), dtype=bool))
 
 
 def _on_front(member: Member, members: Sequence[Member]) -> bool:
