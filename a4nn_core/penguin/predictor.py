@@ -15,8 +15,8 @@ x2, and f is larger; unfinished networks then count by what is forecast for them
 and rho times its posterior mean, with its variance, goes into the model of this run (Kennedy and O'Hagan,
 "Predicting the output from a complex computer code when fast approximations are available", Biometrika 87,
 2000; the recursive form of Le Gratiet and Garnier, 2014). The rest, 1 - rho, is the line of ``TABLES``. rho,
-the size of f and that of the noise are those with the greatest marginal likelihood of this run's networks on
-a small grid. 0 is one of the values of rho, so that earlier runs that mislead are let go.
+the size of f and that of the noise are those of a small grid under which each of this run's networks is best
+predicted from the others. 0 is one of the values of rho, so that earlier runs that mislead are let go.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ _FEWEST = 5
 _MOST = 400
 """networks of earlier runs that are used"""
 
-_NOISE = (0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0)
-"""times the noise of the line"""
+_NOISE = (0.18, 0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0)
+"""times the noise of the line and of counting"""
 _RHO = (0.0, 0.3, 0.6, 0.9)
 
 
@@ -143,13 +143,15 @@ class _Rows:
         networks: n of them.
         x: x1 and x2, shape (n, 2).
         y: logarithms of final errors, shape (n,).
-        variance: of y, shape (n,).
+        counting: variance of y by counting errors, shape (n,).
+        variance: of y beside that, where it is a forecast, shape (n,).
         run: place of the run of each, shape (n,).
     """
 
     networks: tuple[Observed, ...]
     x: Array
     y: Array
+    counting: Array
     variance: Array
     run: NDArray[np.int64]
 
@@ -206,19 +208,19 @@ class _Process:
 
         def fitted(sizes: Mapping[str, float]) -> Posterior:
             rho = sizes["rho"]
-            noise = (sizes["noise"] * line.noise) ** 2 + rows.variance + rho**2 * unsure
+            noise = sizes["noise"] ** 2 * line.variance(rows.counting) + rows.variance + rho**2 * unsure
             observed = rows.y - (1 - rho) * known - rho * told
             return regress(rest + sizes["smooth"] ** 2 * alike, observed, noise)
 
         def plausible(sizes: Mapping[str, float]) -> float:
             unusual = 0.5 * (np.log(sizes["noise"]) / 0.7) ** 2 + smoothness.penalty(sizes["smooth"])
-            return fitted(sizes).log_evidence - float(unusual)
+            return fitted(sizes).log_left_out - float(unusual)
 
         sizes = {"smooth": smoothness.usual, "noise": 1.0, "rho": 0.0 if earlier is None else _RHO[-1]}
         if len(rows) >= _FEWEST:
             grid = {"smooth": smoothness.grid, "noise": _NOISE, "rho": _RHO if earlier else (0.0,)}
             sizes = ascend(grid, sizes, plausible)
-        self.smooth, self.noise, self.rho = sizes["smooth"], sizes["noise"] * line.noise, sizes["rho"]
+        self.smooth, self.noise, self.rho = sizes["smooth"], sizes["noise"], sizes["rho"]
         self.posterior = fitted(sizes)
 
     def predict(self, networks: Sequence[Observed], x: Array, run: int = 0) -> tuple[Array, Array]:
@@ -287,12 +289,13 @@ def _joined(parts: Sequence[_Rows]) -> _Rows:
     networks = tuple(network for part in parts for network in part.networks)
     kept = np.unique(np.linspace(0, len(networks) - 1, min(len(networks), _MOST)).round().astype(int))
     if not len(networks):
-        return _Rows((), np.empty((0, 2)), np.empty(0), np.empty(0), np.empty(0, dtype=np.int64))
-    x, y, variance, run = (
+        none = np.empty(0)
+        return _Rows((), np.empty((0, 2)), none, none, none, np.empty(0, dtype=np.int64))
+    x, y, counting, variance, run = (
         np.concatenate([getattr(part, name) for part in parts])[kept]
-        for name in ("x", "y", "variance", "run")
+        for name in ("x", "y", "counting", "variance", "run")
     )
-    return _Rows(tuple(networks[i] for i in kept), x, y, variance, run)
+    return _Rows(tuple(networks[i] for i in kept), x, y, counting, variance, run)
 
 
 class PerformancePredictor:
@@ -348,10 +351,8 @@ class PerformancePredictor:
         process = self._process(epoch, with_training)
         x = inputs(group, epoch, self.images, with_training) if epoch else np.zeros((len(group), 2))
         mean, variance = process.predict(group, x)
-        # of the errors that are counted at the end, some were counted already
-        shared = min(max(process.line.validation, 0.0), 1.0) * epoch / self.horizon
-        counting = (1 - shared**2) * count_variance(mean, self.images)
-        scale = np.sqrt(variance + process.noise**2 + counting)
+        noise = process.noise**2 * process.line.variance(count_variance(mean, self.images))
+        scale = np.sqrt(variance + noise)
         past = len(process.earlier.rows) if process.earlier else 0
         return [
             Forecast(
@@ -386,11 +387,12 @@ class PerformancePredictor:
             n for n in self.networks if finished(n, self.horizon) and (knows_training(n) or not with_training)
         ]
         y = log_error([greatest(n.accuracy) for n in whole], self.images)
-        variance = count_variance(y, self.images)
+        counting = count_variance(y, self.images)
         begun = [n for n in self.networks if not epoch and 0 < n.epochs < self.horizon]
         forecasts = self.predict(begun)
         y = np.append(y, [f.log_error for f in forecasts])
-        variance = np.append(variance, [f.scale**2 for f in forecasts])
+        counting = np.append(counting, np.zeros(len(begun)))  # the scale of a forecast has it
+        variance = np.append(np.zeros(len(whole)), [f.scale**2 for f in forecasts])
         networks = (*whole, *begun)
         x = inputs(networks, epoch, self.images, with_training) if epoch else np.zeros((len(networks), 2))
-        return _Rows(networks, x, y, variance, np.full(len(networks), run))
+        return _Rows(networks, x, y, counting, variance, np.full(len(networks), run))

@@ -42,9 +42,12 @@ class Front(PeerRule):
     name: Literal["front"] = "front"
     epochs: int = Field(2, ge=1)
     """epochs that every network gets; on a short budget fewer, at most a third of it"""
-    resolution: float = Field(0.2, ge=0, allow_inf_nan=False)
-    """promise from which a network is trained on, in standard errors of the accuracy to be bettered"""
-    final_resolution: float = Field(0.05, ge=0, allow_inf_nan=False)
+    resolution: float = Field(0.5, ge=0, allow_inf_nan=False)
+    """what cannot be told apart: a smaller improvement counts for nothing, in standard errors of the accuracy
+    to be bettered"""
+    promise: float = Field(0.1, ge=0, allow_inf_nan=False)
+    """expected improvement beyond the resolution from which a network is trained on, in standard errors"""
+    final_promise: float = Field(0.02, ge=0, allow_inf_nan=False)
     """the same when the search asks for no more networks"""
     share: float = Field(0.1, gt=0, le=1)
     """share of the networks asked for so far that may be promoted before the search asks for no more"""
@@ -117,7 +120,7 @@ class _Judge:
         started = time.perf_counter()
         promises = self._promises(population)
         microseconds = 1e6 * (time.perf_counter() - started) / max(len(promises), 1)
-        bar = self.rule.final_resolution if population.final else self.rule.resolution
+        bar = self.rule.final_promise if population.final else self.rule.promise
         chosen = {p.member.number for p in self._chosen(promises, population, bar)}
         on_front = set()
         if population.final and not chosen:
@@ -178,8 +181,8 @@ class _Judge:
             first = int(np.argmax(rivals[place]))
             rival = members[first] if np.isfinite(rivals[place, first]) else None
             bar = max(best[place], _best(rival) if rival is not None else 0.0)
-            gain = forecast.expected_improvement(bar)
             error = standard_error(bar, population.images or SUPPOSED_IMAGES) or 1.0
+            gain = forecast.expected_improvement(bar + self.rule.resolution * error)
             size = _log_flops(member)
             lenient = math.exp(self.rule.leniency * (usual - size)) if size is not None else 1.0
             found.append(_Promise(member, forecast, rival, gain / error * lenient))
