@@ -63,7 +63,9 @@ _MOST = 400
 """networks of earlier runs that are used"""
 
 _NOISE = (0.18, 0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0)
-"""times the noise of the line and of counting"""
+"""times the noise of the line"""
+_COUNTING = (0.1, 0.2, 0.4, 0.7, 1.0)
+"""times the variance of counting errors"""
 _RHO = (0.0, 0.3, 0.6, 0.9)
 
 
@@ -208,19 +210,24 @@ class _Process:
 
         def fitted(sizes: Mapping[str, float]) -> Posterior:
             rho = sizes["rho"]
-            noise = sizes["noise"] ** 2 * line.variance(rows.counting) + rows.variance + rho**2 * unsure
+            counting = sizes["counting"] * rows.counting
+            noise = line.variance(counting, sizes["noise"]) + rows.variance + rho**2 * unsure
             observed = rows.y - (1 - rho) * known - rho * told
             return regress(rest + sizes["smooth"] ** 2 * alike, observed, noise)
 
         def plausible(sizes: Mapping[str, float]) -> float:
-            unusual = 0.5 * (np.log(sizes["noise"]) / 0.7) ** 2 + smoothness.penalty(sizes["smooth"])
+            unusual = smoothness.penalty(sizes["smooth"])
+            unusual += 0.5 * (np.log([sizes["noise"], sizes["counting"]]) ** 2 / 0.5).sum()
             return fitted(sizes).log_left_out - float(unusual)
 
-        sizes = {"smooth": smoothness.usual, "noise": 1.0, "rho": 0.0 if earlier is None else _RHO[-1]}
+        sizes = {"smooth": smoothness.usual, "noise": 1.0, "counting": 1.0}
+        sizes["rho"] = _RHO[-1] if earlier else 0.0
         if len(rows) >= _FEWEST:
-            grid = {"smooth": smoothness.grid, "noise": _NOISE, "rho": _RHO if earlier else (0.0,)}
+            grid = {"smooth": smoothness.grid, "noise": _NOISE, "counting": _COUNTING}
+            grid["rho"] = _RHO if earlier else (0.0,)
             sizes = ascend(grid, sizes, plausible)
-        self.smooth, self.noise, self.rho = sizes["smooth"], sizes["noise"], sizes["rho"]
+        self.smooth, self.rho = sizes["smooth"], sizes["rho"]
+        self.noise, self.counting = sizes["noise"], sizes["counting"]
         self.posterior = fitted(sizes)
 
     def predict(self, networks: Sequence[Observed], x: Array, run: int = 0) -> tuple[Array, Array]:
@@ -351,7 +358,8 @@ class PerformancePredictor:
         process = self._process(epoch, with_training)
         x = inputs(group, epoch, self.images, with_training) if epoch else np.zeros((len(group), 2))
         mean, variance = process.predict(group, x)
-        noise = process.noise**2 * process.line.variance(count_variance(mean, self.images))
+        counting = process.counting * count_variance(mean, self.images)
+        noise = process.line.variance(counting, process.noise)
         scale = np.sqrt(variance + noise)
         past = len(process.earlier.rows) if process.earlier else 0
         return [

@@ -53,9 +53,9 @@ class Line:
     x1: float = 0.0
     x2: float = 0.0
 
-    def variance(self, counting: Array) -> Array:
-        """Squared scale of the noise, given the variance of counting errors, any shape."""
-        return np.asarray(self.noise**2 + self.counting * counting)
+    def variance(self, counting: Array, times: float = 1.0) -> Array:
+        """Squared scale of so many times its noise and of counting errors with that variance, any shape."""
+        return np.asarray((times * self.noise) ** 2 + self.counting * counting)
 
     def at(self, inputs: Array) -> Array:
         """y for the inputs x1, x2, shape (n, 2)."""
