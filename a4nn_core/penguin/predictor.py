@@ -206,14 +206,17 @@ class _Process:
         c = (rows.x - self.centre) * self.deviations
         rest = _OFFSET**2 * (rows.run[:, None] == rows.run) + c @ c.T
         known = line.at(rows.x)
-        told, unsure = self._told(rows.networks, rows.x)
+        self._told = earlier.tell(rows.networks, rows.x) if earlier else None
+        told, shared = np.zeros(len(rows)), np.zeros((len(rows), len(rows)))
+        if earlier is not None and self._told is not None:
+            told, shared = self._told.mean, earlier.covariance(self._told, self._told)
 
         def fitted(sizes: Mapping[str, float]) -> Posterior:
             rho = sizes["rho"]
             counting = sizes["counting"] * rows.counting
-            noise = line.variance(counting, sizes["noise"]) + rows.variance + rho**2 * unsure
+            noise = line.variance(counting, sizes["noise"]) + rows.variance
             observed = rows.y - (1 - rho) * known - rho * told
-            return regress(rest + sizes["smooth"] ** 2 * alike, observed, noise)
+            return regress(rest + sizes["smooth"] ** 2 * alike + rho**2 * shared, observed, noise)
 
         def plausible(sizes: Mapping[str, float]) -> float:
             unusual = smoothness.penalty(sizes["smooth"])
@@ -230,26 +233,54 @@ class _Process:
         self.noise, self.counting = sizes["noise"], sizes["counting"]
         self.posterior = fitted(sizes)
 
-    def predict(self, networks: Sequence[Observed], x: Array, run: int = 0) -> tuple[Array, Array]:
-        """Mean and variance of y without noise, shape (n,) each, for networks of a run.
-
-        Of a run that is none of the known ones, the offset is left out of the variance.
-        """
-        at, c = self.features.of(networks), (x - self.centre) * self.deviations
-        cross = self.smooth**2 * squared_exponential(at, self._at, 1.0)
-        cross += c @ ((self.rows.x - self.centre) * self.deviations).T
-        cross += _OFFSET**2 * (self.rows.run == run)
-        own = self.smooth**2 + (c**2).sum(axis=1) + (_OFFSET**2 if run >= 0 else 0.0)
+    def predict(self, networks: Sequence[Observed], x: Array) -> tuple[Array, Array]:
+        """Mean and variance of y without noise, shape (n,) each, for networks of run 0."""
+        at, c = self._place(networks, x)
+        cross = self._cross(at, c) + _OFFSET**2 * (self.rows.run == 0)
+        own = self.smooth**2 + (c**2).sum(axis=1) + _OFFSET**2
+        known = (1 - self.rho) * self.line.at(x)
+        if self.earlier is not None and self._told is not None:
+            told = self.earlier.tell(networks, x)
+            cross += self.rho**2 * self.earlier.covariance(told, self._told)
+            own += self.rho**2 * np.diag(self.earlier.covariance(told, told))
+            known += self.rho * told.mean
         mean, variance = self.posterior.predict(cross, own)
-        told, unsure = self._told(networks, x)
-        rho = self.rho
-        return mean + (1 - rho) * self.line.at(x) + rho * told, variance + rho**2 * unsure
+        return known + mean, variance
 
-    def _told(self, networks: Sequence[Observed], x: Array) -> tuple[Array, Array]:
-        """What earlier runs tell of networks of this one."""
-        if self.earlier is None:
-            return np.zeros(len(networks)), np.zeros(len(networks))
-        return self.earlier.predict(networks, x, run=-1)
+    def tell(self, networks: Sequence[Observed], x: Array) -> _Told:
+        """What is known of networks of another run, but for its offset."""
+        at, c = self._place(networks, x)
+        mean, explained = self.posterior.explain(self._cross(at, c))
+        return _Told(at, c, self.line.at(x) + mean, explained)
+
+    def covariance(self, one: _Told, other: _Told) -> Array:
+        """Of y, without offset and noise, between networks of another run, shape (n, m)."""
+        prior = self.smooth**2 * squared_exponential(one.at, other.at, 1.0) + one.c @ other.c.T
+        return np.asarray(prior - one.explained.T @ other.explained)
+
+    def _place(self, networks: Sequence[Observed], x: Array) -> tuple[Array, Array]:
+        return self.features.of(networks), (x - self.centre) * self.deviations
+
+    def _cross(self, at: Array, c: Array) -> Array:
+        """Covariance with the known networks, without offset."""
+        known = (self.rows.x - self.centre) * self.deviations
+        return np.asarray(self.smooth**2 * squared_exponential(at, self._at, 1.0) + c @ known.T)
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What a process knows of n networks of another run.
+
+    Attributes:
+        at, c: where they are, in features and inputs.
+        mean: of y, shape (n,).
+        explained: see Posterior.explain.
+    """
+
+    at: Array
+    c: Array
+    mean: Array
+    explained: Array
 
 
 class EarlierRuns:
