@@ -1,12 +1,13 @@
 """Pause and promote: the networks that promise to better the front are trained on, all others wait.
 
 Every network gets a few epochs. Then, whenever networks reach their next judgement, the final accuracy of all
-that wait is forecast (``penguin/predictor.py``), and with it by how much each is expected to better the best
-network at no more cost, in standard errors of that one's accuracy: its *promise*. Networks whose training
-costs little are treated with leniency: their promise counts for more. The most promising ones are trained for
-one epoch, then all are judged anew. While the search still asks for networks, only a share of them is
-promoted, as later ones may turn out better; nobody is ended for good. On the final call the bar is lower and
-there is no such limit, and what is on the measured front by then is trained to the end.
+that wait is forecast (``penguin/predictor.py``). The *promise* of a network is by how much it is expected to
+better the best network at no more cost, beyond what cannot be told apart, in standard errors of that one's
+accuracy; divided by the share of the training that is still to be paid for it, and greater for networks
+whose training costs little. The most promising ones are trained for one epoch, then all are judged anew.
+While the search still asks for networks, only a share of them is promoted, as later ones may turn out better;
+nobody is ended for good. On the final call the bar is lower and there is no such limit, and what is on the
+measured front by then is trained to the end.
 
 A network's score is the best *measured* accuracy; a forecast never enters the front.
 """
@@ -20,6 +21,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from a4nn_core.penguin.predictor import EarlierRuns, Forecast, PerformancePredictor
@@ -40,9 +43,12 @@ class Front(PeerRule):
     name: Literal["front"] = "front"
     epochs: int = Field(2, ge=1)
     """epochs that every network gets; on a short budget fewer, at most a third of it"""
-    resolution: float = Field(0.2, ge=0, allow_inf_nan=False)
-    """promise from which a network is trained on, in standard errors of the accuracy to be bettered"""
-    final_resolution: float = Field(0.05, ge=0, allow_inf_nan=False)
+    resolution: float = Field(0.5, ge=0, allow_inf_nan=False)
+    """what cannot be told apart: a smaller improvement counts for nothing, in standard errors of the accuracy
+    to be bettered"""
+    promise: float = Field(0.2, ge=0, allow_inf_nan=False)
+    """promise from which a network is trained on, in standard errors"""
+    final_promise: float = Field(0.1, ge=0, allow_inf_nan=False)
     """the same when the search asks for no more networks"""
     share: float = Field(0.1, gt=0, le=1)
     """share of the networks asked for so far that may be promoted before the search asks for no more"""
@@ -78,8 +84,8 @@ class _Promise:
 
     Attributes:
         rival: the best network at no more cost; None if none is.
-        accuracy: the accuracy to be bettered, the rival's or its own; None if it has neither.
-        promise: expected improvement on it in standard errors, leniency included.
+        forecast: of its final accuracy.
+        promise: see above.
     """
 
     member: Member
@@ -114,7 +120,7 @@ class _Judge:
         started = time.perf_counter()
         promises = self._promises(population)
         microseconds = 1e6 * (time.perf_counter() - started) / max(len(promises), 1)
-        bar = self.rule.final_resolution if population.final else self.rule.resolution
+        bar = self.rule.final_promise if population.final else self.rule.promise
         chosen = {p.member.number for p in self._chosen(promises, population, bar)}
         on_front = set()
         if population.final and not chosen:
@@ -161,21 +167,26 @@ class _Judge:
         return chosen
 
     def _promises(self, population: Population) -> list[_Promise]:
-        waiting = population.candidates
+        members = population.members
         forecasts = self._forecast(population)
-        sizes = [s for member in population.members if (s := _log_flops(member)) is not None]
+        best = np.array([_best(member) for member in members])
+        rivals = np.where(_no_dearer(members), best, -np.inf)
+        sizes = [s for member in members if (s := _log_flops(member)) is not None]
         usual = median(sizes) if sizes else 0.0
         found = []
-        for member in waiting:
+        for place, member in enumerate(members):
+            if member.number not in population.waiting:
+                continue
             forecast = forecasts[member.number, member.epochs]
-            rivals = [m for m in population.members if m is not member and m.costs_no_more_than(member)]
-            rival = max(rivals, key=_best, default=None)
-            bar = max(_best(member), _best(rival) if rival is not None else 50.0)
-            gain = forecast.expected_improvement(bar)
+            first = int(np.argmax(rivals[place]))
+            rival = members[first] if np.isfinite(rivals[place, first]) else None
+            bar = max(best[place], _best(rival) if rival is not None else 0.0)
             error = standard_error(bar, population.images or SUPPOSED_IMAGES) or 1.0
+            gain = forecast.expected_improvement(bar + self.rule.resolution * error)
             size = _log_flops(member)
             lenient = math.exp(self.rule.leniency * (usual - size)) if size is not None else 1.0
-            found.append(_Promise(member, forecast, rival, gain / error * lenient))
+            left = 1 - member.epochs / population.horizon
+            found.append(_Promise(member, forecast, rival, gain / error * lenient / left))
         return found
 
     def _forecast(self, population: Population) -> Mapping[tuple[int, int], Forecast]:
@@ -219,6 +230,13 @@ def _best(member: Member) -> float:
 
 def _log_flops(member: Member) -> float | None:
     return member.observed.features.get("log_flops")
+
+
+def _no_dearer(members: Sequence[Member]) -> NDArray[np.bool_]:
+    """Whether the member of the column is another than that of the row, and no worse in any cost; (n, n)."""
+    names = sorted({name for member in members for name in member.costs})
+    costs = np.array([[member.costs[name] for name in names] for member in members])
+    return np.asarray((costs[None] <= costs[:, None]).all(axis=-1) & ~np.eye(len(members), dtype=bool))
 
 
 def _on_front(member: Member, members: Sequence[Member]) -> bool:
