@@ -64,8 +64,16 @@ def objectives(members: tuple[Member, ...], errors: NDArray[np.float64] | list[f
     return np.column_stack([np.asarray(errors, dtype=float), costs.reshape(len(members), -1)])
 
 
-def domination(points: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which point (row) dominates which other (column). Shape (points, points)."""
-    mine, its = points[:, None, :], points[None, :, :]
-    found: NDArray[np.bool_] = (mine <= its).all(axis=2) & (mine < its).any(axis=2)
-    return found
+def best_rival(points: NDArray[np.float64], own: int) -> int | None:
+    """Of the points that dominate one, the one with the least error.
+
+    Args:
+        points: shape (points, objectives), the error first.
+        own: index of the one.
+
+    Returns:
+        its index, None if there is none.
+    """
+    nowhere_worse, somewhere_better = points <= points[own], points < points[own]
+    rivals = np.flatnonzero(nowhere_worse.all(axis=1) & somewhere_better.any(axis=1))
+    return int(rivals[np.argmin(points[rivals, 0])]) if len(rivals) else None

@@ -60,8 +60,8 @@ def ask_each(
 
 def chosen(verdicts: Sequence[Verdict], decisive: Verdict, rules: Sequence[TerminationRule]) -> Verdict:
     """One verdict made of several: action and reason of the decisive one, the evidence of all who would end
-    or pause the network, each number under its rule's name, prediction and fits of the first that predicts (records hold one an
-    epoch).
+    or pause the network, each number under its rule's name, and the prediction of the first that predicts, as
+    records hold one an epoch.
 
     Args:
         verdicts: of each rule.

@@ -21,8 +21,8 @@ class Reason(Word):
     no_improvement = "no_improvement", "Its best value is as many epochs old as the rule has patience."
     within_error = (
         "within_error",
-        "Its best value has improved by no more than the validation images can tell, for as many epochs as the "
-        "rule looks back.",
+        "Its best value has improved by no more than the validation images can tell, for as many epochs as "
+        "the rule looks back.",
     )
     behind_peers = "behind_peers", "At equal epoch, too many of the other networks are better."
     dominated_by_peers = (
