@@ -29,8 +29,8 @@ def replay(
             "--rule",
             metavar="NAME or TABLE",
             help="A rule by name, or with settings as '{ name = \"fixed\", epochs = 3 }'; may be repeated. "
-            "By default all that need no setting. as-recorded trains each network as long as it was, for runs "
-            "whose networks were ended early.",
+            "By default all that need no setting. as-recorded trains each network as long as it was, also "
+            "where it was ended early.",
         ),
     ] = None,
     devices: Annotated[int, typer.Option(min=1, help="Devices that train at the same time.")] = 1,

@@ -43,7 +43,9 @@ def tradeoff_figure(found: Sequence[Replayed], path: Path) -> None:
         _frame(axes, run)
     panels[0].set_ylabel("front regret, standard errors")
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=6, frameon=False)
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=3 if len(runs) == 1 else 6, frameon=False
+    )
     try:
         figure.savefig(path, dpi=150)
     except (OSError, ValueError) as error:
@@ -66,7 +68,7 @@ def _line(axes: Axes, replays: Sequence[Replayed], number: int) -> None:
 def _frame(axes: Axes, run: str) -> None:
     axes.axhspan(0, LOSS, color="0.93", zorder=0)
     axes.axhline(LOSS, color="0.5", linewidth=0.8)
-    axes.text(1, LOSS, "loss begins", color="0.4", fontsize="small", va="bottom")
+    axes.text(99, LOSS, "loss begins", color="0.4", fontsize="small", va="bottom", ha="right")
     axes.set_yscale("symlog", linthresh=_LINEAR)
     axes.set_yticks([0, 1, 10, 100], labels=["0", "1", "10", "100"])
     axes.set_ylim(-0.1, 150)
