@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -56,6 +57,13 @@ def test_a_population_knows_who_was_trained_as_long() -> None:
     assert [one.number for one in asked.reached(3)] == [0, 2]
     waiting = {epochs: [one.number for one in those] for epochs, those in asked.candidates_by_epoch().items()}
     assert waiting == {1: [1], 3: [0]}
+
+
+def test_the_page_describes_every_rule() -> None:
+    page = (Path(__file__).resolve().parents[1] / "docs" / "stopping.md").read_text(encoding="utf-8")
+    for name in RULES.names():
+        if RULES.component(name).__module__.startswith("a4nn_core."):
+            assert f"`{name}`" in page, name
 
 
 # at equal epoch
