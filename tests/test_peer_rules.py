@@ -78,7 +78,14 @@ def test_percentile_stops_who_is_not_among_the_best_at_equal_epoch() -> None:
     assert {n: v.action for n, v in verdicts.items()} == {0: "stop", 1: "stop", 2: "continue"}
     assert verdicts[1].reason == "behind_peers"
     # the others of network 1 had 10, 30 and 40 after two epochs: what network 3 reached later does not count
-    assert verdicts[1].evidence == {"epoch": 2, "best": 20.0, "needed": 30.0, "networks": 3}
+    assert verdicts[1].evidence == {
+        "epoch": 2,
+        "best": 20.0,
+        "needed": 30.0,
+        "networks": 3,
+        "rival": 2,
+        "rival_value": 30.0,
+    }
 
 
 def test_a_greater_percentile_lets_more_go_on() -> None:
@@ -95,7 +102,14 @@ def test_median_compares_the_best_with_running_averages() -> None:
     assert actions(rule, population(member(0, [31.0, 1.0, 1.0]), *others, waiting={0})) == {0: "continue"}
     behind = rule.compare(population(member(0, [29.0, 1.0, 1.0]), *others, waiting={0}))[0]
     assert (behind.action, behind.reason) == ("stop", "behind_peers")
-    assert behind.evidence == {"epoch": 3, "best": 29.0, "needed": 30.0, "networks": 3}
+    assert behind.evidence == {
+        "epoch": 3,
+        "best": 29.0,
+        "needed": 30.0,
+        "networks": 3,
+        "rival": 2,
+        "rival_value": 30.0,
+    }
 
 
 @pytest.mark.parametrize("name", ["median", "percentile", "dominance"])

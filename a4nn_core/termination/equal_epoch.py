@@ -11,6 +11,7 @@ from pydantic import Field
 
 from a4nn_core.termination.base import Verdict
 from a4nn_core.termination.peers import Member, PeerRule, Population
+from a4nn_core.termination.reasons import Reason
 from a4nn_core.vocabulary import Action
 
 
@@ -48,6 +49,29 @@ class EqualEpochRule(PeerRule):
             peers: all that have been trained as long or longer, the candidates among them.
             epoch: that they are compared at.
         """
+
+
+def against(own: float, others: Mapping[int, float], needed: float, epoch: int) -> Verdict:
+    """The verdict on a network that must reach some value.
+
+    Args:
+        own: its best value so far.
+        others: what the other networks are compared by, by number.
+        needed: the value to reach, which follows from theirs.
+        epoch: that they are compared at.
+    """
+    if own >= needed:
+        return Verdict(Action.proceed)
+    rival = min((value, number) for number, value in others.items() if value >= needed)[1]
+    evidence = {
+        "epoch": epoch,
+        "best": own,
+        "needed": needed,
+        "networks": len(others),
+        "rival": rival,
+        "rival_value": others[rival],
+    }
+    return Verdict(Action.stop, Reason.behind_peers, evidence=evidence)
 
 
 def objectives(members: tuple[Member, ...], errors: NDArray[np.float64] | list[float]) -> NDArray[np.float64]:
