@@ -368,6 +368,14 @@ def test_an_experiment_keeps_rules_inside_rules(settings: dict[str, object]) -> 
         assert read.to_toml() == experiment.to_toml()
 
 
+def test_a_form_takes_the_settings_of_rules_inside_rules() -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    schema = RULES.component("any").model_json_schema()
+    jsonschema.validate({"name": "any", "rules": [PATIENCE, "layers"]}, schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"name": "any", "rules": [{"epochs": 2}]}, schema)
+
+
 def test_a_prediction_inside_a_rule_is_kept() -> None:
     interval = {"name": "interval"}
     curve = [60.0, 70.0, 75.0, 78.0, 80.0]

@@ -5,11 +5,33 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Annotated
+
+from pydantic import SerializeAsAny, WithJsonSchema
 
 from a4nn_core.errors import BadInput
 from a4nn_core.termination.base import RULES, TerminationRule, Verdict
 from a4nn_core.termination.peers import PeerJudge, PeerRule, Population
 from a4nn_core.vocabulary import Action
+
+InnerRule = Annotated[
+    SerializeAsAny[TerminationRule],
+    WithJsonSchema(
+        {
+            "title": "Termination rule",
+            "anyOf": [
+                {"title": "name", "type": "string"},
+                {
+                    "title": "name and settings",
+                    "type": "object",
+                    "properties": {"name": {"type": "string"}},
+                    "required": ["name"],
+                },
+            ],
+        }
+    ),
+]
+"""A rule as a setting of another. Its schema, for forms, leaves its settings to the registry."""
 
 
 def inner_rule(settings: object, place: str) -> TerminationRule:
