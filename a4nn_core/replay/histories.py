@@ -135,9 +135,7 @@ def read_history(
                 mflops=cost,
                 accuracy_percent=accuracy,
                 training_accuracy_percent=tuple(training) if len(training) == len(accuracy) else (),
-                seconds=tuple(e.seconds or 0.0 for e in epochs)
-                if recorded
-                else (cost / mean,) * len(accuracy),
+                seconds=tuple(e.seconds or 0.0 for e in epochs) if recorded else modelled,
                 features=features.get(network.network) or {"log_flops": math.log(1e6 * cost)},
             )
         )

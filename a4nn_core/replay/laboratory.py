@@ -295,7 +295,8 @@ def _result(history: RunHistory, cluster: _Cluster, name: str) -> Replayed:
         seconds=cluster.now,
         device_use_percent=100 * cluster.busy / (cluster.devices * cluster.now) if cluster.now else 100.0,
         epochs_saved_percent=100 - 100 * sum(epochs) / (horizon * len(epochs)),
-        flop_epochs_saved_percent=100 - 100 * float(np.dot(epochs, costs)) / (horizon * sum(costs)),
+        flop_epochs_saved_percent=100
+        - 100 * float(np.dot(epochs, costs) / np.dot([horizon] * len(costs), costs)),
         modelled_seconds=history.modelled_seconds,
     )
     if history.cut_short is not None:  # how good its networks would have become is not known
@@ -309,10 +310,11 @@ def _result(history: RunHistory, cluster: _Cluster, name: str) -> Replayed:
     ]
     errors = [history.images.validation_error(final[member]) for member in true]
     in_se = [d / e for d, e in zip(deficits, errors, strict=True) if e]
+    spent = [sum(one.seconds[:count]) for one, count in zip(networks, epochs, strict=True)]
     volume = _hypervolume(true, final, costs, true)
     return replace(
         done,
-        seconds_saved_percent=100 - 100 * cluster.busy / sum(sum(one.seconds) for one in networks),
+        seconds_saved_percent=100 - 100 * sum(spent) / sum(sum(one.seconds) for one in networks),
         front_regret_points=max(deficits),
         front_regret_se=max(in_se) if in_se else None,
         mean_regret_se=sum(in_se) / len(in_se) if in_se else None,

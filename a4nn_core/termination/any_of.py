@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import Field, ModelWrapValidatorHandler, SerializeAsAny, field_validator, model_validator
+from pydantic import Field, ModelWrapValidatorHandler, field_validator, model_validator
 
 from a4nn_core.termination.base import Context, TerminationRule, Verdict
-from a4nn_core.termination.inner import ask_each, chosen, inner_rules, of_peers, strongest
+from a4nn_core.termination.inner import InnerRule, ask_each, chosen, inner_rules, of_peers, strongest
 from a4nn_core.termination.peers import PeerJudge, PeerRule, Population
 
 
@@ -18,7 +18,7 @@ class AnyOf(TerminationRule):
     every epoch, rules that compare networks whenever they judge."""
 
     name: Literal["any"] = "any"
-    rules: tuple[SerializeAsAny[TerminationRule], ...] = Field(min_length=1)
+    rules: tuple[InnerRule, ...] = Field(min_length=1)
     """the rules, each a table as ``[termination]`` is"""
 
     @field_validator("rules", mode="before")

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from a4nn_core.termination.base import Verdict
 from a4nn_core.termination.peers import Member, PeerRule, Population
+from a4nn_core.termination.reasons import Reason
 from a4nn_core.vocabulary import Action
 
 
@@ -50,6 +51,29 @@ class EqualEpochRule(PeerRule):
         """
 
 
+def against(own: float, others: Mapping[int, float], needed: float, epoch: int) -> Verdict:
+    """The verdict on a network that must reach some value.
+
+    Args:
+        own: its best value so far.
+        others: what the other networks are compared by, by number.
+        needed: the value to reach, which follows from theirs.
+        epoch: that they are compared at.
+    """
+    if own >= needed:
+        return Verdict(Action.proceed)
+    rival = min((value, number) for number, value in others.items() if value >= needed)[1]
+    evidence = {
+        "epoch": epoch,
+        "best": own,
+        "needed": needed,
+        "networks": len(others),
+        "rival": rival,
+        "rival_value": others[rival],
+    }
+    return Verdict(Action.stop, Reason.behind_peers, evidence=evidence)
+
+
 def objectives(members: tuple[Member, ...], errors: NDArray[np.float64] | list[float]) -> NDArray[np.float64]:
     """Networks as points, every objective being minimised.
 
@@ -64,8 +88,16 @@ def objectives(members: tuple[Member, ...], errors: NDArray[np.float64] | list[f
     return np.column_stack([np.asarray(errors, dtype=float), costs.reshape(len(members), -1)])
 
 
-def domination(points: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which point (row) dominates which other (column). Shape (points, points)."""
-    mine, its = points[:, None, :], points[None, :, :]
-    found: NDArray[np.bool_] = (mine <= its).all(axis=2) & (mine < its).any(axis=2)
-    return found
+def best_rival(points: NDArray[np.float64], own: int) -> int | None:
+    """Of the points that dominate one, the one with the least error.
+
+    Args:
+        points: shape (points, objectives), the error first.
+        own: index of the one.
+
+    Returns:
+        its index, None if there is none.
+    """
+    nowhere_worse, somewhere_better = points <= points[own], points < points[own]
+    rivals = np.flatnonzero(nowhere_worse.all(axis=1) & somewhere_better.any(axis=1))
+    return int(rivals[np.argmin(points[rivals, 0])]) if len(rivals) else None

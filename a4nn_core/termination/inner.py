@@ -5,11 +5,33 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Annotated
+
+from pydantic import SerializeAsAny, WithJsonSchema
 
 from a4nn_core.errors import BadInput
 from a4nn_core.termination.base import RULES, TerminationRule, Verdict
 from a4nn_core.termination.peers import PeerJudge, PeerRule, Population
 from a4nn_core.vocabulary import Action
+
+InnerRule = Annotated[
+    SerializeAsAny[TerminationRule],
+    WithJsonSchema(
+        {
+            "title": "Termination rule",
+            "anyOf": [
+                {"title": "name", "type": "string"},
+                {
+                    "title": "name and settings",
+                    "type": "object",
+                    "properties": {"name": {"type": "string"}},
+                    "required": ["name"],
+                },
+            ],
+        }
+    ),
+]
+"""A rule as a setting of another. Its schema, for forms, leaves its settings to the registry."""
 
 
 def inner_rule(settings: object, place: str) -> TerminationRule:
@@ -60,8 +82,8 @@ def ask_each(
 
 def chosen(verdicts: Sequence[Verdict], decisive: Verdict, rules: Sequence[TerminationRule]) -> Verdict:
     """One verdict made of several: action and reason of the decisive one, the evidence of all who would end
-    or pause the network, each number under its rule's name, prediction and fits of the first that predicts (records hold one an
-    epoch).
+    or pause the network, each number under its rule's name, and the prediction of the first that predicts, as
+    records hold one an epoch.
 
     Args:
         verdicts: of each rule.

@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-import numpy as np
 from pydantic import Field
 
 from a4nn_core.metrics import nondominated_layers
 from a4nn_core.termination.base import Verdict
-from a4nn_core.termination.equal_epoch import domination, objectives
+from a4nn_core.termination.equal_epoch import best_rival, objectives
 from a4nn_core.termination.peers import Member, PeerRule, Population
 from a4nn_core.termination.reasons import Reason
 from a4nn_core.vocabulary import Action
@@ -61,9 +60,8 @@ class Layers(PeerRule):
                 "layer": int(layers[index]) + 1,
                 "networks": len(peers),
             }
-            rivals = np.flatnonzero(domination(points)[:, index])
-            if len(rivals):
-                rival = rivals[np.argmin(points[rivals, 0])]
+            rival = best_rival(points, index)
+            if rival is not None:
                 evidence |= {"rival": peers[rival].number, "rival_accuracy": values[rival]}
             verdicts[peers[index].number] = Verdict(Action.pause, Reason.beyond_layers, evidence=evidence)
         return verdicts

@@ -13,10 +13,8 @@ from typing import Literal
 import numpy as np
 
 from a4nn_core.termination.base import Verdict
-from a4nn_core.termination.equal_epoch import EqualEpochRule
+from a4nn_core.termination.equal_epoch import EqualEpochRule, against
 from a4nn_core.termination.peers import Member
-from a4nn_core.termination.reasons import Reason
-from a4nn_core.vocabulary import Action
 
 
 class Median(EqualEpochRule):
@@ -31,10 +29,7 @@ class Median(EqualEpochRule):
         averages = {member.number: sum(member.observed.accuracy[:epoch]) / epoch for member in peers}
         verdicts = {}
         for member in candidates:
-            own = max(member.observed.accuracy)
-            others = [value for number, value in averages.items() if number != member.number]
-            needed = float(np.median(others))
-            evidence = {"epoch": epoch, "best": own, "needed": needed, "networks": len(others)}
-            behind = Verdict(Action.stop, Reason.behind_peers, evidence=evidence)
-            verdicts[member.number] = behind if own < needed else Verdict(Action.proceed)
+            others = {number: value for number, value in averages.items() if number != member.number}
+            needed = float(np.median(list(others.values())))
+            verdicts[member.number] = against(max(member.observed.accuracy), others, needed, epoch)
         return verdicts

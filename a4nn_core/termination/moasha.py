@@ -21,34 +21,33 @@ class Moasha(RungRule):
 
     name: Literal["moasha"] = "moasha"
 
-    def order(self, peers: tuple[Member, ...], epoch: int) -> Sequence[int]:
+    def best(self, peers: tuple[Member, ...], epoch: int, count: int) -> Sequence[int]:
         """See RungRule."""
         points = objectives(peers, [100 - max(member.observed.accuracy[:epoch]) for member in peers])
         spread = np.ptp(points, axis=0)
         scaled = (points - points.min(axis=0)) / np.where(spread > 0, spread, 1.0)
         layers = nondominated_layers(points)
-        return [
-            int(index)
-            for layer in range(int(layers.max()) + 1)
-            for index in _net(scaled, np.flatnonzero(layers == layer))
-        ]
+        found: list[int] = []
+        layer = 0
+        while len(found) < count:
+            members = np.flatnonzero(layers == layer)
+            found += [int(members[index]) for index in _net(scaled[members], count - len(found))]
+            layer += 1
+        return found
 
 
-def _net(points: NDArray[np.float64], members: NDArray[np.int64]) -> list[int]:
-    """Points in an order of which every beginning covers them well: the one with the least error, then always
-    the one that is farthest from those before it.
+def _net(points: NDArray[np.float64], count: int) -> list[int]:
+    """Indices of points that cover all well: the one with the least error, then always the one that is
+    farthest from those before it.
 
     Args:
-        points: shape (points, objectives), scaled to equal ranges.
-        members: indices of those to order.
+        points: shape (points, objectives), scaled to equal ranges, the error first.
+        count: how many at most.
     """
-    start = int(np.argmin(points[members, 0]))
-    order = [start]
-    distance = np.linalg.norm(points[members] - points[members[start]], axis=1)
-    distance[start] = -1.0
-    while len(order) < len(members):
-        farthest = int(np.argmax(distance))
-        order.append(farthest)
-        distance = np.minimum(distance, np.linalg.norm(points[members] - points[members[farthest]], axis=1))
-        distance[order] = -1.0
-    return [int(members[index]) for index in order]
+    chosen = [int(np.argmin(points[:, 0]))]
+    distance = np.linalg.norm(points - points[chosen[0]], axis=1)
+    while len(chosen) < min(count, len(points)):
+        distance[chosen[-1]] = -1.0
+        chosen.append(int(np.argmax(distance)))
+        distance = np.minimum(distance, np.linalg.norm(points - points[chosen[-1]], axis=1))
+    return chosen

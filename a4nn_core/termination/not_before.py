@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from pydantic import Field, ModelWrapValidatorHandler, SerializeAsAny, field_validator, model_validator
+from pydantic import Field, ModelWrapValidatorHandler, field_validator, model_validator
 
 from a4nn_core.termination.base import Context, TerminationRule, Verdict
-from a4nn_core.termination.inner import inner_rule
+from a4nn_core.termination.inner import InnerRule, inner_rule
 from a4nn_core.termination.peers import PeerJudge, PeerRule, Population
 from a4nn_core.vocabulary import Action
 
@@ -19,7 +19,7 @@ class NotBefore(TerminationRule):
     name: Literal["not-before"] = "not-before"
     epochs: int = Field(ge=1)
     """epochs after which the rule is asked for the first time"""
-    rule: SerializeAsAny[TerminationRule]
+    rule: InnerRule
     """the rule, a table as ``[termination]`` is"""
 
     @field_validator("rule", mode="before")

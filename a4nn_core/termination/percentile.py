@@ -14,10 +14,8 @@ import numpy as np
 from pydantic import Field
 
 from a4nn_core.termination.base import Verdict
-from a4nn_core.termination.equal_epoch import EqualEpochRule
+from a4nn_core.termination.equal_epoch import EqualEpochRule, against
 from a4nn_core.termination.peers import Member
-from a4nn_core.termination.reasons import Reason
-from a4nn_core.vocabulary import Action
 
 
 class Percentile(EqualEpochRule):
@@ -32,20 +30,9 @@ class Percentile(EqualEpochRule):
     ) -> Mapping[int, Verdict]:
         """See EqualEpochRule."""
         best = {member.number: max(member.observed.accuracy[:epoch]) for member in peers}
-        return {
-            member.number: _verdict(
-                best[member.number],
-                [value for number, value in best.items() if number != member.number],
-                self.percentile,
-                epoch,
-            )
-            for member in candidates
-        }
-
-
-def _verdict(own: float, others: list[float], percentile: float, epoch: int) -> Verdict:
-    needed = float(np.percentile(others, 100 - percentile))
-    if own >= needed:
-        return Verdict(Action.proceed)
-    evidence = {"epoch": epoch, "best": own, "needed": needed, "networks": len(others)}
-    return Verdict(Action.stop, Reason.behind_peers, evidence=evidence)
+        verdicts = {}
+        for member in candidates:
+            others = {number: value for number, value in best.items() if number != member.number}
+            needed = float(np.percentile(list(others.values()), 100 - self.percentile))
+            verdicts[member.number] = against(best[member.number], others, needed, epoch)
+        return verdicts

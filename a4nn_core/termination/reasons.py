@@ -28,8 +28,8 @@ class Reason(Word):
     on_front = "on_front", "It is on the measured front, whose members are trained to the end."
     within_error = (
         "within_error",
-        "Its best value has improved by no more than the validation images can tell, for as many epochs as the "
-        "rule looks back.",
+        "Its best value has improved by no more than the validation images can tell, for as many epochs as "
+        "the rule looks back.",
     )
     behind_peers = "behind_peers", "At equal epoch, too many of the other networks are better."
     dominated_by_peers = (

@@ -37,29 +37,35 @@ class RungRule(PeerRule):
         verdicts: dict[int, Verdict] = {}
         for epochs, candidates in population.candidates_by_epoch().items():
             peers = population.reached(epochs)
-            promoted = len(peers) // self.eta
-            order = self.order(peers, epochs)
-            places = {peers[index].number: place for place, index in enumerate(order)}
-            last = peers[order[promoted - 1]] if promoted else None
+            best = self.best(peers, epochs, len(peers) // self.eta)
+            promoted = {peers[index].number for index in best}
+            last = peers[best[-1]] if best else None
             for member in candidates:
-                place = places[member.number]
                 verdicts[member.number] = (
                     Verdict(Action.proceed)
-                    if place < promoted
-                    else _waits(member, place, promoted, len(peers), last)
+                    if member.number in promoted
+                    else _waits(member, len(promoted), len(peers), last)
                 )
         return verdicts
 
     @abstractmethod
-    def order(self, peers: tuple[Member, ...], epoch: int) -> Sequence[int]:
-        """Indices of the networks, the best first, by what they had reached after so many epochs."""
+    def best(self, peers: tuple[Member, ...], epoch: int, count: int) -> Sequence[int]:
+        """The best networks by what they had reached after so many epochs.
+
+        Args:
+            peers: the networks of the rung.
+            epoch: of the rung.
+            count: how many are asked for.
+
+        Returns:
+            their indices, the best first.
+        """
 
 
-def _waits(member: Member, place: int, promoted: int, networks: int, last: Member | None) -> Verdict:
-    evidence = {
+def _waits(member: Member, promoted: int, networks: int, last: Member | None) -> Verdict:
+    evidence: dict[str, float | None] = {
         "epoch": member.epochs,
         "best": member.observed.best,
-        "place": place + 1,
         "promoted": promoted,
         "networks": networks,
     }

@@ -15,7 +15,7 @@ class SuccessiveHalving(RungRule):
 
     name: Literal["successive-halving"] = "successive-halving"
 
-    def order(self, peers: tuple[Member, ...], epoch: int) -> Sequence[int]:
+    def best(self, peers: tuple[Member, ...], epoch: int, count: int) -> Sequence[int]:
         """See RungRule. Of two with the same accuracy, the one that was asked for first."""
-        best = [max(member.observed.accuracy[:epoch]) for member in peers]
-        return sorted(range(len(peers)), key=lambda index: -best[index])
+        reached = [max(member.observed.accuracy[:epoch]) for member in peers]
+        return sorted(range(len(peers)), key=lambda index: -reached[index])[:count]
