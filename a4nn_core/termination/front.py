@@ -43,7 +43,7 @@ class Front(PeerRule):
     name: Literal["front"] = "front"
     epochs: int = Field(2, ge=1)
     """epochs that every network gets; on a short budget fewer, at most a third of it"""
-    resolution: float = Field(0.5, ge=0, allow_inf_nan=False)
+    resolution: float = Field(0.25, ge=0, allow_inf_nan=False)
     """what cannot be told apart: a smaller improvement counts for nothing, in standard errors of the accuracy
     to be bettered"""
     promise: float = Field(0.2, ge=0, allow_inf_nan=False)
