@@ -50,6 +50,18 @@ class Posterior:
         explained = solve_triangular(self.lower, cross.T, lower=True, check_finite=False)
         return cross @ self.weights, np.maximum(own - np.einsum("ij,ij->j", explained, explained), 0.0)
 
+    def covariance(self, cross: Array, own: Array) -> Array:
+        """Covariance of the function at other places, shape (m, m).
+
+        Args:
+            cross: as for ``predict``.
+            own: its prior covariance there, shape (m, m).
+        """
+        if not len(self.weights):
+            return own
+        explained = solve_triangular(self.lower, cross.T, lower=True, check_finite=False)
+        return np.asarray(own - explained.T @ explained)
+
 
 def regress(kernel: Array, observed: Array, noise: Array) -> Posterior:
     """The posterior of a function with mean 0.

@@ -117,6 +117,36 @@ class Forecast:
 
 
 @dataclass(frozen=True)
+class JointForecast:
+    """The final errors of several networks that have not been trained.
+
+    Attributes:
+        log_error: medians of their logarithms, shape (n,).
+        covariance: of the logarithms, without noise, shape (n, n).
+        noise: scale of the noise of what is measured.
+    """
+
+    log_error: Array
+    covariance: Array
+    noise: float
+
+    @property
+    def deviation(self) -> Array:
+        """Standard deviations of the logarithms, shape (n,)."""
+        return np.asarray(np.sqrt(np.maximum(np.diag(self.covariance), 0.0)))
+
+    def as_if(self, known: int) -> JointForecast:
+        """What would be forecast if one of the networks were measured, and as forecast.
+
+        A "kriging believer" (Ginsbourger, Le Riche and Carraro, 2010): no median moves, but those that hang
+        together with it become more certain.
+        """
+        column = self.covariance[:, known]
+        covariance = self.covariance - np.outer(column, column) / (column[known] + self.noise**2)
+        return replace(self, covariance=covariance)
+
+
+@dataclass(frozen=True)
 class _Smoothness:
     """Standard deviations that f may have; the usual one, and how far they scatter about it."""
 
@@ -235,6 +265,16 @@ class _Process:
         rho = self.rho
         return mean + (1 - rho) * self.line.at(x) + rho * told, variance + rho**2 * unsure
 
+    def covariance(self, networks: Sequence[Observed], run: int = 0) -> Array:
+        """Covariance of y without noise, shape (n, n), of networks before their first epoch."""
+        at = self.features.of(networks)
+        cross = self.smooth**2 * squared_exponential(at, self._at, 1.0) + _OFFSET**2 * (self.rows.run == run)
+        own = self.smooth**2 * squared_exponential(at, at, 1.0) + (_OFFSET**2 if run >= 0 else 0.0)
+        found = self.posterior.covariance(cross, own)
+        return (
+            found if self.earlier is None else found + self.rho**2 * self.earlier.covariance(networks, run=-1)
+        )
+
     def _told(self, networks: Sequence[Observed], x: Array) -> tuple[Array, Array]:
         """What earlier runs tell of networks of this one."""
         if self.earlier is None:
@@ -335,6 +375,12 @@ class PerformancePredictor:
             for place, one in zip(places, forecast(group, epoch, with_training), strict=True):
                 found[place] = one
         return [one for one in found if one is not None]
+
+    def before_training(self, networks: Sequence[Observed]) -> JointForecast:
+        """Forecast of several networks before their first epoch, and of how they hang together."""
+        process = self._process(0, False)
+        mean, _ = process.predict(networks, np.zeros((len(networks), 2)))
+        return JointForecast(mean, process.covariance(networks), process.noise)
 
     def _measured(self, group: Sequence[Observed], epoch: int, with_training: bool) -> list[Forecast]:  # noqa: ARG002
         y = log_error([greatest(n.accuracy) for n in group], self.images)

@@ -66,7 +66,11 @@ def resolve_prior(
         BadInput: a run does not exist, is the new one, or has nothing to learn from; or the query fails.
     """
     if prior.auto:
-        found = _automatic(Commons(commons), run_id, space, largest) if (commons / "commons.json").is_file() else []
+        found = (
+            _automatic(Commons(commons), run_id, space, largest)
+            if (commons / "commons.json").is_file()
+            else []
+        )
         return ResolvedPrior.of(found)
     store = Commons(commons)
     names = list(prior.runs) if prior.runs is not None else _asked(store, prior.query or "")
