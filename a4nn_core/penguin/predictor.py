@@ -15,14 +15,15 @@ x2, and f is larger; unfinished networks then count by what is forecast for them
 and rho times its posterior mean, with its variance, goes into the model of this run (Kennedy and O'Hagan,
 "Predicting the output from a complex computer code when fast approximations are available", Biometrika 87,
 2000; the recursive form of Le Gratiet and Garnier, 2014). The rest, 1 - rho, is the line of ``TABLES``. rho,
-the size of f and that of the noise are those with the greatest marginal likelihood of this run's networks on
-a small grid. 0 is one of the values of rho, so that earlier runs that mislead are let go.
+the size of f and that of the noise are those of a small grid under which each of this run's networks is best
+predicted from the others. 0 is one of the values of rho, so that earlier runs that mislead are let go.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,8 +62,10 @@ _FEWEST = 5
 _MOST = 400
 """networks of earlier runs that are used"""
 
-_NOISE = (0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0)
+_NOISE = (0.18, 0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0)
 """times the noise of the line"""
+_COUNTING = (0.1, 0.2, 0.4, 0.7, 1.0)
+"""times the variance of counting errors"""
 _RHO = (0.0, 0.3, 0.6, 0.9)
 
 
@@ -90,14 +93,14 @@ class Forecast:
 
     def quantile(self, share: float) -> float:
         """The accuracy in percent that it stays below with this probability, between 0 and 1."""
-        return float(self._accuracies(np.array([stdtrit(DEGREES, 1 - share)]))[0])
+        return float(self._accuracies(stdtrit(DEGREES, 1 - share)))
 
-    @property
+    @cached_property
     def accuracy(self) -> float:
         """Median of the final accuracy in percent."""
         return self.quantile(0.5)
 
-    @property
+    @cached_property
     def interval(self) -> tuple[float, float]:
         """Ends of the 90 % interval of the final accuracy in percent."""
         return self.quantile(_TAIL), self.quantile(1 - _TAIL)
@@ -106,9 +109,9 @@ class Forecast:
         """Mean of what it will exceed an accuracy by, in points; where it stays below, that is 0."""
         return float(np.maximum(self._accuracies(_DRAWS) - threshold, 0.0).mean())
 
-    def _accuracies(self, draws: Array) -> Array:
+    def _accuracies(self, draws: Array | float) -> Array:
         reached = accuracy_of(self.log_error + self.scale * draws, self.images)
-        return np.maximum(reached, 0.0 if self.best is None else self.best)
+        return np.maximum(reached, self.best or 0.0)
 
     @property
     def evidence(self) -> dict[str, float]:
@@ -172,13 +175,15 @@ class _Rows:
         networks: n of them.
         x: x1 and x2, shape (n, 2).
         y: logarithms of final errors, shape (n,).
-        variance: of y, shape (n,).
+        counting: variance of y by counting errors, shape (n,).
+        variance: of y beside that, where it is a forecast, shape (n,).
         run: place of the run of each, shape (n,).
     """
 
     networks: tuple[Observed, ...]
     x: Array
     y: Array
+    counting: Array
     variance: Array
     run: NDArray[np.int64]
 
@@ -235,19 +240,24 @@ class _Process:
 
         def fitted(sizes: Mapping[str, float]) -> Posterior:
             rho = sizes["rho"]
-            noise = (sizes["noise"] * line.noise) ** 2 + rows.variance + rho**2 * unsure
+            counting = sizes["counting"] * rows.counting
+            noise = line.variance(counting, sizes["noise"]) + rows.variance + rho**2 * unsure
             observed = rows.y - (1 - rho) * known - rho * told
             return regress(rest + sizes["smooth"] ** 2 * alike, observed, noise)
 
         def plausible(sizes: Mapping[str, float]) -> float:
-            unusual = 0.5 * (np.log(sizes["noise"]) / 0.7) ** 2 + smoothness.penalty(sizes["smooth"])
-            return fitted(sizes).log_evidence - float(unusual)
+            unusual = smoothness.penalty(sizes["smooth"])
+            unusual += 0.5 * (np.log([sizes["noise"], sizes["counting"]]) ** 2 / 0.5).sum()
+            return fitted(sizes).log_left_out - float(unusual)
 
-        sizes = {"smooth": smoothness.usual, "noise": 1.0, "rho": 0.0 if earlier is None else _RHO[-1]}
+        sizes = {"smooth": smoothness.usual, "noise": 1.0, "counting": 1.0}
+        sizes["rho"] = _RHO[-1] if earlier else 0.0
         if len(rows) >= _FEWEST:
-            grid = {"smooth": smoothness.grid, "noise": _NOISE, "rho": _RHO if earlier else (0.0,)}
+            grid = {"smooth": smoothness.grid, "noise": _NOISE, "counting": _COUNTING}
+            grid["rho"] = _RHO if earlier else (0.0,)
             sizes = ascend(grid, sizes, plausible)
-        self.smooth, self.noise, self.rho = sizes["smooth"], sizes["noise"] * line.noise, sizes["rho"]
+        self.smooth, self.rho = sizes["smooth"], sizes["rho"]
+        self.noise, self.counting = sizes["noise"], sizes["counting"]
         self.posterior = fitted(sizes)
 
     def predict(self, networks: Sequence[Observed], x: Array, run: int = 0) -> tuple[Array, Array]:
@@ -326,12 +336,13 @@ def _joined(parts: Sequence[_Rows]) -> _Rows:
     networks = tuple(network for part in parts for network in part.networks)
     kept = np.unique(np.linspace(0, len(networks) - 1, min(len(networks), _MOST)).round().astype(int))
     if not len(networks):
-        return _Rows((), np.empty((0, 2)), np.empty(0), np.empty(0), np.empty(0, dtype=np.int64))
-    x, y, variance, run = (
+        none = np.empty(0)
+        return _Rows((), np.empty((0, 2)), none, none, none, np.empty(0, dtype=np.int64))
+    x, y, counting, variance, run = (
         np.concatenate([getattr(part, name) for part in parts])[kept]
-        for name in ("x", "y", "variance", "run")
+        for name in ("x", "y", "counting", "variance", "run")
     )
-    return _Rows(tuple(networks[i] for i in kept), x, y, variance, run)
+    return _Rows(tuple(networks[i] for i in kept), x, y, counting, variance, run)
 
 
 class PerformancePredictor:
@@ -393,9 +404,9 @@ class PerformancePredictor:
         process = self._process(epoch, with_training)
         x = inputs(group, epoch, self.images, with_training) if epoch else np.zeros((len(group), 2))
         mean, variance = process.predict(group, x)
-        shared = min(max(process.line.validation, 0.0), 1.0)  # errors counted already are counted again
-        counting = (1 - shared**2) * count_variance(mean, self.images)
-        scale = np.sqrt(variance + process.noise**2 + counting)
+        counting = process.counting * count_variance(mean, self.images)
+        noise = process.line.variance(counting, process.noise)
+        scale = np.sqrt(variance + noise)
         past = len(process.earlier.rows) if process.earlier else 0
         return [
             Forecast(
@@ -430,11 +441,12 @@ class PerformancePredictor:
             n for n in self.networks if finished(n, self.horizon) and (knows_training(n) or not with_training)
         ]
         y = log_error([greatest(n.accuracy) for n in whole], self.images)
-        variance = count_variance(y, self.images)
+        counting = count_variance(y, self.images)
         begun = [n for n in self.networks if not epoch and 0 < n.epochs < self.horizon]
         forecasts = self.predict(begun)
         y = np.append(y, [f.log_error for f in forecasts])
-        variance = np.append(variance, [f.scale**2 for f in forecasts])
+        counting = np.append(counting, np.zeros(len(begun)))  # the scale of a forecast has it
+        variance = np.append(np.zeros(len(whole)), [f.scale**2 for f in forecasts])
         networks = (*whole, *begun)
         x = inputs(networks, epoch, self.images, with_training) if epoch else np.zeros((len(networks), 2))
-        return _Rows(networks, x, y, variance, np.full(len(networks), run))
+        return _Rows(networks, x, y, counting, variance, np.full(len(networks), run))

@@ -201,6 +201,7 @@ RULES: Registry[TerminationRule] = Registry(
         "patience": "a4nn_core.termination.patience:Patience",
         "converged": "a4nn_core.termination.converged:Converged",
         "interval": "a4nn_core.termination.interval:Interval",
+        "front": "a4nn_core.termination.front:Front",
     },
     former={"penguin": penguin},
 )

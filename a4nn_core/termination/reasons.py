@@ -19,6 +19,13 @@ class Reason(Word):
     )
     fixed = "fixed", "It had the epochs that every network gets."
     no_improvement = "no_improvement", "Its best value is as many epochs old as the rule has patience."
+    promising = "promising", "Of the networks that wait it promises the most, and enough to train it further."
+    outclassed = (
+        "outclassed",
+        "It is not expected to better the best network at no more cost by what the rule asks for.",
+    )
+    queued = "queued", "It promises enough, but others promise more, or enough networks have been promoted."
+    on_front = "on_front", "It is on the measured front, whose members are trained to the end."
     learning_at_chance = (
         "learning-at-chance",
         "The rule would have ended it, but it is at chance level and its training accuracy rises.",
