@@ -124,7 +124,7 @@ def experiment(**changes: Any) -> Experiment:
         "termination": {"name": "none"},
     }
     for key, value in changes.items():
-        tables[key] = {**tables[key], **value} if isinstance(value, dict) else value
+        tables[key] = {**tables.get(key, {}), **value} if isinstance(value, dict) else value
     return Experiment.from_mapping(tables)
 
 

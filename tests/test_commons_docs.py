@@ -13,8 +13,11 @@ from commons_page import document
 from a4nn_core.commons import Commons, JournalEpoch, RunWriter
 from a4nn_core.commons.compact import compact
 from a4nn_core.commons.cookbook import COOKBOOK
+from a4nn_core.commons.events import Considered
+from a4nn_core.commons.records import ConsideredRecord, Epoch, Network, Prediction
+from a4nn_core.jsonable import JsonText
 from a4nn_core.precision import standard_error
-from a4nn_core.vocabulary import NetworkStatus
+from a4nn_core.vocabulary import NetworkStatus, RunStatus
 
 PAGE = Path(__file__).parent.parent / "docs" / "commons.md"
 RECIPES = {recipe.name: recipe.query for recipe in COOKBOOK}
@@ -45,10 +48,109 @@ def ask(commons: Commons, name: str) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.fixture(scope="module", params=["as written", "compacted"])
+def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Commons:
+    """A run of a strategy that predicts, with one network stopped and one not trained at all; its shadow."""
+    path = tmp_path_factory.mktemp("cookbook") / "commons"
+    cheap = Network(
+        network=0,
+        genome=JsonText("[[1]]"),
+        architecture_hash="h0",
+        flops=10_000_000,
+        parameters=1,
+        status=NetworkStatus.completed,
+        fitness={"error_percent": 5.0, "mflops": 10.0},
+        best_accuracy_percent=95.0,
+        last_accuracy_percent=94.5,
+        epochs_trained=2,
+        epochs_budget=2,
+    )
+    dear = replace(cheap, network=1, architecture_hash="h1", flops=20_000_000)
+    stopped = replace(
+        dear,
+        status=NetworkStatus.stopped,
+        fitness={"error_percent": 20.0, "mflops": 20.0},
+        best_accuracy_percent=80.0,
+        last_accuracy_percent=80.0,
+        predicted_high=94.0,
+        epochs_trained=1,
+        termination_reason="dominated",
+    )
+    whole = replace(
+        dear,
+        fitness={"error_percent": 3.0, "mflops": 20.0},
+        best_accuracy_percent=97.0,
+        last_accuracy_percent=96.0,
+    )
+    epochs = [Epoch(epoch=e, validation_accuracy_percent=80.0) for e in (1, 2)]
+    before = Prediction(epoch=0, function="a4nn", predicted=93.0, low=90.0, high=96.0)
+    left = ConsideredRecord(
+        batch=-1,
+        number=-1,
+        generation=0,
+        genome=JsonText("[[0]]"),
+        architecture_hash="h2",
+        flops=30_000_000,
+        parameters=1,
+        parents=(0, 1),
+        operator="crossover",
+        predicted_accuracy_percent=60.0,
+        predicted_low=50.0,
+        predicted_high=70.0,
+        expected_improvement=0.01,
+        reason="less_promising",
+    )
+    again = replace(left, architecture_hash="h1", genome=JsonText("[[2]]"), expected_improvement=0.5)
+    with RunWriter.open(path, "r", header()) as writer:
+        writer.events.append(Considered.of(0, [left, again]))
+        writer.record(cheap, epochs=epochs, predictions=[before])
+        writer.record(stopped, epochs=epochs[:1], predictions=[replace(before, high=95.0)])
+        writer.finish(RunStatus.completed)
+    with RunWriter.open(path, "s", header(shadow_of="r")) as writer:
+        writer.record(cheap, epochs=epochs)
+        writer.record(whole, epochs=epochs)
+        writer.finish(RunStatus.completed)
+    if request.param == "compacted":
+        compact(path)
+    return Commons(path)
+
+
+TOLD = ("beaten-by", "would-have-been", "before-the-first-epoch", "considered")
+
+
+def test_beaten_by(told: Commons) -> None:
+    [row] = ask(told, "beaten-by")
+    assert (row["run"], row["network"], row["reason"], row["epochs"]) == ("r", 1, "dominated", 1)
+    assert (row["optimistic_percent"], row["beaten_by"], row["its_best_percent"]) == (94.0, 0, 95.0)
+
+
+def test_would_have_been(told: Commons) -> None:
+    [row] = ask(told, "would-have-been")
+    assert (row["run"], row["shadow"], row["network"]) == ("r", "s", 1)
+    assert (row["would_have_been_percent"], row["lost_points"], row["on_true_front"]) == (97.0, 17.0, True)
+
+
+def test_before_the_first_epoch(told: Commons) -> None:
+    rows = ask(told, "before-the-first-epoch")
+    assert [(r["network"], r["model"], r["error_points"], r["inside"]) for r in rows] == [
+        (0, "a4nn", 1.5, True),
+        (1, "a4nn", 3.0, False),
+    ]
+
+
+def test_considered(told: Commons) -> None:
+    rows = ask(told, "considered")
+    assert [(r["genome"], r["reason"], r["trained_after_all_as"]) for r in rows] == [
+        ("[[2]]", "less_promising", 1),
+        ("[[0]]", "less_promising", None),
+    ]
+    assert (rows[1]["predicted_percent"], rows[1]["mflops"], rows[1]["parents"]) == (60.0, 30.0, [0, 1])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", RECIPES)
-def test_every_recipe_answers(commons: Commons, name: str) -> None:
-    rows = ask(commons, name)
+def test_every_recipe_answers(commons: Commons, told: Commons, name: str) -> None:
+    rows = ask(told if name in TOLD else commons, name)
     assert rows
     assert "run" in rows[0]
 

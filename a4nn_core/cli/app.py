@@ -16,6 +16,7 @@ from a4nn_core.cli import (
     publish,
     replay,
     run,
+    shadow,
     simulate,
     sql,
     status,
@@ -52,6 +53,7 @@ def _root(
 
 app.command()(run.run)
 app.command()(status.status)
+app.command()(shadow.shadow)
 app.command()(run.front)
 app.command()(run.presets)
 app.command()(describe.describe)

@@ -40,19 +40,34 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Run one search; the same id resumes it."""
-    from a4nn_core.cli.progress import Progress
-    from a4nn_core.data.progress import listening
     from a4nn_core.workflow.plan import new_run_id
-    from a4nn_core.workflow.run import EXECUTORS
 
     experiment = _experiment(source, changes or (), commons, run_id)
     name = run_id or new_run_id(experiment)
-    execute = EXECUTORS.find(executor)
-    say(f"run {name}: {experiment.description or experiment.name}")
     again = ["a4nn", "run", *([source] if source else []), "--run-id", name]
     again += ["--commons", str(commons), "--executor", executor]
     for change in changes or ():
         again += ["--set", change]
+    search_and_show(experiment, name, commons, executor, again, as_json)
+
+
+def search_and_show(
+    experiment: Experiment, name: str, commons: Path, executor: str, again: Sequence[str], as_json: bool
+) -> None:
+    """Run an experiment to its end and show what it found.
+
+    Args:
+        experiment, name, commons: what to search, the id of the run and the commons.
+        executor: name of what trains.
+        again: the command that continues the run, told if it is interrupted.
+        as_json: whether to print the result as JSON.
+    """
+    from a4nn_core.cli.progress import Progress
+    from a4nn_core.data.progress import listening
+    from a4nn_core.workflow.run import EXECUTORS
+
+    execute = EXECUTORS.find(executor)
+    say(f"run {name}: {experiment.description or experiment.name}")
     try:
         with Progress(experiment) as progress, listening(progress.loading):
             execute(experiment, commons, name, progress)

@@ -122,6 +122,78 @@ group by all
 order by n.run, epochs_saved desc, reason""",
     ),
     Recipe(
+        "beaten-by",
+        "Who was stopped, and by whom was it beaten?",
+        """
+with beaten as (
+    -- by the best network at no more cost, better than all that it was expected to reach
+    select n.run, n.network, arg_max(m.network, m.best_accuracy_percent) as by_network
+    from networks n join networks m on m.run = n.run and m.flops <= n.flops
+        and m.best_accuracy_percent > coalesce(n.predicted_high, n.best_accuracy_percent)
+    where m.status in ('completed', 'stopped')
+    group by n.run, n.network
+)
+select n.run, n.network, n.termination_reason as reason, n.epochs_trained as epochs,
+       round(n.flops / 1e6, 1) as mflops, round(n.best_accuracy_percent, 2) as best_percent,
+       round(n.predicted_high, 2) as optimistic_percent, b.by_network as beaten_by,
+       round(m.flops / 1e6, 1) as its_mflops, round(m.best_accuracy_percent, 2) as its_best_percent,
+       n.termination_evidence as evidence
+from networks n
+left join beaten b on b.run = n.run and b.network = n.network
+left join networks m on m.run = b.run and m.network = b.by_network
+where n.status = 'stopped'
+order by n.run, n.network""",
+    ),
+    Recipe(
+        "would-have-been",
+        "What would have become of the networks that were stopped (asked of a run with a shadow)?",
+        """
+select o.run, s.run as shadow, o.network, o.termination_reason as reason, o.epochs_trained as epochs,
+       round(o.best_accuracy_percent, 2) as best_percent,
+       round(w.best_accuracy_percent, 2) as would_have_been_percent,
+       round(w.best_accuracy_percent - o.best_accuracy_percent, 2) as lost_points,
+       f.network is not null as on_true_front
+from networks o
+join runs s on s.shadow_of = o.run
+join networks w on w.run = s.run and w.network = o.network
+left join front f on f.run = w.run and f.network = w.network
+where o.status = 'stopped' and w.status = 'completed'
+order by lost_points desc, o.run, s.run, o.network""",
+    ),
+    Recipe(
+        "before-the-first-epoch",
+        "What was predicted before the first epoch, and was it right?",
+        """
+with finished as (
+    -- by the network itself, or by its shadow
+    select coalesce(r.shadow_of, n.run) as run, n.network, max(n.last_accuracy_percent) as last_percent
+    from networks n join runs r on r.run = n.run
+    where n.status = 'completed' and n.equal_to is null
+    group by all
+)
+select p.run, p.network, p.function as model, round(p.predicted, 2) as predicted_percent,
+       round(p.low, 2) as low, round(p.high, 2) as high, round(f.last_percent, 2) as came_true_percent,
+       round(abs(p.predicted - f.last_percent), 2) as error_points,
+       f.last_percent between p.low and p.high as inside
+from predictions p left join finished f on f.run = p.run and f.network = p.network
+where p.epoch = 0
+order by p.run, p.network""",
+    ),
+    Recipe(
+        "considered",
+        "Which networks were considered, and why were they not trained?",
+        """
+select c.run, c.generation, c.genome, round(c.flops / 1e6, 1) as mflops, c.operator, c.parents,
+       round(c.predicted_accuracy_percent, 2) as predicted_percent,
+       round(c.predicted_low, 2) as low, round(c.predicted_high, 2) as high,
+       c.expected_improvement, c.reason, min(n.network) as trained_after_all_as
+from considered c
+left join networks n on n.run = c.run and n.architecture_hash = c.architecture_hash
+group by all
+order by c.run, c.generation, c.expected_improvement desc nulls last, c.genome
+limit 100""",
+    ),
+    Recipe(
         "operators",
         "What did each operator produce, and how often did a child beat its best parent?",
         """

@@ -126,12 +126,12 @@ class JointForecast:
     Attributes:
         log_error: medians of their logarithms, shape (n,).
         covariance: of the logarithms, without noise, shape (n, n).
-        noise: scale of the noise of what is measured.
+        noise: squared scale of the noise of each, if it were measured, shape (n,).
     """
 
     log_error: Array
     covariance: Array
-    noise: float
+    noise: Array
 
     @property
     def deviation(self) -> Array:
@@ -145,7 +145,7 @@ class JointForecast:
         together with it become more certain.
         """
         column = self.covariance[:, known]
-        covariance = self.covariance - np.outer(column, column) / (column[known] + self.noise**2)
+        covariance = self.covariance - np.outer(column, column) / (column[known] + self.noise[known])
         return replace(self, covariance=covariance)
 
 
@@ -280,10 +280,10 @@ class _Process:
         at = self.features.of(networks)
         cross = self.smooth**2 * squared_exponential(at, self._at, 1.0) + _OFFSET**2 * (self.rows.run == run)
         own = self.smooth**2 * squared_exponential(at, at, 1.0) + (_OFFSET**2 if run >= 0 else 0.0)
-        found = self.posterior.covariance(cross, own)
-        return (
-            found if self.earlier is None else found + self.rho**2 * self.earlier.covariance(networks, run=-1)
-        )
+        covariance = self.posterior.covariance(cross, own)
+        if self.earlier is not None:
+            covariance += self.rho**2 * self.earlier.covariance(networks, run=-1)
+        return covariance
 
     def _told(self, networks: Sequence[Observed], x: Array) -> tuple[Array, Array]:
         """What earlier runs tell of networks of this one."""
@@ -391,7 +391,7 @@ class PerformancePredictor:
         """Forecast of several networks before their first epoch, and of how they hang together."""
         process = self._process(0, False)
         mean, _ = process.predict(networks, np.zeros((len(networks), 2)))
-        return JointForecast(mean, process.covariance(networks), process.noise)
+        return JointForecast(mean, process.covariance(networks), self._noise(process, mean))
 
     def _measured(self, group: Sequence[Observed], epoch: int, with_training: bool) -> list[Forecast]:  # noqa: ARG002
         y = log_error([greatest(n.accuracy) for n in group], self.images)
@@ -404,9 +404,7 @@ class PerformancePredictor:
         process = self._process(epoch, with_training)
         x = inputs(group, epoch, self.images, with_training) if epoch else np.zeros((len(group), 2))
         mean, variance = process.predict(group, x)
-        counting = process.counting * count_variance(mean, self.images)
-        noise = process.line.variance(counting, process.noise)
-        scale = np.sqrt(variance + noise)
+        scale = np.sqrt(variance + self._noise(process, mean))
         past = len(process.earlier.rows) if process.earlier else 0
         return [
             Forecast(
@@ -420,6 +418,11 @@ class PerformancePredictor:
             )
             for network, at, wide in zip(group, mean, scale, strict=True)
         ]
+
+    def _noise(self, process: _Process, mean: Array) -> Array:
+        """Squared scale of the noise of measurements with these means, shape (n,)."""
+        counting = process.counting * count_variance(mean, self.images)
+        return process.line.variance(counting, process.noise)
 
     def _process(self, epoch: int, with_training: bool) -> _Process:
         key = epoch, with_training

@@ -231,5 +231,9 @@ class SearchSettings(Component):
 STRATEGIES: Registry[SearchSettings] = Registry(
     "search strategy",
     "a4nn.search",
-    {"nsga-net": "a4nn_core.search.nsga_net:NSGANet", "a4nn": "a4nn_core.search.a4nn:A4NN"},
+    {
+        "nsga-net": "a4nn_core.search.nsga_net:NSGANet",
+        "a4nn": "a4nn_core.search.a4nn:A4NN",
+        "repeat": "a4nn_core.search.repeat:Repeat",
+    },
 )

@@ -19,6 +19,7 @@ from a4nn_core.data.base import ImageData
 from a4nn_core.errors import A4NNError
 from a4nn_core.experiment import Experiment
 from a4nn_core.jsonable import Json, members
+from a4nn_core.search.repeat import Repeat
 from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.training.settings import FIRST_DEFAULTS, Training
 from a4nn_core.version import __version__
@@ -91,6 +92,7 @@ class Plan:
             "threads": machine.threads,
             "slots": machine.slots,
             "device": machine.device,
+            **({"shadow_of": experiment.search.run} if isinstance(experiment.search, Repeat) else {}),
             **({} if self.prior is None else {"prior": list(self.prior.recorded)}),
         }
 

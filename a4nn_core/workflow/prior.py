@@ -66,12 +66,8 @@ def resolve_prior(
         BadInput: a run does not exist, is the new one, or has nothing to learn from; or the query fails.
     """
     if prior.auto:
-        found = (
-            _automatic(Commons(commons), run_id, space, largest)
-            if (commons / "commons.json").is_file()
-            else []
-        )
-        return ResolvedPrior.of(found)
+        begun = (commons / "commons.json").is_file()  # the first run of a commons has nothing to learn from
+        return ResolvedPrior.of(_automatic(Commons(commons), run_id, space, largest) if begun else [])
     store = Commons(commons)
     names = list(prior.runs) if prior.runs is not None else _asked(store, prior.query or "")
     if run_id in names:
