@@ -144,7 +144,8 @@ def test_intervals_cover(epochs: int) -> None:
     many = made(200, 5)
     forecasts = predictor(KNOWN).predict([after(n, epochs) for n in many])
     inside = [
-        low <= truth <= high for (low, high), truth in zip((f.interval for f in forecasts), final(many), strict=True)
+        low <= truth <= high
+        for (low, high), truth in zip((f.interval for f in forecasts), final(many), strict=True)
     ]
     assert 0.8 <= np.mean(inside) <= 0.99
 
@@ -245,7 +246,9 @@ def test_strange_curves_give_finite_forecasts() -> None:
     ]
     for known in ([], KNOWN, [*KNOWN, Observed({}, (0.0,) * HORIZON)], [KNOWN[0]] * 7):
         for forecast in predictor(known).predict(strange):
-            assert np.isfinite([*forecast.interval, forecast.accuracy, forecast.expected_improvement(50.0)]).all()
+            assert np.isfinite(
+                [*forecast.interval, forecast.accuracy, forecast.expected_improvement(50.0)]
+            ).all()
 
 
 def test_quantiles_and_improvement_agree() -> None:
@@ -287,6 +290,8 @@ def test_the_published_runs_are_ranked_before_training(reference_data: Path) -> 
     inside = [
         low - 0.005 <= max(n.accuracy) <= high + 0.005
         for k in (0, 3, 6, 12)
-        for n, (low, high) in ((n, f.interval) for n, f in zip(new, p.predict([after(n, k) for n in new]), strict=True))
+        for n, (low, high) in (
+            (n, f.interval) for n, f in zip(new, p.predict([after(n, k) for n in new]), strict=True)
+        )
     ]
     assert 0.85 <= np.mean(inside) <= 0.97

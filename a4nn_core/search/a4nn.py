@@ -57,6 +57,10 @@ from a4nn_core.vocabulary import Direction
 MODELLED = (ERROR_PERCENT.name, ACCURACY_PERCENT.name)
 LESS_PROMISING = "less_promising"
 EQUAL = "equal"
+MUTATED = 3.0
+"""genes of a child drawn for mutation, on average; more than in NSGA-II, as bad children cost nothing"""
+POWER = 0.5
+"""of the error, by which fronts are compared: in its square root, standard errors are of about equal size"""
 ALIKE = 0.1
 """share of differing genes at which one genome says less, by a factor of e, about another's failing"""
 
@@ -67,7 +71,7 @@ class A4NN(EvolutionSettings):
     name: Literal["a4nn"] = "a4nn"
     children: int = Field(default=200, ge=1)
     """genomes that are made and judged for each choice, and again in each further round"""
-    rounds: int = Field(default=1, ge=0)
+    rounds: int = Field(default=2, ge=0)
     """how often the most promising children get children themselves before the choice"""
     exploration: float = Field(default=0.1, ge=0, le=1)
     """share of the networks that the model does not choose"""
@@ -92,6 +96,7 @@ class A4NN(EvolutionSettings):
         return objectives
 
     def start(self, space: SearchSpace, seed: int, violation: Violation = no_violation) -> Strategy:
+        del space, seed, violation
         raise TypeError("a4nn learns from architectures: call begin")
 
     def begin(self, space: SearchSpace, seed: int, violation: Violation, study: Study) -> Strategy:
@@ -104,13 +109,13 @@ class _Known:
 
     Attributes:
         genes: the genome.
-        observed: its features.
+        features: of its architecture.
         costs: its objectives but the error, to be minimised.
         violation: how far it is outside the bounds.
     """
 
     genes: Genes
-    observed: Observed
+    features: Observed
     costs: tuple[float, ...]
     violation: float
 
@@ -132,16 +137,18 @@ class _Model:
         self._choice: _Choice | None = None
 
     def choose(self, evolution: Evolution, position: int) -> Draft | None:
-        generation = evolution.asking
         if self._choice is None or self._choice.merged != len(evolution.merged):
             self._choice = _Choice(self, evolution)
-        exploring = evolution.rng(generation, position, 0, EXPLORATION).random() < self.settings.exploration
-        return None if exploring else self._choice.next(evolution)
+        chance = evolution.rng(evolution.asking, position, 0, EXPLORATION).random()
+        return None if chance < self.settings.exploration else self._choice.next(evolution)
 
     def considered(self, evolution: Evolution) -> Sequence[Considered]:
+        count = self.settings.considered
+        if self.settings.schedule == "steady":  # a choice of one network, rather than of a generation
+            count = -(-count // self.settings.offspring)
         if self._choice is None or not evolution.batch_complete:
             return ()
-        return self._choice.considered(evolution)
+        return self._choice.considered(evolution, count)
 
     def known(self, genes: Genes) -> _Known:
         """What is known of a genome; worked out once."""
@@ -155,24 +162,27 @@ class _Model:
         return self._known[key]
 
     def hash(self, genes: Genes) -> str:
-        """Hash of the architecture, so that none is trained twice."""
+        """Hash of the architecture of a genome; worked out once, and only where it is needed."""
         key = genes.tobytes()
         if key not in self._hashes:
             self._hashes[key] = self.study.decode(self.space.genome(genes)).hash
         return self._hashes[key]
 
-    def error(self, fitness: Mapping[str, float]) -> float:
-        """Share of images that are taken for another class, on the scale of the forecasts."""
-        return float(np.exp(log_error([_accuracy(fitness)], self.study.images or SUPPOSED_IMAGES))[0])
+    def predictor(self, networks: Sequence[Observed]) -> PerformancePredictor:
+        """A predictor that has learned from networks of this run, and from earlier runs."""
+        study = self.study
+        return PerformancePredictor(networks, study.horizon, study.images, study.curves, self.earlier)
 
-    def observed(self, genes: Genes, outcome: Outcome) -> Observed | None:
-        """A network as the predictor sees it; None if it failed."""
-        if outcome.fitness is None or not np.isfinite(_accuracy(outcome.fitness)):
-            return None
+    def error(self, fitness: Mapping[str, float]) -> float:
+        """The measured error, from 0 to 1, on the scale of the forecasts."""
+        return float(np.exp(log_error(_accuracy(fitness), self.study.images or SUPPOSED_IMAGES)))
+
+    def observed(self, known: _Known, outcome: Outcome) -> Observed:
+        """A trained network as the predictor sees it; what it reached stands for its curve."""
+        assert outcome.fitness is not None
         epochs = self.study.horizon if outcome.epochs is None else outcome.epochs
         training = () if outcome.training is None else (outcome.training,) * epochs
-        features = self.known(genes).observed.features
-        return Observed(features, (_accuracy(outcome.fitness),) * epochs, training)
+        return Observed(known.features.features, (_accuracy(outcome.fitness),) * epochs, training)
 
 
 def _accuracy(fitness: Mapping[str, float]) -> float:
@@ -191,49 +201,40 @@ class _Choice:
     def __init__(self, model: _Model, evolution: Evolution) -> None:
         self.model = model
         self.merged = len(evolution.merged)
-        self.generation = evolution.asking
-        told = [(evolution.genes(number), evolution.outcomes[number]) for number in evolution.merged]
-        seen = [(genes, model.observed(genes, outcome)) for genes, outcome in told]
-        trained = [(genes, one) for genes, one in seen if one is not None]
-        self.failed = [
-            genes
-            for (genes, one), (_, outcome) in zip(seen, told, strict=True)
-            if one is None and not outcome.violation
-        ]
-        self.trained = [genes for genes, _ in trained]
-        study = model.study
-        self.predictor = PerformancePredictor(
-            [one for _, one in trained], study.horizon, study.images, study.curves, model.earlier
-        )
-        self.front_costs = np.array([model.known(genes).costs for genes in self.trained])
-        self.front_costs = self.front_costs.reshape(len(self.trained), len(model.costs))
-        self.errors = np.array(
-            [model.error(outcome.fitness) for (_, one), (_, outcome) in zip(seen, told, strict=True)
-             if one is not None and outcome.fitness is not None]
-        )  # fmt: skip
-        self.equal: set[bytes] = set()
+        trained: list[tuple[_Known, Observed, float]] = []
+        self.failed: list[Genes] = []
+        for number in evolution.merged:
+            genes, outcome = evolution.genes(number), evolution.outcomes[number]
+            if outcome.fitness is not None and np.isfinite(_accuracy(outcome.fitness)):
+                known = model.known(genes)
+                trained.append((known, model.observed(known, outcome), model.error(outcome.fitness)))
+            elif not outcome.violation:
+                self.failed.append(genes)
+        self.trained = [known for known, _, _ in trained]
+        self.errors = np.array([error for _, _, error in trained])
+        self.predictor = model.predictor([observed for _, observed, _ in trained])
         self.pool: dict[bytes, Draft] = {}
-        self._growth: dict[bytes, float] = {}
-        # nothing to learn from: the first generation without earlier runs, or all networks failed
-        if len(trained) > 1 or any(run.networks for run in study.past):
+        self.growth: dict[bytes, float] = {}
+        self.equal: set[bytes] = set()
+        # otherwise nothing can be learned: the first generation without earlier runs, or all networks failed
+        if len(trained) > 1 or any(run.networks for run in model.study.past):
             self._breed(evolution)
 
     def _breed(self, evolution: Evolution) -> None:
         """Make children, and children of the most promising ones."""
-        count = self.model.settings.children
-        rng = evolution.rng(self.generation, self.merged, 0, POOL)
+        settings = self.model.settings
+        rng = evolution.rng(evolution.asking, self.merged, 0, POOL)
         parents = evolution.survivors()
         if parents:
-            self._add(evolution.vary(parents, count, rng))
+            self._add(evolution.vary(parents, settings.children, MUTATED, rng))
         else:
             upper = evolution.space.upper
-            self._add([Draft(rng.integers(0, upper + 1), (), SAMPLED) for _ in range(count)])
-        for _ in range(self.model.settings.rounds):
+            self._add([Draft(rng.integers(0, upper + 1), (), SAMPLED) for _ in range(settings.children)])
+        for _ in range(settings.rounds):
             growth = self._growths(evolution)
-            best = sorted(self.pool, key=lambda key: -growth[key])[: self.model.settings.population]
-            promising = [*parents, *(self.pool[key] for key in best)]
-            if promising:
-                self._add(evolution.vary(promising, count, rng))
+            best = sorted(growth, key=lambda key: -growth[key])[: settings.population]
+            if promising := [*parents, *(self.pool[key] for key in best)]:
+                self._add(evolution.vary(promising, settings.children, MUTATED, rng))
 
     def _add(self, drafts: Sequence[Draft]) -> None:
         for draft in drafts:
@@ -241,42 +242,42 @@ class _Choice:
                 self.pool.setdefault(draft.genes.tobytes(), draft)
 
     def next(self, evolution: Evolution) -> Draft | None:
-        """The most promising child that is new; None if there is none."""
-        growth = self._growth = self._growths(evolution)
+        """The most promising child that builds a new architecture; None if there is none."""
+        self.growth = self._growths(evolution)
         asked = {self.model.hash(evolution.genes(number)) for number in evolution.asked}
-        for key in sorted(growth, key=lambda key: -growth[key]):
-            if growth[key] <= 0:
-                return None
-            draft = self.pool[key]
-            if self.model.hash(draft.genes) in asked:
-                self.equal.add(key)
-                continue
-            return draft._replace(prediction=self._prediction(draft))
+        for key, draft in self._best_first():
+            if self.growth[key] <= 0:
+                break
+            if self.model.hash(draft.genes) not in asked:
+                return draft._replace(prediction=self._prediction(draft))
+            self.equal.add(key)
         return None
 
+    def _best_first(self) -> list[tuple[bytes, Draft]]:
+        return [(key, self.pool[key]) for key in sorted(self.growth, key=lambda key: -self.growth[key])]
+
     def _prediction(self, draft: Draft) -> Prediction:
-        [forecast] = self.predictor.predict([self.model.known(draft.genes).observed])
+        [forecast] = self.predictor.predict([self.model.known(draft.genes).features])
         return Prediction(forecast.accuracy, *forecast.interval)
 
-    def considered(self, evolution: Evolution) -> list[Considered]:
+    def considered(self, evolution: Evolution, count: int) -> list[Considered]:
         """The most promising children that were not chosen."""
-        asked = {candidate_genes.tobytes() for candidate_genes in map(evolution.genes, evolution.asked)}
-        left = [key for key in sorted(self._growth, key=lambda key: -self._growth[key]) if key not in asked]
+        asked = {evolution.genes(number).tobytes() for number in evolution.asked}
+        left = [(key, draft) for key, draft in self._best_first() if key not in asked]
         found = []
-        for key in left[: self.model.settings.considered]:
-            draft = self.pool[key]
-            predicted = self._prediction(draft)
+        for key, draft in left[:count]:
+            accuracy, low, high = self._prediction(draft)
             found.append(
                 Considered(
                     genome=self.model.space.genome(draft.genes),
                     parents=draft.parents,
                     operator=draft.operator,
-                    generation=self.generation,
+                    generation=evolution.asking,
                     reason=EQUAL if key in self.equal else LESS_PROMISING,
-                    predicted=predicted.accuracy,
-                    low=predicted.low,
-                    high=predicted.high,
-                    expected_improvement=self._growth[key],
+                    predicted=accuracy,
+                    low=low,
+                    high=high,
+                    expected_improvement=self.growth[key],
                 )
             )
         return found
@@ -285,45 +286,36 @@ class _Choice:
         """Expected growth of the front by each child, as if the networks in training were measured."""
         if not self.pool:
             return {}
-        keys = list(self.pool)
         pending = [self.model.known(genes) for genes in evolution.pending()]
-        children = [self.model.known(self.pool[key].genes) for key in keys]
-        both = [*pending, *children]
-        forecast = self.predictor.before_training([one.observed for one in both])
+        children = [self.model.known(draft.genes) for draft in self.pool.values()]
+        forecast = self.predictor.before_training([one.features for one in (*pending, *children)])
         for place in range(len(pending)):
             forecast = forecast.as_if(place)
-        costs = np.array([one.costs for one in both]).reshape(len(both), len(self.model.costs))
-        believed = np.exp(forecast.log_error)
-        known = len(pending)
-        front_costs = np.concatenate([self.front_costs, costs[:known]])
-        errors = np.concatenate([self.errors, believed[:known]])
-        region = Region(
-            low=np.min(np.concatenate([front_costs, costs]), axis=0),
-            high=np.max(np.concatenate([front_costs, costs]), axis=0),
-            error=float(np.max(self.errors if len(self.errors) else believed)) ** POWER,
-        )
+        believed, first = np.exp(forecast.log_error), len(pending)
+        costs = self._costs([*self.trained, *pending, *children])
+        known = len(self.trained) + first
+        worst = np.max(self.errors if self.trained else believed)
         growth = expected_growth(
-            region,
-            front_costs,
-            errors**POWER,
+            Region(costs.min(axis=0), costs.max(axis=0), float(worst) ** POWER),
+            costs[:known],
+            np.concatenate([self.errors, believed[:first]]) ** POWER,
             costs[known:],
-            forecast.log_error[known:] * POWER,
-            forecast.deviation[known:] * POWER,
+            forecast.log_error[first:] * POWER,
+            forecast.deviation[first:] * POWER,
         )
-        return dict(zip(keys, (growth * self._success(children)).tolist(), strict=True))
+        growth *= self._success(children)
+        return dict(zip(self.pool, growth.tolist(), strict=True))
+
+    def _costs(self, networks: Sequence[_Known]) -> Floats:
+        return np.array([one.costs for one in networks]).reshape(len(networks), len(self.model.costs))
 
     def _success(self, children: Sequence[_Known]) -> Floats:
         """The chance that networks do not fail, by how those with similar genomes did."""
-        if not self.failed:
-            return np.ones(len(children))
         genes = np.array([one.genes for one in children])
 
         def near(others: Sequence[Genes]) -> Floats:
-            others = np.array(others).reshape(-1, genes.shape[1])
-            return np.exp(-(genes[:, None] != others).mean(axis=2) / ALIKE).sum(axis=1)
+            differing = (genes[:, None] != np.array(others).reshape(-1, genes.shape[1])).mean(axis=2)
+            return np.asarray(np.exp(-differing / ALIKE).sum(axis=1))
 
-        good = 1 + near(self.trained)
-        return good / (good + near(self.failed))
-
-
-POWER = 0.5
+        good = 1 + near([one.genes for one in self.trained])
+        return np.asarray(good / (good + near(self.failed)))

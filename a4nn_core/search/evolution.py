@@ -312,23 +312,28 @@ class Evolution(Strategy):
                 self.problem, self.members, 1, 2, to_pop=False, algorithm=rule, random_state=mating
             )
             child = self._cross(self.members, chosen, mating)[[position % 2]]
-            [genes] = self._mutate(child, self.rng(self._generation, position, attempt, MUTATION))
+            mutation = self.rng(self._generation, position, attempt, MUTATION)
+            [genes] = self._mutate(child, self.settings.mutation_probability, mutation)
             parents = tuple(sorted({int(self.members[i].get("number")) for i in chosen[0]}))
             yield Draft(genes, parents, VARIATION)
 
-    def vary(self, parents: Sequence[Draft], count: int, rng: np.random.Generator) -> list[Draft]:
+    def vary(
+        self, parents: Sequence[Draft], count: int, mutated: float, rng: np.random.Generator
+    ) -> list[Draft]:
         """Children of any genomes, each of two drawn at random.
 
         Args:
             parents: what they descend from, with the networks that those descend from.
             count: number of children.
+            mutated: genes of each child that are drawn for mutation, on average.
             rng: where random numbers come from.
         """
         from pymoo.core.population import Population
 
         population = Population.new(X=np.array([parent.genes for parent in parents]))
         chosen = rng.integers(0, len(parents), ((count + 1) // 2, 2))
-        children = self._mutate(self._cross(population, chosen, rng), rng)
+        chance = min(mutated / self.problem.n_var, 1.0)
+        children = self._mutate(self._cross(population, chosen, rng), chance, rng)
         ancestors = [tuple(sorted({*parents[a].parents, *parents[b].parents})) for a, b in chosen]
         # all first children of the matings come before all second ones
         return [Draft(child, ancestors[i % len(chosen)], VARIATION) for i, child in enumerate(children)][
@@ -342,17 +347,17 @@ class Evolution(Strategy):
         crossover = TwoPointCrossover(prob=self.settings.crossover_probability)
         return crossover.do(self.problem, parents, parents=chosen, random_state=rng)
 
-    def _mutate(self, children: Population, rng: np.random.Generator) -> list[Genes]:
+    def _mutate(
+        self, children: Population, probability: float | None, rng: np.random.Generator
+    ) -> list[Genes]:
         from pymoo.core.problem import Problem
         from pymoo.operators.mutation.pm import PM
 
         # as in the original, integers mutate on a range half a unit wider, so that after rounding the
         # outermost values are as likely as the others (pymoo 0.3, polynomial_mutation.py)
         wider = Problem(n_var=self.problem.n_var, n_obj=1, xl=-0.5, xu=self.space.upper + 0.5 - 1e-9)
-        settings = self.settings
-        PM(prob=1.0, eta=settings.mutation_eta, prob_var=settings.mutation_probability).do(
-            wider, children, random_state=rng
-        )
+        mutation = PM(prob=1.0, eta=self.settings.mutation_eta, prob_var=probability)
+        mutation.do(wider, children, random_state=rng)
         return [np.rint(child.X).astype(np.int64) for child in children]
 
     def _new(self, genes: Genes) -> bool:
@@ -381,6 +386,10 @@ class SteadyEvolution(Evolution):
         if later < 0:
             return 0, number
         return 1 + later // self.settings.offspring, later % self.settings.offspring
+
+    @property
+    def batch_complete(self) -> bool:
+        return True  # every network is a batch
 
     def ask(self, count: int) -> list[Candidate]:
         new: list[Candidate] = []

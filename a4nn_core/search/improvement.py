@@ -1,7 +1,7 @@
 """How much a front is expected to grow by networks whose costs are known and whose error is predicted.
 
-The hypervolume that a network adds is an integral over costs: at every cost it can afford, it lowers the least
-error that is to be had there, or does not. So its expectation needs only the expected lowering of each error
+The hypervolume that a network adds is an integral over costs: wherever it is affordable, it lowers the least
+error that is to be had, or does not. So its expectation needs only the expected lowering of each error
 level of the front, which has a closed form (``_lowering``), times the share of the cost space at that level:
 exact for one cost, and by quasi-random points for several.
 """
@@ -56,7 +56,7 @@ def expected_growth(
         expected growth in units of the hypervolume, shape (networks,).
     """
     weights, levels = _levels(region, front_costs, np.minimum(front_errors, region.error), costs)
-    return np.sum(weights * _lowering(levels, mean[:, None], deviation[:, None]), axis=1)
+    return np.asarray(np.sum(weights * _lowering(levels, mean[:, None], deviation[:, None]), axis=1))
 
 
 def _levels(region: Region, front_costs: Floats, errors: Floats, costs: Floats) -> tuple[Floats, Floats]:
@@ -87,7 +87,7 @@ def _levels(region: Region, front_costs: Floats, errors: Floats, costs: Floats) 
 def _unit_points(dimensions: int) -> Floats:
     from scipy.stats.qmc import Sobol
 
-    return Sobol(dimensions, scramble=False).random(POINTS)
+    return np.asarray(Sobol(dimensions, scramble=False).random(POINTS))
 
 
 def _lowering(level: Floats, mean: Floats, deviation: Floats) -> Floats:
@@ -99,4 +99,4 @@ def _lowering(level: Floats, mean: Floats, deviation: Floats) -> Floats:
 
     width = np.maximum(deviation, 1e-9)
     reach = (np.log(level) - mean) / width
-    return level * ndtr(reach) - np.exp(mean + width**2 / 2) * ndtr(reach - width)
+    return np.asarray(level * ndtr(reach) - np.exp(mean + width**2 / 2) * ndtr(reach - width))
