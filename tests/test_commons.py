@@ -47,9 +47,10 @@ from a4nn_core.commons import (
     read_events,
     read_journal,
 )
+from a4nn_core.commons.events import Considered
 from a4nn_core.commons.layout import Damaged
 from a4nn_core.commons.lock import holder
-from a4nn_core.commons.records import Network
+from a4nn_core.commons.records import ConsideredRecord, Network
 from a4nn_core.commons.rows import table_row
 from a4nn_core.commons.schema import TABLES
 from a4nn_core.commons.writer import AlreadyRecorded
@@ -260,7 +261,10 @@ class TestRun:
         assert run.seed == 7
 
     def test_parquet_files_are_readable_by_themselves(self, commons: Path) -> None:
-        made_up_run(commons, networks=2)
+        made_up_run(commons, networks=2, finish=False)
+        with RunWriter.open(commons, "made-up", header()) as writer:
+            writer.events.append(Considered.of(0, [ConsideredRecord(reason="less_promising")]))
+            writer.finish(RunStatus.completed)
         for name, table in TABLES.items():
             files = list((commons / "runs" / "made-up" / "tables" / name).glob("*.parquet"))
             assert files, name

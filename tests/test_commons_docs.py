@@ -85,8 +85,6 @@ def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     epochs = [Epoch(epoch=e, validation_accuracy_percent=80.0) for e in (1, 2)]
     before = Prediction(epoch=0, function="a4nn", predicted=93.0, low=90.0, high=96.0)
     left = ConsideredRecord(
-        batch=-1,
-        number=-1,
         generation=0,
         genome=JsonText("[[0]]"),
         architecture_hash="h2",

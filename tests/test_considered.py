@@ -180,7 +180,7 @@ def test_a_crash_neither_loses_nor_doubles(kept: str, tmp_path: Path) -> None:
 def test_a_log_that_has_grown_counts_more_than_its_table(tmp_path: Path) -> None:
     search(choosy(), tmp_path, FakeExecutor())
     log = EventLog(RunFolder(tmp_path, "r").events)
-    log.append(Logged.of(2, [ConsideredRecord(batch=-1, number=-1, reason="late")]))
+    log.append(Logged.of(2, [ConsideredRecord(reason="late")]))
     log.close()
     assert [row["reason"] for row in considered(tmp_path)][-2:] == ["less_promising", "late"]
 
@@ -216,7 +216,7 @@ def test_the_table_goes_where_the_others_go(tmp_path: Path) -> None:
 
 
 def test_a_record_travels_through_an_event() -> None:
-    record = ConsideredRecord(batch=-1, number=-1, genome=JsonText("[[1, 0]]"), parents=(3, 4), flops=7)
+    record = ConsideredRecord(genome=JsonText("[[1, 0]]"), parents=(3, 4), flops=7)
     assert isinstance(record, Record)
     assert Logged.of(5, [record]).data() == {
         "batch": 5,

@@ -58,7 +58,7 @@ def from_ranges(text: str) -> set[int]:
 
 @dataclass(frozen=True)
 class Pack:
-    """A set of files, one per table, with the records of some networks.
+    """A set of files, one for each table that has rows, with the records of some networks.
 
     Attributes:
         name: six digits, such as ``000001``.
@@ -143,6 +143,8 @@ class Archive:
         self.next_number += 1
         files = {}
         for table, rows in tables.items():
+            if not rows.num_rows:
+                continue
             path = self.folder / f"{name}-{table}.parquet"
             write_sorted(path, SORTED[table], rows)
             files[table] = {"file": path.name, "rows": rows.num_rows, **fingerprint(path)}
@@ -242,7 +244,7 @@ def archived_rows(
         wanted &= ds.field("network") == network
     found = []
     for pack in archive.packs:
-        if run not in pack.networks or pack.started[run] != started:
+        if run not in pack.networks or pack.started[run] != started or table.name not in pack.files:
             continue
         path = archive.folder / str(pack.files[table.name]["file"])
         try:

@@ -335,8 +335,8 @@ class ConsideredRecord(Record):
     """A genome that was never trained because others promised more; made from the event log."""
 
     run: RunId = ""
-    batch: Annotated[int, Column("number of the ask that it was considered for, from 0")]
-    number: Annotated[int, Column("number among those of its batch, from 0")]
+    batch: Annotated[int, Column("number of the ask that it was considered for, from 0")] = -1
+    number: Annotated[int, Column("number among those of its batch, from 0")] = -1
     generation: Annotated[int | None, Column("generation that it would have belonged to")] = None
     genome: Annotated[JsonText | None, Column("the genome, as its search space writes it")] = None
     architecture_hash: Annotated[str | None, Column("as in networks")] = None

@@ -159,10 +159,8 @@ def prediction_before(candidate: Candidate, strategy: str) -> list[Prediction]:
 
 
 def considered_record(considered: Considered, architecture: Architecture) -> ConsideredRecord:
-    """The record of a genome that a strategy looked at and did not ask for; it gets its number later."""
+    """The record of a genome that a strategy looked at and did not ask for; its place in the log numbers it."""
     return ConsideredRecord(
-        batch=-1,
-        number=-1,
         generation=considered.generation,
         genome=JsonText(json.dumps(considered.genome)),
         architecture_hash=architecture.hash,
