@@ -61,6 +61,8 @@ MUTATED = 3.0
 """genes of a child drawn for mutation, on average; more than in NSGA-II, as bad children cost nothing"""
 POWER = 0.5
 """of the error, by which fronts are compared: in its square root, standard errors are of about equal size"""
+ROOM = 0.1
+"""beyond the greatest cost, as a share of the range of costs"""
 ALIKE = 0.1
 """share of differing genes at which one genome says less, by a factor of e, about another's failing"""
 
@@ -295,8 +297,11 @@ class _Choice:
         costs = self._costs([*self.trained, *pending, *children])
         known = len(self.trained) + first
         worst = np.max(self.errors if self.trained else believed)
+        low, high = costs.min(axis=0), costs.max(axis=0)
+        # so that the most costly network counts, too, as does the error where all cost the same
+        room = ROOM * np.where(high > low, high - low, np.maximum(abs(high), 1.0))
         growth = expected_growth(
-            Region(costs.min(axis=0), costs.max(axis=0), float(worst) ** POWER),
+            Region(low, high + room, float(worst) ** POWER),
             costs[:known],
             np.concatenate([self.errors, believed[:first]]) ** POWER,
             costs[known:],
