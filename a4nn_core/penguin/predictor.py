@@ -236,14 +236,17 @@ class _Process:
         c = (rows.x - self.centre) * self.deviations
         rest = _OFFSET**2 * (rows.run[:, None] == rows.run) + c @ c.T
         known = line.at(rows.x)
-        told, unsure = self._told(rows.networks, rows.x)
+        self._told = earlier.tell(rows.networks, rows.x) if earlier else None
+        told, shared = np.zeros(len(rows)), np.zeros((len(rows), len(rows)))
+        if earlier is not None and self._told is not None:
+            told, shared = self._told.mean, earlier.covariance(self._told, self._told)
 
         def fitted(sizes: Mapping[str, float]) -> Posterior:
             rho = sizes["rho"]
             counting = sizes["counting"] * rows.counting
-            noise = line.variance(counting, sizes["noise"]) + rows.variance + rho**2 * unsure
+            noise = line.variance(counting, sizes["noise"]) + rows.variance
             observed = rows.y - (1 - rho) * known - rho * told
-            return regress(rest + sizes["smooth"] ** 2 * alike, observed, noise)
+            return regress(rest + sizes["smooth"] ** 2 * alike + rho**2 * shared, observed, noise)
 
         def plausible(sizes: Mapping[str, float]) -> float:
             unusual = smoothness.penalty(sizes["smooth"])
@@ -260,36 +263,54 @@ class _Process:
         self.noise, self.counting = sizes["noise"], sizes["counting"]
         self.posterior = fitted(sizes)
 
-    def predict(self, networks: Sequence[Observed], x: Array, run: int = 0) -> tuple[Array, Array]:
-        """Mean and variance of y without noise, shape (n,) each, for networks of a run.
+    def predict(self, networks: Sequence[Observed], x: Array) -> tuple[Array, Array]:
+        """Mean and covariance of y without noise, shapes (n,) and (n, n), for networks of run 0."""
+        at, c = self._place(networks, x)
+        cross = self._cross(at, c) + _OFFSET**2 * (self.rows.run == 0)
+        own = self.smooth**2 * squared_exponential(at, at, 1.0) + c @ c.T + _OFFSET**2
+        known = (1 - self.rho) * self.line.at(x)
+        if self.earlier is not None and self._told is not None:
+            told = self.earlier.tell(networks, x)
+            cross += self.rho**2 * self.earlier.covariance(told, self._told)
+            own += self.rho**2 * self.earlier.covariance(told, told)
+            known += self.rho * told.mean
+        mean, covariance = self.posterior.predict(cross, own)
+        return known + mean, covariance
 
-        Of a run that is none of the known ones, the offset is left out of the variance.
-        """
-        at, c = self.features.of(networks), (x - self.centre) * self.deviations
-        cross = self.smooth**2 * squared_exponential(at, self._at, 1.0)
-        cross += c @ ((self.rows.x - self.centre) * self.deviations).T
-        cross += _OFFSET**2 * (self.rows.run == run)
-        own = self.smooth**2 + (c**2).sum(axis=1) + (_OFFSET**2 if run >= 0 else 0.0)
-        mean, variance = self.posterior.predict(cross, own)
-        told, unsure = self._told(networks, x)
-        rho = self.rho
-        return mean + (1 - rho) * self.line.at(x) + rho * told, variance + rho**2 * unsure
+    def tell(self, networks: Sequence[Observed], x: Array) -> _Told:
+        """What is known of networks of another run, but for its offset."""
+        at, c = self._place(networks, x)
+        mean, explained = self.posterior.explain(self._cross(at, c))
+        return _Told(at, c, self.line.at(x) + mean, explained)
 
-    def covariance(self, networks: Sequence[Observed], run: int = 0) -> Array:
-        """Covariance of y without noise, shape (n, n), of networks before their first epoch."""
-        at = self.features.of(networks)
-        cross = self.smooth**2 * squared_exponential(at, self._at, 1.0) + _OFFSET**2 * (self.rows.run == run)
-        own = self.smooth**2 * squared_exponential(at, at, 1.0) + (_OFFSET**2 if run >= 0 else 0.0)
-        covariance = self.posterior.covariance(cross, own)
-        if self.earlier is not None:
-            covariance += self.rho**2 * self.earlier.covariance(networks, run=-1)
-        return covariance
+    def covariance(self, one: _Told, other: _Told) -> Array:
+        """Of y, without offset and noise, between networks of another run, shape (n, m)."""
+        prior = self.smooth**2 * squared_exponential(one.at, other.at, 1.0) + one.c @ other.c.T
+        return np.asarray(prior - one.explained.T @ other.explained)
 
-    def _told(self, networks: Sequence[Observed], x: Array) -> tuple[Array, Array]:
-        """What earlier runs tell of networks of this one."""
-        if self.earlier is None:
-            return np.zeros(len(networks)), np.zeros(len(networks))
-        return self.earlier.predict(networks, x, run=-1)
+    def _place(self, networks: Sequence[Observed], x: Array) -> tuple[Array, Array]:
+        return self.features.of(networks), (x - self.centre) * self.deviations
+
+    def _cross(self, at: Array, c: Array) -> Array:
+        """Covariance with the known networks, without offset."""
+        known = (self.rows.x - self.centre) * self.deviations
+        return np.asarray(self.smooth**2 * squared_exponential(at, self._at, 1.0) + c @ known.T)
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What a process knows of n networks of another run.
+
+    Attributes:
+        at, c: where they are, in features and inputs.
+        mean: of y, shape (n,).
+        explained: see Posterior.explain.
+    """
+
+    at: Array
+    c: Array
+    mean: Array
+    explained: Array
 
 
 class EarlierRuns:
@@ -390,8 +411,8 @@ class PerformancePredictor:
     def before_training(self, networks: Sequence[Observed]) -> JointForecast:
         """Forecast of several networks before their first epoch, and of how they hang together."""
         process = self._process(0, False)
-        mean, _ = process.predict(networks, np.zeros((len(networks), 2)))
-        return JointForecast(mean, process.covariance(networks), self._noise(process, mean))
+        mean, covariance = process.predict(networks, np.zeros((len(networks), 2)))
+        return JointForecast(mean, covariance, self._noise(process, mean))
 
     def _measured(self, group: Sequence[Observed], epoch: int, with_training: bool) -> list[Forecast]:  # noqa: ARG002
         y = log_error([greatest(n.accuracy) for n in group], self.images)
@@ -403,8 +424,8 @@ class PerformancePredictor:
     def _forecast(self, group: Sequence[Observed], epoch: int, with_training: bool) -> list[Forecast]:
         process = self._process(epoch, with_training)
         x = inputs(group, epoch, self.images, with_training) if epoch else np.zeros((len(group), 2))
-        mean, variance = process.predict(group, x)
-        scale = np.sqrt(variance + self._noise(process, mean))
+        mean, covariance = process.predict(group, x)
+        scale = np.sqrt(np.maximum(np.diag(covariance), 0.0) + self._noise(process, mean))
         past = len(process.earlier.rows) if process.earlier else 0
         return [
             Forecast(

@@ -149,7 +149,7 @@ def _robust(a: Array, y: Array, counted: Array, share: float) -> tuple[float, Ar
         variance = max(float(variance * step), LEAST_VARIANCE)
     total = variance + counted
     likelihood = -0.5 * np.log(total) - (DEGREES + 1) / 2 * np.log1p(left**2 / (DEGREES * total))
-    return float(likelihood.sum()), b, float(np.sqrt(variance)), share
+    return float(likelihood.sum()), np.asarray(b), float(np.sqrt(variance)), share
 
 
 def finished(network: Observed, horizon: int) -> bool:
@@ -193,12 +193,8 @@ def greatest(accuracies: Sequence[float]) -> float:
     return max((value for value in accuracies if math.isfinite(value)), default=0.0)
 
 
-# printed by `python benchmarks/forecasts.py --fit`: as trained, the published runs; averaged, the curves in
-# tests/data
-# printed by `python benchmarks/forecasts.py --fit`: as trained, the published runs; averaged, the curves in
-# tests/data
-# printed by `python benchmarks/forecasts.py --fit`: as trained, the published runs; averaged, the curves in
-# tests/data
+# printed by `python benchmarks/forecasts.py --data FOLDER --fit`: as trained, fitted to the published runs;
+# averaged, to the curves in tests/data
 TABLES: dict[Curves, Slopes] = {
     "as-trained": Slopes(
         fractions=(0.04, 0.08, 0.12, 0.16, 0.24, 0.32, 0.4, 0.48, 0.56, 0.64, 0.72, 0.8, 0.88, 1.0),

@@ -1,12 +1,13 @@
 """Pause and promote: the networks that promise to better the front are trained on, all others wait.
 
 Every network gets a few epochs. Then, whenever networks reach their next judgement, the final accuracy of all
-that wait is forecast (``penguin/predictor.py``), and with it by how much each is expected to better the best
-network at no more cost, in standard errors of that one's accuracy: its *promise*. Networks whose training
-costs little are treated with leniency: their promise counts for more. The most promising ones are trained for
-one epoch, then all are judged anew. While the search still asks for networks, only a share of them is
-promoted, as later ones may turn out better; nobody is ended for good. On the final call the bar is lower and
-there is no such limit, and what is on the measured front by then is trained to the end.
+that wait is forecast (``penguin/predictor.py``). The *promise* of a network is by how much it is expected to
+better the best network at no more cost, beyond what cannot be told apart, in standard errors of that one's
+accuracy; divided by the share of the training that is still to be paid for it, and greater for networks
+whose training costs little. The most promising ones are trained for one epoch, then all are judged anew.
+While the search still asks for networks, only a share of them is promoted, as later ones may turn out better;
+nobody is ended for good. On the final call the bar is lower and there is no such limit, and what is on the
+measured front by then is trained to the end.
 
 A network's score is the best *measured* accuracy; a forecast never enters the front.
 """
@@ -42,12 +43,12 @@ class Front(PeerRule):
     name: Literal["front"] = "front"
     epochs: int = Field(2, ge=1)
     """epochs that every network gets; on a short budget fewer, at most a third of it"""
-    resolution: float = Field(0.5, ge=0, allow_inf_nan=False)
+    resolution: float = Field(0.25, ge=0, allow_inf_nan=False)
     """what cannot be told apart: a smaller improvement counts for nothing, in standard errors of the accuracy
     to be bettered"""
-    promise: float = Field(0.1, ge=0, allow_inf_nan=False)
-    """expected improvement beyond the resolution from which a network is trained on, in standard errors"""
-    final_promise: float = Field(0.02, ge=0, allow_inf_nan=False)
+    promise: float = Field(0.2, ge=0, allow_inf_nan=False)
+    """promise from which a network is trained on, in standard errors"""
+    final_promise: float = Field(0.1, ge=0, allow_inf_nan=False)
     """the same when the search asks for no more networks"""
     share: float = Field(0.1, gt=0, le=1)
     """share of the networks asked for so far that may be promoted before the search asks for no more"""
@@ -84,8 +85,7 @@ class _Promise:
     Attributes:
         rival: the best network at no more cost; None if none is.
         forecast: of its final accuracy.
-        promise: expected improvement on the rival's best value and its own, in standard errors, leniency
-            included.
+        promise: see above.
     """
 
     member: Member
@@ -185,7 +185,8 @@ class _Judge:
             gain = forecast.expected_improvement(bar + self.rule.resolution * error)
             size = _log_flops(member)
             lenient = math.exp(self.rule.leniency * (usual - size)) if size is not None else 1.0
-            found.append(_Promise(member, forecast, rival, gain / error * lenient))
+            left = 1 - member.epochs / population.horizon
+            found.append(_Promise(member, forecast, rival, gain / error * lenient / left))
         return found
 
     def _forecast(self, population: Population) -> Mapping[tuple[int, int], Forecast]:

@@ -1,0 +1,261 @@
+"""What is a network worth, and which are trained on? The performance predictor and the rule ``front``.
+
+    python benchmarks/forecasts.py --data $A4NN_REFERENCE_DATA          # tables for docs/penguin.md
+    python benchmarks/forecasts.py --data $A4NN_REFERENCE_DATA --fit    # prints the lines of the package
+    python benchmarks/forecasts.py --data $A4NN_REFERENCE_DATA --rule   # the rule on the published runs
+    python benchmarks/forecasts.py --data $A4NN_REFERENCE_DATA --time
+
+Lines are fitted without the beam that is judged. Networks 21 to 100 of each published run are judged by those
+before them, anew after every ten. The law is the one of the package.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import astuple
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.stats import kendalltau
+
+from a4nn_core.penguin.engines import make_engine
+from a4nn_core.penguin.observed import Observed, Past
+from a4nn_core.penguin.predictor import EarlierRuns, PerformancePredictor
+from a4nn_core.penguin.slopes import Slopes, fit_slopes
+from a4nn_core.precision import standard_error
+from a4nn_core.spaces.features import architecture_features
+from a4nn_core.spaces.macro import Macro
+from a4nn_core.termination.front import Front
+from a4nn_core.termination.peers import Member, Population
+from a4nn_core.vocabulary import Action, Curves
+
+BEAMS = ("1e14", "1e15", "1e16")
+HORIZON, IMAGES, GENERATION, FIRST = 25, 15_876, 10, 20
+SHARES = {"0": 0, "12": 3, "25": 6, "50": 12, "75": 19}
+"""percent of a curve, and the epochs of it"""
+AS_TRAINED = (0.04, 0.08, 0.12, 0.16, 0.24, 0.32, 0.4, 0.48, 0.56, 0.64, 0.72, 0.8, 0.88, 1.0)
+AVERAGED = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+OWN = Path(__file__).resolve().parents[1] / "tests/data/averaged_curves.csv"
+OWN_IMAGES = {"digits": 450, "quick": 1000}
+
+
+def published(data: Path, beam: str) -> Past:
+    """The hundred networks of a published run without early termination."""
+    rows = pd.read_csv(data / f"icpp23/1gpu/no_early_termination/1gpu_{beam}_training_data.csv")
+    networks = []
+    for _, group in rows.groupby("arch"):
+        ordered = group.sort_values("epoch")
+        architecture = Macro().decode(json.loads(ordered.genome.iloc[0]), (1, 128, 128), 2)
+        features = architecture_features(architecture)
+        networks.append(Observed(features, tuple(ordered.val_accs), tuple(ordered.train_accs)))
+    return Past(beam, HORIZON, IMAGES, "as-trained", tuple(networks))
+
+
+def own() -> list[Past]:
+    """The curves of averaged weights in tests/data."""
+    runs = []
+    for (source, seed), rows in pd.read_csv(OWN).groupby(["source", "seed"]):
+        groups = [group.sort_values("epoch") for _, group in rows.groupby("network")]
+        networks = [Observed({}, tuple(g.validation_percent), tuple(g.train_percent)) for g in groups]
+        images = OWN_IMAGES[source.rstrip("0123456789")]
+        runs.append(Past(f"{source}-{seed}", networks[0].epochs, images, "averaged", tuple(networks)))
+    return runs
+
+
+def after(network: Observed, epochs: int) -> Observed:
+    """A network as it was after so many epochs."""
+    return Observed(network.features, network.accuracy[:epochs], network.training[:epochs])
+
+
+def without(runs: Mapping[str, Past], beam: str) -> tuple[list[Past], dict[Curves, Slopes]]:
+    """The other runs, and lines fitted to them."""
+    others = [run for name, run in runs.items() if name != beam]
+    return others, {"as-trained": fit_slopes(others, AS_TRAINED)}
+
+
+Predict = Callable[[Sequence[Observed], Sequence[Observed]], list[tuple[float, float, float]]]
+"""Networks that are known, and those to be judged; value and interval of each of these."""
+
+
+def methods(runs: Mapping[str, Past], beam: str) -> dict[str, Predict]:
+    """What is compared, by name."""
+    others, slopes = without(runs, beam)
+    past = EarlierRuns(others, slopes)
+    engine = make_engine("a4nn", schedule="annealed")
+
+    def gaussian(features: bool, curves: bool, earlier: EarlierRuns | None = None) -> Predict:
+        def predict(known: Sequence[Observed], new: Sequence[Observed]) -> list[tuple[float, float, float]]:
+            if not features:
+                known = [Observed({}, n.accuracy, n.training) for n in known]
+                new = [Observed({}, n.accuracy, n.training) for n in new]
+            if not curves:
+                new = [after(n, 0) for n in new]
+            predictor = PerformancePredictor(known, HORIZON, IMAGES, past=earlier or (), slopes=slopes)
+            return [(f.accuracy, *f.interval) for f in predictor.predict(new)]
+
+        return predict
+
+    def law(known: Sequence[Observed], new: Sequence[Observed]) -> list[tuple[float, float, float]]:  # noqa: ARG001
+        found = [engine.predict(n.accuracy, HORIZON) for n in new]
+        return [(p.value or np.nan, p.low or np.nan, p.high or np.nan) for p in found]
+
+    def best(known: Sequence[Observed], new: Sequence[Observed]) -> list[tuple[float, float, float]]:  # noqa: ARG001
+        return [(n.best or np.nan, np.nan, np.nan) for n in new]
+
+    return {
+        "best so far": best,
+        "error law": law,
+        "architecture alone": gaussian(True, False),
+        "curves alone": gaussian(False, True),
+        "the predictor": gaussian(True, True),
+        "and earlier runs": gaussian(True, True, past),
+    }
+
+
+def forecasts(runs: Mapping[str, Past]) -> None:
+    """Error, rank and coverage of every method."""
+    print("| what is known | " + " | ".join(f"{share} %" for share in SHARES) + " | inside |")
+    print("|---|" + "---|" * (len(SHARES) + 1))
+    table: dict[str, dict[str, list[str]]] = {}
+    for beam, run in runs.items():
+        for name, predict in methods(runs, beam).items():
+            inside: list[bool] = []
+            for share, epochs in SHARES.items():
+                if not epochs and name in ("best so far", "error law", "curves alone"):
+                    continue
+                found, truth = [], []
+                for start in range(FIRST, len(run.networks), GENERATION):
+                    new = run.networks[start : start + GENERATION]
+                    found += predict(run.networks[:start], [after(n, epochs) for n in new])
+                    truth += [max(n.accuracy) for n in new]
+                value, low, high = np.array(found).T
+                # no prediction after too few epochs counts as none
+                cell = f"{np.abs(value - truth).mean():.2f}, {kendalltau(value, truth)[0]:.2f}"
+                table.setdefault(name, {}).setdefault(share, []).append(
+                    "-" if np.isnan(value).any() else cell
+                )
+                inside += ((low - 0.005 <= truth) & (truth <= high + 0.005))[~np.isnan(low)].tolist()
+            table[name].setdefault("inside", []).append(f"{100 * np.mean(inside):.0f}" if inside else "-")
+    for name, cells in table.items():
+        row = [" / ".join(cells[key]) if key in cells else "-" for key in (*SHARES, "inside")]
+        print(f"| {name} | " + " | ".join(row) + " |")
+
+
+def front_of(accuracy: Sequence[float], costs: Sequence[float]) -> list[int]:
+    """Places of the networks on the front, the cheapest first."""
+    kept: list[int] = []
+    for place in sorted(range(len(costs)), key=lambda p: (costs[p], -accuracy[p])):
+        if not kept or accuracy[place] > accuracy[kept[-1]]:
+            kept.append(place)
+    return kept
+
+
+def replay(run: Past, rule: Front, slopes: Mapping[Curves, Slopes], past: tuple[Past, ...]) -> np.ndarray:
+    """Epochs of every network under the rule, generation by generation, and to the end on the final call."""
+    judge, epochs = rule.begin(slopes), np.zeros(len(run.networks), dtype=int)
+    costs = [float(np.exp(n.features["log_flops"])) / 1e6 for n in run.networks]
+
+    def rest(asked: int, final: bool) -> None:
+        while True:
+            members = tuple(
+                Member(i, i // GENERATION, after(run.networks[i], int(epochs[i])), {"mflops": costs[i]})
+                for i in range(asked)
+            )
+            waiting = frozenset(m.number for m in members if m.epochs < run.horizon)
+            population = Population(
+                members, waiting, run.horizon, run.images, run.curves, final=final, past=past
+            )
+            verdicts = judge.compare(population)
+            going = [n for n, verdict in verdicts.items() if verdict.action is Action.proceed]
+            if not going:
+                return
+            for number in going:
+                epochs[number] = rule.next_judgement(int(epochs[number]), run.horizon)
+
+    for start in range(0, len(epochs), GENERATION):
+        epochs[start : start + GENERATION] = rule.next_judgement(0, run.horizon)
+        rest(min(start + GENERATION, len(epochs)), False)
+    rest(len(epochs), True)
+    return epochs
+
+
+def judged(runs: Mapping[str, Past], rules: Sequence[Front]) -> None:
+    """The rule on the published runs, with and without the other beams as earlier runs."""
+    print("| run | rule | epochs saved | multiply-adds saved | regret, largest | mean | best lost |")
+    print("|---|---|---:|---:|---:|---:|---:|")
+    for beam, run in runs.items():
+        others, slopes = without(runs, beam)
+        costs = [n.features["log_flops"] for n in run.networks]
+        flops, final = np.exp(costs), [max(n.accuracy) for n in run.networks]
+        for rule in rules:
+            for past in ((), tuple(others)):
+                epochs = replay(run, rule, slopes, past)
+                score = [max(n.accuracy[:e]) for n, e in zip(run.networks, epochs, strict=True)]
+                kept = front_of(score, costs)
+                regret = []
+                for member in front_of(final, costs):
+                    reached = max((final[k] for k in kept if costs[k] <= costs[member]), default=0.0)
+                    deficit = max(0.0, final[member] - reached)
+                    regret.append(deficit / (standard_error(final[member], IMAGES) or 1.0))
+                label = ", ".join(f"{k} {v}" for k, v in rule.model_dump(exclude_defaults=True).items())
+                label = (label or "front") + (", earlier runs" if past else "")
+                print(
+                    f"| {beam} | {label} | {100 - 100 * epochs.sum() / HORIZON / len(epochs):.0f} % "
+                    f"| {100 - 100 * (epochs @ flops) / HORIZON / flops.sum():.0f} % "
+                    f"| {max(regret):.2f} | {np.mean(regret):.2f} "
+                    f"| {max(final) - max(final[k] for k in kept):.2f} |",
+                    flush=True,
+                )
+
+
+def timed(runs: Mapping[str, Past]) -> None:
+    """Median milliseconds of a refit to 200 finished networks, and of a prediction."""
+    known = [n for beam in BEAMS[:2] for n in runs[beam].networks]
+    new = runs[BEAMS[2]].networks
+    for epochs in (0, 2, 12):
+        fits, predictions = [], []
+        for _ in range(9):
+            predictor = PerformancePredictor(known, HORIZON, IMAGES)
+            started = time.perf_counter()
+            predictor.predict([after(new[0], epochs)])
+            fitted = time.perf_counter()
+            for forecast in predictor.predict([after(n, epochs) for n in new]):
+                forecast.interval  # noqa: B018
+            fits.append(fitted - started)
+            predictions.append((time.perf_counter() - fitted) / len(new))
+        print(
+            f"{epochs} epochs: {len(known)} finished networks fitted in {1e3 * np.median(fits):.1f} ms, "
+            f"a prediction with its interval takes {1e3 * np.median(predictions):.3f} ms"
+        )
+
+
+def printed(slopes: Slopes) -> str:
+    """As in the source."""
+    lines = {n: ", ".join(f"Line{astuple(x)}" for x in getattr(slopes, n)) for n in ("both", "alone")}
+    return f"Slopes({slopes.fractions}, ({lines['both']}), ({lines['alone']}))"
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--data", type=Path, required=True)
+    for name in ("fit", "rule", "time"):
+        options.add_argument(f"--{name}", action="store_true")
+    asked = options.parse_args()
+    runs = {beam: published(asked.data, beam) for beam in BEAMS}
+    if asked.fit:
+        print('"as-trained":', printed(fit_slopes(list(runs.values()), AS_TRAINED)))
+        print('"averaged":', printed(fit_slopes(own(), AVERAGED)))
+    elif asked.rule:
+        judged(runs, (Front(), Front(epochs=1)))
+    elif asked.time:
+        timed(runs)
+    else:
+        forecasts(runs)
+
+
+if __name__ == "__main__":
+    main()
