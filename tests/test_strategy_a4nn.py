@@ -13,7 +13,7 @@ from a4nn_core.errors import BadInput
 from a4nn_core.penguin.observed import Observed, Past
 from a4nn_core.penguin.predictor import JointForecast, PerformancePredictor
 from a4nn_core.search import Candidate, Outcome, Strategy, Study, no_violation
-from a4nn_core.search.a4nn import A4NN
+from a4nn_core.search.a4nn import A4NN, Model
 from a4nn_core.search.base import STRATEGIES, SearchSettings
 from a4nn_core.search.evolution import Evolution
 from a4nn_core.search.improvement import Region, expected_growth
@@ -202,6 +202,26 @@ def test_a_steady_search_repeats_from_its_log() -> None:
             assert again.ask(1) == [entry]
     chosen = [entry for entry in log if isinstance(entry, Candidate) and entry.predicted is not None]
     assert len(chosen) > 15
+
+
+def test_what_is_remembered_of_children_does_not_grow() -> None:
+    """A search of a thousand networks would otherwise hold hundreds of thousands of genomes."""
+    strategy = begin(SMALL.model_copy(update={"networks": 80}))
+    play(strategy)
+    assert isinstance(strategy, Evolution)
+    chooser = strategy.chooser
+    assert isinstance(chooser, Model)
+    assert len(chooser.remembered) < 80 + 2 * 60
+
+
+def test_a_steady_search_begins_at_random_like_the_other() -> None:
+    strategy = begin(SMALL.model_copy(update={"schedule": "steady"}))
+    first = strategy.ask(4)
+    while len(first) < 12:
+        strategy.tell(Outcome(first[len(first) - 4].number, measure(first[len(first) - 4])))
+        first += strategy.ask(1)
+    assert first[:10] == begin().ask(10)
+    assert any(c.predicted is not None for c in first[10:])
 
 
 def test_networks_in_training_count_as_believed(monkeypatch: pytest.MonkeyPatch) -> None:

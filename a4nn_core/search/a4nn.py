@@ -102,7 +102,7 @@ class A4NN(EvolutionSettings):
         raise TypeError("a4nn learns from architectures: call begin")
 
     def begin(self, space: SearchSpace, seed: int, violation: Violation, study: Study) -> Strategy:
-        return evolve(self, space, seed, violation, _Model(self, space, violation, study))
+        return evolve(self, space, seed, violation, Model(self, space, violation, study))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ class _Known:
     violation: float
 
 
-class _Model:
+class Model:
     """Chooses networks by the expected growth of the front."""
 
     def __init__(self, settings: A4NN, space: SearchSpace, violation: Violation, study: Study) -> None:
@@ -134,13 +134,16 @@ class _Model:
         self.costs = [
             (find_metric(name), way.sign) for name, way in settings.objectives.items() if name not in MODELLED
         ]
-        self._known: dict[bytes, _Known] = {}
+        self.remembered: dict[bytes, _Known] = {}
         self._hashes: dict[bytes, str] = {}
         self._choice: _Choice | None = None
 
     def choose(self, evolution: Evolution, position: int) -> Draft | None:
+        if evolution.asking == 0 and not self.study.past:
+            return None
         if self._choice is None or self._choice.merged != len(evolution.merged):
             self._choice = _Choice(self, evolution)
+            self._forget(evolution)
         chance = evolution.rng(evolution.asking, position, 0, EXPLORATION).random()
         return None if chance < self.settings.exploration else self._choice.next(evolution)
 
@@ -155,13 +158,20 @@ class _Model:
     def known(self, genes: Genes) -> _Known:
         """What is known of a genome; worked out once."""
         key = genes.tobytes()
-        if key not in self._known:
+        if key not in self.remembered:
             genome = self.space.genome(genes)
             architecture = self.study.decode(genome)
             costs = tuple(sign * _cost(metric, architecture) for metric, sign in self.costs)
             features = Observed(architecture_features(architecture))
-            self._known[key] = _Known(genes, features, costs, self.violation(genome))
-        return self._known[key]
+            self.remembered[key] = _Known(genes, features, costs, self.violation(genome))
+        return self.remembered[key]
+
+    def _forget(self, evolution: Evolution) -> None:
+        """Keep what is known of the present children, whose children may be like them, and of networks."""
+        kept = {evolution.genes(number).tobytes() for number in evolution.asked}
+        if self._choice is not None:
+            kept |= self._choice.pool.keys()
+        self.remembered = {key: one for key, one in self.remembered.items() if key in kept}
 
     def hash(self, genes: Genes) -> str:
         """Hash of the architecture of a genome; worked out once, and only where it is needed."""
@@ -200,15 +210,15 @@ def _cost(metric: Metric, architecture: Architecture) -> float:
 class _Choice:
     """The choices between two changes of the population: one model, and the same children for all of them."""
 
-    def __init__(self, model: _Model, evolution: Evolution) -> None:
+    def __init__(self, model: Model, evolution: Evolution) -> None:
         self.model = model
         self.merged = len(evolution.merged)
         trained: list[tuple[_Known, Observed, float]] = []
         self.failed: list[Genes] = []
         for number in evolution.merged:
             genes, outcome = evolution.genes(number), evolution.outcomes[number]
-            if outcome.fitness is not None and np.isfinite(_accuracy(outcome.fitness)):
-                known = model.known(genes)
+            known = model.known(genes)
+            if outcome.fitness is not None and np.isfinite([_accuracy(outcome.fitness), *known.costs]).all():
                 trained.append((known, model.observed(known, outcome), model.error(outcome.fitness)))
             elif not outcome.violation:
                 self.failed.append(genes)
@@ -218,7 +228,7 @@ class _Choice:
         self.pool: dict[bytes, Draft] = {}
         self.growth: dict[bytes, float] = {}
         self.equal: set[bytes] = set()
-        # otherwise nothing can be learned: the first generation without earlier runs, or all networks failed
+        # otherwise there is nothing to learn from, as all networks failed
         if len(trained) > 1 or any(run.networks for run in model.study.past):
             self._breed(evolution)
 
@@ -240,7 +250,8 @@ class _Choice:
 
     def _add(self, drafts: Sequence[Draft]) -> None:
         for draft in drafts:
-            if self.model.known(draft.genes).violation == 0.0:
+            known = self.model.known(draft.genes)
+            if known.violation == 0.0 and np.isfinite(known.costs).all():
                 self.pool.setdefault(draft.genes.tobytes(), draft)
 
     def next(self, evolution: Evolution) -> Draft | None:
@@ -309,7 +320,9 @@ class _Choice:
             forecast.deviation[first:] * POWER,
         )
         growth *= self._success(children)
-        return dict(zip(self.pool, growth.tolist(), strict=True))
+        # the last digits depend on the machine; without them, genomes that the model cannot tell apart are
+        # chosen in the order in which they were made, everywhere
+        return {key: float(f"{value:.6g}") for key, value in zip(self.pool, growth, strict=True)}
 
     def _costs(self, networks: Sequence[_Known]) -> Floats:
         return np.array([one.costs for one in networks]).reshape(len(networks), len(self.model.costs))
