@@ -50,7 +50,7 @@ ALLOWED: dict[str, set[str]] = {
     "metrics": {"errors", "plugins", "vocabulary"},
     "data": GROUND,
     "spaces": GROUND,
-    "search": GROUND | {"spaces"},
+    "search": GROUND | {"penguin", "spaces"},
     "penguin": GROUND,
     "termination": GROUND | {"penguin"},
     "commons": GROUND,

@@ -83,17 +83,18 @@ def test_a_process_follows_its_observations_and_ignores_an_outlier() -> None:
     observed[5] += 5
     kernel = squared_exponential(at, at, 0.7)
     posterior = regress(kernel, observed, np.full(12, 0.01))
-    mean, variance = posterior.predict(kernel, np.diag(kernel))
+    mean, covariance = posterior.predict(kernel, kernel)
     assert np.abs(mean - truth).max() < 0.25
-    assert (variance < 0.2).all()
+    assert (np.diag(covariance) < 0.2).all()
     likelier = regress(kernel, truth, np.full(12, 0.01))
     assert likelier.log_left_out > posterior.log_left_out
 
 
 def test_without_observations_a_process_is_its_prior() -> None:
-    mean, variance = regress(np.empty((0, 0)), np.empty(0), np.empty(0)).predict(np.empty((3, 0)), np.ones(3))
+    nothing = regress(np.empty((0, 0)), np.empty(0), np.empty(0))
+    mean, covariance = nothing.predict(np.empty((3, 0)), np.eye(3))
     assert mean.tolist() == [0, 0, 0]
-    assert variance.tolist() == [1, 1, 1]
+    assert covariance.tolist() == np.eye(3).tolist()
 
 
 def test_ascent_finds_the_top_of_a_grid() -> None:

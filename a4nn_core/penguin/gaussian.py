@@ -41,14 +41,14 @@ class Posterior:
     log_left_out: float
 
     def predict(self, cross: Array, own: Array) -> tuple[Array, Array]:
-        """Mean and variance of the function at other places, shape (m,) each.
+        """Mean and covariance of the function at other places, shapes (m,) and (m, m).
 
         Args:
             cross: covariance of the function there with that at the observed places, shape (m, n).
-            own: its prior variance there, shape (m,).
+            own: its prior covariance there, shape (m, m).
         """
         mean, explained = self.explain(cross)
-        return mean, np.maximum(own - np.einsum("ij,ij->j", explained, explained), 0.0)
+        return mean, own - explained.T @ explained
 
     def explain(self, cross: Array) -> tuple[Array, Array]:
         """Mean of the function at other places, shape (m,), and a matrix (n, m) whose columns' inner products

@@ -121,6 +121,36 @@ class Forecast:
 
 
 @dataclass(frozen=True)
+class JointForecast:
+    """The final errors of several networks that have not been trained.
+
+    Attributes:
+        log_error: medians of their logarithms, shape (n,).
+        covariance: of the logarithms, without noise, shape (n, n).
+        noise: squared scale of the noise of each, if it were measured, shape (n,).
+    """
+
+    log_error: Array
+    covariance: Array
+    noise: Array
+
+    @property
+    def deviation(self) -> Array:
+        """Standard deviations of the logarithms, shape (n,)."""
+        return np.asarray(np.sqrt(np.maximum(np.diag(self.covariance), 0.0)))
+
+    def as_if(self, known: int) -> JointForecast:
+        """What would be forecast if one of the networks were measured, and as forecast.
+
+        A "kriging believer" (Ginsbourger, Le Riche and Carraro, 2010): no median moves, but those that hang
+        together with it become more certain.
+        """
+        column = self.covariance[:, known]
+        covariance = self.covariance - np.outer(column, column) / (column[known] + self.noise[known])
+        return replace(self, covariance=covariance)
+
+
+@dataclass(frozen=True)
 class _Smoothness:
     """Standard deviations that f may have; the usual one, and how far they scatter about it."""
 
@@ -235,18 +265,18 @@ class _Process:
         self.posterior = fitted(sizes)
 
     def predict(self, networks: Sequence[Observed], x: Array) -> tuple[Array, Array]:
-        """Mean and variance of y without noise, shape (n,) each, for networks of run 0."""
+        """Mean and covariance of y without noise, shapes (n,) and (n, n), for networks of run 0."""
         at, c = self._place(networks, x)
         cross = self._cross(at, c) + _OFFSET**2 * (self.rows.run == 0)
-        own = self.smooth**2 + (c**2).sum(axis=1) + _OFFSET**2
+        own = self.smooth**2 * squared_exponential(at, at, 1.0) + c @ c.T + _OFFSET**2
         known = (1 - self.rho) * self.line.at(x)
         if self.earlier is not None and self._told is not None:
             told = self.earlier.tell(networks, x)
             cross += self.rho**2 * self.earlier.covariance(told, self._told)
-            own += self.rho**2 * np.diag(self.earlier.covariance(told, told))
+            own += self.rho**2 * self.earlier.covariance(told, told)
             known += self.rho * told.mean
-        mean, variance = self.posterior.predict(cross, own)
-        return known + mean, variance
+        mean, covariance = self.posterior.predict(cross, own)
+        return known + mean, covariance
 
     def tell(self, networks: Sequence[Observed], x: Array) -> _Told:
         """What is known of networks of another run, but for its offset."""
@@ -383,6 +413,12 @@ class PerformancePredictor:
                 found[place] = one
         return [one for one in found if one is not None]
 
+    def before_training(self, networks: Sequence[Observed]) -> JointForecast:
+        """Forecast of several networks before their first epoch, and of how they hang together."""
+        process = self._process(0, False)
+        mean, covariance = process.predict(networks, np.zeros((len(networks), 2)))
+        return JointForecast(mean, covariance, self._noise(process, mean))
+
     def _measured(self, group: Sequence[Observed], epoch: int, with_training: bool) -> list[Forecast]:  # noqa: ARG002
         y = log_error([greatest(n.accuracy) for n in group], self.images)
         return [
@@ -393,10 +429,8 @@ class PerformancePredictor:
     def _forecast(self, group: Sequence[Observed], epoch: int, with_training: bool) -> list[Forecast]:
         process = self._process(epoch, with_training)
         x = inputs(group, epoch, self.images, with_training) if epoch else np.zeros((len(group), 2))
-        mean, variance = process.predict(group, x)
-        counting = process.counting * count_variance(mean, self.images)
-        noise = process.line.variance(counting, process.noise)
-        scale = np.sqrt(variance + noise)
+        mean, covariance = process.predict(group, x)
+        scale = np.sqrt(np.maximum(np.diag(covariance), 0.0) + self._noise(process, mean))
         past = len(process.earlier.rows) if process.earlier else 0
         return [
             Forecast(
@@ -410,6 +444,11 @@ class PerformancePredictor:
             )
             for network, at, wide in zip(group, mean, scale, strict=True)
         ]
+
+    def _noise(self, process: _Process, mean: Array) -> Array:
+        """Squared scale of the noise of measurements with these means, shape (n,)."""
+        counting = process.counting * count_variance(mean, self.images)
+        return process.line.variance(counting, process.noise)
 
     def _process(self, epoch: int, with_training: bool) -> _Process:
         key = epoch, with_training

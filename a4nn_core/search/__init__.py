@@ -3,9 +3,11 @@
 from a4nn_core.search.base import (
     STRATEGIES,
     Candidate,
+    Considered,
     Outcome,
     SearchSettings,
     Strategy,
+    Study,
     Violation,
     no_violation,
 )
@@ -13,9 +15,11 @@ from a4nn_core.search.base import (
 __all__ = [
     "STRATEGIES",
     "Candidate",
+    "Considered",
     "Outcome",
     "SearchSettings",
     "Strategy",
+    "Study",
     "Violation",
     "no_violation",
 ]

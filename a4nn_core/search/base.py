@@ -12,9 +12,11 @@ from pydantic import Field, field_validator
 from a4nn_core.component import Component, Registry
 from a4nn_core.errors import BadInput
 from a4nn_core.metrics import DEFAULT_OBJECTIVES, Metric, find_metric, recorded
+from a4nn_core.penguin.observed import Past
 from a4nn_core.search.constraints import Bound, Constraints, check_bound
+from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.spaces.base import Genome, SearchSpace
-from a4nn_core.vocabulary import Direction, FitnessSource
+from a4nn_core.vocabulary import Curves, Direction, FitnessSource
 
 Violation = Callable[[Genome], float]
 """How far a genome is outside the bounds of ``[search.constraints]``: 0.0 if it is within all of them, the
@@ -67,12 +69,36 @@ class Outcome:
         source: whether the fitness was measured or predicted.
         violation: how far the network is outside the bounds, in which case it was not trained; 0.0 within
             them.
+        epochs: epochs after which the fitness was measured, of a network that was ended early; None if it was
+            trained for its whole budget.
+        training: best accuracy on the training images so far, in percent; None if it is not known.
     """
 
     number: int
     fitness: Mapping[str, float] | None
     source: FitnessSource = FitnessSource.measured
     violation: float = 0.0
+    epochs: int | None = None
+    training: float | None = None
+
+
+@dataclass(frozen=True)
+class Study:
+    """What a strategy that learns from architectures is told of the search.
+
+    Attributes:
+        decode: returns the architecture of a genome.
+        horizon: epochs that a network is trained at most.
+        images: number of validation images; None if it is not known.
+        curves: which weights are measured after the epochs.
+        past: earlier runs to learn from.
+    """
+
+    decode: Callable[[Genome], Architecture]
+    horizon: int
+    images: int | None = None
+    curves: Curves = "averaged"
+    past: tuple[Past, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -195,9 +221,23 @@ class SearchSettings(Component):
                 prefer genomes within the bounds, as those outside use up its budget without being trained.
         """
 
+    def begin(self, space: SearchSpace, seed: int, violation: Violation, study: Study) -> Strategy:
+        """Start a search as the loop does. Only a strategy that learns from architectures overrides this.
+
+        Args:
+            space, seed, violation: as for ``start``.
+            study: what there is to learn from.
+        """
+        del study
+        return self.start(space, seed, violation)
+
 
 STRATEGIES: Registry[SearchSettings] = Registry(
     "search strategy",
     "a4nn.search",
-    {"nsga-net": "a4nn_core.search.nsga_net:NSGANet", "repeat": "a4nn_core.search.repeat:Repeat"},
+    {
+        "nsga-net": "a4nn_core.search.nsga_net:NSGANet",
+        "a4nn": "a4nn_core.search.a4nn:A4NN",
+        "repeat": "a4nn_core.search.repeat:Repeat",
+    },
 )

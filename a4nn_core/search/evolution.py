@@ -15,6 +15,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from a4nn_core.search.base import (
@@ -29,10 +30,13 @@ from a4nn_core.spaces.base import Genes, SearchSpace
 
 if TYPE_CHECKING:
     from pymoo.core.individual import Individual
+    from pymoo.core.population import Population
 
 MATING_RETRIES = 100
 FAILED = 1e300
 """objective values of a network without fitness; finite, as NaN would survive every comparison"""
+VARIATION = "two-point crossover + polynomial mutation"
+SAMPLED = "sampling"
 
 
 class EvolutionSettings(SearchSettings):
@@ -50,12 +54,21 @@ class EvolutionSettings(SearchSettings):
     """chance of mutating each gene; by default one gene of each genome on average"""
 
 
+class Prediction(NamedTuple):
+    """The final validation accuracy that is predicted, and its interval, in percent."""
+
+    accuracy: float
+    low: float
+    high: float
+
+
 class Draft(NamedTuple):
     """A genome that may become a candidate, and how it was made."""
 
     genes: Genes
     parents: tuple[int, ...]
     operator: str
+    prediction: Prediction | None = None
 
 
 class Chooser(Protocol):
@@ -164,6 +177,23 @@ class Evolution(Strategy):
         return self.chooser.considered(self) if self.chooser else ()
 
     @property
+    def asking(self) -> int:
+        """The generation of the next network."""
+        return self._generation
+
+    def genes(self, number: int) -> Genes:
+        """The genes of a network that was asked for."""
+        return self.space.genes(self.asked[number].genome)
+
+    def survivors(self) -> list[Draft]:
+        """The surviving networks, each as its own descendant."""
+        return [Draft(m.X, (int(m.get("number")),), SAMPLED) for m in self.members]
+
+    def pending(self) -> list[Genes]:
+        """The genes of the networks that were asked for and have not yet competed with the members."""
+        return [genes for _, genes in self.current]
+
+    @property
     def batch_complete(self) -> bool:
         """Whether all networks of the present generation have been asked for."""
         return len(self.current) == self._size()
@@ -184,6 +214,9 @@ class Evolution(Strategy):
             operator=draft.operator,
             generation=self._generation,
             position=position,
+            predicted=draft.prediction and draft.prediction.accuracy,
+            low=draft.prediction and draft.prediction.low,
+            high=draft.prediction and draft.prediction.high,
         )
         self.asked[candidate.number] = candidate
         self.current.append((candidate, draft.genes))
@@ -274,35 +307,67 @@ class Evolution(Strategy):
     def _samples(self, position: int) -> Iterator[Draft]:
         for attempt in range(MATING_RETRIES):
             rng = self.rng(self._generation, position, attempt, SAMPLING)
-            yield Draft(rng.integers(0, self.space.upper + 1), (), "sampling")
+            yield Draft(rng.integers(0, self.space.upper + 1), (), SAMPLED)
 
     def _children(self, position: int) -> Iterator[Draft]:
         """As in the original, a mating produces two children: neighbours in a generation share a mating."""
         from pymoo.algorithms.moo.nsga2 import binary_tournament
-        from pymoo.core.problem import Problem
-        from pymoo.operators.crossover.pntx import TwoPointCrossover
-        from pymoo.operators.mutation.pm import PM
         from pymoo.operators.selection.tournament import TournamentSelection
 
-        # as in the original, integers mutate on a range half a unit wider, so that after rounding the
-        # outermost values are as likely as the others (pymoo 0.3, polynomial_mutation.py)
-        wider = Problem(n_var=self.problem.n_var, n_obj=1, xl=-0.5, xu=self.space.upper + 0.5 - 1e-9)
         for attempt in range(MATING_RETRIES):
             mating = self.rng(self._generation, position // 2, attempt, MATING)
             rule = SimpleNamespace(tournament_type="comp_by_dom_and_crowding", random_state=mating)
             chosen = TournamentSelection(func_comp=binary_tournament).do(
                 self.problem, self.members, 1, 2, to_pop=False, algorithm=rule, random_state=mating
-            )[0]
-            children = TwoPointCrossover(prob=self.settings.crossover_probability).do(
-                self.problem, self.members, parents=[chosen], random_state=mating
             )
-            child = children[[position % 2]]
-            PM(prob=1.0, eta=self.settings.mutation_eta, prob_var=self.settings.mutation_probability).do(
-                wider, child, random_state=self.rng(self._generation, position, attempt, MUTATION)
-            )
-            genes: Genes = np.rint(child[0].X).astype(np.int64)
-            parents = tuple(sorted({int(self.members[i].get("number")) for i in chosen}))
-            yield Draft(genes, parents, "two-point crossover + polynomial mutation")
+            child = self._cross(self.members, chosen, mating)[[position % 2]]
+            mutation = self.rng(self._generation, position, attempt, MUTATION)
+            [genes] = self._mutate(child, self.settings.mutation_probability, mutation)
+            parents = tuple(sorted({int(self.members[i].get("number")) for i in chosen[0]}))
+            yield Draft(genes, parents, VARIATION)
+
+    def vary(
+        self, parents: Sequence[Draft], count: int, mutated: float, rng: np.random.Generator
+    ) -> list[Draft]:
+        """Children of any genomes, each of two drawn at random.
+
+        Args:
+            parents: what they descend from, with the networks that those descend from.
+            count: number of children.
+            mutated: genes of each child that are drawn for mutation, on average.
+            rng: where random numbers come from.
+        """
+        from pymoo.core.population import Population
+
+        population = Population.new(X=np.array([parent.genes for parent in parents]))
+        chosen = rng.integers(0, len(parents), ((count + 1) // 2, 2))
+        chance = min(mutated / self.problem.n_var, 1.0)
+        children = self._mutate(self._cross(population, chosen, rng), chance, rng)
+        ancestors = [tuple(sorted({*parents[a].parents, *parents[b].parents})) for a, b in chosen]
+        # all first children of the matings come before all second ones
+        return [Draft(child, ancestors[i % len(chosen)], VARIATION) for i, child in enumerate(children)][
+            :count
+        ]
+
+    def _cross(self, parents: Population, chosen: NDArray[np.int64], rng: np.random.Generator) -> Population:
+        """Two children of each pair of parents, given by their places, shape (pairs, 2)."""
+        from pymoo.operators.crossover.pntx import TwoPointCrossover
+
+        crossover = TwoPointCrossover(prob=self.settings.crossover_probability)
+        return crossover.do(self.problem, parents, parents=chosen, random_state=rng)
+
+    def _mutate(
+        self, children: Population, probability: float | None, rng: np.random.Generator
+    ) -> list[Genes]:
+        from pymoo.core.problem import Problem
+        from pymoo.operators.mutation.pm import PM
+
+        # as in the original, integers mutate on a range half a unit wider, so that after rounding the
+        # outermost values are as likely as the others (pymoo 0.3, polynomial_mutation.py)
+        wider = Problem(n_var=self.problem.n_var, n_obj=1, xl=-0.5, xu=self.space.upper + 0.5 - 1e-9)
+        mutation = PM(prob=1.0, eta=self.settings.mutation_eta, prob_var=probability)
+        mutation.do(wider, children, random_state=rng)
+        return [np.rint(child.X).astype(np.int64) for child in children]
 
     def _new(self, genes: Genes) -> bool:
         """As in the original: neither among the survivors nor in this generation so far. A genome that died
@@ -331,6 +396,10 @@ class SteadyEvolution(Evolution):
             return 0, number
         return 1 + later // self.settings.offspring, later % self.settings.offspring
 
+    @property
+    def batch_complete(self) -> bool:
+        return True  # every network is a batch
+
     def ask(self, count: int) -> list[Candidate]:
         new: list[Candidate] = []
         while len(new) < count and len(self.asked) < self.settings.networks:
@@ -346,4 +415,4 @@ class SteadyEvolution(Evolution):
 
 
 # the purposes of random streams, so that no two streams draw the same numbers
-SAMPLING, MATING, MUTATION, SURVIVAL, POOL, EXPLORING = range(6)
+SAMPLING, MATING, MUTATION, SURVIVAL, POOL, EXPLORATION = range(6)
