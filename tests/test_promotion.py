@@ -259,3 +259,38 @@ def test_watchers_see_those_that_wait(tmp_path: Path) -> None:
     watcher = Seeing()
     search(tops(), tmp_path, FakeExecutor(one_at_a_time=True), watcher=watcher)
     assert watcher.waiting
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("schedule", ["generational", "steady"])
+def test_all_of_ours_together_goes_on_after_kills(tmp_path: Path, schedule: str) -> None:
+    """The strategy ``a4nn`` under the rule ``front``: choices and verdicts follow from the records alone."""
+    what = experiment(
+        search={"name": "a4nn", "schedule": schedule, "children": 30},
+        termination={"name": "front"},
+        training={"epochs": 6},
+    )
+    search(what, tmp_path / "whole", FakeExecutor(one_at_a_time=True))
+    died: set[tuple[int, int]] = set()
+
+    def die(segment: Segment) -> SegmentResult | None:
+        place = (segment.network, segment.number)
+        if place not in died and sum(place) % 3 == 1:
+            died.add(place)
+            raise Killed
+        return None
+
+    while True:
+        try:
+            search(what, tmp_path / "killed", FakeExecutor(die, one_at_a_time=True))
+            break
+        except Killed:
+            continue
+    assert len(died) > 4
+    found = networks(tmp_path / "killed")
+    assert any(row.status == "stopped" for row in found.values())
+    assert Commons(tmp_path / "killed").sql("select * from considered").fetchall()
+    if schedule == "generational":
+        whole, killed = rows(tmp_path / "whole"), rows(tmp_path / "killed")
+        for table in whole:
+            assert killed[table] == whole[table], table

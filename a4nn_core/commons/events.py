@@ -181,6 +181,9 @@ class Told(Payload):
         fitness: metric name to value; None if the network failed or was not trained.
         source: ``measured`` or ``predicted``; None without fitness.
         violation: how far the network is outside the bounds; 0.0 within them.
+        epochs: epochs after which it was measured, of a network that was ended early; None if it was trained
+            for its whole budget.
+        training: best accuracy on the training images by then, in percent; None likewise.
     """
 
     kinds = (EventKind.told,)
@@ -188,10 +191,13 @@ class Told(Payload):
     fitness: Mapping[str, float | None] | None
     source: str | None = None
     violation: float = 0.0
+    epochs: int | None = None
+    training: float | None = None
 
     def data(self) -> dict[str, object]:
         held: dict[str, object] = {"fitness": self.fitness, "source": self.source}
-        return held | ({"violation": self.violation} if self.violation else {})
+        further = {"violation": self.violation, "epochs": self.epochs, "training": self.training}
+        return held | {name: value for name, value in further.items() if value}
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,6 +112,10 @@ class Promotion:
             observed = Observed(features, curve, trained if len(trained) == len(curve) else ())
             self._members[number] = Member(number, generation, observed, costs)
 
+    def observed(self, number: int) -> Observed:
+        """A network's architecture and curves so far."""
+        return self._members[number].observed
+
     def forget(self, number: int) -> None:
         """A network failed: it is no peer."""
         self._members.pop(number, None)

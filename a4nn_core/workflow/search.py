@@ -24,7 +24,7 @@ from a4nn_core.experiment import Experiment
 from a4nn_core.metrics import values
 from a4nn_core.penguin.observed import Past
 from a4nn_core.precision import Images
-from a4nn_core.search.base import Candidate, Outcome
+from a4nn_core.search.base import Candidate, Outcome, Study
 from a4nn_core.spaces.architecture import Architecture, Shape
 from a4nn_core.spaces.base import Genome
 from a4nn_core.termination.base import FrontSnapshot
@@ -95,13 +95,18 @@ class Search:
         self.images = Images.of(writer.header.get("dataset"))
         self.metrics = experiment.search.metrics()
         self.limits = experiment.search.limits()
-        self.strategy = experiment.search.start(experiment.space, experiment.seed, self._violation_of_genome)
+        training = experiment.training
+        study = Study(self._decode, training.epochs, self.images.validation, training.curves, past)
+        self.strategy = experiment.search.begin(
+            experiment.space, experiment.seed, self._violation_of_genome, study
+        )
         self._tables = experiment.to_mapping()
         self.networks: dict[int, Network] = writer.recorded()
         self.paused: dict[int, Network] = {}
         self.candidates: dict[int, Candidate] = {}
         self.architectures: dict[int, Architecture] = {}
         self.reported: dict[int, Mapping[str, float] | None] = {}
+        self._told: dict[int, Told] = {}
         self.training: dict[int, Segment] = {}
         self._queue: collections.deque[Segment] = collections.deque()
         self._first: dict[str, int] = {}
@@ -228,7 +233,7 @@ class Search:
                 self._versions.setdefault((number, submitted.segment), submitted.front_version)
             elif event.kind == EventKind.told:
                 told = payload(event, Told)
-                self._tell(number, told.fitness, told.violation, log=False)
+                self._tell(number, told, log=False)
             elif event.kind == EventKind.judged and self._promotion is not None:
                 self._promotion.replay(event)
         if self._promotion is not None:
@@ -296,24 +301,33 @@ class Search:
             records = (considered_record(one, self._decode(one.genome)) for one in considered)
             self.writer.events.append(Considered.of(batch, records))
 
-    def _tell(
-        self,
-        number: int,
-        fitness: Mapping[str, float | None] | None,
-        violation: float = 0.0,
-        log: bool = True,
-    ) -> None:
+    def _tell(self, number: int, told: Told, log: bool = True) -> None:
         if log:
-            source = None if fitness is None else FitnessSource.measured
-            told = Told(fitness, source, violation)
             self.writer.events.append(told, number, self.candidates[number].generation)
+        self._told[number] = told
         # what is not finite, such as the loss of a network that diverged, is null in records
         known = None
-        if fitness is not None:
-            known = {name: math.nan if value is None else value for name, value in fitness.items()}
+        if told.fitness is not None:
+            known = {name: math.nan if value is None else value for name, value in told.fitness.items()}
         report = self.strategy.revise if number in self.reported else self.strategy.tell
         self.reported[number] = known
-        report(Outcome(number, known, violation=violation))
+        report(Outcome(number, known, violation=told.violation, epochs=told.epochs, training=told.training))
+
+    def _outcome(self, number: int, of: Network) -> Told:
+        """What is told of a network: how far it came, or how far the one that it equals did."""
+        fitness = _finite(of.fitness)
+        source = None if fitness is None else FitnessSource.measured
+        violation = self._violation(number)
+        if fitness is None or of.equal_to is not None or of.epochs_trained == of.epochs_budget:
+            return Told(fitness, source, violation)
+        return Told(fitness, source, violation, of.epochs_trained, self._best_training(of.network))
+
+    def _best_training(self, number: int) -> float | None:
+        """Best accuracy on the training images that a network has reached, in percent."""
+        if self._promotion is not None:
+            return max(self._promotion.observed(number).training, default=None)
+        epochs = self.writer.recorded_epochs(number)
+        return max((a for e in epochs if (a := e.train_accuracy_percent) is not None), default=None)
 
     # the bounds
 
@@ -360,14 +374,16 @@ class Search:
                 self._submit(candidate)
                 return
             if original in self.paused and original in self.reported:
-                self._tell(number, self.paused[original].fitness)  # recorded when the other one ends
+                self._tell(
+                    number, self._outcome(number, self.paused[original])
+                )  # recorded when the other one ends
                 return
             if original not in self.networks:
                 return  # the network it equals is still in training
             self._record_equal(candidate, self.networks[original])
         elif self._promotion is not None and self.networks[number].epochs_trained:
             return  # told together with those that are paused
-        self._tell(number, self.networks[number].fitness, violation)
+        self._tell(number, self._outcome(number, self.networks[number]))
 
     def _record_equal(self, candidate: Candidate, original: Network) -> None:
         epochs = self.experiment.training.epochs
@@ -611,14 +627,16 @@ class Search:
                 untold = number not in self.reported
                 if number in self.training or untold == revised or known[number].equal_to is not None:
                     continue
-                fitness = known[number].fitness
-                if untold or _finite(fitness) != _finite(self.reported[number]):
-                    self._tell(number, fitness, self._violation(number))
+                self._tell_news(number, known[number])
         for number in sorted(self.reported):
             original = self._first.get(self.architectures[number].hash, number)
-            told = original != number and original in known and original in self.reported
-            if told and _finite(self.reported[number]) != _finite(self.reported[original]):
-                self._tell(number, known[original].fitness)
+            if original != number and original in known and original in self.reported:
+                self._tell_news(number, known[original])
+
+    def _tell_news(self, number: int, of: Network) -> None:
+        outcome = self._outcome(number, of)
+        if self._told.get(number) != outcome:
+            self._tell(number, outcome)
 
     def _find_waiting(self, promotion: Promotion) -> None:
         """Find out from records and journals which networks an earlier process left waiting."""
