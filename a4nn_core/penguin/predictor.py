@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
+from a4nn_core.penguin.base import check_horizon
 from a4nn_core.penguin.gaussian import DEGREES, Posterior, ascend, regress, squared_exponential
 from a4nn_core.penguin.observed import Observed, Past
 from a4nn_core.penguin.slopes import (
@@ -322,7 +323,7 @@ class EarlierRuns:
     """
 
     def __init__(self, past: Sequence[Past], slopes: Mapping[Curves, Slopes] = TABLES) -> None:
-        self.slopes = slopes
+        self.slopes = {**TABLES, **slopes}
         self.runs = [
             PerformancePredictor(run.networks, run.horizon, run.images, run.curves, slopes=slopes)
             for run in past
@@ -375,7 +376,10 @@ class PerformancePredictor:
         images: number of validation images; None if not known.
         curves: which weights were measured after the epochs.
         past: earlier runs to learn from; as ``EarlierRuns`` they are fitted but once for many predictors.
-        slopes: what was learned about curves before, by their kind.
+        slopes: what was learned about curves before, by their kind; others are those of this package.
+
+    Raises:
+        BadInput: the horizon is below 1.
     """
 
     def __init__(
@@ -387,10 +391,11 @@ class PerformancePredictor:
         past: Sequence[Past] | EarlierRuns = (),
         slopes: Mapping[Curves, Slopes] = TABLES,
     ) -> None:
+        check_horizon(horizon)
         self.horizon, self.curves = horizon, curves
         self.images = images or SUPPOSED_IMAGES
         self.earlier = past if isinstance(past, EarlierRuns) else EarlierRuns(past, slopes)
-        self.slopes = slopes[curves]
+        self.slopes = {**TABLES, **slopes}[curves]
         self.networks = tuple(networks)
         self._processes: dict[tuple[int, bool], _Process] = {}
 
