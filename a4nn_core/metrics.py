@@ -269,6 +269,25 @@ def nondominated(points: NDArray[np.float64]) -> NDArray[np.bool_]:
     return keep
 
 
+def nondominated_layers(points: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The number of the layer that each point is in, from 0: the front, the front of the others, and so on
+    (non-dominated sorting; Goldberg 1989, Deb et al. 2002).
+
+    Args:
+        points: shape (points, objectives), every objective being minimised.
+
+    Returns:
+        shape (points,).
+    """
+    layers = np.zeros(len(points), dtype=np.int64)
+    left = np.arange(len(points))
+    while len(left):
+        front = nondominated(points[left])
+        left = left[~front]
+        layers[left] += 1
+    return layers
+
+
 # Both take distinct points in lexicographic order, in which nothing is dominated by what comes after it.
 
 

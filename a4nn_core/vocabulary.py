@@ -103,6 +103,7 @@ class EventKind(StrEnum):
     stopped = "stopped"
     paused = "paused"
     failed = "failed"
+    judged = "judged"
     told = "told"
     checkpoints_removed = "checkpoints_removed"
     interrupted = "interrupted"

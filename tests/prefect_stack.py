@@ -26,6 +26,8 @@ import psutil
 ROOT = Path(__file__).parent.parent
 DEPLOYMENTS = ROOT / "deployments"
 PREFECT = [sys.executable, "-m", "prefect"]
+SELDOM = 1.0
+"""the pause in seconds between two questions to a server, for which an answer is work"""
 
 
 def free_port() -> int:
@@ -38,14 +40,16 @@ def free_port() -> int:
     raise AssertionError("this machine has no free port")
 
 
-def until(what: Callable[[], Any], seconds: float, otherwise: Callable[[], str] = str) -> Any:
-    """The first true answer; fails after so long."""
+def until(
+    what: Callable[[], Any], seconds: float, otherwise: Callable[[], str] = str, pause: float = 0.1
+) -> Any:
+    """The first true answer; fails after so long. Asked every ``pause`` seconds: see ``SELDOM``."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         answer = what()
         if answer:
             return answer
-        time.sleep(0.1)
+        time.sleep(pause)
     raise AssertionError(f"nothing in {seconds} s; {otherwise()}")
 
 

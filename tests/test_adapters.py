@@ -56,6 +56,12 @@ def test_a_watch_takes_the_published_rule_and_fronts() -> None:
     assert [(cheap(v).reason, dear(v).reason) for v in curve(60)][8] == ("", "dominated")
 
 
+@pytest.mark.parametrize("rule", ["median", {"name": "any", "rules": ["patience", "layers"]}])
+def test_one_curve_cannot_be_compared_with_others(rule: str | dict[str, object]) -> None:
+    with pytest.raises(BadInput, match="compares the networks of a search; one curve can be watched by"):
+        Watch(HORIZON, rule=rule)
+
+
 @pytest.mark.parametrize("direction", ["min", "minimize", "minimise"])
 def test_directions_are_read_as_people_write_them(direction: str) -> None:
     watch = Watch(HORIZON, direction=direction, incumbent=1.0, objectives={"cost": "max"})
@@ -317,6 +323,7 @@ def test_ray_tune_stops_trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert 4 <= epochs[60.0] < 20
 
 
+@pytest.mark.slow
 def test_ray_stopper_keeps_trials_apart() -> None:
     pytest.importorskip("ray", reason="Ray Tune is not installed: pip install 'a4nn[ray]'")
     from a4nn_core.adapters.ray import PenguinStopper

@@ -59,7 +59,7 @@ ALLOWED: dict[str, set[str]] = {
     "experiment": GROUND | {"data", "search", "spaces", "termination", "training"},
     "workflow": GROUND
     | {"commons", "data", "experiment", "penguin", "search", "spaces", "termination", "training"},
-    "replay": GROUND | {"commons", "termination", "training"},
+    "replay": GROUND | {"commons", "penguin", "spaces", "termination", "training", "workflow"},
     "archaeology": GROUND | {"commons", "spaces"},
     "adapters": GROUND | {"termination"},
     "publish": GROUND | {"archaeology", "commons", "data", "interchange", "spaces", "training", "workflow"},

@@ -256,6 +256,16 @@ def test_presets_hold_and_survive_toml(name: str, tmp_path: Path) -> None:
     assert load_experiment(str(file)) == preset
 
 
+@pytest.mark.parametrize("beam", ["low", "medium", "high"])
+def test_the_study_trains_every_network_to_the_end(beam: str) -> None:
+    study = load_experiment("study", [f"data.beam={beam}"])
+    assert study.to_mapping()["data"]["beam"] == beam
+    assert (study.search.networks, study.search.population, study.search.offspring) == (40, 8, 8)
+    assert (study.training.epochs, study.training.images_a_step(4000)) == (20, 128)
+    # whole curves: a rule that stops would cut them
+    assert study.to_mapping()["termination"] == {"name": "none"}
+
+
 def test_the_published_presets_are_as_published() -> None:
     # Reproducibility_A4NN_ICPP23: 100 networks, populations of 10, 25 epochs, 127 x 127 pixels, raw counts
     for beam in ("low", "medium", "high"):

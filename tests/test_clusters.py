@@ -15,7 +15,7 @@ import fake_worker
 import pytest
 from command import A4NN, SMALL, a4nn
 from fake_worker import WORKS
-from prefect_stack import Stack, free_port, kill, kill_group, until
+from prefect_stack import SELDOM, Stack, free_port, kill, kill_group, until
 from test_training import segment, wait_for
 from test_workflow import rows
 
@@ -117,7 +117,7 @@ def test_a_cluster_trains_a_network_a_device(
         names = sorted(run["name"] for run in tasks if run["state_type"] == "COMPLETED")
         return names == [f"generation 0 network {n} segment 0" for n in range(4)]
 
-    until(shown, 60)
+    until(shown, 60, pause=SELDOM)
 
 
 def parent_of(process: int) -> int:
@@ -186,23 +186,19 @@ def test_a_process_of_ray_dies(machine: dict[str, str], embedded: dict[str, Any]
 
 
 def test_the_server_goes_away_for_a_while(
-    machine: dict[str, str], embedded: dict[str, Any], tmp_path: Path
+    stack: Stack, machine: dict[str, str], embedded: dict[str, Any], tmp_path: Path
 ) -> None:
     """Segments that are under way go on; those that come next wait for the server."""
-    mine = Stack(tmp_path)
-    environment = {**machine, **mine.environment}
     commons = tmp_path / "cluster"
-    try:
-        mine.start_server()
-        with search("dask", commons, environment) as process:
-            until(lambda: sum(epochs(commons)) > 4, 120, log_of(tmp_path))
-            mine.kill_server()
+    with search("dask", commons, machine) as process:
+        until(lambda: sum(epochs(commons)) > 4, 120, log_of(tmp_path))
+        stack.kill_server()
+        try:
             until(lambda: sum(epochs(commons)) >= 24, 120, log_of(tmp_path))  # two networks
             time.sleep(5)  # the next two are on their way
-            mine.start_server()
-            assert process.wait(timeout=300) == 0, log_of(tmp_path)()
-    finally:
-        mine.stop()
+        finally:
+            stack.start_server()
+        assert process.wait(timeout=300) == 0, log_of(tmp_path)()
     assert rows(commons, "r") == embedded
 
 

@@ -174,6 +174,7 @@ def test_the_killed_search_goes_on(searched: Path, tmp_path: Path) -> None:
     assert check(searched, checkpoints=False).problems == []
 
 
+@pytest.mark.slow
 def test_its_networks_are_known_from_their_layers(searched: Path) -> None:
     """Those of the old version too, which did not record all that a layer is."""
     what = Experiment.from_mapping(json.loads(Commons(searched).run("searched").experiment))

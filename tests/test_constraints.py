@@ -198,6 +198,7 @@ def test_bounds_that_everybody_keeps_change_no_genome(schedule: str, tmp_path: P
     assert rows(tmp_path / "a") == rows(tmp_path / "b")
 
 
+@pytest.mark.slow
 def test_of_equal_networks_outside_the_bounds_each_is_infeasible(tmp_path: Path) -> None:
     tiny = experiment(
         space={"phases": 1, "nodes": 2}, search={"networks": 16, "constraints": {"mflops": {"least": 0.01}}}

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from a4nn_core.data import DATA_SOURCES, ImageData, InputTransform
+from a4nn_core.data import DATA_SOURCES, ImageData, InputTransform, packaged
 from a4nn_core.errors import BadInput
 
 RNG = np.random.default_rng(0)
@@ -45,6 +45,18 @@ def test_packaged(name: str, shape: tuple[int, int, int], count: int) -> None:
     assert sum(len(part) for part in (data.train, data.validation, data.test)) == count
     for part in (data.train, data.validation, data.test):
         assert set(part.labels) == set(range(10))
+
+
+@pytest.mark.slow
+def test_the_digits_are_scikit_learns(monkeypatch: pytest.MonkeyPatch) -> None:
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    for _ in range(2):
+        table = packaged._digits()
+        np.testing.assert_array_equal(table[:, :-1], bunch.data)
+        np.testing.assert_array_equal(table[:, -1], bunch.target)
+        monkeypatch.setattr(packaged, "find_spec", lambda _: None)  # a version that keeps them elsewhere
 
 
 def test_parts_share_no_image() -> None:

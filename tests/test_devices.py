@@ -134,6 +134,7 @@ def test_a_run_that_ends_stops_waiting(tmp_path: Path) -> None:
     assert [r.fatal for r in mine.join()] == [True]
 
 
+@pytest.mark.slow
 def test_small_networks_share_a_device(tmp_path: Path) -> None:
     workers = WorkerPool(3, 1)
     shared = {"slots_per_device": 2}

@@ -205,6 +205,7 @@ def test_compute_plans_follow_from_work_and_device(monkeypatch: pytest.MonkeyPat
     assert not plan(flops=edge).compiled  # without a C++ compiler there is no compiling for the CPU
 
 
+@pytest.mark.slow
 def test_only_whole_batches_are_compiled(
     data: DeviceData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

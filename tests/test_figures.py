@@ -151,6 +151,7 @@ def test_of_many_networks_the_front_alone_has_whiskers() -> None:
     assert shown.whiskers == []
 
 
+@pytest.mark.slow
 def test_an_imported_run_that_lacks_almost_all(tmp_path: Path) -> None:
     """No counts of images, no costs, no experiment to speak of."""
     with RunWriter.open(tmp_path / "c", "r", {"name": "r", "experiment": {}, "dataset": "xfel"}) as writer:

@@ -55,6 +55,7 @@ def test_segments_are_submitted_to_free_slots_only(
     assert len(Commons(tmp_path).networks("r")) == 27
 
 
+@pytest.mark.slow
 def test_a_generation_counts_as_submitted_at_once(tmp_path: Path) -> None:
     """As in logs from before the loop kept the queue: nothing in them depends on the number of slots."""
 

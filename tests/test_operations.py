@@ -327,6 +327,7 @@ def test_a_network_that_drops_at_random_has_one_life(tmp_path: Path) -> None:
     assert life(tmp_path / "whole") == life(tmp_path / "pieces")
 
 
+@pytest.mark.slow
 def test_joined_networks_are_compiled_in_one_piece() -> None:
     graph = Graph(SHAPE)
     branches = [graph.add(Layer("conv", 4, kernel=3), 0) for _ in range(3)]

@@ -61,9 +61,13 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def built(unpacked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel that is built from the source distribution."""
+    """The wheel that is built from the source distribution, without a warning of the compiler."""
     out = tmp_path_factory.mktemp("dist")
-    call(sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", out, unpacked, cwd=out)
+    call(
+        *(sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", out, unpacked),
+        cwd=out,
+        SKBUILD_CMAKE_DEFINE="A4NN_WERROR=ON",
+    )
     (wheel,) = out.glob("*.whl")
     return wheel
 

@@ -178,6 +178,7 @@ def test_the_front_table(commons: Path) -> None:
     assert lines["≈"] == "not distinguishable from this cheaper network by validation accuracy"
 
 
+@pytest.mark.slow
 def test_where_images_were_not_counted_nothing_is_shown(commons: Path) -> None:
     shown = a4nn("front", "uncounted", "--commons", commons)
     assert "100.00 %" in shown
@@ -190,6 +191,7 @@ def test_where_images_were_not_counted_nothing_is_shown(commons: Path) -> None:
         assert one["indistinguishable_from"] is None
 
 
+@pytest.mark.slow
 def test_json(commons: Path) -> None:
     result = json.loads(a4nn("front", "counted", "--commons", commons, "--json"))
     assert result["best_accuracy_percent"] == 100

@@ -19,7 +19,7 @@ import pytest
 from command import A4NN, SMALL, a4nn
 from prefect.events.worker import EventsWorker
 from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
-from prefect_stack import ROOT, Postgres, Stack, kill, until
+from prefect_stack import ROOT, SELDOM, Postgres, Stack, kill, until
 from test_cli import children
 from test_training import segment
 from test_workflow import rows
@@ -109,7 +109,9 @@ def test_a_task_run_that_comes_late_is_not_called_crashed(
         assert one_segment() == [SegmentResult(7, 0, NetworkStatus.completed)]
         EventsWorker.drain_all()  # it is kept, and knows this server only
     mine = {"flows": {"name": {"any_": ["late"]}}}
-    (shown,) = until(lambda: [run for run in stack.ask("task_runs", **mine) if run["end_time"]], 60)
+    (shown,) = until(
+        lambda: [run for run in stack.ask("task_runs", **mine) if run["end_time"]], 60, pause=SELDOM
+    )
     assert shown["state_type"] == "COMPLETED"
 
 
@@ -181,7 +183,7 @@ def test_a_schedule_fires_by_itself_on_sqlite(stack: Stack) -> None:
         def skipped() -> Any:
             return [run for run in searches(stack, name) if run["state_name"] == "Skipped"]
 
-        run = until(skipped, 300, lambda: stack.log("worker"))[0]
+        run = until(skipped, 300, lambda: stack.log("worker"), SELDOM)[0]
         stack.post(f"deployments/{deployment['id']}/pause_deployment", {})
     assert f"the previous run has not ended: run '{name}' is being written" in run["state"]["message"]
     assert run["name"] not in [path.name for path in (stack.commons / "runs").iterdir()]
@@ -223,10 +225,10 @@ def check_schedule(stack: Stack) -> None:
         assert not [r for r in runs if r["state_type"] in ("FAILED", "CRASHED")], stack.log("worker")
         return runs if runs and runs[0]["state_name"] == "Completed" else None
 
-    until(lambda: searches(stack, "every-six-hours"), 300, lambda: stack.log("worker"))
+    until(lambda: searches(stack, "every-six-hours"), 300, lambda: stack.log("worker"), SELDOM)
     (deployment,) = stack.ask("deployments", deployments={"name": {"any_": ["every-six-hours"]}})
     stack.post(f"deployments/{deployment['id']}/pause_deployment", {})  # one is enough
-    runs: list[dict[str, Any]] = until(ended, 400, lambda: stack.log("worker"))
+    runs: list[dict[str, Any]] = until(ended, 400, lambda: stack.log("worker"), SELDOM)
     (schedule,) = deployment["schedules"]
     first = runs[0]
     assert first["state_name"] == "Completed"
@@ -327,7 +329,9 @@ def test_five_faults_through_a_work_pool_change_nothing(stack: Stack, tmp_path: 
     completed(stack, flow)
     assert stack.flow_run(flow)["run_count"] == 3
     left = {"flow_runs": {"id": {"any_": [flow]}}, "task_runs": {"state": {"type": {"any_": ["RUNNING"]}}}}
-    until(lambda: not stack.ask("task_runs", **left), 60)  # the crashed flows' ones were ended by the sweeper
+    until(
+        lambda: not stack.ask("task_runs", **left), 60, pause=SELDOM
+    )  # the crashed flows' ones were ended by the sweeper
     same(commons, "faults", LONGER, tmp_path, epochs=10)
 
 
@@ -367,7 +371,7 @@ def completed(stack: Stack, flow: str) -> None:
         assert state["type"] != "FAILED", state
         return bool(state["type"] == "COMPLETED")
 
-    until(ended, 400, lambda: stack.log("worker"))
+    until(ended, 400, lambda: stack.log("worker"), SELDOM)
 
 
 def same(commons: Path, run: str, changes: list[str], tmp_path: Path, epochs: int) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from commons_data import header as made_header
 from commons_data import made_up_run, record, train
+from deposits import metadata
 from fakes import FakeExecutor, experiment, search
 from test_records import made_csv, made_icpp23
 
@@ -23,6 +24,8 @@ from a4nn_core.commons.writer import RunStatus
 from a4nn_core.errors import BadInput
 from a4nn_core.experiment import Experiment, load_experiment
 from a4nn_core.penguin.observed import Past
+from a4nn_core.publish.deposit.build import Settings, build
+from a4nn_core.publish.deposit.restore import restore
 from a4nn_core.spaces.features import architecture_features
 from a4nn_core.training.segment import Segment, SegmentResult
 from a4nn_core.vocabulary import NetworkStatus
@@ -140,6 +143,14 @@ def test_compaction_changes_nothing(commons: Path) -> None:
     before = read_past_run(Commons(commons), "a")
     compact(commons)
     after = read_past_run(Commons(commons), "a")
+    assert (after.past, after.fingerprint) == (before.past, before.fingerprint)
+
+
+def test_a_deposit_that_was_restored_teaches_the_same(commons: Path, tmp_path: Path) -> None:
+    before = read_past_run(Commons(commons), "a")
+    build(commons, ["a"], tmp_path / "deposit", metadata(), Settings(weights="none", models="none"))
+    restore(tmp_path / "deposit", tmp_path / "restored")
+    after = read_past_run(Commons(tmp_path / "restored"), "a")
     assert (after.past, after.fingerprint) == (before.past, before.fingerprint)
 
 

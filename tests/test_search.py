@@ -67,6 +67,7 @@ def test_parents_survived_and_are_recorded() -> None:
         assert all(asked[p].generation < c.generation for p in c.parents)
 
 
+@pytest.mark.slow
 def test_evolution_beats_random_sampling() -> None:
     """Ones everywhere against zeros in the first ten places: random genomes stay far from both ends."""
     from pymoo.indicators.hv import HV

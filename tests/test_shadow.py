@@ -121,6 +121,17 @@ def test_of_a_run_that_goes_on_the_networks_that_are_final(tmp_path: Path) -> No
     assert [n.network for n in Commons(tmp_path).networks("s")] == numbers != []
 
 
+def test_other_images_make_no_shadow(tmp_path: Path) -> None:
+    run(fixed(), tmp_path, "r")
+    file = RunFolder(tmp_path, "r").run_file
+    stored = json.loads(file.read_text())
+    stored["header"]["dataset_fingerprint"] = "0" * 64
+    file.write_text(json.dumps(stored))
+    with pytest.raises(BadInput, match="the networks of run 'r' cannot be trained again: the images"):
+        run(shadow_experiment(Commons(tmp_path), "r"), tmp_path, "s")
+    assert not RunFolder(tmp_path, "s").path.exists()
+
+
 def test_what_has_no_shadow(tmp_path: Path) -> None:
     path = tmp_path / "commons"
     made_icpp23(path)

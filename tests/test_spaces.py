@@ -51,6 +51,7 @@ def test_flops_equal_the_published_ones(reference_data: Path) -> None:
     assert count > 400
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.integers(0, 1), min_size=21, max_size=21), st.sampled_from([1, 3]))
 def test_graph_and_module_agree(genes: list[int], channels: int) -> None:

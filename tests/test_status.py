@@ -138,6 +138,7 @@ def no_handlers() -> Iterator[None]:
     logger.handlers[:], logger.level, logger.propagate = before
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_handlers")
 def test_logs_are_json_with_run_network_and_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(logs.LOG_FILE, str(tmp_path / "log.jsonl"))

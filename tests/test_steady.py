@@ -69,6 +69,7 @@ def test_a_slot_that_is_free_gets_a_network_at_once(tmp_path: Path) -> None:
     assert executor.busy_share > 0.8
 
 
+@pytest.mark.slow
 def test_the_log_of_a_run_gives_the_same_genomes(tmp_path: Path) -> None:
     one = search(experiment(search=STEADY), tmp_path, cluster())
     assert asked(replayed(tmp_path)) == asked(one)

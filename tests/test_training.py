@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from threading import Thread
@@ -13,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from fakes import experiment
+from torch import nn
 
 from a4nn_core.commons import RunFolder, read_journal
 from a4nn_core.data.base import ImageData, InputTransform, Split
@@ -20,6 +23,7 @@ from a4nn_core.errors import BadInput
 from a4nn_core.spaces.build import Network
 from a4nn_core.training.checkpoint import checkpoint_name, load_network
 from a4nn_core.training.loading import DeviceData, augmentation
+from a4nn_core.training.optimizer import EagerSGD
 from a4nn_core.training.segment import Segment, SegmentResult
 from a4nn_core.training.trainer import train_segment
 from a4nn_core.workflow.executor import LocalExecutor
@@ -83,6 +87,49 @@ def test_the_same_seed_gives_the_same_life(
     assert life(tmp_path) == undisturbed
     train_segment(segment(tmp_path / "other", seed=12), data, CPU)
     assert life(tmp_path / "other") != undisturbed
+
+
+@pytest.mark.slow
+def test_the_weights_are_those_of_torchs_own_optimiser() -> None:
+    found = []
+    for optimiser in (EagerSGD, torch.optim.SGD):
+        torch.manual_seed(3)
+        model = nn.Linear(5, 2)
+        given = {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01}
+        optimizer = optimiser(model.parameters(), **given)
+        for step in range(4):
+            if step == 2:
+                saved = optimizer.state_dict()
+                optimizer = optimiser(model.parameters(), **given | {"lr": 0.5})
+                optimizer.load_state_dict(saved)
+            optimizer.zero_grad(set_to_none=True)
+            model(torch.ones(3, 5)).square().sum().backward()
+            optimizer.step()
+        assert all(weights.is_leaf for weights in model.parameters()), "steps are not part of the gradient"
+        found.append(model.state_dict())
+    assert all(torch.equal(found[0][name], found[1][name]) for name in found[1])
+
+
+@pytest.mark.slow
+def test_training_needs_neither_the_compiler_nor_scikit_learn(tmp_path: Path) -> None:
+    """Each takes a worker as long as importing torch."""
+    job = tmp_path / "segment.json"
+    job.write_text(segment(tmp_path, training={"epochs": 1}).to_json())
+    code = f"""
+import sys
+import torch
+from pathlib import Path
+from a4nn_core.data import DATA_SOURCES
+from a4nn_core.training.loading import DeviceData
+from a4nn_core.training.segment import Segment
+from a4nn_core.training.trainer import train_segment
+job = Segment.from_json(Path({str(job)!r}).read_text())
+data = DeviceData(DATA_SOURCES.make(job.data, "[data]").load(), torch.device("cpu"))
+assert train_segment(job, data, torch.device("cpu")).status == "completed"
+print(sorted({{"torch._dynamo", "sympy", "sklearn", "pandas"}} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, timeout=300)
+    assert done.stdout == "[]\n", done.stderr
 
 
 @pytest.mark.slow

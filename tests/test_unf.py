@@ -114,6 +114,7 @@ def test_missing_empty_and_nan_differ() -> None:
     assert column_unf([True, False]) == column_unf([1, 0])
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(cells, cells), min_size=2, max_size=6, unique=True))
 def test_order_of_rows_counts_and_order_of_columns_does_not(rows: list[tuple[object, object]]) -> None:
     first, second = zip(*rows, strict=True)

@@ -93,6 +93,7 @@ def test_a_signal_interrupts_a_run_and_a_defect_fails_it(
     assert Commons(tmp_path).events("r")[-1].kind == status
 
 
+@pytest.mark.slow
 def test_an_asked_batch_torn_by_a_crash_is_completed(tmp_path: Path) -> None:
     search(experiment(), tmp_path / "whole", FakeExecutor())
 
@@ -187,6 +188,7 @@ def test_a_run_from_before_the_evaluation_was_chosen_goes_on_as_trained(tmp_path
     assert record != earlier
 
 
+@pytest.mark.slow
 def test_segments_give_the_same_life(tmp_path: Path) -> None:
     search(experiment(), tmp_path / "whole", FakeExecutor())
     executor = FakeExecutor()
@@ -274,6 +276,7 @@ def test_verdicts_are_judged_against_the_front_of_earlier_generations(tmp_path: 
             )
 
 
+@pytest.mark.slow
 def test_the_layers_of_every_network_are_recorded(tmp_path: Path) -> None:
     search(experiment(), tmp_path, FakeExecutor())
     store = Commons(tmp_path)

@@ -8,6 +8,7 @@ from typing import TypedDict
 
 from a4nn_core.errors import BadInput
 from a4nn_core.termination.base import RULES, Context, FrontSnapshot, Verdict
+from a4nn_core.termination.peers import PeerRule
 from a4nn_core.vocabulary import Bounds, Curves, Direction, Schedule
 
 LITTLE = 0.005
@@ -82,6 +83,11 @@ class Watch:
             for name, direction in self.objectives.items()
         }
         self._judge = RULES.make(default_rule(self.bounds) if self.rule is None else self.rule, "rule")
+        if isinstance(self._judge, PeerRule):
+            raise BadInput(
+                f"the rule {self._judge.name!r} compares the networks of a search; one curve can be watched "
+                "by a rule such as 'interval', 'converged' or 'patience'"
+            )
         self.verdict()  # so that wrong settings are refused now, not after the first epochs
 
     def __call__(self, value: float) -> Verdict:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from a4nn_core.archaeology.picture import WHISKERS, Picture, Point, is_staircase
@@ -52,6 +53,7 @@ def front_page(shown: Picture) -> str:
 
     first, last = shown.generations
 
+    @cache  # plotly looks through all its colour scales each time
     def colour(generation: int | None) -> str:
         if generation is None:
             return _GREY

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from a4nn_core.commons.records import Epoch, EpochCount, Event, Network, Run, best_accuracy
+from a4nn_core.commons.records import Epoch, EpochCount, Event, Network, Run, best_accuracy, front_among
 from a4nn_core.precision import Images, in_percent
 from a4nn_core.vocabulary import NetworkStatus, RunStatus
 
@@ -172,7 +172,7 @@ def picture(commons: Commons, run: str) -> Picture:
     header = commons.run(run)
     networks = commons.networks(run)
     epochs = commons.epochs(run)
-    front = {network.network for network in commons.front(run)}
+    front = {network.network for network in front_among(networks, header.objectives or {})}
     budgets = [budget for n in networks if (budget := n.epochs_budget)]
     points = [point for n in networks if n.trained and (point := Point.of(n)) is not None]
     return Picture(

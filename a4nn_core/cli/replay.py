@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,8 +14,11 @@ from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption, pr
 from a4nn_core.errors import BadInput
 
 if TYPE_CHECKING:
+    from a4nn_core.replay.i_epoch import Compared
     from a4nn_core.replay.laboratory import Replayed
     from a4nn_core.termination import TerminationRule
+
+AS_RECORDED = "as-recorded"
 
 
 def replay(
@@ -24,7 +29,8 @@ def replay(
             "--rule",
             metavar="NAME or TABLE",
             help="A rule by name, or with settings as '{ name = \"fixed\", epochs = 3 }'; may be repeated. "
-            "By default all that need no setting.",
+            "By default all that need no setting. as-recorded trains each network as long as it was, also "
+            "where it was ended early.",
         ),
     ] = None,
     devices: Annotated[int, typer.Option(min=1, help="Devices that train at the same time.")] = 1,
@@ -35,43 +41,98 @@ def replay(
         int | None,
         typer.Option(min=1, help="Validation images, where a run did not record how many there were."),
     ] = None,
+    priors: Annotated[
+        list[str] | None,
+        typer.Option("--prior", metavar="RUN", help="An earlier run to learn from; may be repeated."),
+    ] = None,
+    i_epoch: Annotated[
+        bool,
+        typer.Option("--i-epoch", help="Compare with training all for i epochs and finishing the best."),
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Also draw epochs saved against regret into this image.")
+    ] = None,
     commons: CommonsOption = DEFAULT_COMMONS,
     as_json: JsonOption = False,
 ) -> None:
     """Replay termination rules over complete learning curves: what they save, and what they lose."""
     from a4nn_core.commons import Commons
+    from a4nn_core.replay.figure import tradeoff_figure
     from a4nn_core.replay.histories import read_history
+    from a4nn_core.replay.i_epoch import IEpochs
     from a4nn_core.replay.laboratory import replay as replay_run
     from a4nn_core.replay.laboratory import with_fixed
 
     if schedule not in ("generational", "steady"):
         raise BadInput(f"--schedule {schedule!r} is neither generational nor steady")
-    made = [_rule(text) for text in rules or ("none", "patience", "converged", "interval")]
+    for run in priors or ():
+        if run in runs:
+            raise BadInput(f"--prior {run!r} is replayed itself, and would tell the rule its future")
+    made = [_rule(text) for text in rules] if rules else _rules_without_settings()
+    complete = i_epoch or any(rule.name != AS_RECORDED for _, rule in made)
     store = Commons(commons)
-    found = []
+    past = tuple(read_history(store, run, images, complete=False).past for run in priors or ())
+    found: list[Replayed] = []
+    compared: list[Compared] = []
     for run in runs:
-        history = read_history(store, run, images)
+        history = read_history(store, run, images, complete=complete)
+        trivial = IEpochs(history) if i_epoch else None
         for name, rule in made:
-            done = replay_run(history, rule, devices=devices, steady=schedule == "steady", name=name)
+            done = replay_run(
+                history, rule, devices=devices, steady=schedule == "steady", name=name, past=past
+            )
             found.append(with_fixed(history, done))
+            if trivial is not None:
+                compared.append(trivial.compare(done))
+    if out is not None:
+        tradeoff_figure(found, out)
     if as_json:
-        print_json([asdict(one) for one in found])
+        print_json([asdict(one) for one in found] if not i_epoch else _together(found, compared))
         return
     _print(found)
+    if compared:
+        _print_compared(compared)
+
+
+def _together(found: Sequence[Replayed], compared: Sequence[Compared]) -> list[dict[str, object]]:
+    return [asdict(one) | {"i_epoch": asdict(other)} for one, other in zip(found, compared, strict=True)]
 
 
 def _rule(text: str) -> tuple[str, TerminationRule]:
+    from a4nn_core.replay.recorded import AsRecorded
     from a4nn_core.termination import RULES
 
+    if text == AS_RECORDED:
+        return text, AsRecorded()
     if not text.lstrip().startswith("{"):
         return text, RULES.make(text, "--rule")
     try:
         settings = tomllib.loads(f"rule = {text}")["rule"]
     except tomllib.TOMLDecodeError as error:
         raise BadInput(f"--rule {text!r} is not an inline TOML table: {error}") from None
-    rule = RULES.make(settings, "--rule")
-    changed = ", ".join(f"{key} {value}" for key, value in settings.items() if key != "name")
-    return f"{rule.name} ({changed})" if changed else rule.name, rule
+    return _label(settings), RULES.make(settings, "--rule")
+
+
+def _label(settings: object) -> str:
+    """A rule's table for people, such as ``fixed (epochs 3)``."""
+    if isinstance(settings, list):
+        return ", ".join(map(_label, settings))
+    if not isinstance(settings, dict):
+        return str(settings)
+    name = str(settings.get("name", ""))
+    changed = ", ".join(f"{key} {_label(value)}" for key, value in settings.items() if key != "name")
+    return f"{name} ({changed})" if changed else name
+
+
+def _rules_without_settings() -> list[tuple[str, TerminationRule]]:
+    from a4nn_core.termination import RULES
+
+    needed = {name: RULES.component(name).model_fields.values() for name in RULES.names()}
+    return [
+        (name, RULES.make(name, "--rule"))
+        for name, fields in needed.items()
+        if not any(field.is_required() for field in fields)
+    ]
 
 
 def _print(found: list[Replayed]) -> None:
@@ -85,29 +146,56 @@ def _print(found: list[Replayed]) -> None:
         "\nregret: the largest deficit of the best kept network at no more cost, over the true "
         "front's members; s.e.: standard errors of the member's accuracy"
     )
-    if any(one.front_regret_se is None for one in found):
+    known = [one for one in found if one.front_regret_points is not None]
+    if len(known) < len(found):
+        typer.echo("what was lost is not known of a run whose networks were ended early")
+    if any(one.front_regret_se is None for one in known):
         typer.echo("a run did not record its validation images: say how many with --images")
     if any(one.modelled_seconds for one in found):
         typer.echo("times were not recorded: modelled, one second per epoch of the average network")
 
 
-def _row(one: Replayed) -> list[str]:
-    def number(value: float | None) -> str:
-        return "-" if value is None else f"{value:.2f}"
+def _number(value: float | None, form: str = ".2f", unit: str = "") -> str:
+    return "-" if value is None else f"{value:{form}}{unit}"
 
+
+def _row(one: Replayed) -> list[str]:
     return [
         one.run,
         one.rule,
         f"{one.epochs_saved_percent:.1f} %",
         f"{one.flop_epochs_saved_percent:.1f} %",
-        f"{one.seconds_saved_percent:.1f} %",
-        number(one.front_regret_points),
-        number(one.front_regret_se),
-        number(one.mean_regret_se),
-        f"{one.hypervolume_share:.3f}",
-        f"{one.front_finished}/{one.front_size}",
-        "yes" if one.best_kept else "no",
-        number(one.fixed_regret_se),
+        _number(one.seconds_saved_percent, ".1f", " %"),
+        _number(one.front_regret_points),
+        _number(one.front_regret_se),
+        _number(one.mean_regret_se),
+        _number(one.hypervolume_share, ".3f"),
+        "-" if one.front_size is None else f"{one.front_finished}/{one.front_size}",
+        {True: "yes", False: "no", None: "-"}[one.best_kept],
+        _number(one.fixed_regret_se),
         f"{one.seconds:.0f} s",
         f"{one.device_use_percent:.0f} %",
     ]
+
+
+def _print_compared(compared: list[Compared]) -> None:
+    from a4nn_core.cli.run import print_table
+
+    typer.echo("\ni-Epoch: every network trained for i epochs, then the front that this shows is finished\n")
+    header = ["run", "rule", "epochs, front finished", "hypervolume", "as good: i", "its epochs"]
+    print_table(
+        [*header, "complement"],
+        [
+            [
+                one.run,
+                one.rule,
+                f"{one.epochs_percent:.1f} %",
+                f"{one.hypervolume_share:.3f}",
+                str(one.least_i),
+                f"{one.i_epochs_percent:.1f} %",
+                f"{one.complement:.4f}",
+            ]
+            for one in compared
+        ],
+    )
+    typer.echo("\ncomplement: what the rule adds to i-Epoch's front of epochs and hypervolume, out of 1")

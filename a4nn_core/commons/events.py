@@ -145,13 +145,45 @@ class SegmentEnded(Payload):
 
 
 @dataclass(frozen=True, slots=True)
+class Judged(Payload):
+    """A rule that compares networks reached a verdict on one that waits.
+
+    Attributes:
+        epoch: number of epochs the network has been trained.
+        action: ``continue``, ``pause`` or ``stop``.
+        reason: reason of the action; may be empty.
+        predicted: prediction of the final value, None without one.
+        interval: low and high end of the prediction's interval, None without one.
+        evidence: the numbers the verdict rests on.
+        fits: the predictions made for it: columns of the table ``predictions``.
+    """
+
+    kinds = (EventKind.judged,)
+
+    epoch: int
+    action: str
+    reason: str
+    predicted: float | None
+    interval: list[float] | None
+    evidence: Mapping[str, Json]
+    fits: list[Mapping[str, Json]]
+
+    def verdict(self) -> dict[str, object]:
+        """The members of the verdict."""
+        return {name: value for name, value in self.data().items() if name != "epoch"}
+
+
+@dataclass(frozen=True, slots=True)
 class Told(Payload):
-    """The outcome of a network was reported to the strategy.
+    """The outcome of a network was reported to the strategy; again, if it was trained on since.
 
     Attributes:
         fitness: metric name to value; None if the network failed or was not trained.
         source: ``measured`` or ``predicted``; None without fitness.
         violation: how far the network is outside the bounds; 0.0 within them.
+        epochs: epochs after which it was measured, of a network that was ended early; None if it was trained
+            for its whole budget.
+        training: best accuracy on the training images by then, in percent; None likewise.
     """
 
     kinds = (EventKind.told,)
@@ -159,10 +191,13 @@ class Told(Payload):
     fitness: Mapping[str, float | None] | None
     source: str | None = None
     violation: float = 0.0
+    epochs: int | None = None
+    training: float | None = None
 
     def data(self) -> dict[str, object]:
         held: dict[str, object] = {"fitness": self.fitness, "source": self.source}
-        return held | ({"violation": self.violation} if self.violation else {})
+        further = {"violation": self.violation, "epochs": self.epochs, "training": self.training}
+        return held | {name: value for name, value in further.items() if value}
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from a4nn_core.commons.columns import Record, UnknownWord, from_cells
 from a4nn_core.commons.layout import Damaged, RunFolder, check_layout
-from a4nn_core.commons.records import Epoch, Event, Network, Prediction, Run
+from a4nn_core.commons.records import Edge, Epoch, Event, LayerRecord, Network, Prediction, Run
 from a4nn_core.commons.rows import python_rows, records
 from a4nn_core.commons.schema import FRONT, LINEAGE_SQL, TABLES
 from a4nn_core.commons.snapshot import Snapshot, run_names
@@ -128,6 +128,14 @@ class Commons:
     def events(self, run: str) -> list[Event]:
         """The events of a run in order."""
         return self._records(Event, run)
+
+    def layers(self, run: str) -> list[LayerRecord]:
+        """The layers of a run's networks, sorted by network and layer."""
+        return self._records(LayerRecord, run)
+
+    def edges(self, run: str) -> list[Edge]:
+        """The connections between the layers of a run's networks, sorted by network."""
+        return self._records(Edge, run)
 
     def run(self, run: str) -> Run:
         """The header of one run."""

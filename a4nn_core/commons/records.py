@@ -12,6 +12,7 @@ from typing import Annotated, TypeVar
 
 from a4nn_core.commons.columns import Column, Kind, Record, table
 from a4nn_core.jsonable import Json, JsonText, members, whole
+from a4nn_core.metrics import front_rows
 from a4nn_core.precision import Images, Rated
 from a4nn_core.vocabulary import Action, NetworkStatus, RunStatus
 
@@ -189,6 +190,18 @@ class Network(Record):
 def best_accuracy(networks: Iterable[Network]) -> float | None:
     """The greatest validation accuracy of some networks in percent; None if none has one."""
     return max((a for n in networks if (a := n.best_accuracy_percent) is not None), default=None)
+
+
+def front_among(networks: Iterable[Network], objectives: Mapping[str, str]) -> list[Network]:
+    """The networks on the Pareto front of one run's networks, sorted by the first objective, best first.
+
+    Args:
+        networks: every network of the run.
+        objectives: metric name to direction, ``minimise`` or ``maximise``.
+    """
+    by_number: dict[object, Network] = {network.network: network for network in networks}
+    rows = front_rows((network.row() for network in by_number.values()), objectives)
+    return [by_number[row["network"]] for row in rows]
 
 
 @dataclass(frozen=True, slots=True)

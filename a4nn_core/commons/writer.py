@@ -141,6 +141,11 @@ class RunWriter:
         networks = {network.network: network for network in (from_cells(Network, row) for row in found)}
         return dict(sorted(networks.items()))
 
+    def recorded_epochs(self, number: int) -> list[Epoch]:
+        """The epochs of a network's final records, in order; none if it has no such records."""
+        rows = (self._recorded(number) or {}).get("epochs", [])
+        return by_epoch(from_cells(Epoch, row) for row in rows)
+
     @property
     def _started(self) -> str:
         """Time the run was first started, as stored."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from a4nn_core.data.base import DataSource, ImageData, TransformName, split_parts
@@ -28,19 +31,33 @@ class Digits(_Packaged):
     name: Literal["digits"] = "digits"
 
     def load(self) -> ImageData:
-        from sklearn.datasets import load_digits
-
-        bunch = load_digits()
+        table = _digits()
         return split_parts(
             self.name,
-            bunch.images[:, None].astype(np.uint8),
-            bunch.target.astype(np.int64),
+            table[:, :-1].reshape(-1, 1, 8, 8).astype(np.uint8),
+            table[:, -1],
             tuple(str(digit) for digit in range(10)),
             validation=self.validation,
             test=self.test,
             seed=self.seed,
             transform=self.transform,
         )
+
+
+def _digits() -> NDArray[np.int64]:
+    """The digits of scikit-learn, shape (1797, 65): the pixels of an image row by row, and its label.
+
+    They are read from scikit-learn's folder: importing it takes a worker nearly as long as importing torch.
+    """
+    package = find_spec("sklearn")
+    for folder in (package and package.submodule_search_locations) or ():
+        file = Path(folder) / "datasets" / "data" / "digits.csv.gz"
+        if file.exists():
+            return np.loadtxt(file, delimiter=",").astype(np.int64)
+    from sklearn.datasets import load_digits  # if another version keeps them elsewhere
+
+    bunch = load_digits()
+    return np.column_stack((bunch.data, bunch.target)).astype(np.int64)
 
 
 class Mnist5k(_Packaged):

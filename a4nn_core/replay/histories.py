@@ -1,20 +1,24 @@
-"""Complete learning curves of a run, as a commons recorded them: what the laboratory replays."""
+"""Learning curves of a run, as a commons recorded them: what the laboratory replays."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from a4nn_core.commons.reader import Commons
-from a4nn_core.commons.records import Epoch, Network
+from a4nn_core.commons.records import Edge, Epoch, LayerRecord, Network, Run
 from a4nn_core.errors import BadInput
+from a4nn_core.penguin.observed import Observed, Past
 from a4nn_core.precision import Images
-from a4nn_core.vocabulary import NetworkStatus
+from a4nn_core.spaces.features import architecture_features
+from a4nn_core.vocabulary import Curves, NetworkStatus
+from a4nn_core.workflow.network_records import architecture_of
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """One network that was trained to the end.
+    """One network that was trained.
 
     Attributes:
         network: its number.
@@ -23,6 +27,7 @@ class History:
         accuracy_percent: on the validation images, one value per epoch, from epoch 1.
         training_accuracy_percent: on the training images, likewise; empty if it was not recorded.
         seconds: that each epoch took.
+        features: numbers that describe its architecture, by name.
     """
 
     network: int
@@ -31,6 +36,13 @@ class History:
     accuracy_percent: tuple[float, ...]
     training_accuracy_percent: tuple[float, ...]
     seconds: tuple[float, ...]
+    features: Mapping[str, float] = field(default_factory=dict)
+
+    def observed(self, epochs: int) -> Observed:
+        """What was known of it after so many epochs."""
+        return Observed(
+            self.features, self.accuracy_percent[:epochs], self.training_accuracy_percent[:epochs]
+        )
 
 
 @dataclass(frozen=True)
@@ -44,6 +56,7 @@ class RunHistory:
         networks: in the recorded order.
         modelled_seconds: whether times of epochs were not recorded and are modelled instead: proportional to
             the multiply-adds, one second for the average network.
+        curves: which weights were measured after the epochs.
     """
 
     run: str
@@ -51,10 +64,38 @@ class RunHistory:
     images: Images
     networks: tuple[History, ...]
     modelled_seconds: bool
+    curves: Curves = "as-trained"
+
+    @property
+    def cut_short(self) -> History | None:
+        """The first network that was not trained to the end, None if all were."""
+        return next((one for one in self.networks if len(one.accuracy_percent) < self.epochs), None)
+
+    def check_complete(self) -> None:
+        """That every network was trained to the end, so that any rule can be replayed.
+
+        Raises:
+            BadInput: one was not.
+        """
+        one = self.cut_short
+        if one is not None:
+            raise BadInput(
+                f"run {self.run!r} cannot be replayed: network {one.network} has "
+                f"{len(one.accuracy_percent)} of {self.epochs} epochs, and only a run in which every network "
+                "was trained to the end (termination = none) tells all; only the rule as-recorded takes it"
+            )
+
+    @property
+    def past(self) -> Past:
+        """The run as something to learn from."""
+        networks = tuple(one.observed(self.epochs) for one in self.networks)
+        return Past(self.run, self.epochs, self.images.validation, self.curves, networks)
 
 
-def read_history(commons: Commons, run: str, validation_images: int | None = None) -> RunHistory:
-    """The complete curves of a run.
+def read_history(
+    commons: Commons, run: str, validation_images: int | None = None, *, complete: bool = True
+) -> RunHistory:
+    """The curves of a run.
 
     Networks that were never trained, as they are equal to others or outside the bounds, are left out.
 
@@ -62,6 +103,7 @@ def read_history(commons: Commons, run: str, validation_images: int | None = Non
         commons: where it is.
         run: its id.
         validation_images: that accuracies were measured on, where the run did not record it.
+        complete: refuse a run in which a network was not trained to the end.
 
     Raises:
         BadInput: the run has no network, one was not trained to the end or has gaps, or its cost is unknown.
@@ -78,26 +120,32 @@ def read_history(commons: Commons, run: str, validation_images: int | None = Non
     costs = _costs(run, trained)
     mean = sum(costs.values()) / len(costs)
     recorded = all(e.seconds is not None for n in trained for e in curves.get(n.network, []))
+    features = _features(commons, run)
     networks = []
     for network in trained:
         epochs = curves.get(network.network, [])
-        _check_complete(run, network, epochs, budget)
         cost = costs[network.network]
+        accuracy = _without_gaps(run, network, epochs)
+        modelled = (cost / mean,) * len(accuracy)
         training = [a for e in epochs if (a := e.train_accuracy_percent) is not None]
         networks.append(
             History(
                 network=network.network,
                 generation=network.generation or 0,
                 mflops=cost,
-                accuracy_percent=tuple(a for e in epochs if (a := e.validation_accuracy_percent) is not None),
-                training_accuracy_percent=tuple(training) if len(training) == budget else (),
-                seconds=tuple(e.seconds or 0.0 for e in epochs) if recorded else (cost / mean,) * budget,
+                accuracy_percent=accuracy,
+                training_accuracy_percent=tuple(training) if len(training) == len(accuracy) else (),
+                seconds=tuple(e.seconds or 0.0 for e in epochs) if recorded else modelled,
+                features=features.get(network.network) or {"log_flops": math.log(1e6 * cost)},
             )
         )
     images = header.images
     if images.validation is None and validation_images:
         images = Images(validation_images, images.test)
-    return RunHistory(run, budget, images, tuple(networks), not recorded)
+    read = RunHistory(run, budget, images, tuple(networks), not recorded, _curves(header))
+    if complete:
+        read.check_complete()
+    return read
 
 
 _UNTRAINED = (NetworkStatus.equal, NetworkStatus.infeasible, NetworkStatus.failed)
@@ -111,11 +159,35 @@ def _costs(run: str, networks: Sequence[Network]) -> Mapping[int, float]:
     return costs
 
 
-def _check_complete(run: str, network: Network, epochs: Sequence[Epoch], budget: int) -> None:
-    numbers = [e.epoch for e in epochs if e.validation_accuracy_percent is not None]
-    if numbers != list(range(1, budget + 1)):
+def _without_gaps(run: str, network: Network, epochs: Sequence[Epoch]) -> tuple[float, ...]:
+    """The validation accuracies of a network, one for each epoch from the first on."""
+    known = {e.epoch: a for e in epochs if (a := e.validation_accuracy_percent) is not None}
+    missing = next((epoch for epoch in range(1, max(known, default=1) + 1) if epoch not in known), None)
+    if missing is not None:
         raise BadInput(
-            f"run {run!r} cannot be replayed: network {network.network} has "
-            f"{len(numbers)} of {budget} epochs, "
-            "and only a run in which every network was trained to the end (termination = none) tells all"
+            f"run {run!r} cannot be replayed: network {network.network} has no accuracy of epoch {missing}"
         )
+    return tuple(known[epoch] for epoch in sorted(known))
+
+
+def _features(commons: Commons, run: str) -> Mapping[int, Mapping[str, float]]:
+    """Features of the networks whose layers were recorded in full, by number."""
+    layers: dict[int, list[LayerRecord]] = {}
+    for layer in commons.layers(run):
+        layers.setdefault(layer.network, []).append(layer)
+    edges: dict[int, list[Edge]] = {}
+    for edge in commons.edges(run):
+        edges.setdefault(edge.network, []).append(edge)
+    found = {}
+    for network, its in layers.items():
+        try:
+            found[network] = architecture_features(architecture_of(its, edges.get(network, [])))
+        except ValueError:
+            continue
+    return found
+
+
+def _curves(header: Run) -> Curves:
+    """Which weights were measured; runs from before there was a choice measured those of training."""
+    way = header.settings("training").get("evaluation")
+    return "averaged" if way in ("averaged", "recalibrated") else "as-trained"

@@ -152,6 +152,10 @@ class Strategy(ABC):
     def tell(self, outcome: Outcome) -> None:
         """Report the outcome of one candidate."""
 
+    def revise(self, outcome: Outcome) -> None:  # noqa: B027
+        """Report a new outcome of a candidate that was told before: it was paused, and has been trained on
+        since. A strategy need not use it."""
+
     @property
     @abstractmethod
     def generation(self) -> int:

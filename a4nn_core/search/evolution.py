@@ -229,6 +229,15 @@ class Evolution(Strategy):
             raise ValueError(f"network {outcome.number} was told before")
         self.outcomes[outcome.number] = outcome
 
+    def revise(self, outcome: Outcome) -> None:
+        """The member competes with its new values from the next survival on."""
+        self.outcomes[outcome.number] = outcome
+        for member in self.members:
+            if member.get("number") == outcome.number:
+                revised = self._individual(self.asked[outcome.number], member.X)
+                for values in ("F", "G"):
+                    member.set(values, revised.get(values))
+
     def tell(self, outcome: Outcome) -> None:
         self._note(outcome)
         all_told = all(candidate.number in self.outcomes for candidate, _ in self.current)

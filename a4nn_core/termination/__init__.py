@@ -1,4 +1,5 @@
-"""Termination rules: one file each, all with the interface ``judge(curve, context) -> Verdict``."""
+"""Termination rules, one file each: ``judge(curve, context) -> Verdict``, or, where networks are compared
+with each other, ``compare(population) -> verdicts``."""
 
 from a4nn_core.termination.base import (
     RULES,
@@ -9,6 +10,7 @@ from a4nn_core.termination.base import (
     TerminationRule,
     Verdict,
 )
+from a4nn_core.termination.peers import Member, PeerRule, Population
 from a4nn_core.termination.reasons import Reason
 from a4nn_core.vocabulary import Action
 
@@ -19,6 +21,9 @@ __all__ = [
     "FitRecord",
     "FrontSnapshot",
     "Learning",
+    "Member",
+    "PeerRule",
+    "Population",
     "Reason",
     "TerminationRule",
     "Verdict",

@@ -73,6 +73,15 @@ class Population:
         """The members that wait, in order."""
         return tuple(member for member in self.members if member.number in self.waiting)
 
+    def reached(self, epoch: int) -> tuple[Member, ...]:
+        """The members that have been trained for at least so many epochs, in order."""
+        return tuple(member for member in self.members if member.epochs >= epoch)
+
+    def candidates_by_epoch(self) -> Mapping[int, tuple[Member, ...]]:
+        """The members that wait, by the number of epochs they have been trained."""
+        epochs = sorted({member.epochs for member in self.candidates})
+        return {e: tuple(member for member in self.candidates if member.epochs == e) for e in epochs}
+
 
 class PeerJudge(Protocol):
     """A rule at work on one search; it may remember what it computed, but its verdicts depend on the
@@ -101,6 +110,13 @@ class PeerRule(TerminationRule):
             horizon: the last epoch of the budget.
         """
         return min(epochs + 1, horizon)
+
+    def judges_after(self, epochs: int, horizon: int) -> bool:
+        """Whether a network is judged when it has been trained for so many epochs."""
+        due = 0
+        while due < min(epochs, horizon):
+            due = self.next_judgement(due, horizon)
+        return due == epochs
 
     def begin(self) -> PeerJudge:
         """The rule at work on one search."""

@@ -26,6 +26,24 @@ class Reason(Word):
     )
     queued = "queued", "It promises enough, but others promise more, or enough networks have been promoted."
     on_front = "on_front", "It is on the measured front, whose members are trained to the end."
+    within_error = (
+        "within_error",
+        "Its best value has improved by no more than the validation images can tell, for as many epochs as "
+        "the rule looks back.",
+    )
+    behind_peers = "behind_peers", "At equal epoch, too many of the other networks are better."
+    dominated_by_peers = (
+        "dominated_by_peers",
+        "At equal epoch, it is dominated by more of the other networks than the rule allows.",
+    )
+    not_promoted = (
+        "not_promoted",
+        "It waits: at its rung, the share of networks that the rule promotes is made up of others.",
+    )
+    beyond_layers = (
+        "beyond_layers",
+        "It waits: it is in none of the first non-dominated layers, which the rule finishes.",
+    )
     learning_at_chance = (
         "learning-at-chance",
         "The rule would have ended it, but it is at chance level and its training accuracy rises.",

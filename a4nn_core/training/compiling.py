@@ -10,7 +10,7 @@ from a4nn_core.training.settings import Training
 COMPILE_PAYS = {"cpu": 2e13, "cuda": 1e15}
 """Multiply-adds of a network's whole budget from which on compiling pays off: it costs about a minute and
 saves about a fifth, so training must take many minutes. A CPU thread does about 2e10 per second. The figure
-for GPUs is an estimate that was not measured."""
+for GPUs is an order of magnitude: on the one that was measured (docs/benchmarks.md) it is 2.3e15."""
 _TRAINING_COST = 3.0
 """cost of a forward and backward step relative to a forward step alone"""
 

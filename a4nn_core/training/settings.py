@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
+from a4nn_core.vocabulary import Curves
+
 FIRST_DEFAULTS = {"evaluation": "as-trained", "batch_size": 128}
 """Values of settings that are missing in old records: of those added later, or whose default has changed."""
 EvaluationWay = Literal["averaged", "recalibrated", "as-trained"]
@@ -81,6 +83,11 @@ class Training(BaseModel):
     def from_record(cls, settings: Mapping[str, object]) -> Training:
         """Settings as a run recorded them; see ``as_recorded``."""
         return cls.model_validate(as_recorded(settings))
+
+    @property
+    def curves(self) -> Curves:
+        """Which weights are measured after the epochs."""
+        return "as-trained" if self.evaluation == "as-trained" else "averaged"
 
     def images_a_step(self, images: int) -> int:
         """The batch size for so many training images."""

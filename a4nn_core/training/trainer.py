@@ -13,22 +13,21 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
-from torch.optim import SGD
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from a4nn_core.commons import Journal, JournalEpoch, RunFolder, read_epochs
-from a4nn_core.commons.records import Prediction, best_epoch
+from a4nn_core.commons.records import best_epoch
 from a4nn_core.errors import A4NNError
-from a4nn_core.jsonable import JsonText
 from a4nn_core.precision import in_percent, standard_error
 from a4nn_core.spaces.build import Network
-from a4nn_core.termination.base import RULES, Context, FitRecord, Learning, TerminationRule, Verdict
+from a4nn_core.termination.base import RULES, Context, Learning, TerminationRule, Verdict
 from a4nn_core.termination.learning import judge_learning
 from a4nn_core.training import energy
 from a4nn_core.training.checkpoint import checkpoint_name, load_network, resume_training, save_checkpoint
 from a4nn_core.training.compute_plan import ComputePlan
 from a4nn_core.training.evaluation import EvaluatedNetwork
 from a4nn_core.training.loading import DeviceData, augmentation
+from a4nn_core.training.optimizer import EagerSGD
 from a4nn_core.training.process import (
     check_fits,
     choose_algorithms,
@@ -39,6 +38,7 @@ from a4nn_core.training.process import (
 )
 from a4nn_core.training.segment import SLOT_VARIABLE, Segment, SegmentResult
 from a4nn_core.training.steps import Computation, Stopwatch, evaluate, settle, train_epoch
+from a4nn_core.training.verdicts import judged
 from a4nn_core.vocabulary import Action, NetworkStatus
 
 log = logging.getLogger(__name__)
@@ -116,7 +116,7 @@ class _Training:
         settings = segment.training
         torch.manual_seed(segment.seed)
         self.model = Network(segment.architecture).to(data.device)
-        self.optimizer = SGD(
+        self.optimizer = EagerSGD(
             self.model.parameters(),
             lr=settings.learning_rate,
             momentum=settings.momentum,
@@ -238,7 +238,7 @@ class Trainer:
         return Context(
             horizon=settings.epochs,
             fixed=self.segment.fixed,
-            curves="as-trained" if settings.evaluation == "as-trained" else "averaged",
+            curves=settings.curves,
             schedule="annealed" if settings.final_learning_rate <= 0.1 * settings.learning_rate else None,
             front=self.segment.front,
         )
@@ -288,9 +288,7 @@ class Trainer:
         path = self.checkpoints / checkpoint_name(epoch.number)
         sha256 = training.save(path, epoch.number)
         joules = self.meter.lap()
-        action = Action(verdict.action)
-        low, high = verdict.interval or (None, None)
-        return JournalEpoch(
+        measured = JournalEpoch(
             epoch=epoch.number,
             train_loss=epoch.train_loss,
             validation_loss=epoch.loss,
@@ -307,14 +305,8 @@ class Trainer:
             segment=self.segment.number,
             computing=plan.changed(self.usual),
             measurement_lag_points=lag,
-            verdict=action,
-            reason=verdict.reason,
-            predicted=verdict.predicted,
-            predicted_low=low,
-            predicted_high=high,
-            evidence=JsonText.of(verdict.evidence),
-            fits=tuple(_prediction(fit, epoch.number, action, verdict.reason) for fit in verdict.fits),
         )
+        return judged(measured, verdict)
 
     def _log(self, epoch: _Epoch, record: JournalEpoch) -> None:
         error = standard_error(epoch.accuracy, len(self.data.validation))
@@ -407,20 +399,3 @@ def _lag(measured: EvaluatedNetwork, trained: float, validated: float) -> float 
 
 def _known(values: Iterable[float | None]) -> list[float]:
     return [value for value in values if value is not None]
-
-
-def _prediction(fit: FitRecord, epoch: int, action: Action, reason: str) -> Prediction:
-    return Prediction(
-        epoch=epoch,
-        function=fit.function,
-        expression=fit.expression,
-        parameters=JsonText.of(fit.parameters),
-        predicted=fit.predicted,
-        low=fit.low,
-        high=fit.high,
-        residual=fit.residual,
-        status=fit.status,
-        microseconds=fit.microseconds,
-        verdict=action,
-        reason=reason,
-    )

@@ -14,8 +14,7 @@ from pathlib import Path
 from a4nn_core.commons import RunWriter
 from a4nn_core.commons.epochs import JournalEpoch
 from a4nn_core.commons.events import CheckpointsRemoved
-from a4nn_core.commons.records import Network, best_epoch
-from a4nn_core.metrics import front_rows
+from a4nn_core.commons.records import Network, best_epoch, front_among
 from a4nn_core.vocabulary import EventKind, NetworkStatus
 
 
@@ -78,7 +77,7 @@ class Keeper:
         """
         if self.policy != "front":
             return
-        front = {row["network"] for row in front_rows((n.row() for n in networks.values()), self.objectives)}
+        front = {network.network for network in front_among(networks.values(), self.objectives)}
         for number, network in sorted(networks.items()):
             if number in front or number in self._behind or network.status in _NOT_OF_THEIR_OWN:
                 continue

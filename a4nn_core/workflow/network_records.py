@@ -159,7 +159,7 @@ def prediction_before(candidate: Candidate, strategy: str) -> list[Prediction]:
 
 
 def considered_record(considered: Considered, architecture: Architecture) -> ConsideredRecord:
-    """The record of a genome that a strategy looked at and did not ask for; its place in the log numbers it."""
+    """The record of a genome that a strategy looked at and did not ask for; the log numbers it."""
     return ConsideredRecord(
         generation=considered.generation,
         genome=JsonText(json.dumps(considered.genome)),

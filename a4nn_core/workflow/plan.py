@@ -16,7 +16,7 @@ from pathlib import Path
 from a4nn_core.commons import RunFolder, RunWriter
 from a4nn_core.commons.layout import read_json
 from a4nn_core.data.base import ImageData
-from a4nn_core.errors import A4NNError
+from a4nn_core.errors import A4NNError, BadInput
 from a4nn_core.experiment import Experiment
 from a4nn_core.jsonable import Json, members
 from a4nn_core.search.repeat import Repeat
@@ -62,6 +62,12 @@ class Plan:
         space = self.experiment.space
         return space.decode(space.genome(space.upper), self.data.shape, len(self.data.classes))
 
+    @property
+    def shadow_of(self) -> str | None:
+        """The run whose networks are trained again; None if it is no such run."""
+        search = self.experiment.search
+        return search.run if isinstance(search, Repeat) else None
+
     @cached_property
     def header(self) -> Mapping[str, object]:
         """The header of the run, which is recorded before anything trains."""
@@ -92,7 +98,7 @@ class Plan:
             "threads": machine.threads,
             "slots": machine.slots,
             "device": machine.device,
-            **({"shadow_of": experiment.search.run} if isinstance(experiment.search, Repeat) else {}),
+            **({} if self.shadow_of is None else {"shadow_of": self.shadow_of}),
             **({} if self.prior is None else {"prior": list(self.prior.recorded)}),
         }
 
@@ -135,15 +141,28 @@ def check(plan: Plan, is_local: bool) -> None:
         is_local: whether networks train on this machine; of other machines nothing is known in advance.
 
     Raises:
-        BadInput: no genome fits the images, or the largest network does not fit this machine.
+        BadInput: no genome fits the images, the largest network does not fit this machine, or networks would
+            be trained again on other images.
     """
     largest = plan.largest
+    _check_same_images(plan)
     if not is_local:
         return
     if not plan.experiment.search.limits().violation(largest):
         check_fit(plan.experiment, largest, plan.data, plan.machine.device, plan.machine.slots)
     if plan.experiment.training.energy:
         warn_unless_measured(plan.machine.device, plan.machine.slots)
+
+
+def _check_same_images(plan: Plan) -> None:
+    if plan.shadow_of is None:
+        return
+    original = recorded_header(plan.commons, plan.shadow_of)
+    if original is not None and original.get("dataset_fingerprint") != plan.data.fingerprint:
+        raise BadInput(
+            f"the networks of run {plan.shadow_of!r} cannot be trained again: the images of [data] are not "
+            "those that it had"
+        )
 
 
 def open_run(plan: Plan) -> RunWriter:

@@ -18,16 +18,17 @@ import numpy as np
 from a4nn_core.commons import JournalEpoch, RunWriter, read_epochs
 from a4nn_core.commons.epochs import predictions_of
 from a4nn_core.commons.events import Asked, Considered, SegmentEnded, Submitted, Told, payload
-from a4nn_core.commons.records import Network
+from a4nn_core.commons.records import Epoch, Network
 from a4nn_core.errors import BadInput, RunFailed
 from a4nn_core.experiment import Experiment
 from a4nn_core.metrics import values
 from a4nn_core.penguin.observed import Past
 from a4nn_core.precision import Images
-from a4nn_core.search.base import Candidate, Outcome
+from a4nn_core.search.base import Candidate, Outcome, Study
 from a4nn_core.spaces.architecture import Architecture, Shape
 from a4nn_core.spaces.base import Genome
 from a4nn_core.termination.base import FrontSnapshot
+from a4nn_core.termination.peers import PeerRule
 from a4nn_core.training.segment import Segment, SegmentResult
 from a4nn_core.vocabulary import Action, EventKind, FitnessSource, NetworkStatus
 from a4nn_core.workflow.checkpoints import Keeper, kept_epochs
@@ -40,6 +41,7 @@ from a4nn_core.workflow.network_records import (
     network_record,
     prediction_before,
 )
+from a4nn_core.workflow.promotion import Promotion, segment_after, segment_ends
 from a4nn_core.workflow.watcher import SearchView, Watcher
 
 POLL_SECONDS = 0.5
@@ -63,7 +65,8 @@ class Search:
 
     Attributes:
         images: numbers of images that accuracies are measured on.
-        rows: final records by number of the network.
+        networks: final records by number of the network.
+        paused: what is known of the networks that wait for a verdict, or are trained on after one.
         candidates, architectures: of all networks that were asked for, by number.
         reported: fitness reported to the strategy by network, in the order of the reports; None for a network
             that failed or was not trained.
@@ -92,12 +95,18 @@ class Search:
         self.images = Images.of(writer.header.get("dataset"))
         self.metrics = experiment.search.metrics()
         self.limits = experiment.search.limits()
-        self.strategy = experiment.search.start(experiment.space, experiment.seed, self._violation_of_genome)
+        training = experiment.training
+        study = Study(self._decode, training.epochs, self.images.validation, training.curves, past)
+        self.strategy = experiment.search.begin(
+            experiment.space, experiment.seed, self._violation_of_genome, study
+        )
         self._tables = experiment.to_mapping()
         self.networks: dict[int, Network] = writer.recorded()
+        self.paused: dict[int, Network] = {}
         self.candidates: dict[int, Candidate] = {}
         self.architectures: dict[int, Architecture] = {}
         self.reported: dict[int, Mapping[str, float] | None] = {}
+        self._told: dict[int, Told] = {}
         self.training: dict[int, Segment] = {}
         self._queue: collections.deque[Segment] = collections.deque()
         self._first: dict[str, int] = {}
@@ -106,6 +115,13 @@ class Search:
         self._considered: set[int] = set()
         self._failures = 0
         self._lag_reported = False
+        rule = experiment.termination
+        self._ends = segment_ends(experiment.training, rule)
+        self._promotion = (
+            Promotion(rule, experiment, writer, self.images.validation, past)
+            if isinstance(rule, PeerRule)
+            else None
+        )
         policy = experiment.training.keep_checkpoints
         self._keeper = Keeper(writer, policy, experiment.search.objectives)
 
@@ -122,10 +138,33 @@ class Search:
             self._fill()
             if not self.strategy.finished:
                 self._collect()
-            if self.watcher:
-                self.watcher.on_poll(self.view())
+            self._poll()
+        self._finish()
         self._keeper.generation(self.networks)
         self._check_feasible()
+
+    def _poll(self) -> None:
+        if self.watcher:
+            self.watcher.on_poll(self.view())
+
+    def _finish(self) -> None:
+        """Let the rule look at all networks once more, and end those that still wait."""
+        if self._promotion is None:
+            return
+        self._promotion.due = True
+        while True:
+            self._promote(self._promotion, final=True)
+            if not self.training:
+                break
+            self._collect()
+            self._poll()
+        for number in sorted(self._promotion.waiting):
+            self._end_paused(number)
+        self._report()
+        for number, candidate in self.candidates.items():
+            original = self._first.get(self.architectures[number].hash, number)
+            if number not in self.networks and original in self.networks:
+                self._record_equal(candidate, self.networks[original])
 
     def view(self) -> SearchView:
         """The present state, for watchers."""
@@ -134,7 +173,9 @@ class Search:
             images=self.images,
             folder=self.writer.folder,
             generation=self.strategy.generation,
-            networks=MappingProxyType(self.networks),
+            networks=MappingProxyType(
+                {**self.networks, **{n: row for n, row in self.paused.items() if n not in self.training}}
+            ),
             training=tuple(self.training),
         )
 
@@ -152,6 +193,8 @@ class Search:
             generation = self.strategy.generation
             for candidate in list(self.candidates.values()):
                 self._advance(candidate)
+            if self._promotion is not None:
+                self._promote(self._promotion)
             if self.strategy.generation != generation:
                 self._keeper.generation(self.networks)
             if not self._ask():
@@ -190,7 +233,11 @@ class Search:
                 self._versions.setdefault((number, submitted.segment), submitted.front_version)
             elif event.kind == EventKind.told:
                 told = payload(event, Told)
-                self._tell(number, told.fitness, told.violation, log=False)
+                self._tell(number, told, log=False)
+            elif event.kind == EventKind.judged and self._promotion is not None:
+                self._promotion.replay(event)
+        if self._promotion is not None:
+            self._find_waiting(self._promotion)
 
     def _compare(self, candidate: Candidate, logged: Asked) -> None:
         if logged.genome != candidate.genome or logged.parents != list(candidate.parents):
@@ -254,23 +301,33 @@ class Search:
             records = (considered_record(one, self._decode(one.genome)) for one in considered)
             self.writer.events.append(Considered.of(batch, records))
 
-    def _tell(
-        self,
-        number: int,
-        fitness: Mapping[str, float | None] | None,
-        violation: float = 0.0,
-        log: bool = True,
-    ) -> None:
+    def _tell(self, number: int, told: Told, log: bool = True) -> None:
         if log:
-            source = None if fitness is None else FitnessSource.measured
-            told = Told(fitness, source, violation)
             self.writer.events.append(told, number, self.candidates[number].generation)
+        self._told[number] = told
         # what is not finite, such as the loss of a network that diverged, is null in records
         known = None
-        if fitness is not None:
-            known = {name: math.nan if value is None else value for name, value in fitness.items()}
+        if told.fitness is not None:
+            known = {name: math.nan if value is None else value for name, value in told.fitness.items()}
+        report = self.strategy.revise if number in self.reported else self.strategy.tell
         self.reported[number] = known
-        self.strategy.tell(Outcome(number, known, violation=violation))
+        report(Outcome(number, known, violation=told.violation, epochs=told.epochs, training=told.training))
+
+    def _outcome(self, number: int, of: Network) -> Told:
+        """What is told of a network: how far it came, or how far the one that it equals did."""
+        fitness = _finite(of.fitness)
+        source = None if fitness is None else FitnessSource.measured
+        violation = self._violation(number)
+        if fitness is None or of.equal_to is not None or of.epochs_trained == of.epochs_budget:
+            return Told(fitness, source, violation)
+        return Told(fitness, source, violation, of.epochs_trained, self._best_training(of.network))
+
+    def _best_training(self, number: int) -> float | None:
+        """Best accuracy on the training images that a network has reached, in percent."""
+        if self._promotion is not None:
+            return max(self._promotion.observed(number).training, default=None)
+        epochs = self.writer.recorded_epochs(number)
+        return max((a for e in epochs if (a := e.train_accuracy_percent) is not None), default=None)
 
     # the bounds
 
@@ -305,7 +362,7 @@ class Search:
     def _advance(self, candidate: Candidate) -> None:
         """Take one candidate as far as possible now: submitted, recorded as not trained, or reported."""
         number = candidate.number
-        if number in self.reported or number in self.training:
+        if number in self.reported or number in self.training or number in self.paused:
             return
         violation = self._violation(number)
         if number not in self.networks and violation:
@@ -316,16 +373,21 @@ class Search:
             if original == number:
                 self._submit(candidate)
                 return
+            if original in self.paused and original in self.reported:
+                self._tell(
+                    number, self._outcome(number, self.paused[original])
+                )  # recorded when the other one ends
+                return
             if original not in self.networks:
                 return  # the network it equals is still in training
-            row = equal_record(
-                candidate,
-                self.architectures[number],
-                self.networks[original],
-                self.experiment.training.epochs,
-            )
-            self._record(row, [])
-        self._tell(number, self.networks[number].fitness, violation)
+            self._record_equal(candidate, self.networks[original])
+        elif self._promotion is not None and self.networks[number].epochs_trained:
+            return  # told together with those that are paused
+        self._tell(number, self._outcome(number, self.networks[number]))
+
+    def _record_equal(self, candidate: Candidate, original: Network) -> None:
+        epochs = self.experiment.training.epochs
+        self._record(equal_record(candidate, self.architectures[candidate.number], original, epochs), [])
 
     def _submit(self, candidate: Candidate, epochs: int | None = None) -> None:
         """Put a network's next segment into the queue.
@@ -342,9 +404,7 @@ class Search:
         if epochs is None:
             epochs = len(read_epochs(self.writer.folder.journal(number)))
         settings = self.experiment.training
-        # derived from the epochs alone: a segment that was cut short goes on as the same segment
-        piece = settings.segment_epochs
-        number_of_segment = epochs // piece if piece else 0
+        number_of_segment, limit = segment_after(self._ends, epochs)
         version = self._version(candidate, number_of_segment)
         architecture = self.architectures[number]
         segment = Segment(
@@ -363,7 +423,7 @@ class Search:
             slots=self.executor.slots if self.executor.is_local else 0,
             number=number_of_segment,
             from_epoch=epochs,
-            epoch_limit=(number_of_segment + 1) * piece if piece else None,
+            epoch_limit=limit if limit < settings.epochs else None,
             front=self.front(version),
         )
         self.writer.events.append(
@@ -413,9 +473,13 @@ class Search:
         journal = read_epochs(self.writer.folder.journal(number))
         self._log_end(candidate, result, journal)
         if result.status == NetworkStatus.paused and journal[-1].verdict is Action.proceed:
-            self._submit(candidate, len(journal))  # the segment ended, not the network's training
+            # the segment ended, not the network's training
+            if self._promotion is not None and self._promotion.waits_at(len(journal)):
+                self._pause(self._promotion, candidate, result, journal)
+            else:
+                self._submit(candidate, len(journal))
             return
-        self._end_network(candidate, segment, result, journal)
+        self._end_network(candidate, segment.front.version, result, journal)
 
     def _log_end(self, candidate: Candidate, result: SegmentResult, journal: Sequence[JournalEpoch]) -> None:
         self.writer.events.append(
@@ -447,7 +511,7 @@ class Search:
     def _end_network(
         self,
         candidate: Candidate,
-        segment: Segment,
+        front_version: int,
         result: SegmentResult,
         journal: Sequence[JournalEpoch],
     ) -> None:
@@ -456,21 +520,21 @@ class Search:
         Raises:
             RunFailed: too many networks in a row have failed.
         """
-        number, folder = candidate.number, self.writer.folder
+        number = candidate.number
         self._warn_of_lag(number, journal)
+        if self._promotion is not None:
+            journal = self._promotion.with_verdicts(number, journal)
         epochs = kept_epochs(journal, self.experiment.training.keep_checkpoints)
-        row = network_record(
-            candidate,
-            self.architectures[number],
-            epochs,
-            result,
-            epochs_budget=self.experiment.training.epochs,
-            seed=segment.seed,
-            front_version=segment.front.version,
-            checkpoints=str(folder.checkpoints(number).relative_to(folder.commons)),
-            metrics=self.metrics,
-        )
+        row = self._network_record(candidate, epochs, result, front_version)
         self._record(row, epochs)
+        self.paused.pop(number, None)
+        if self._promotion is not None:
+            if result.status == NetworkStatus.failed:
+                self._promotion.forget(number)
+            else:
+                self._observe(self._promotion, number, journal)
+                self._promotion.left(number)
+            self._promotion.due = True
         self._keeper.ended(row)
         self._failures = self._failures + 1 if result.status == NetworkStatus.failed else 0
         if self._failures >= self.experiment.training.failures_in_a_row:
@@ -478,6 +542,124 @@ class Search:
                 f"{self._failures} networks failed one after another; the last, network {number}: "
                 f"{result.error}"
             )
+
+    def _network_record(
+        self, candidate: Candidate, epochs: Sequence[JournalEpoch], result: SegmentResult, front_version: int
+    ) -> Network:
+        number, folder = candidate.number, self.writer.folder
+        return network_record(
+            candidate,
+            self.architectures[number],
+            epochs,
+            result,
+            epochs_budget=self.experiment.training.epochs,
+            seed=network_seed(self.experiment.seed, number),
+            front_version=front_version,
+            checkpoints=str(folder.checkpoints(number).relative_to(folder.commons)),
+            metrics=self.metrics,
+        )
+
+    # rules that compare networks
+
+    def _pause(
+        self,
+        promotion: Promotion,
+        candidate: Candidate,
+        result: SegmentResult,
+        journal: Sequence[JournalEpoch],
+    ) -> None:
+        """Let a network wait for a verdict at its checkpoint."""
+        number = candidate.number
+        known = number in self.paused
+        self.paused[number] = self._network_record(candidate, journal, result, self._front_version(number))
+        self._observe(promotion, number, journal)
+        promotion.arrived(number)
+        if self.watcher and not known:
+            self.watcher.on_network_end(self.view(), self.paused[number])
+
+    def _front_version(self, number: int) -> int:
+        """Version of the front snapshot that a network's last segment was judged against."""
+        return max((v for (n, _), v in self._versions.items() if n == number), default=0)
+
+    def _observe(self, promotion: Promotion, number: int, epochs: Sequence[Epoch]) -> None:
+        promotion.observe(number, self.candidates[number].generation, self.architectures[number], epochs)
+
+    def _promote(self, promotion: Promotion, final: bool = False) -> None:
+        """Ask the rule which of the waiting networks are trained on.
+
+        On a generational schedule it is asked when no network is in training, so that its verdicts do not
+        depend on the order in which trainings end; the strategy is told when no network is promoted any more.
+        """
+        if not promotion.due or (self.training and not self.steady):
+            return
+        verdicts = promotion.judge(final)
+        promoted = [number for number, verdict in verdicts.items() if verdict.action is Action.proceed]
+        for number, verdict in verdicts.items():
+            if verdict.action is Action.stop:
+                self._end_paused(number)
+        for number in promoted:
+            self._resume(promotion, number)
+        if not final and (self.steady or not promoted):
+            self._report()
+
+    def _resume(self, promotion: Promotion, number: int) -> None:
+        """Train a paused network on."""
+        promotion.left(number)
+        self._submit(self.candidates[number], self.paused[number].epochs_trained)
+
+    def _end_paused(self, number: int) -> None:
+        """End a network that waits for good."""
+        row = self.paused[number]
+        journal = read_epochs(self.writer.folder.journal(number))
+        result = SegmentResult(
+            number,
+            segment_after(self._ends, len(journal))[0],
+            NetworkStatus.stopped,
+            device=row.device or self.device,
+        )
+        self._end_network(self.candidates[number], row.front_version or 0, result, journal)
+
+    def _report(self) -> None:
+        """Tell the strategy how far each network has come, where that is new to it."""
+        known = {**self.networks, **self.paused}
+        for revised in (True, False):  # what is known already first: survival looks at all
+            for number in sorted(known):
+                untold = number not in self.reported
+                if number in self.training or untold == revised or known[number].equal_to is not None:
+                    continue
+                self._tell_news(number, known[number])
+        for number in sorted(self.reported):
+            original = self._first.get(self.architectures[number].hash, number)
+            if original != number and original in known and original in self.reported:
+                self._tell_news(number, known[original])
+
+    def _tell_news(self, number: int, of: Network) -> None:
+        outcome = self._outcome(number, of)
+        if self._told.get(number) != outcome:
+            self._tell(number, outcome)
+
+    def _find_waiting(self, promotion: Promotion) -> None:
+        """Find out from records and journals which networks an earlier process left waiting."""
+        for number, candidate in self.candidates.items():
+            if number in self.networks:
+                if self.networks[number].trained:
+                    self._observe(promotion, number, self.writer.recorded_epochs(number))
+                continue
+            journal = read_epochs(self.writer.folder.journal(number))
+            if not journal or journal[-1].verdict is not Action.proceed:
+                continue
+            self._observe(promotion, number, journal)
+            if promotion.waits_at(len(journal)):
+                result = SegmentResult(number, 0, NetworkStatus.paused, device=self.device)
+                self.paused[number] = self._network_record(
+                    candidate, journal, result, self._front_version(number)
+                )
+                verdict = promotion.verdict(number)
+                if verdict is not None and verdict.action is Action.proceed:
+                    self._submit(candidate, len(journal))
+                else:
+                    promotion.arrived(number)
+        promotion.due = True
 
     def _warn_of_lag(self, number: int, journal: Sequence[JournalEpoch]) -> None:
         """Warn once if accuracies are too low because of how they are measured."""
@@ -510,6 +692,13 @@ class Search:
         self.networks[network.network] = network
         if self.watcher:
             self.watcher.on_network_end(self.view(), network)
+
+
+def _finite(fitness: Mapping[str, float | None] | None) -> dict[str, float | None] | None:
+    """Fitness in a form that can be compared: what is not finite is None."""
+    if fitness is None:
+        return None
+    return {n: v if v is not None and math.isfinite(v) else None for n, v in fitness.items()}
 
 
 def network_seed(seed: int, number: int) -> int:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from a4nn_core.commons.records import EpochCount, Network, Run, best_accuracy
+from a4nn_core.commons.records import EpochCount, Network, Run, best_accuracy, front_among
 from a4nn_core.jsonable import Json, members, number, to_json, to_jsonable
 from a4nn_core.precision import Images, cheaper_alike
 from a4nn_core.vocabulary import NetworkStatus, RunStatus
@@ -186,7 +186,7 @@ def summarise(commons: Commons, run: str) -> Summary:
         training_seconds_saved=saved if known else None,
         energy_joules=sum(energy) if energy else None,
         networks_measured=len(energy),
-        front=_front(commons.front(run), images),
+        front=_front(front_among(networks, header.objectives or {}), images),
         commons=str(Path(commons.path)),
     )
 
