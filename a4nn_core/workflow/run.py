@@ -10,6 +10,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Protocol
 
+from threadpoolctl import threadpool_limits
+
 from a4nn_core.commons import RunWriter
 from a4nn_core.errors import A4NNError, BadInput
 from a4nn_core.experiment import Experiment, load_experiment
@@ -112,7 +114,7 @@ def _search(plan: Plan, writer: RunWriter, executor: Executor, watcher: Watcher 
     status = RunStatus.failed
     try:
         data = plan.data
-        Search(
+        search = Search(
             plan.experiment,
             writer,
             executor,
@@ -121,7 +123,10 @@ def _search(plan: Plan, writer: RunWriter, executor: Executor, watcher: Watcher 
             plan.machine.device,
             watcher,
             past=plan.prior.past if plan.prior else (),
-        ).run()
+        )
+        # rules and strategies solve small systems: threads would only compete with the training
+        with threadpool_limits(1, "blas"):
+            search.run()
         status = RunStatus.completed
     except BaseException as error:
         # BaseException, to include Ctrl-C and the exception that Prefect turns SIGTERM into
