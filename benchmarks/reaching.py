@@ -6,7 +6,7 @@ BASELINE is a run that trained every network to the end, such as a plain NSGA-Ne
 Epochs of each run are taken in the order in which they were trained; after every epoch the front of what has
 been measured so far is compared with the baseline's final front, by the hypervolume in (error, multiply-adds)
 up to the worst corner of that front. The front counts as reached when, for every one of its members, a
-network at no more cost has been measured that is at most one standard error worse: more the images cannot tell.
+network at no more cost has been measured that is at most one standard error worse.
 """
 
 from __future__ import annotations

@@ -5,7 +5,8 @@ of the most promising ones. Each is judged by the expected growth of the measure
 (``improvement.py``), under the forecast of its error from its architecture, from the networks trained so far
 and from earlier runs (``a4nn_core.penguin.predictor``); its costs are known. The networks of a batch are
 chosen one after another, each as if those before had been measured as forecast, so that slots get different
-networks. Some networks are left to NSGA-II, for what the model does not see.
+networks; those that were ended early count by what is forecast for them, too. Some networks are left to
+NSGA-II, for what the model does not see.
 
 Model-assisted evolution as in NSGANetV2 (Lu et al., ECCV 2020), with expected hypervolume improvement
 (Emmerich et al., 2006) in place of a ranking by means.
@@ -226,8 +227,12 @@ class _Choice:
             elif not outcome.violation:
                 self.failed.append(genes)
         self.trained = [known for known, _, _ in trained]
-        self.errors = np.array([error for _, _, error in trained])
         self.predictor = model.predictor([observed for _, observed, _ in trained])
+        # what was ended early is measured lower than it would reach; a new network must better that, not this
+        forecasts = self.predictor.predict([observed for _, observed, _ in trained])
+        self.errors = np.array(
+            [min(error, np.exp(f.log_error)) for (_, _, error), f in zip(trained, forecasts, strict=True)]
+        )
         self.pool: dict[bytes, Draft] = {}
         self.growth: dict[bytes, float] = {}
         self.equal: set[bytes] = set()
