@@ -77,6 +77,18 @@ def test_a_run_is_seen_as_it_goes_on(tmp_path: Path) -> None:
     json.dumps(first.as_dict())
 
 
+def test_networks_that_wait_for_a_verdict_are_counted(tmp_path: Path) -> None:
+    from a4nn_core.cli.status import _paused
+
+    looks = Looks(tmp_path)
+    search(experiment(termination={"name": "layers"}), tmp_path, FakeExecutor(), watcher=looks)
+    waiting = max(looks.seen, key=lambda live: live.paused)
+    assert waiting.paused > 4
+    assert waiting.paused_epochs == 2 * waiting.paused
+    assert f"{waiting.paused} networks wait at a checkpoint" in _paused(waiting)
+    assert _paused(Live(True, 0.0, [], None)) == ""
+
+
 def test_a_killed_run_is_told_from_one_that_goes_on(tmp_path: Path) -> None:
     def die(_: Segment) -> SegmentResult | None:
         raise Killed

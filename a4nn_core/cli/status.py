@@ -103,7 +103,7 @@ def _view(summary: Summary, live: Live) -> Group:
     tables = [make_table(_HEADER, [_row(summary, live)])]
     if live.training:
         tables.append(make_table(_TRAINING, _training(live)))
-    return Group(*(part for table in tables for part in (table, "")))
+    return Group(*(part for table in tables for part in (table, "")), _paused(live))
 
 
 def _print(summary: Summary, live: Live) -> None:
@@ -111,6 +111,15 @@ def _print(summary: Summary, live: Live) -> None:
     if live.training:
         typer.echo()
         print_table(_TRAINING, _training(live))
+    if live.paused:
+        typer.echo(f"\n{_paused(live)}")
+
+
+def _paused(live: Live) -> str:
+    if not live.paused:
+        return ""
+    networks = "1 network waits" if live.paused == 1 else f"{live.paused} networks wait"
+    return f"{networks} at a checkpoint, {live.paused_epochs} epochs trained; the rule prefers others"
 
 
 _TRAINING = ["network", "generation", "epoch", "accuracy", "predicted", "left", "where"]

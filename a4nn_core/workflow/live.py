@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from a4nn_core.commons import RunFolder, read_epochs, read_events
-from a4nn_core.commons.events import SegmentEnded
+from a4nn_core.commons.events import SegmentEnded, payload
 from a4nn_core.commons.layout import read_json
 from a4nn_core.commons.lock import holder
 from a4nn_core.commons.runs import run_record, session_started
@@ -55,12 +55,16 @@ class Live:
         seconds_so_far: seconds since the process that writes it began; 0 if there is none.
         training: networks in training or waiting for a slot.
         seconds_left: estimated seconds until the run ends, from the pace so far; None without an estimate.
+        paused: number of networks that wait at a checkpoint, as the rule prefers others.
+        paused_epochs: epochs that these have been trained, all together.
     """
 
     alive: bool
     seconds_so_far: float
     training: list[InTraining]
     seconds_left: float | None
+    paused: int = 0
+    paused_epochs: int = 0
 
     def as_dict(self) -> dict[str, Json]:
         """The form that ``--json`` prints."""
@@ -84,21 +88,27 @@ def look(commons: Path, run: str, seconds_of_ended: Sequence[float] = ()) -> Liv
     started = session_started(stored)
     seconds = (datetime.now(UTC) - started).total_seconds() if started else 0.0
     submitted: dict[int, int | None] = {}
+    paused: dict[int, int] = {}
     for event in read_events(folder.events):
         if event.network is None:
             continue
         if event.kind == EventKind.submitted:
             submitted[event.network] = event.generation
+            paused.pop(event.network, None)
         elif event.kind in SegmentEnded.kinds:
             submitted.pop(event.network, None)
+            paused.pop(event.network, None)
+            if event.kind == EventKind.paused:
+                paused[event.network] = payload(event, SegmentEnded).epochs
     budget = header.epochs_budget or 0
     training = [
         _in_training(folder, number, generation, budget, header.images)
         for number, generation in submitted.items()
     ]
     # a run that is being imported does not record how many networks it will have
-    unseen = max((header.networks_budget or 0) - len(seconds_of_ended) - len(training), 0)
-    return Live(True, seconds, training, _seconds_left(training, seconds_of_ended, unseen))
+    unseen = max((header.networks_budget or 0) - len(seconds_of_ended) - len(training) - len(paused), 0)
+    left = _seconds_left(training, seconds_of_ended, unseen)
+    return Live(True, seconds, training, left, len(paused), sum(paused.values()))
 
 
 def _in_training(
