@@ -193,9 +193,8 @@ class PeerPruner(BasePruner):
     ) -> Peers:
         """The trials of a study that have reported values, those that failed left out."""
         if not 0 <= self.objective < len(study.directions):
-            raise BadInput(
-                f"the study has {len(study.directions)} objectives, and no objective {self.objective} (from 0)"
-            )
+            count = len(study.directions)
+            raise BadInput(f"the study has {count} objectives, and no objective {self.objective} (from 0)")
         direction = _direction(study.directions[self.objective])
         peers = Peers(horizon, self.rule, self.bounds, direction, self.images, self.curves, earlier)
         states = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)

@@ -97,13 +97,13 @@ class Peers:
         for place, other in enumerate(self.earlier, 1):
             if other.direction is not self.direction:
                 raise BadInput(
-                    f"earlier {place} is a record of values to {other.direction}, and these are to {self.direction}"
+                    f"earlier {place} has values to {other.direction}, and here they are to {self.direction}"
                 )
         rule = RULES.make(self.rule, "rule")
         if not isinstance(rule, PeerRule):
             raise BadInput(
-                f"the rule {rule.name!r} judges one curve, which Watch does; networks side by side are judged "
-                "by a rule that compares them, such as 'front', 'layers' or 'median'"
+                f"the rule {rule.name!r} judges one curve, as Watch does; several networks are judged by one "
+                "that compares them, such as 'front', 'layers' or 'median'"
             )
         self._rule = rule
         self._judge = rule.begin()
@@ -148,8 +148,8 @@ class Peers:
         for other, known in self._networks.items():
             if set(known.costs) != set(costs or {}):
                 raise BadInput(
-                    f"network {name!r} has {_listed(costs or {})} and network {other!r} {_listed(known.costs)}: "
-                    "networks are compared by the same costs"
+                    f"network {name!r} has {_listed(costs or {})} and network {other!r} "
+                    f"{_listed(known.costs)}: networks are compared by the same costs"
                 )
             break
         if len(validation) > self.horizon:
@@ -189,7 +189,7 @@ class Peers:
         network = self._network(name)
         if not 1 <= epoch <= network.epochs + 1:
             raise BadInput(
-                f"network {name!r} reports epoch {epoch} after {network.epochs} epochs; {network.epochs + 1} is next"
+                f"network {name!r} reports epoch {epoch}, and epoch {network.epochs + 1} would be the next"
             )
         if epoch > self.horizon:
             raise BadInput(f"network {name!r}: epoch {epoch} is beyond the horizon, {self.horizon}")
@@ -213,15 +213,19 @@ class Peers:
             final: whether no more networks are going to be added, so that what waits now waits for good. With
                 False, a rule such as ``front`` promotes fewer.
         """
-        if self._under_way() or not self._waiting():
-            return self._under_way()
+        if self.under_way() or not self._waiting():
+            return self.under_way()
         verdicts = self._judge.compare(self._population(self._waiting(), final))
         for network in self._waiting():
             verdict = verdicts.get(network.number, Verdict(Action.pause))
             network.ended = verdict.action is Action.stop
             if verdict.action is Action.proceed:
                 network.until = self._rule.next_judgement(network.epochs, self.horizon)
-        return self._under_way()
+        return self.under_way()
+
+    def under_way(self) -> tuple[str, ...]:
+        """The networks that are new, or on their way to their next judgement."""
+        return tuple(name for name, n in self._networks.items() if not n.ended and n.epochs < n.until)
 
     def verdict(self, name: str) -> Verdict:
         """The verdict on one network among the others as they are now, if it was not to be asked about again:
@@ -239,6 +243,10 @@ class Peers:
             return self._in_unit(alone)
         verdicts = self._judge.compare(self._population([network], final=True))
         return self._in_unit(verdicts.get(network.number, Verdict(Action.pause)))
+
+    def __contains__(self, name: str) -> bool:
+        """Whether there is a network of that name."""
+        return name in self._networks
 
     def epochs(self, name: str) -> int:
         """Number of epochs that a network has reported.
@@ -265,6 +273,22 @@ class Peers:
         """
         self._network(name).ended = True
 
+    def resume(self, name: str) -> None:
+        """A network that was ended takes part again, from where it was.
+
+        Raises:
+            BadInput: an unknown network.
+        """
+        self._network(name).ended = False
+
+    def has_ended(self, name: str) -> bool:
+        """Whether a network is trained no further, by a verdict to stop or by ``end``.
+
+        Raises:
+            BadInput: an unknown network.
+        """
+        return self._network(name).ended
+
     def past(self, run: str) -> Past:
         """These networks as an earlier run.
 
@@ -279,9 +303,6 @@ class Peers:
             known = ", ".join(self._networks) or "none"
             raise BadInput(f"there is no network {name!r}; known: {known}")
         return self._networks[name]
-
-    def _under_way(self) -> tuple[str, ...]:
-        return tuple(name for name, n in self._networks.items() if not n.ended and n.epochs < n.until)
 
     def _waiting(self) -> list[_Network]:
         return [n for n in self._networks.values() if not n.ended and n.until <= n.epochs < self.horizon]
