@@ -61,7 +61,7 @@ ALLOWED: dict[str, set[str]] = {
     | {"commons", "data", "experiment", "penguin", "search", "spaces", "termination", "training"},
     "replay": GROUND | {"commons", "penguin", "spaces", "termination", "training", "workflow"},
     "archaeology": GROUND | {"commons", "spaces"},
-    "adapters": GROUND | {"termination"},
+    "adapters": GROUND | {"penguin", "termination"},
     "publish": GROUND | {"archaeology", "commons", "data", "interchange", "spaces", "training", "workflow"},
     "cli": GROUND
     | {"archaeology", "commons", "data", "experiment", "interchange", "penguin", "publish", "spaces"}

@@ -12,6 +12,7 @@ import a4nn_core
 
 WITH_EXAMPLES = [
     pytest.param("a4nn_core", marks=[pytest.mark.slow, pytest.mark.integration]),
+    "a4nn_core.adapters.peers",
     "a4nn_core.penguin",
     "a4nn_core.penguin.engines",
     "a4nn_core.spaces",

@@ -1,11 +1,15 @@
-"""PENGUIN for Lightning: a callback that ends training,
-``Trainer(callbacks=[PenguinStopping("val_acc")])``."""
+"""PENGUIN for Lightning: callbacks that end training.
+
+``Trainer(callbacks=[PenguinStopping("val_acc")])`` judges one network by its curve; ``PeerStopping`` is for
+several that are compared with each other.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Unpack
 
+from a4nn_core.adapters.peers import Peers
 from a4nn_core.adapters.watch import Watch, WatchSettings, missing
 from a4nn_core.errors import BadInput
 from a4nn_core.termination.base import Verdict
@@ -60,15 +64,10 @@ class PenguinStopping(Callback):
         """
         if trainer.sanity_checking or trainer.state.fn != TrainerFn.FITTING:
             return
-        if self.monitor not in trainer.callback_metrics:
-            known = ", ".join(sorted(trainer.callback_metrics)) or "none"
-            raise BadInput(f"PenguinStopping: no metric {self.monitor!r} was logged; logged: {known}")
-        self.values[trainer.current_epoch] = float(trainer.callback_metrics[self.monitor])
+        self.values[trainer.current_epoch] = _logged(trainer, self.monitor, "PenguinStopping")
         curve = [value for _, value in sorted(self.values.items())]
         self.verdict = self._watch(self._last(trainer), curve).verdict()
-        stop = self.verdict.action is Action.stop
-        # in distributed training all processes must agree
-        trainer.should_stop |= trainer.strategy.reduce_boolean_decision(stop, all=False)
+        _end(trainer, self.verdict.action is Action.stop)
 
     def _watch(self, horizon: int, curve: Sequence[float] = ()) -> Watch:
         return Watch(horizon, metric=self.monitor, bounds=self.bounds, curve=list(curve), **self.settings)
@@ -87,3 +86,59 @@ class PenguinStopping(Callback):
     def load_state_dict(self, state_dict: dict[str, dict[int, float]]) -> None:
         """See lightning.pytorch.Callback."""
         self.values = {int(epoch): float(value) for epoch, value in state_dict["values"].items()}
+
+
+class PeerStopping(Callback):
+    """Train one of several networks until it is due to be compared with the others.
+
+        while names := peers.next():
+            for name in names:
+                stopping = PeerStopping(peers, name, "val_acc", "train_acc")
+                trainer = Trainer(max_epochs=25, callbacks=[stopping])
+                trainer.fit(models[name], data, ckpt_path=checkpoints.get(name))
+                trainer.save_checkpoint(checkpoints.setdefault(name, f"{name}.ckpt"))
+
+    Its epochs are those in which the trainer validates. What was reported is in ``peers``, not in Lightning's
+    checkpoints.
+
+    Args:
+        peers: the networks.
+        name: of this one.
+        monitor: name of the metric, as logged in validation.
+        training_monitor: name of the same metric on training data, logged for whole epochs, if it is.
+
+    Raises:
+        BadInput: an unknown network.
+    """
+
+    def __init__(self, peers: Peers, name: str, monitor: str, training_monitor: str | None = None) -> None:
+        super().__init__()
+        peers.epochs(name)  # refuses a wrong name now, not after the first epoch
+        self.peers, self.name = peers, name
+        self.monitor, self.training_monitor = monitor, training_monitor
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        """See lightning.pytorch.Callback. Only here are the metrics of training complete.
+
+        Raises:
+            BadInput: a metric was not logged, or see ``Peers.report``.
+        """
+        epoch, rest = divmod(trainer.current_epoch + 1, trainer.check_val_every_n_epoch or 1)
+        if rest:
+            return
+        names = filter(None, (self.monitor, self.training_monitor))
+        values = [_logged(trainer, name, "PeerStopping") for name in names]
+        self.peers.report(self.name, epoch, *values)
+        _end(trainer, self.name not in self.peers.under_way())
+
+
+def _logged(trainer: Trainer, metric: str, who: str) -> float:
+    if metric not in trainer.callback_metrics:
+        known = ", ".join(sorted(trainer.callback_metrics)) or "none"
+        raise BadInput(f"{who}: no metric {metric!r} was logged; logged: {known}")
+    return float(trainer.callback_metrics[metric])
+
+
+def _end(trainer: Trainer, stop: bool) -> None:
+    """In distributed training all processes must agree."""
+    trainer.should_stop |= trainer.strategy.reduce_boolean_decision(stop, all=False)

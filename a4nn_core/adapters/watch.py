@@ -86,7 +86,7 @@ class Watch:
         if isinstance(self._judge, PeerRule):
             raise BadInput(
                 f"the rule {self._judge.name!r} compares the networks of a search; one curve can be watched "
-                "by a rule such as 'interval', 'converged' or 'patience'"
+                "by a rule such as 'interval', 'converged' or 'patience', and several networks by Peers"
             )
         self.verdict()  # so that wrong settings are refused now, not after the first epochs
 
