@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +14,7 @@ from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption, pr
 from a4nn_core.errors import BadInput
 
 if TYPE_CHECKING:
+    from a4nn_core.replay.histories import RunHistory
     from a4nn_core.replay.i_epoch import Compared
     from a4nn_core.replay.laboratory import Replayed
     from a4nn_core.termination import TerminationRule
@@ -49,6 +50,10 @@ def replay(
         bool,
         typer.Option("--i-epoch", help="Compare with training all for i epochs and finishing the best."),
     ] = False,
+    wide: Annotated[
+        bool,
+        typer.Option("--wide", help="Print all columns; they need 150 characters. --json has them, too."),
+    ] = False,
     out: Annotated[
         Path | None, typer.Option(help="Also draw epochs saved against regret into this image.")
     ] = None,
@@ -72,10 +77,10 @@ def replay(
     complete = i_epoch or any(rule.name != AS_RECORDED for _, rule in made)
     store = Commons(commons)
     past = tuple(read_history(store, run, images, complete=False).past for run in priors or ())
+    histories = [read_history(store, run, images, complete=complete) for run in runs]
     found: list[Replayed] = []
     compared: list[Compared] = []
-    for run in runs:
-        history = read_history(store, run, images, complete=complete)
+    for history in histories:
         trivial = IEpochs(history) if i_epoch else None
         for name, rule in made:
             done = replay_run(
@@ -89,7 +94,7 @@ def replay(
     if as_json:
         print_json([asdict(one) for one in found] if not i_epoch else _together(found, compared))
         return
-    _print(found)
+    _print(histories, found, wide)
     if compared:
         _print_compared(compared)
 
@@ -105,12 +110,12 @@ def _rule(text: str) -> tuple[str, TerminationRule]:
     if text == AS_RECORDED:
         return text, AsRecorded()
     if not text.lstrip().startswith("{"):
-        return text, RULES.make(text, "--rule")
+        return text, RULES.make(text, f"--rule {text}")
     try:
         settings = tomllib.loads(f"rule = {text}")["rule"]
     except tomllib.TOMLDecodeError as error:
         raise BadInput(f"--rule {text!r} is not an inline TOML table: {error}") from None
-    return _label(settings), RULES.make(settings, "--rule")
+    return _label(settings), RULES.make(settings, f"--rule {settings.get('name', '')}".rstrip())
 
 
 def _label(settings: object) -> str:
@@ -135,17 +140,16 @@ def _rules_without_settings() -> list[tuple[str, TerminationRule]]:
     ]
 
 
-def _print(found: list[Replayed]) -> None:
+def _print(histories: Sequence[RunHistory], found: Sequence[Replayed], wide: bool) -> None:
     from a4nn_core.cli.run import print_table
 
-    header = ["run", "rule", "epochs saved", "FLOP-epochs", "seconds", "regret, points", "in s.e.", "mean"]
-    header += ["hypervolume", "front finished", "best kept", "fixed, same cost, in s.e.", "wall time"]
-    header += ["devices busy"]
-    print_table(header, [_row(one) for one in found])
-    typer.echo(
-        "\nregret: the largest deficit of the best kept network at no more cost, over the true "
-        "front's members; s.e.: standard errors of the member's accuracy"
-    )
+    columns = _WIDE if wide else _NARROW
+    for history in histories:
+        typer.echo(f"{_heading(history)}\n")
+        rows = [[cell(one) for cell in columns.values()] for one in found if one.run == history.run]
+        print_table(list(columns), rows, fold_first=True)
+        typer.echo("")
+    typer.echo(_LEGEND)
     known = [one for one in found if one.front_regret_points is not None]
     if len(known) < len(found):
         typer.echo("what was lost is not known of a run whose networks were ended early")
@@ -155,27 +159,51 @@ def _print(found: list[Replayed]) -> None:
         typer.echo("times were not recorded: modelled, one second per epoch of the average network")
 
 
+def _heading(history: RunHistory) -> str:
+    """What is replayed, such as ``study-low-1: 40 networks, 20 epochs, 2,000 validation images``."""
+    images = history.images.validation
+    measured = "an unknown number of" if images is None else f"{images:,}"
+    return (
+        f"{history.run}: {len(history.networks)} networks, {history.epochs} epochs, "
+        f"{measured} validation images"
+    )
+
+
+_LEGEND = """\
+saved: epochs, of training every network to the end
+regret: the largest deficit of the best kept network at no more cost, over the
+  members of the true front, in standard errors of the member's accuracy
+fixed: the regret of giving every network the same epochs, at the same cost
+hypervolume: of the kept front, as a share of the true front's
+front, best: members of the true front, and whether the best network, trained to
+  the end"""
+
+
 def _number(value: float | None, form: str = ".2f", unit: str = "") -> str:
     return "-" if value is None else f"{value:{form}}{unit}"
 
 
-def _row(one: Replayed) -> list[str]:
-    return [
-        one.run,
-        one.rule,
-        f"{one.epochs_saved_percent:.1f} %",
-        f"{one.flop_epochs_saved_percent:.1f} %",
-        _number(one.seconds_saved_percent, ".1f", " %"),
-        _number(one.front_regret_points),
-        _number(one.front_regret_se),
-        _number(one.mean_regret_se),
-        _number(one.hypervolume_share, ".3f"),
-        "-" if one.front_size is None else f"{one.front_finished}/{one.front_size}",
-        {True: "yes", False: "no", None: "-"}[one.best_kept],
-        _number(one.fixed_regret_se),
-        f"{one.seconds:.0f} s",
-        f"{one.device_use_percent:.0f} %",
-    ]
+_Columns = dict[str, Callable[["Replayed"], str]]
+_NARROW: _Columns = {
+    "rule": lambda one: one.rule,
+    "saved": lambda one: f"{one.epochs_saved_percent:.1f} %",
+    "regret": lambda one: _number(one.front_regret_se),
+    "fixed": lambda one: _number(one.fixed_regret_se),
+    "hypervolume": lambda one: _number(one.hypervolume_share, ".3f"),
+    "front": lambda one: "-" if one.front_size is None else f"{one.front_finished}/{one.front_size}",
+    "best": lambda one: {True: "yes", False: "no", None: "-"}[one.best_kept],
+    "wall time": lambda one: f"{one.seconds:,.0f} s",
+}
+_WIDE: _Columns = {
+    **_NARROW,
+    "saved, FLOP-epochs": lambda one: f"{one.flop_epochs_saved_percent:.1f} %",
+    "seconds": lambda one: _number(one.seconds_saved_percent, ".1f", " %"),
+    "regret, points": lambda one: _number(one.front_regret_points),
+    "mean, s.e.": lambda one: _number(one.mean_regret_se),
+    "fixed, hypervolume": lambda one: _number(one.fixed_hypervolume_share, ".3f"),
+    "devices busy": lambda one: f"{one.device_use_percent:.0f} %",
+}
+"""Column and cell of the tables; the document of ``--json`` has all fields."""
 
 
 def _print_compared(compared: list[Compared]) -> None:
