@@ -161,7 +161,12 @@ def recorded(folder: Path) -> Source:
         groups.setdefault(str(data.get("beam") or data.get("name")), []).append(history)
     if len(groups) < 2:
         raise SystemExit(f"settings are chosen on other data sets, and {folder} has {len(groups)} with runs")
-    return Source(groups, in_package=False)
+    return Source(dict(sorted(groups.items(), key=_ease)), in_package=False)
+
+
+def _ease(group: tuple[str, Sequence[RunHistory]]) -> float:
+    """What networks reach on a data set in the median, in percent; the hardest comes first."""
+    return float(np.median([max(one.accuracy_percent) for run in group[1] for one in run.networks]))
 
 
 @dataclass(frozen=True)
@@ -279,7 +284,9 @@ def whole_table(source: Source, everything: Mapping[str, Sequence[Groups]]) -> l
 def compact_table(source: Source, everything: Mapping[str, Sequence[Groups]]) -> list[str]:
     """A line for each rule, with the means over the runs of each group."""
     names = " / ".join(source.groups)
-    lines = [f"| {names} | setting | epochs saved, % | regret, s.e. | `fixed`: in s.e. | best kept |"]
+    sizes = " / ".join(str(len(runs)) for runs in source.groups.values())
+    header = "setting | epochs saved, % | regret, s.e. | `fixed`: in s.e. | best kept, of"
+    lines = [f"| {names} | {header} {sizes} |"]
     lines.append("|---" * lines[0].count(" |") + "|")
     for family, settings in everything.items():
         shown = [chosen(settings, group) for group in source.groups]
@@ -290,7 +297,7 @@ def compact_table(source: Source, everything: Mapping[str, Sequence[Groups]]) ->
             " / ".join(f"{np.mean([one.epochs_saved_percent for one in them]):.0f}" for them in shown),
             " / ".join(f"{np.mean([one.front_regret_se or 0.0 for one in them]):.1f}" for them in shown),
             " / ".join(f"{np.mean([one.fixed_regret_se or 0.0 for one in them]):.1f}" for them in shown),
-            " / ".join(f"{sum(bool(one.best_kept) for one in them)} of {len(them)}" for them in shown),
+            " / ".join(str(sum(bool(one.best_kept) for one in them)) for them in shown),
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return lines

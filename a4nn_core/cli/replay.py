@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from a4nn_core.termination import TerminationRule
 
 AS_RECORDED = "as-recorded"
+_WIDTH = 170
+"""characters of the table with all columns"""
 
 
 def replay(
@@ -52,7 +54,7 @@ def replay(
     ] = False,
     wide: Annotated[
         bool,
-        typer.Option("--wide", help="Print all columns; they need 150 characters. --json has them, too."),
+        typer.Option("--wide", help=f"Print all columns: {_WIDTH} characters. --json has them, too."),
     ] = False,
     out: Annotated[
         Path | None, typer.Option(help="Also draw epochs saved against regret into this image.")
@@ -70,6 +72,7 @@ def replay(
 
     if schedule not in ("generational", "steady"):
         raise BadInput(f"--schedule {schedule!r} is neither generational nor steady")
+    runs = list(dict.fromkeys(runs))
     for run in priors or ():
         if run in runs:
             raise BadInput(f"--prior {run!r} is replayed itself, and would tell the rule its future")
@@ -96,7 +99,7 @@ def replay(
         return
     _print(histories, found, wide)
     if compared:
-        _print_compared(compared)
+        _print_compared(runs, compared)
 
 
 def _together(found: Sequence[Replayed], compared: Sequence[Compared]) -> list[dict[str, object]]:
@@ -147,7 +150,7 @@ def _print(histories: Sequence[RunHistory], found: Sequence[Replayed], wide: boo
     for history in histories:
         typer.echo(f"{_heading(history)}\n")
         rows = [[cell(one) for cell in columns.values()] for one in found if one.run == history.run]
-        print_table(list(columns), rows, fold_first=True)
+        print_table(list(columns), rows, fold_first=True, least_width=_WIDTH if wide else 0)
         typer.echo("")
     typer.echo(_LEGEND)
     known = [one for one in found if one.front_regret_points is not None]
@@ -206,16 +209,13 @@ _WIDE: _Columns = {
 """Column and cell of the tables; the document of ``--json`` has all fields."""
 
 
-def _print_compared(compared: list[Compared]) -> None:
+def _print_compared(runs: Sequence[str], compared: Sequence[Compared]) -> None:
     from a4nn_core.cli.run import print_table
 
-    typer.echo("\ni-Epoch: every network trained for i epochs, then the front that this shows is finished\n")
-    header = ["run", "rule", "epochs, front finished", "hypervolume", "as good: i", "its epochs"]
-    print_table(
-        [*header, "complement"],
-        [
+    typer.echo("\ni-Epoch: every network trained for i epochs, then the front that this shows is finished")
+    for run in runs:
+        rows = [
             [
-                one.run,
                 one.rule,
                 f"{one.epochs_percent:.1f} %",
                 f"{one.hypervolume_share:.3f}",
@@ -224,6 +224,16 @@ def _print_compared(compared: list[Compared]) -> None:
                 f"{one.complement:.4f}",
             ]
             for one in compared
-        ],
-    )
-    typer.echo("\ncomplement: what the rule adds to i-Epoch's front of epochs and hypervolume, out of 1")
+            if one.run == run
+        ]
+        typer.echo(f"\n{run}\n")
+        header = ["rule", "epochs", "hypervolume", "as good: i", "its epochs", "complement"]
+        print_table(header, rows, fold_first=True)
+    typer.echo(_I_EPOCH_LEGEND)
+
+
+_I_EPOCH_LEGEND = """
+epochs: trained when the kept front is finished, of training every network to
+  the end
+as good: the least i with which i-Epoch keeps this hypervolume, and its epochs
+complement: what the rule adds to i-Epoch's front of epochs and hypervolume, of 1"""
