@@ -6,7 +6,8 @@
 The first replays the published runs, a group for each beam; the second the complete runs of a commons, a
 group for each data set (of xfel, for each beam). Every rule has at most five settings. The one that a group's
 line shows was chosen on the other groups: of those whose mean regret there is at most one standard error, the
-one that saves most epochs; if there is none, the one with the least regret. The figure shows all settings.
+one that saves most epochs; if there is none, the one with the least regret. The figure, and the table with
+``--every``, show all settings.
 
 ``--cache FOLDER`` keeps every replay in a file and does none twice, so that ``--rules`` can be added to what
 is there; use a folder for each source of runs. Writes Markdown to the standard output.
@@ -271,28 +272,28 @@ HEADER = (
 )
 
 
-def whole_table(source: Source, everything: Mapping[str, Sequence[Groups]]) -> list[str]:
+def whole_table(source: Source, rules: Sequence[Sequence[Groups]]) -> list[str]:
     """All figures, a line for each run and rule."""
     lines = [HEADER, "|---" * HEADER.count(" |") + "|"]
     for group, runs in source.groups.items():
         trivial = [IEpochs(history) for history in runs]
-        for settings in everything.values():
+        for settings in rules:
             lines += [row(group, *pair) for pair in zip(chosen(settings, group), trivial, strict=True)]
     return lines
 
 
-def compact_table(source: Source, everything: Mapping[str, Sequence[Groups]]) -> list[str]:
+def compact_table(source: Source, rules: Sequence[Sequence[Groups]]) -> list[str]:
     """A line for each rule, with the means over the runs of each group."""
     names = " / ".join(source.groups)
     sizes = " / ".join(str(len(runs)) for runs in source.groups.values())
     header = "setting | epochs saved, % | regret, s.e. | `fixed`: in s.e. | best kept, of"
-    lines = [f"| {names} | {header} {sizes} |"]
+    lines = [f"| rule ({names}) | {header} {sizes} |"]
     lines.append("|---" * lines[0].count(" |") + "|")
-    for family, settings in everything.items():
+    for settings in rules:
         shown = [chosen(settings, group) for group in source.groups]
         texts = [replays[0].rule or "the default" for replays in shown]
         cells = [
-            label(family),
+            label(shown[0][0].family),
             texts[0] if len(set(texts)) == 1 else " / ".join(texts),
             " / ".join(f"{np.mean([one.epochs_saved_percent for one in them]):.0f}" for them in shown),
             " / ".join(f"{np.mean([one.front_regret_se or 0.0 for one in them]):.1f}" for them in shown),
@@ -311,23 +312,25 @@ def main() -> None:
     source.add_argument("--data", type=Path, help="the reference data: replay the published runs")
     source.add_argument("--commons", type=Path, help="replay the complete runs of this commons")
     options.add_argument("--rules", nargs="+", choices=GRID, default=list(GRID), metavar="RULE")
+    options.add_argument("--every", action="store_true", help="a line for every setting, none is chosen")
     options.add_argument("--cache", type=Path, help="folder in which replays are kept")
     options.add_argument("--figure", type=Path)
     options.add_argument("--steady", action="store_true")
     asked = options.parse_args()
     bench = Bench(published(asked.data) if asked.data else recorded(asked.commons), asked.steady, asked.cache)
-    everything: dict[str, list[Groups]] = {}
+    rules: list[list[Groups]] = []
     speeds = []
     for name in asked.rules:
         done = [bench.replayed(name, settings) for settings in GRID[name]]
-        everything[name] = [groups for groups, _ in done]
+        rules.append([groups for groups, _ in done])
         speeds.append(f"`{name}` {60 / np.mean([seconds for _, seconds in done]):,.0f}")
         print(name, file=sys.stderr)
     table = whole_table if asked.data else compact_table
-    print("\n".join(table(bench.source, everything)))
+    lines = [[groups] for settings in rules for groups in settings] if asked.every else rules
+    print("\n".join(table(bench.source, lines)))
     print(f"\nreplays a minute on one core:\n{', '.join(speeds)}")
     if asked.figure is not None:
-        replays = [groups.values() for settings in everything.values() for groups in settings]
+        replays = [groups.values() for settings in rules for groups in settings]
         tradeoff_figure([one for groups in replays for runs in groups for one in runs], asked.figure)
 
 

@@ -18,7 +18,8 @@ LOSS = 1.0
 """regret at which loss begins, in standard errors: less is nothing that the images can tell"""
 EMPHASISED = "front"
 """the rule of this project, which stands out among the others"""
-_STRONG = "#c1121f"
+STRONG = "#c1121f"
+"""its colour"""
 _COLOURS = (
     *("#000000", "#0072b2", "#56b4e9", "#009e73", "#e69f00", "#cc79a7"),
     *("#8c6d31", "#7f7f7f", "#6a3d9a", "#a6b800", "#d400d4", "#f4a582"),
@@ -82,7 +83,7 @@ def _styles(families: Sequence[str]) -> list[_Style]:
     styles, plain, strong = list[_Style](), 0, 0
     for family in families:
         if family.partition(",")[0] == EMPHASISED:
-            styles.append(_Style(_STRONG, "os"[strong % 2], hollow=strong % 2 == 1, strong=True))
+            styles.append(_Style(STRONG, "os"[strong % 2], hollow=strong % 2 == 1, strong=True))
             strong += 1
         else:
             styles.append(_Style(_COLOURS[plain % len(_COLOURS)], _MARKS[plain % len(_MARKS)]))
