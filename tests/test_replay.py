@@ -205,6 +205,7 @@ def test_a_run_whose_networks_were_ended_early_says_what_it_cost(tmp_path: Path)
     assert (done.front_regret_points, done.front_regret_se, done.seconds_saved_percent) == (None, None, None)
     shown = a4nn("replay", "r", "--commons", tmp_path, "--rule", "as-recorded").stdout
     assert "12.5 %" in shown
+    assert a4nn("replay", "r", "--commons", tmp_path, "--rule", "{ name = 'as-recorded' }").stdout == shown
     assert "what was lost is not known" in shown
 
 
@@ -284,9 +285,7 @@ def test_the_table_has_a_line_for_each_rule_of_a_run_and_fits(wide: bool, tmp_pa
     assert ("devices busy" in shown[2]) == wide
     assert ("FLOP-epochs" in shown[2]) == wide
     if not wide:
-        table = next(line for line in shown if line.startswith("successive-halving "))
-        assert len(table.rstrip()) <= 80
-        assert max(len(line.rstrip()) for line in shown if not line.startswith("i-Epoch:")) <= 80
+        assert max(len(line.rstrip()) for line in shown) <= 80
 
 
 def test_all_rules_that_need_no_setting_are_replayed(tmp_path: Path) -> None:

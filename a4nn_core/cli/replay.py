@@ -110,15 +110,16 @@ def _rule(text: str) -> tuple[str, TerminationRule]:
     from a4nn_core.replay.recorded import AsRecorded
     from a4nn_core.termination import RULES
 
-    if text == AS_RECORDED:
-        return text, AsRecorded()
-    if not text.lstrip().startswith("{"):
-        return text, RULES.make(text, f"--rule {text}")
-    try:
-        settings = tomllib.loads(f"rule = {text}")["rule"]
-    except tomllib.TOMLDecodeError as error:
-        raise BadInput(f"--rule {text!r} is not an inline TOML table: {error}") from None
-    return _label(settings), RULES.make(settings, f"--rule {settings.get('name', '')}".rstrip())
+    settings: object = {"name": text}
+    if text.lstrip().startswith("{"):
+        try:
+            settings = tomllib.loads(f"rule = {text}")["rule"]
+        except tomllib.TOMLDecodeError as error:
+            raise BadInput(f"--rule {text!r} is not an inline TOML table: {error}") from None
+    if settings == {"name": AS_RECORDED}:
+        return AS_RECORDED, AsRecorded()
+    name = settings.get("name", "") if isinstance(settings, dict) else ""
+    return _label(settings), RULES.make(settings, f"--rule {name}".rstrip())
 
 
 def _label(settings: object) -> str:
@@ -212,7 +213,7 @@ _WIDE: _Columns = {
 def _print_compared(runs: Sequence[str], compared: Sequence[Compared]) -> None:
     from a4nn_core.cli.run import print_table
 
-    typer.echo("\ni-Epoch: every network trained for i epochs, then the front that this shows is finished")
+    typer.echo("\ni-Epoch: every network trained for i epochs, then the front of that finished")
     for run in runs:
         rows = [
             [
@@ -236,4 +237,5 @@ _I_EPOCH_LEGEND = """
 epochs: trained when the kept front is finished, of training every network to
   the end
 as good: the least i with which i-Epoch keeps this hypervolume, and its epochs
-complement: what the rule adds to i-Epoch's front of epochs and hypervolume, of 1"""
+complement: what the rule adds to i-Epoch's front of epochs and hypervolume, out
+  of 1"""
