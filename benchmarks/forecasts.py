@@ -1,8 +1,7 @@
-"""What is a network worth, and which are trained on? The performance predictor and the rule ``front``.
+"""What is a network worth? The performance predictor. What the rule ``front`` makes of it: stopping.py.
 
     python benchmarks/forecasts.py --data $A4NN_REFERENCE_DATA          # tables for docs/penguin.md
     python benchmarks/forecasts.py --data $A4NN_REFERENCE_DATA --fit    # prints the lines of the package
-    python benchmarks/forecasts.py --data $A4NN_REFERENCE_DATA --rule   # the rule on the published runs
     python benchmarks/forecasts.py --data $A4NN_REFERENCE_DATA --time
 
 Lines are fitted without the beam that is judged. Networks 21 to 100 of each published run are judged by those
@@ -26,12 +25,9 @@ from a4nn_core.penguin.engines import make_engine
 from a4nn_core.penguin.observed import Observed, Past
 from a4nn_core.penguin.predictor import EarlierRuns, PerformancePredictor
 from a4nn_core.penguin.slopes import Slopes, fit_slopes
-from a4nn_core.precision import standard_error
 from a4nn_core.spaces.features import architecture_features
 from a4nn_core.spaces.macro import Macro
-from a4nn_core.termination.front import Front
-from a4nn_core.termination.peers import Member, Population
-from a4nn_core.vocabulary import Action, Curves
+from a4nn_core.vocabulary import Curves
 
 BEAMS = ("1e14", "1e15", "1e16")
 HORIZON, IMAGES, GENERATION, FIRST = 25, 15_876, 10, 20
@@ -145,73 +141,6 @@ def forecasts(runs: Mapping[str, Past]) -> None:
         print(f"| {name} | " + " | ".join(row) + " |")
 
 
-def front_of(accuracy: Sequence[float], costs: Sequence[float]) -> list[int]:
-    """Places of the networks on the front, the cheapest first."""
-    kept: list[int] = []
-    for place in sorted(range(len(costs)), key=lambda p: (costs[p], -accuracy[p])):
-        if not kept or accuracy[place] > accuracy[kept[-1]]:
-            kept.append(place)
-    return kept
-
-
-def replay(run: Past, rule: Front, slopes: Mapping[Curves, Slopes], past: tuple[Past, ...]) -> np.ndarray:
-    """Epochs of every network under the rule, generation by generation, and to the end on the final call."""
-    judge, epochs = rule.begin(slopes), np.zeros(len(run.networks), dtype=int)
-    costs = [float(np.exp(n.features["log_flops"])) / 1e6 for n in run.networks]
-
-    def rest(asked: int, final: bool) -> None:
-        while True:
-            members = tuple(
-                Member(i, i // GENERATION, after(run.networks[i], int(epochs[i])), {"mflops": costs[i]})
-                for i in range(asked)
-            )
-            waiting = frozenset(m.number for m in members if m.epochs < run.horizon)
-            population = Population(
-                members, waiting, run.horizon, run.images, run.curves, final=final, past=past
-            )
-            verdicts = judge.compare(population)
-            going = [n for n, verdict in verdicts.items() if verdict.action is Action.proceed]
-            if not going:
-                return
-            for number in going:
-                epochs[number] = rule.next_judgement(int(epochs[number]), run.horizon)
-
-    for start in range(0, len(epochs), GENERATION):
-        epochs[start : start + GENERATION] = rule.next_judgement(0, run.horizon)
-        rest(min(start + GENERATION, len(epochs)), False)
-    rest(len(epochs), True)
-    return epochs
-
-
-def judged(runs: Mapping[str, Past], rules: Sequence[Front]) -> None:
-    """The rule on the published runs, with and without the other beams as earlier runs."""
-    print("| run | rule | epochs saved | multiply-adds saved | regret, largest | mean | best lost |")
-    print("|---|---|---:|---:|---:|---:|---:|")
-    for beam, run in runs.items():
-        others, slopes = without(runs, beam)
-        costs = [n.features["log_flops"] for n in run.networks]
-        flops, final = np.exp(costs), [max(n.accuracy) for n in run.networks]
-        for rule in rules:
-            for past in ((), tuple(others)):
-                epochs = replay(run, rule, slopes, past)
-                score = [max(n.accuracy[:e]) for n, e in zip(run.networks, epochs, strict=True)]
-                kept = front_of(score, costs)
-                regret = []
-                for member in front_of(final, costs):
-                    reached = max((final[k] for k in kept if costs[k] <= costs[member]), default=0.0)
-                    deficit = max(0.0, final[member] - reached)
-                    regret.append(deficit / (standard_error(final[member], IMAGES) or 1.0))
-                label = ", ".join(f"{k} {v}" for k, v in rule.model_dump(exclude_defaults=True).items())
-                label = (label or "front") + (", earlier runs" if past else "")
-                print(
-                    f"| {beam} | {label} | {100 - 100 * epochs.sum() / HORIZON / len(epochs):.0f} % "
-                    f"| {100 - 100 * (epochs @ flops) / HORIZON / flops.sum():.0f} % "
-                    f"| {max(regret):.2f} | {np.mean(regret):.2f} "
-                    f"| {max(final) - max(final[k] for k in kept):.2f} |",
-                    flush=True,
-                )
-
-
 def timed(runs: Mapping[str, Past]) -> None:
     """Median milliseconds of a refit to 200 finished networks, and of a prediction."""
     known = [n for beam in BEAMS[:2] for n in runs[beam].networks]
@@ -242,15 +171,13 @@ def printed(slopes: Slopes) -> str:
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--data", type=Path, required=True)
-    for name in ("fit", "rule", "time"):
+    for name in ("fit", "time"):
         options.add_argument(f"--{name}", action="store_true")
     asked = options.parse_args()
     runs = {beam: published(asked.data, beam) for beam in BEAMS}
     if asked.fit:
         print('"as-trained":', printed(fit_slopes(list(runs.values()), AS_TRAINED)))
         print('"averaged":', printed(fit_slopes(own(), AVERAGED)))
-    elif asked.rule:
-        judged(runs, (Front(), Front(epochs=1)))
     elif asked.time:
         timed(runs)
     else:

@@ -205,6 +205,7 @@ def test_a_run_whose_networks_were_ended_early_says_what_it_cost(tmp_path: Path)
     assert (done.front_regret_points, done.front_regret_se, done.seconds_saved_percent) == (None, None, None)
     shown = a4nn("replay", "r", "--commons", tmp_path, "--rule", "as-recorded").stdout
     assert "12.5 %" in shown
+    assert a4nn("replay", "r", "--commons", tmp_path, "--rule", "{ name = 'as-recorded' }").stdout == shown
     assert "what was lost is not known" in shown
 
 
@@ -236,7 +237,9 @@ def test_costs_must_be_known(tmp_path: Path) -> None:
     ("words", "said"),
     [
         (["r", "--rule", "nothing"], "there is no termination rule named 'nothing'; known: none, fixed,"),
-        (["r", "--rule", "fixed"], "--rule lacks the key 'epochs'"),
+        (["r", "--rule", "fixed"], "--rule fixed lacks the key 'epochs'"),
+        (["r", "--rule", "{ name = 'fixed', epochs = 0 }"], "--rule fixed epochs = 0: input should be"),
+        (["r", "--rule", "{ epochs = 3 }"], "--rule needs a name, one of: none, fixed,"),
         (["r", "--rule", "{ name = "], "is not an inline TOML table"),
         (["r", "--schedule", "never"], "--schedule 'never' is neither generational nor steady"),
         (["s"], "has no run 's'; runs there: made-up, r"),
@@ -269,6 +272,20 @@ def test_the_table_and_the_document(tmp_path: Path) -> None:
         ("fixed (epochs 1)", 75.0),
     ]
     assert document[1]["front_regret_se"] == 0.0
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_the_table_has_a_line_for_each_rule_of_a_run_and_fits(wide: bool, tmp_path: Path) -> None:
+    recorded(tmp_path)
+    words = ["r", "r", "--commons", tmp_path, "--images", "1000", "--i-epoch", *(["--wide"] if wide else [])]
+    words += ["--rule", "successive-halving", "--rule", "{ name = 'fixed', epochs = 1 }"]
+    shown = a4nn("replay", *words).stdout.splitlines()
+    assert shown[0] == "r: 2 networks, 4 epochs, 1,000 validation images"
+    assert sum(line.startswith("successive-halving ") for line in shown) == 2  # the other for i-Epoch
+    assert ("devices busy" in shown[2]) == wide
+    assert ("FLOP-epochs" in shown[2]) == wide
+    if not wide:
+        assert max(len(line.rstrip()) for line in shown) <= 80
 
 
 def test_all_rules_that_need_no_setting_are_replayed(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pydantic import PrivateAttr
 from test_replay import BEST, EARLY, LATE, history, rule
 
 from a4nn_core.errors import BadInput
-from a4nn_core.replay.figure import tradeoff_figure
+from a4nn_core.replay.figure import STRONG, tradeoff_figure
 from a4nn_core.replay.i_epoch import IEpochs
 from a4nn_core.replay.laboratory import replay
 from a4nn_core.termination import Verdict
@@ -167,3 +167,18 @@ def test_a_figure_shows_every_rule_and_run(tmp_path: Path) -> None:
         tradeoff_figure(found, tmp_path / "figure.nothing")
     with pytest.raises(BadInput, match="say how many --images"):
         tradeoff_figure([replace(found[0], front_regret_se=None)], tmp_path / "figure.svg")
+
+
+def test_front_stands_out_among_at_most_three_panels_in_a_row(tmp_path: Path) -> None:
+    done = replay(history(LATE, EARLY, BEST), rule("fixed", epochs=2))
+    found = [replace(done, run=f"run {number}", front_regret_se=0.5) for number in range(4)]
+    tradeoff_figure(found, tmp_path / "plain.svg")
+    tradeoff_figure(
+        [*found, replace(found[0], family="front"), replace(found[0], family="front, earlier runs")],
+        tmp_path / "front.svg",
+    )
+    plain, front = ((tmp_path / f"{name}.svg").read_text(encoding="utf-8") for name in ("plain", "front"))
+    assert STRONG not in plain
+    assert STRONG in front
+    assert "<!-- front, earlier runs -->" in front
+    assert all(f"<!-- run {number} -->" in plain for number in range(4))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,11 +14,14 @@ from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption, pr
 from a4nn_core.errors import BadInput
 
 if TYPE_CHECKING:
+    from a4nn_core.replay.histories import RunHistory
     from a4nn_core.replay.i_epoch import Compared
     from a4nn_core.replay.laboratory import Replayed
     from a4nn_core.termination import TerminationRule
 
 AS_RECORDED = "as-recorded"
+_WIDTH = 170
+"""characters of the table with all columns"""
 
 
 def replay(
@@ -49,6 +52,10 @@ def replay(
         bool,
         typer.Option("--i-epoch", help="Compare with training all for i epochs and finishing the best."),
     ] = False,
+    wide: Annotated[
+        bool,
+        typer.Option("--wide", help=f"Print all columns: {_WIDTH} characters. --json has them, too."),
+    ] = False,
     out: Annotated[
         Path | None, typer.Option(help="Also draw epochs saved against regret into this image.")
     ] = None,
@@ -65,6 +72,7 @@ def replay(
 
     if schedule not in ("generational", "steady"):
         raise BadInput(f"--schedule {schedule!r} is neither generational nor steady")
+    runs = list(dict.fromkeys(runs))
     for run in priors or ():
         if run in runs:
             raise BadInput(f"--prior {run!r} is replayed itself, and would tell the rule its future")
@@ -72,10 +80,10 @@ def replay(
     complete = i_epoch or any(rule.name != AS_RECORDED for _, rule in made)
     store = Commons(commons)
     past = tuple(read_history(store, run, images, complete=False).past for run in priors or ())
+    histories = [read_history(store, run, images, complete=complete) for run in runs]
     found: list[Replayed] = []
     compared: list[Compared] = []
-    for run in runs:
-        history = read_history(store, run, images, complete=complete)
+    for history in histories:
         trivial = IEpochs(history) if i_epoch else None
         for name, rule in made:
             done = replay_run(
@@ -89,9 +97,9 @@ def replay(
     if as_json:
         print_json([asdict(one) for one in found] if not i_epoch else _together(found, compared))
         return
-    _print(found)
+    _print(histories, found, wide)
     if compared:
-        _print_compared(compared)
+        _print_compared(runs, compared)
 
 
 def _together(found: Sequence[Replayed], compared: Sequence[Compared]) -> list[dict[str, object]]:
@@ -102,15 +110,16 @@ def _rule(text: str) -> tuple[str, TerminationRule]:
     from a4nn_core.replay.recorded import AsRecorded
     from a4nn_core.termination import RULES
 
-    if text == AS_RECORDED:
-        return text, AsRecorded()
-    if not text.lstrip().startswith("{"):
-        return text, RULES.make(text, "--rule")
-    try:
-        settings = tomllib.loads(f"rule = {text}")["rule"]
-    except tomllib.TOMLDecodeError as error:
-        raise BadInput(f"--rule {text!r} is not an inline TOML table: {error}") from None
-    return _label(settings), RULES.make(settings, "--rule")
+    settings: object = {"name": text}
+    if text.lstrip().startswith("{"):
+        try:
+            settings = tomllib.loads(f"rule = {text}")["rule"]
+        except tomllib.TOMLDecodeError as error:
+            raise BadInput(f"--rule {text!r} is not an inline TOML table: {error}") from None
+    if settings == {"name": AS_RECORDED}:
+        return AS_RECORDED, AsRecorded()
+    name = settings.get("name", "") if isinstance(settings, dict) else ""
+    return _label(settings), RULES.make(settings, f"--rule {name}".rstrip())
 
 
 def _label(settings: object) -> str:
@@ -135,17 +144,16 @@ def _rules_without_settings() -> list[tuple[str, TerminationRule]]:
     ]
 
 
-def _print(found: list[Replayed]) -> None:
+def _print(histories: Sequence[RunHistory], found: Sequence[Replayed], wide: bool) -> None:
     from a4nn_core.cli.run import print_table
 
-    header = ["run", "rule", "epochs saved", "FLOP-epochs", "seconds", "regret, points", "in s.e.", "mean"]
-    header += ["hypervolume", "front finished", "best kept", "fixed, same cost, in s.e.", "wall time"]
-    header += ["devices busy"]
-    print_table(header, [_row(one) for one in found])
-    typer.echo(
-        "\nregret: the largest deficit of the best kept network at no more cost, over the true "
-        "front's members; s.e.: standard errors of the member's accuracy"
-    )
+    columns = _WIDE if wide else _NARROW
+    for history in histories:
+        typer.echo(f"{_heading(history)}\n")
+        rows = [[cell(one) for cell in columns.values()] for one in found if one.run == history.run]
+        print_table(list(columns), rows, fold_first=True, least_width=_WIDTH if wide else 0)
+        typer.echo("")
+    typer.echo(_LEGEND)
     known = [one for one in found if one.front_regret_points is not None]
     if len(known) < len(found):
         typer.echo("what was lost is not known of a run whose networks were ended early")
@@ -155,39 +163,60 @@ def _print(found: list[Replayed]) -> None:
         typer.echo("times were not recorded: modelled, one second per epoch of the average network")
 
 
+def _heading(history: RunHistory) -> str:
+    """What is replayed, such as ``study-low-1: 40 networks, 20 epochs, 2,000 validation images``."""
+    images = history.images.validation
+    measured = "an unknown number of" if images is None else f"{images:,}"
+    return (
+        f"{history.run}: {len(history.networks)} networks, {history.epochs} epochs, "
+        f"{measured} validation images"
+    )
+
+
+_LEGEND = """\
+saved: epochs, of training every network to the end
+regret: the largest deficit of the best kept network at no more cost, over the
+  members of the true front, in standard errors of the member's accuracy
+fixed: the regret of giving every network the same epochs, at the same cost
+hypervolume: of the kept front, as a share of the true front's
+front, best: members of the true front, and whether the best network, trained to
+  the end"""
+
+
 def _number(value: float | None, form: str = ".2f", unit: str = "") -> str:
     return "-" if value is None else f"{value:{form}}{unit}"
 
 
-def _row(one: Replayed) -> list[str]:
-    return [
-        one.run,
-        one.rule,
-        f"{one.epochs_saved_percent:.1f} %",
-        f"{one.flop_epochs_saved_percent:.1f} %",
-        _number(one.seconds_saved_percent, ".1f", " %"),
-        _number(one.front_regret_points),
-        _number(one.front_regret_se),
-        _number(one.mean_regret_se),
-        _number(one.hypervolume_share, ".3f"),
-        "-" if one.front_size is None else f"{one.front_finished}/{one.front_size}",
-        {True: "yes", False: "no", None: "-"}[one.best_kept],
-        _number(one.fixed_regret_se),
-        f"{one.seconds:.0f} s",
-        f"{one.device_use_percent:.0f} %",
-    ]
+_Columns = dict[str, Callable[["Replayed"], str]]
+_NARROW: _Columns = {
+    "rule": lambda one: one.rule,
+    "saved": lambda one: f"{one.epochs_saved_percent:.1f} %",
+    "regret": lambda one: _number(one.front_regret_se),
+    "fixed": lambda one: _number(one.fixed_regret_se),
+    "hypervolume": lambda one: _number(one.hypervolume_share, ".3f"),
+    "front": lambda one: "-" if one.front_size is None else f"{one.front_finished}/{one.front_size}",
+    "best": lambda one: {True: "yes", False: "no", None: "-"}[one.best_kept],
+    "wall time": lambda one: f"{one.seconds:,.0f} s",
+}
+_WIDE: _Columns = {
+    **_NARROW,
+    "saved, FLOP-epochs": lambda one: f"{one.flop_epochs_saved_percent:.1f} %",
+    "seconds": lambda one: _number(one.seconds_saved_percent, ".1f", " %"),
+    "regret, points": lambda one: _number(one.front_regret_points),
+    "mean, s.e.": lambda one: _number(one.mean_regret_se),
+    "fixed, hypervolume": lambda one: _number(one.fixed_hypervolume_share, ".3f"),
+    "devices busy": lambda one: f"{one.device_use_percent:.0f} %",
+}
+"""Column and cell of the tables; the document of ``--json`` has all fields."""
 
 
-def _print_compared(compared: list[Compared]) -> None:
+def _print_compared(runs: Sequence[str], compared: Sequence[Compared]) -> None:
     from a4nn_core.cli.run import print_table
 
-    typer.echo("\ni-Epoch: every network trained for i epochs, then the front that this shows is finished\n")
-    header = ["run", "rule", "epochs, front finished", "hypervolume", "as good: i", "its epochs"]
-    print_table(
-        [*header, "complement"],
-        [
+    typer.echo("\ni-Epoch: every network trained for i epochs, then the front of that finished")
+    for run in runs:
+        rows = [
             [
-                one.run,
                 one.rule,
                 f"{one.epochs_percent:.1f} %",
                 f"{one.hypervolume_share:.3f}",
@@ -196,6 +225,17 @@ def _print_compared(compared: list[Compared]) -> None:
                 f"{one.complement:.4f}",
             ]
             for one in compared
-        ],
-    )
-    typer.echo("\ncomplement: what the rule adds to i-Epoch's front of epochs and hypervolume, out of 1")
+            if one.run == run
+        ]
+        typer.echo(f"\n{run}\n")
+        header = ["rule", "epochs", "hypervolume", "as good: i", "its epochs", "complement"]
+        print_table(header, rows, fold_first=True)
+    typer.echo(_I_EPOCH_LEGEND)
+
+
+_I_EPOCH_LEGEND = """
+epochs: trained when the kept front is finished, of training every network to
+  the end
+as good: the least i with which i-Epoch keeps this hypervolume, and its epochs
+complement: what the rule adds to i-Epoch's front of epochs and hypervolume, out
+  of 1"""

@@ -196,14 +196,27 @@ def make_table(header: list[str], rows: list[list[str]]) -> Table:
     return table
 
 
-def print_table(header: list[str], rows: list[list[str]]) -> None:
-    """Print a table on standard output."""
+def print_table(
+    header: list[str], rows: list[list[str]], *, fold_first: bool = False, least_width: int = 0
+) -> None:
+    """Print a table on standard output.
+
+    Args:
+        header: of its columns.
+        rows: their cells.
+        fold_first: continue long texts of the first column in the next line rather than cut others.
+        least_width: characters that a line gets even in a narrower terminal.
+    """
     from rich.console import Console
 
     # a table that goes into a file or pipe must not be cut at a terminal's width
     console = Console(highlight=False)
     console = console if console.is_terminal else Console(highlight=False, width=250)
-    console.print(make_table(header, rows))
+    if console.width < least_width:
+        console = Console(highlight=False, width=least_width)
+    table = make_table(header, rows)
+    table.columns[0].no_wrap = not fold_first
+    console.print(table)
 
 
 def _or_dash(value: int | None, form: str) -> str:
