@@ -9,7 +9,6 @@ from __future__ import annotations
 import collections
 import json
 import logging
-import math
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
@@ -24,7 +23,7 @@ from a4nn_core.experiment import Experiment
 from a4nn_core.metrics import values
 from a4nn_core.penguin.observed import Past
 from a4nn_core.precision import Images
-from a4nn_core.search.base import Candidate, Outcome, Study
+from a4nn_core.search.base import Candidate, Study
 from a4nn_core.spaces.architecture import Architecture, Shape
 from a4nn_core.spaces.base import Genome
 from a4nn_core.termination.base import FrontSnapshot
@@ -33,6 +32,7 @@ from a4nn_core.training.segment import Segment, SegmentResult
 from a4nn_core.vocabulary import Action, EventKind, FitnessSource, NetworkStatus
 from a4nn_core.workflow.checkpoints import Keeper, kept_epochs
 from a4nn_core.workflow.executor import Executor
+from a4nn_core.workflow.lag import warn_of_lag
 from a4nn_core.workflow.network_records import (
     considered_record,
     equal_record,
@@ -42,6 +42,7 @@ from a4nn_core.workflow.network_records import (
     prediction_before,
 )
 from a4nn_core.workflow.promotion import Promotion, segment_after, segment_ends
+from a4nn_core.workflow.telling import Telling, finite
 from a4nn_core.workflow.watcher import SearchView, Watcher
 
 POLL_SECONDS = 0.5
@@ -68,8 +69,6 @@ class Search:
         networks: final records by number of the network.
         paused: what is known of the networks that wait for a verdict, or are trained on after one.
         candidates, architectures: of all networks that were asked for, by number.
-        reported: fitness reported to the strategy by network, in the order of the reports; None for a network
-            that failed or was not trained.
         training: segments in training or waiting for a free slot, by number of the network.
     """
 
@@ -105,8 +104,7 @@ class Search:
         self.paused: dict[int, Network] = {}
         self.candidates: dict[int, Candidate] = {}
         self.architectures: dict[int, Architecture] = {}
-        self.reported: dict[int, Mapping[str, float] | None] = {}
-        self._told: dict[int, Told] = {}
+        self._telling = Telling(self.strategy, experiment.search, self.candidates, writer.events)
         self.training: dict[int, Segment] = {}
         self._queue: collections.deque[Segment] = collections.deque()
         self._first: dict[str, int] = {}
@@ -233,7 +231,7 @@ class Search:
                 self._versions.setdefault((number, submitted.segment), submitted.front_version)
             elif event.kind == EventKind.told:
                 told = payload(event, Told)
-                self._tell(number, told, log=False)
+                self._telling.tell(number, told, log=False)
             elif event.kind == EventKind.judged and self._promotion is not None:
                 self._promotion.replay(event)
         if self._promotion is not None:
@@ -301,21 +299,9 @@ class Search:
             records = (considered_record(one, self._decode(one.genome)) for one in considered)
             self.writer.events.append(Considered.of(batch, records))
 
-    def _tell(self, number: int, told: Told, log: bool = True) -> None:
-        if log:
-            self.writer.events.append(told, number, self.candidates[number].generation)
-        self._told[number] = told
-        # what is not finite, such as the loss of a network that diverged, is null in records
-        known = None
-        if told.fitness is not None:
-            known = {name: math.nan if value is None else value for name, value in told.fitness.items()}
-        report = self.strategy.revise if number in self.reported else self.strategy.tell
-        self.reported[number] = known
-        report(Outcome(number, known, violation=told.violation, epochs=told.epochs, training=told.training))
-
     def _outcome(self, number: int, of: Network) -> Told:
         """What is told of a network: how far it came, or how far the one that it equals did."""
-        fitness = _finite(of.fitness)
+        fitness = finite(of.fitness)
         source = None if fitness is None else FitnessSource.measured
         violation = self._violation(number)
         if fitness is None or of.equal_to is not None or of.epochs_trained == of.epochs_budget:
@@ -374,7 +360,7 @@ class Search:
                 self._submit(candidate)
                 return
             if original in self.paused and original in self.reported:
-                self._tell(
+                self._telling.tell(
                     number, self._outcome(number, self.paused[original])
                 )  # recorded when the other one ends
                 return
@@ -383,7 +369,7 @@ class Search:
             self._record_equal(candidate, self.networks[original])
         elif self._promotion is not None and self.networks[number].epochs_trained:
             return  # told together with those that are paused
-        self._tell(number, self._outcome(number, self.networks[number]))
+        self._telling.tell(number, self._outcome(number, self.networks[number]))
 
     def _record_equal(self, candidate: Candidate, original: Network) -> None:
         epochs = self.experiment.training.epochs
@@ -447,22 +433,13 @@ class Search:
         return self._versions.setdefault((candidate.number, segment), now)
 
     def front(self, version: int) -> FrontSnapshot:
-        """The front at an earlier moment.
+        """The front at an earlier moment; see Telling."""
+        return self._telling.front(version)
 
-        Args:
-            version: on a generational schedule the number of generations it covers; on a steady one the
-                number of networks, in the order in which they were reported.
-        """
-        objectives = self.experiment.search.objectives
-        reported = list(self.reported)[:version] if self.steady else sorted(self.reported)
-        known = []
-        for number in reported:
-            held = self.steady or self.candidates[number].generation < version
-            fitness = (held and self.reported[number]) or {}
-            point = {name: float(fitness.get(name, math.nan)) for name in objectives}
-            if all(map(math.isfinite, point.values())):
-                known.append(point)
-        return FrontSnapshot.of(version, known, objectives)
+    @property
+    def reported(self) -> Mapping[int, Mapping[str, float] | None]:
+        """What the strategy was told; see Telling."""
+        return self._telling.reported
 
     def _end_segment(self, segment: Segment, result: SegmentResult) -> None:
         """Log how a segment ended; then submit its network's next segment, or record the network."""
@@ -521,7 +498,8 @@ class Search:
             RunFailed: too many networks in a row have failed.
         """
         number = candidate.number
-        self._warn_of_lag(number, journal)
+        if not self._lag_reported:
+            self._lag_reported = warn_of_lag(number, journal, self.experiment.training.evaluation)
         if self._promotion is not None:
             journal = self._promotion.with_verdicts(number, journal)
         epochs = kept_epochs(journal, self.experiment.training.keep_checkpoints)
@@ -627,16 +605,11 @@ class Search:
                 untold = number not in self.reported
                 if number in self.training or untold == revised or known[number].equal_to is not None:
                     continue
-                self._tell_news(number, known[number])
+                self._telling.tell_news(number, self._outcome(number, known[number]))
         for number in sorted(self.reported):
             original = self._first.get(self.architectures[number].hash, number)
             if original != number and original in known and original in self.reported:
-                self._tell_news(number, known[original])
-
-    def _tell_news(self, number: int, of: Network) -> None:
-        outcome = self._outcome(number, of)
-        if self._told.get(number) != outcome:
-            self._tell(number, outcome)
+                self._telling.tell_news(number, self._outcome(number, known[original]))
 
     def _find_waiting(self, promotion: Promotion) -> None:
         """Find out from records and journals which networks an earlier process left waiting."""
@@ -661,27 +634,6 @@ class Search:
                     promotion.arrived(number)
         promotion.due = True
 
-    def _warn_of_lag(self, number: int, journal: Sequence[JournalEpoch]) -> None:
-        """Warn once if accuracies are too low because of how they are measured."""
-        worst = max(journal, key=lambda epoch: epoch.measurement_lag_points or 0.0, default=None)
-        if self._lag_reported or worst is None or not worst.measurement_lag_points:
-            return
-        self._lag_reported = True
-        settings = self.experiment.training
-        log.warning(
-            "network %d, epoch %d: validation accuracy %.1f %% lags far behind training accuracy %.1f %% "
-            "because of how it is measured: on training images, too, the measured network is %.0f points "
-            "worse than the training steps saw; %s",
-            number,
-            worst.epoch,
-            worst.validation_accuracy_percent,
-            worst.train_accuracy_percent,
-            worst.measurement_lag_points,
-            "a smaller training.batch_size makes more steps per epoch"
-            if settings.evaluation == "averaged"
-            else 'training.evaluation = "averaged" measures the network itself',
-        )
-
     def _record(self, network: Network, journal: Sequence[JournalEpoch]) -> None:
         layers, edges = graph_records(self.architectures[network.network])
         predictions = predictions_of(journal)
@@ -692,13 +644,6 @@ class Search:
         self.networks[network.network] = network
         if self.watcher:
             self.watcher.on_network_end(self.view(), network)
-
-
-def _finite(fitness: Mapping[str, float | None] | None) -> dict[str, float | None] | None:
-    """Fitness in a form that can be compared: what is not finite is None."""
-    if fitness is None:
-        return None
-    return {n: v if v is not None and math.isfinite(v) else None for n, v in fitness.items()}
 
 
 def network_seed(seed: int, number: int) -> int:
