@@ -5,14 +5,14 @@
 BASELINE is a run that trained every network to the end, such as a plain NSGA-Net search without termination.
 Epochs of each run are taken in the order in which they were trained; after every epoch the front of what has
 been measured so far is compared with the baseline's final front, by the hypervolume in (error, multiply-adds)
-up to the worst corner of that front. The front counts as reached when, for every one of its members, a
-network at no more cost has been measured that is at most one standard error worse.
+up to the worst corner of that front. Its members are reached when for every one of them a network at no more
+cost has been measured that is at most one standard error worse.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,20 +102,26 @@ def main() -> None:
     wanted = front(whole)
     worst = (wanted[-1][0] * 1.1, wanted[0][1] - 1.0)
     volume = hypervolume(wanted, worst)
-    print("| run | networks | epochs | FLOP-epochs, % | hypervolume | front reached after, % | seconds, % |")
-    print("|---|---:|---:|---:|---:|---:|---:|")
+    columns = ["run", "networks", "epochs", "FLOP-epochs, %", "hypervolume", "95 % of it after, %"]
+    columns += ["all of it after, %", "members after, %", "best, %"]
+    print(f"| {' | '.join(columns)} |")
+    print("|---" * len(columns) + "|")
     for run in (given.baseline, *given.runs):
         points = life(commons, run)
-        when = next(
-            (n for n in range(1, len(points) + 1) if is_reached(wanted, front(points[:n]), images)), None
-        )
-        reached = "never" if when is None else f"{100 * points[when - 1].spent / whole[-1].spent:.1f}"
-        took = "-" if when is None else f"{100 * points[when - 1].seconds / whole[-1].seconds:.1f}"
-        print(
-            f"| {run} | {len({p.network for p in points})} | {len(points)} | "
-            f"{100 * points[-1].spent / whole[-1].spent:.1f} | "
-            f"{hypervolume(front(points), worst) / volume:.3f} | {reached} | {took} |"
-        )
+        shares = [hypervolume(front(points[: n + 1]), worst) / volume for n in range(len(points))]
+        met = (is_reached(wanted, front(points[: n + 1]), images) for n in range(len(points)))
+
+        def spent(place: int | None, points: Sequence[Point] = points) -> str:
+            return "never" if place is None else f"{100 * points[place].spent / whole[-1].spent:.1f}"
+
+        cells = [run, str(len({p.network for p in points})), str(len(points)), spent(len(points) - 1)]
+        cells += [f"{shares[-1]:.3f}", *(spent(first(s >= share for s in shares)) for share in (0.95, 1.0))]
+        print(f"| {' | '.join([*cells, spent(first(met)), f'{max(p.accuracy for p in points):.2f}'])} |")
+
+
+def first(met: Iterable[bool]) -> int | None:
+    """Place of the first that is true."""
+    return next((place for place, true in enumerate(met) if true), None)
 
 
 if __name__ == "__main__":
