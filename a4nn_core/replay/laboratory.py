@@ -185,7 +185,7 @@ class _Cluster:
 
     def run_steadily(self) -> None:
         """A free device takes a promoted network, else the next new one; the rule is asked whenever a network
-        has reached its judgement."""
+        has reached its judgement, for the final time as soon as all networks have reached their first."""
         new = deque(one.network for one in self.history.networks)
         promoted: deque[int] = deque()
         while True:
@@ -193,11 +193,9 @@ class _Cluster:
                 self._start(promoted.popleft() if promoted else new.popleft(), self._snapshot())
             if self._running:
                 self._wait()
-                promoted.extend(self._promoted())
-            else:
-                promoted.extend(self._promoted(final=True))
-                if not promoted:
-                    return
+            promoted.extend(self._promoted(final=len(self._members) == len(self._networks)))
+            if not self._running and not promoted and not new:
+                return
 
     def _train_all(self, networks: Sequence[int], front: FrontSnapshot) -> None:
         for network in networks:
