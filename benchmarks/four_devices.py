@@ -3,8 +3,8 @@
     OPENBLAS_NUM_THREADS=1 python benchmarks/four_devices.py --data $A4NN_REFERENCE_DATA
 
 The runs without termination recorded no times. An epoch takes what a line in multiply-adds, fitted to the
-epochs of the same beam's run with termination, says; times the factor that makes one device take the published
-wall time. Lines of ``front`` are fitted without the beam. Writes Markdown to the standard output.
+epochs of the same beam's run with termination, says; times the factor that makes one device take the
+published wall time. Lines of ``front`` are fitted without the beam. Writes Markdown to the standard output.
 """
 
 from __future__ import annotations
@@ -65,22 +65,19 @@ def rows(beam: str, history: RunHistory, front: FittedFront, wall: float, four: 
         return f"| {' | '.join(cells)} |"
 
     none = RULES.make("none", "rule")
-    yield f"| {beam} | none, published | 4 | generational | 0 | {four / 3600:.1f} | {wall / four:.1f} | | 0.0 |"
-    for name, rule in (("none", none), ("`front`", front), ("`front`, at_once 4", _wider(front))):
-        for devices in (1, DEVICES):
-            if devices == 1 and rule.model_fields_set:
-                continue
-            for steady in (False, True):
-                if (devices, steady, name) == (1, True, "none"):
-                    continue  # nothing to keep busy
-                done = replay(history, rule, devices=devices, steady=steady)
-                yield row(name, devices, "steady" if steady else "generational", done)
-
-
-def _wider(front: FittedFront) -> FittedFront:
-    """The rule as it promotes as many networks at once as there are devices."""
+    hours, times = four / 3600, wall / four
+    yield f"| {beam} | none, as published | 4 | generational | 0 | {hours:.1f} | {times:.1f} | | 0.0 |"
     wider = front.model_copy(update={"at_once": DEVICES})
-    return wider
+    both, several = (1, DEVICES), (DEVICES,)
+    for name, rule, clusters in (
+        ("none", none, both),
+        ("`front`", front, both),
+        ("at_once 4", wider, several),
+    ):
+        for devices in clusters:
+            for schedule in ("generational", "steady"):
+                done = replay(history, rule, devices=devices, steady=schedule == "steady")
+                yield row(name, devices, schedule, done)
 
 
 HEADER = (

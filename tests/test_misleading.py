@@ -1,5 +1,5 @@
-"""Whole searches on a surrogate of training (benchmarks/misleading.py): the surrogate is one, and the searches
-in memory are those of the loop."""
+"""Whole searches on a surrogate of training (benchmarks/misleading.py): the surrogate is one, and searches in
+memory are those of the loop."""
 
 from __future__ import annotations
 

@@ -87,8 +87,8 @@ def test_a_steady_search_keeps_its_devices_busy() -> None:
 
 
 def test_a_steady_search_ends_as_the_loop_does() -> None:
-    """Three devices: when all have reached their first judgement, at 6 s, the rule is asked for the final time,
-    and stays so. Where networks are finished at once, 1 trains from 4 to 8 s: at 6 s it is known to do so."""
+    """Three devices: when all have reached their first judgement, at 6 s, the rule is asked for the final
+    time, and stays so. Where networks are finished at once, 1 trains from 4 to 8 s: at 6 s it is known to."""
     best = Best(at_the_end=True)
     assert replay(history(LATE, EARLY, BEST), best, devices=3, steady=True).epochs == (4, 4, 4)
     assert [population.final for population in best._seen] == [False, False, True, True, True]
