@@ -14,6 +14,7 @@ the networks. Writes Markdown to the standard output.
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,11 +24,13 @@ import numpy as np
 from forecasts import BEAMS, after, front_of, published, without
 from numpy.typing import NDArray
 from pydantic import PrivateAttr
+from scipy.stats import kendalltau
 from surrogate import Surrogate, Trained
 
 from a4nn_core.metrics import DEFAULT_OBJECTIVES
-from a4nn_core.penguin.observed import Past
+from a4nn_core.penguin.observed import Observed, Past
 from a4nn_core.penguin.slopes import Slopes, log_error
+from a4nn_core.precision import standard_error
 from a4nn_core.search.base import Candidate, Outcome
 from a4nn_core.search.nsga_net import NSGANet
 from a4nn_core.spaces.architecture import Architecture, Shape
@@ -40,6 +43,9 @@ from a4nn_core.termination.peers import Member, PeerJudge, PeerRule, Population
 from a4nn_core.vocabulary import Action, Curves
 
 SHAPE, CLASSES = (1, 128, 128), 2
+OTHER_SEED = 1000
+"""added to the seed of a search for that of its prior"""
+LIKENESS_SEEDS = 6
 
 
 class FittedFront(Front):
@@ -299,9 +305,7 @@ def searches(
     other = BEAMS[(BEAMS.index(beam) + 1) % len(BEAMS)]
     surrogate, space = Surrogate(run, seed), Macro()
     front = FittedFront.of(without(runs, beam)[1])
-    earlier = MemorySearch(
-        settings, space, Surrogate(runs[other], seed + 1000), RULES.make("none", "rule"), seed + 1000
-    ).run()
+    earlier = plain(runs[other], seed + OTHER_SEED, networks)
     prior = replace(
         runs[other], run=f"{other}, made up", networks=tuple(one.whole for one in earlier.trained.values())
     )
@@ -331,28 +335,67 @@ def rows(beam: str, corner: Corner, found: Mapping[str, Sequence[Found]]) -> Ite
         error = np.std(difference, ddof=1) / len(base) ** 0.5
         return f"{difference.mean():+.2f} ± {error:.2f} ({difference.mean() / spread:+.2f})"
 
-    plain = found["none"]
-    base = [kept("volume", "final", one) for one in plain]
-    logs = [kept("log_volume", "final", one) for one in plain]
-    expected = [kept("volume", "expected", one) for one in plain]
+    def best(one: Found, asked_for: bool = False) -> float:
+        return float(one.final.max() if asked_for else one.final[list(one.kept)].max())
+
+    def worse(asked_for: bool) -> str:
+        """Mean difference of the best network in standard errors of its accuracy, and its standard error."""
+        difference = np.array(
+            [
+                (best(one, asked_for) - best(other)) / (standard_error(best(other), corner.images) or 1.0)
+                for one, other in zip(searched, found["none"], strict=True)
+            ]
+        )
+        return f"{difference.mean():+.2f} ± {np.std(difference, ddof=1) / len(difference) ** 0.5:.2f}"
+
+    base, logs, expected = (
+        [kept(volume, value, one) for one in found["none"]]
+        for volume, value in (("volume", "final"), ("log_volume", "final"), ("volume", "expected"))
+    )
     for name, searched in found.items():
         cells = [beam, str(len(searched)), name, f"{100 * np.mean([one.saved for one in searched]):.0f}"]
         if name == "none":
             spreads = (100 * np.std(v, ddof=1) / np.mean(v) for v in (base, base, logs, expected))
             cells += [f"spread {spread:.2f}" for spread in spreads]
+            cells += [f"mean {np.mean([best(one) for one in searched]):.3f} %", ""]
         else:
             cells += [
                 against([kept("volume", "final", one) for one in searched], base),
                 against([corner.volume(one.final, one.costs) for one in searched], base),
                 against([kept("log_volume", "final", one) for one in searched], logs),
                 against([kept("volume", "expected", one) for one in searched], expected),
+                worse(asked_for=False),
+                worse(asked_for=True),
             ]
         yield f"| {' | '.join(cells)} |"
 
 
+def likeness(run: Past, networks: int) -> str:
+    """How like the run the surrogate is, by Kendall's tau: how the others rank a network of the run that is
+    left out; and how training accuracy after two epochs ranks the run's networks, and those of searches."""
+
+    def early(trained: Sequence[Observed]) -> float:
+        final = [max(n.accuracy) for n in trained]
+        return float(kendalltau([max(n.training[:2]) for n in trained], final)[0])
+
+    surrogate = Surrogate(run, 0)
+    known = kendalltau(surrogate.left_out, surrogate.final)[0]
+    made = [
+        early([one.whole for one in plain(run, seed, networks).trained.values()])
+        for seed in range(LIKENESS_SEEDS)
+    ]
+    return f"left out {known:.2f}; after two epochs {early(run.networks):.2f}, made up {np.mean(made):.2f}"
+
+
+def plain(run: Past, seed: int, networks: int) -> MemorySearch:
+    """A search without termination."""
+    rule = RULES.make("none", "rule")
+    return MemorySearch(NSGANet(networks=networks), Macro(), Surrogate(run, seed), rule, seed).run()
+
+
 HEADER = (
     "| beam | seeds | rule | epochs saved, % | front, % | networks asked for, % | front, log error, % "
-    "| front, without deviations, % |"
+    "| front, without deviations, % | best network of the front, s.e. | of those asked for, s.e. |"
 )
 
 
@@ -374,7 +417,8 @@ def main() -> None:
                 found.setdefault(name, []).append(one)
                 seconds[name] = seconds.get(name, 0.0) + took / asked.seeds
         print(*rows(beam, Corner.of(runs[beam]), found), sep="\n")
-        print(f"<!-- seconds: {', '.join(f'{n} {s:.1f}' for n, s in seconds.items())} -->", flush=True)
+        print(f"{beam}: seconds {', '.join(f'{n} {s:.1f}' for n, s in seconds.items())}", file=sys.stderr)
+        print(f"{beam}: tau, {likeness(runs[beam], asked.networks)}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
