@@ -133,6 +133,24 @@ def test_a_network_that_was_paused_is_revived_when_more_are_wanted(tmp_path: Pat
     assert revived
 
 
+@pytest.mark.parametrize("schedule", ["generational", "steady"])
+def test_a_rule_knows_who_is_in_training(
+    tmp_path: Path, schedule: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Population] = []
+    compare = Tops.compare
+
+    def noting(self: Tops, population: Population) -> Mapping[int, Verdict]:
+        seen.append(population)
+        return compare(self, population)
+
+    monkeypatch.setattr(Tops, "compare", noting)
+    search(tops(search={"schedule": schedule}), tmp_path, FakeExecutor(one_at_a_time=True))
+    assert any(population.training for population in seen) == (schedule == "steady")
+    for population in seen:
+        assert population.training <= {member.number for member in population.members} - population.waiting
+
+
 def test_the_strategy_hears_of_progress(tmp_path: Path) -> None:
     one = search(tops(rule={"keep": 3, "more": 0}), tmp_path, FakeExecutor())
     told: dict[int, list[float]] = {}

@@ -86,6 +86,17 @@ def test_a_steady_search_keeps_its_devices_busy() -> None:
     assert done.device_use_percent == pytest.approx(100 * 4 * (1 + 2 + 3) / (2 * 16))
 
 
+def test_a_steady_search_ends_as_the_loop_does() -> None:
+    """Three devices: when all have reached their first judgement, at 6 s, the rule is asked for the final
+    time, and stays so. Where networks are finished at once, 1 trains from 4 to 8 s: at 6 s it is known to."""
+    best = Best(at_the_end=True)
+    assert replay(history(LATE, EARLY, BEST), best, devices=3, steady=True).epochs == (4, 4, 4)
+    assert [population.final for population in best._seen] == [False, False, True, True, True]
+    at_once = Best()
+    replay(history(LATE, EARLY, BEST), at_once, devices=3, steady=True)
+    assert [set(population.training) for population in at_once._seen] == [set(), set(), {1}]
+
+
 def test_who_was_stopped_is_not_asked_about_again() -> None:
     class Stopping(Best):
         def compare(self, population: Population) -> Mapping[int, Verdict]:

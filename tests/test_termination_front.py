@@ -196,6 +196,28 @@ def test_slopes_can_be_given() -> None:
     assert [v.predicted for v in other.values()] != [v.predicted for v in RULE.compare(waits).values()]
 
 
+@pytest.mark.parametrize("rule", [Front(share=1), Front(at_once=20)], ids=["at once", "share"])
+def test_networks_in_training_have_been_promoted(rule: Front) -> None:
+    """Two places among twenty networks, by either setting, whoever is asked about."""
+    asked = population([2] * 20)
+    first, second = sorted(promoted(rule.compare(asked)))
+    waiting = asked.waiting - {first}
+    assert len(promoted(rule.compare(replace(asked, waiting=waiting)))) == 2
+    begun = replace(asked, waiting=waiting, training=frozenset({first, 99}))
+    assert promoted(rule.compare(begun)) == {second}
+    begun = replace(asked, waiting=waiting - {second}, training=frozenset({first, second}))
+    assert not promoted(rule.compare(begun))
+
+
+def test_the_front_is_finished_when_nothing_promises_more() -> None:
+    """Not yet when what promises more has to wait for what is in training."""
+    asked = population([HORIZON] * 6 + [2] * 14, final=True)
+    promising = promoted(RULE.compare(asked))
+    begun = replace(asked, waiting=asked.waiting - promising, training=promising)
+    reasons = {verdict.reason for verdict in RULE.compare(begun).values()}
+    assert reasons == {Reason.queued, Reason.outclassed}
+
+
 @pytest.mark.parametrize(
     ("setting", "value"),
     [("epochs", 0), ("share", 0), ("share", 1.5), ("promise", -1), ("at_once", 0), ("resolution", "x")],

@@ -167,6 +167,7 @@ class _Cluster:
         self._members: dict[int, Member] = {}
         self._waiting: set[int] = set()
         self._running: list[_Training] = []
+        self._queue: deque[int] = deque()  # of those that are to be trained on, on a steady schedule
         self._results = 0
         self._front = FrontSnapshot(0, (), OBJECTIVES)
 
@@ -185,19 +186,16 @@ class _Cluster:
 
     def run_steadily(self) -> None:
         """A free device takes a promoted network, else the next new one; the rule is asked whenever a network
-        has reached its judgement."""
+        has reached its judgement, for the final time as soon as all networks have reached their first."""
         new = deque(one.network for one in self.history.networks)
-        promoted: deque[int] = deque()
         while True:
-            while len(self._running) < self.devices and (promoted or new):
-                self._start(promoted.popleft() if promoted else new.popleft(), self._snapshot())
+            while len(self._running) < self.devices and (self._queue or new):
+                self._start(self._queue.popleft() if self._queue else new.popleft(), self._snapshot())
             if self._running:
                 self._wait()
-                promoted.extend(self._promoted())
-            else:
-                promoted.extend(self._promoted(final=True))
-                if not promoted:
-                    return
+            self._queue.extend(self._promoted(final=len(self._members) == len(self._networks)))
+            if not self._running and not self._queue and not new:
+                return
 
     def _train_all(self, networks: Sequence[int], front: FrontSnapshot) -> None:
         for network in networks:
@@ -214,7 +212,14 @@ class _Cluster:
         members = tuple(self._members[n] for n in self._networks if n in self._members)
         images, curves = self.history.images.validation, self.history.curves
         population = Population(
-            members, frozenset(self._waiting), self.history.epochs, images, curves, final, self._past
+            members,
+            frozenset(self._waiting),
+            self.history.epochs,
+            images,
+            curves,
+            final,
+            self._past,
+            frozenset(self._members.keys() & {*self._queue, *(one.network for one in self._running)}),
         )
         verdicts = self._judge.compare(population)
         waiting = [member.number for member in population.candidates]

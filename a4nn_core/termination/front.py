@@ -53,7 +53,7 @@ class Front(PeerRule):
     share: float = Field(0.1, gt=0, le=1)
     """share of the networks asked for so far that may be promoted before the search asks for no more"""
     at_once: int = Field(2, ge=1)
-    """networks that are promoted in one round at most"""
+    """networks that are trained on at the same time at most"""
     leniency: float = Field(1.0, ge=0, allow_inf_nan=False)
     """the promise counts times this power of the median network's multiply-adds over its own; 0: all alike"""
 
@@ -123,7 +123,7 @@ class _Judge:
         bar = self.rule.final_promise if population.final else self.rule.promise
         chosen = {p.member.number for p in self._chosen(promises, population, bar)}
         on_front = set()
-        if population.final and not chosen:
+        if population.final and all(p.promise < bar for p in promises):
             on_front = {p.member.number for p in promises if _on_front(p.member, population.members)}
         verdicts = {}
         for promise in promises:
@@ -151,14 +151,15 @@ class _Judge:
         ranked = sorted(
             (p for p in promises if p.promise >= bar), key=lambda p: (-p.promise, p.member.number)
         )
+        training = {member.number for member in population.members} & population.training
         places = len(population.members)
         if not population.final:
-            promoted = sum(member.epochs > first for member in population.members)
+            promoted = sum(m.epochs > first or m.number in training for m in population.members)
             places = max(1, math.floor(self.rule.share * len(population.members))) - promoted
         chosen: list[_Promise] = []
         for promise in ranked:
             new = promise.member.epochs <= first
-            if len(chosen) == self.rule.at_once:
+            if len(training) + len(chosen) >= self.rule.at_once:
                 break
             if new and places <= 0:
                 continue

@@ -58,6 +58,8 @@ class Population:
         curves: which weights were measured after the epochs.
         final: whether the search asks for no more networks, so that what is paused now stays paused.
         past: earlier runs that the experiment names as its prior.
+        training: numbers of the members that are in training or about to be, on a steady schedule; when a
+            generation is judged, none is.
     """
 
     members: tuple[Member, ...]
@@ -67,6 +69,7 @@ class Population:
     curves: Curves = "as-trained"
     final: bool = False
     past: tuple[Past, ...] = ()
+    training: frozenset[int] = frozenset()
 
     @property
     def candidates(self) -> tuple[Member, ...]:

@@ -7,7 +7,7 @@ network, so a resumed search goes on as the interrupted one would have.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from pydantic import TypeAdapter
 
@@ -134,11 +134,11 @@ class Promotion:
         """A network no longer waits."""
         self.waiting.discard(number)
 
-    def judge(self, final: bool) -> dict[int, Verdict]:
+    def judge(self, final: bool, training: Collection[int] = ()) -> dict[int, Verdict]:
         """The verdicts on the networks that wait, by number. Those that are new are logged.
 
         Args:
-            final: see Population.
+            final, training: see Population.
         """
         self.due = False
         population = Population(
@@ -149,6 +149,7 @@ class Promotion:
             self._curves,
             final,
             self._past,
+            frozenset(training) & self._members.keys(),
         )
         found = self._judge.compare(population) if self.waiting else {}
         verdicts = {n: found.get(n, Verdict(Action.pause)) for n in sorted(self.waiting)}

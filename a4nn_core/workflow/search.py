@@ -570,7 +570,7 @@ class Search:
         """
         if not promotion.due or (self.training and not self.steady):
             return
-        verdicts = promotion.judge(final)
+        verdicts = promotion.judge(final, self.training)
         promoted = [number for number, verdict in verdicts.items() if verdict.action is Action.proceed]
         for number, verdict in verdicts.items():
             if verdict.action is Action.stop:
