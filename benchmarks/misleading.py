@@ -21,13 +21,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from forecasts import BEAMS, after, front_of, published, without
+from forecasts import BEAMS, after, published, without
 from numpy.typing import NDArray
 from pydantic import PrivateAttr
 from scipy.stats import kendalltau
 from surrogate import Surrogate, Trained
 
-from a4nn_core.metrics import DEFAULT_OBJECTIVES
+from a4nn_core.metrics import DEFAULT_OBJECTIVES, on_front
 from a4nn_core.penguin.observed import Observed, Past
 from a4nn_core.penguin.slopes import Slopes, log_error
 from a4nn_core.precision import standard_error
@@ -244,11 +244,18 @@ class Found:
         costs = np.exp([n.features["log_flops"] for n in networks]) / 1e6
         return cls(
             1 - sum(epochs) / horizon / len(epochs),
-            tuple(front_of(scores, costs.tolist())),
+            _front(scores, costs),
             np.array([max(n.accuracy) for n in networks]),
             np.array([search.trained[n].expected for n in search.epochs]),
             costs,
         )
+
+
+def _front(scores: Sequence[float], costs: NDArray[np.float64]) -> tuple[int, ...]:
+    """Places of the networks on the front, the cheapest first."""
+    points = [{"error_percent": 100 - s, "mflops": c} for s, c in zip(scores, costs, strict=True)]
+    stay = np.flatnonzero(on_front(points, DEFAULT_OBJECTIVES))
+    return tuple(int(place) for place in sorted(stay, key=lambda place: costs[place]))
 
 
 @dataclass(frozen=True)

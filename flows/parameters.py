@@ -49,7 +49,8 @@ class _Form:
     @staticmethod
     def __get_pydantic_json_schema__(core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         del core
-        whole = handler(_whole().__pydantic_core_schema__)
+        # rules that hold rules make pydantic refer to the experiment; the form has it in place
+        whole = handler.resolve_ref_schema(handler(_whole().__pydantic_core_schema__))
         return {
             "anyOf": [
                 {"title": "preset", "type": "string", "enum": list(presets())},

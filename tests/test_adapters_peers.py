@@ -192,6 +192,7 @@ def test_the_loop_on_the_page_runs() -> None:
     assert max(network.epochs for network in networks.values()) == 25
 
 
+@pytest.mark.slow
 def test_the_study_on_the_page_runs() -> None:
     optuna = pytest.importorskip("optuna", reason="Optuna is not installed: pip install 'a4nn[optuna]'")
     from a4nn_core.adapters.optuna import PeerPruner

@@ -136,6 +136,7 @@ def test_every_room_is_on_the_list() -> None:
     assert rooms == set(ALLOWED)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(ALLOWED))
 def test_a_room_imports_what_it_may(name: str) -> None:
     rooms = set(ALLOWED) | {""}

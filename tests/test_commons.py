@@ -118,6 +118,7 @@ class TestJournal:
         with pytest.raises(Damaged, match="line 2"):
             Journal(path)
 
+    @pytest.mark.slow
     def test_no_flipped_bit_changes_a_value_unnoticed(self, tmp_path: Path) -> None:
         """Whatever bit flips: the lines read are those written, or the file is called damaged, or the last
         line looks torn and is left out."""
@@ -442,6 +443,7 @@ class TestRun:
 
 
 class TestOneProcessARun:
+    @pytest.mark.slow
     def test_second_writer_is_told_who_holds_it(self, commons: Path) -> None:
         code = (
             "import sys, time; from pathlib import Path; from commons_data import header; "

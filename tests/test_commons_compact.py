@@ -168,6 +168,7 @@ def test_nothing_is_deleted_under_a_reader(commons: Path) -> None:
     assert done.left == 0
 
 
+@pytest.mark.slow
 def test_one_compaction_at_a_time(commons: Path) -> None:
     with compaction.only_one(commons), pytest.raises(BadInput, match="is being compacted by process"):
         compact(commons)

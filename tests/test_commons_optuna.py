@@ -134,6 +134,7 @@ def study_of(
     return url, study
 
 
+@pytest.mark.slow
 def test_losses_and_uneven_steps(tmp_path: Path) -> None:
     url, _ = study_of(
         tmp_path,
@@ -169,6 +170,7 @@ def test_what_the_values_are_can_be_said(tmp_path: Path, values: str, expected: 
     assert [n.fitness for n in found.networks("s")] == [{"value": 90.0}, {"value": 0.5}]
 
 
+@pytest.mark.slow
 def test_values_that_are_neither(tmp_path: Path) -> None:
     url, _ = study_of(tmp_path, [{"value": -3.0, "intermediate_values": {1: -5.0}}], direction="maximize")
     import_optuna(url, tmp_path / "c")

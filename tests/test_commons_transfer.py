@@ -295,6 +295,7 @@ class TestExport:
         with pytest.raises(BadInput, match="exists already"):
             export_duckdb(commons, file)
 
+    @pytest.mark.slow
     def test_duckdb_file_in_the_plain_command_line(self, commons: Path, tmp_path: Path) -> None:
         """The command line is of another release than the library that wrote the file, as users' are."""
         command = Path(sys.executable).with_name("duckdb")

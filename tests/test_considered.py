@@ -162,6 +162,7 @@ def test_a_strategy_that_predicts_nothing_leaves_no_trace(tmp_path: Path) -> Non
     assert not RunFolder(tmp_path, "r").table("considered").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kept", ["none of them", "half a batch", "the batch without what was considered"])
 def test_a_crash_neither_loses_nor_doubles(kept: str, tmp_path: Path) -> None:
     search(choosy(), tmp_path / "whole", FakeExecutor())
@@ -193,6 +194,7 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
         considered_of(read_events(tmp_path / "events.jsonl"))
 
 
+@pytest.mark.slow
 def test_the_table_goes_where_the_others_go(tmp_path: Path) -> None:
     """Compaction, merge into a commons that has the id already, export, deposit and back."""
     path = tmp_path / "commons"

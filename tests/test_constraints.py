@@ -180,6 +180,7 @@ def test_a_network_outside_the_bounds_is_never_trained_and_said_to_be_so(
     assert check(tmp_path, checkpoints=False).problems == []
 
 
+@pytest.mark.slow
 def test_feasible_genomes_are_asked_for_where_they_can_be_found(tmp_path: Path) -> None:
     """About a third of random genomes have so few parameters: nobody else is asked for."""
     executor = FakeExecutor()

@@ -67,6 +67,7 @@ class Runs:
         return self.results
 
 
+@pytest.mark.slow
 def test_every_network_has_a_device_of_its_own(tmp_path: Path) -> None:
     workers = WorkerPool(2, 1)
     runs = Runs(workers, job(tmp_path, HOLDS, 0), job(tmp_path, HOLDS, 1))
@@ -294,6 +295,7 @@ def test_a_device_that_disappears_is_left(tmp_path: Path, machine: Path, how: in
     workers.close()
 
 
+@pytest.mark.slow
 def test_a_failed_network_gets_its_device_a_fresh_process(tmp_path: Path) -> None:
     workers = WorkerPool(1, 1)
     assert workers.run(job(tmp_path, FAILS)).error == "CUDA error: device not ready"

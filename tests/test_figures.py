@@ -187,6 +187,7 @@ def test_a_network_that_costs_nothing_leaves_the_others_room() -> None:
     assert cost_floor([7.0]) == 0.0
 
 
+@pytest.mark.slow
 def test_names_are_escaped(tmp_path: Path) -> None:
     with RunWriter.open(tmp_path / "c", "r", header(name="<script>alert(1)</script>")) as writer:
         record(writer, 0, 5)

@@ -47,6 +47,7 @@ AGO = datetime.now(UTC) - timedelta(hours=1)
 # locks
 
 
+@pytest.mark.slow
 def test_a_run_is_held_by_one_flow_only(tmp_path: Path) -> None:
     with held_run(tmp_path / "c", "r"):
         found = holder(run_lock(tmp_path / "c", "r"))

@@ -53,6 +53,7 @@ def test_tpds22_gives_its_published_output(reference_data: Path) -> None:
         assert stop.prediction.value == pytest.approx(predicted, abs=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.golden
 def test_icpp23_is_the_published_rule(reference_data: Path) -> None:
     """The engine and the termination rule with SciPy are the same thing."""
@@ -84,6 +85,7 @@ def test_a4nn_is_closer_than_best_so_far_and_ranks_as_well(reference_data: Path)
             assert kendalltau(predicted, final)[0] == pytest.approx(kendalltau(best, final)[0], abs=0.03)
 
 
+@pytest.mark.slow
 @pytest.mark.golden
 def test_finished_networks_of_the_run_sharpen_the_prediction(reference_data: Path) -> None:
     """Networks of the published runs, judged by those of earlier generations (of ten): closer than their

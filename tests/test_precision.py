@@ -166,6 +166,7 @@ def a4nn(*words: str | Path) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_the_front_table(commons: Path) -> None:
     shown = a4nn("front", "counted", "--commons", commons).split("3 networks,")[0]
     lines = {line.split()[0]: " ".join(line.split()[1:]) for line in shown.splitlines() if line.strip()}

@@ -109,6 +109,7 @@ def test_ascent_finds_the_top_of_a_grid() -> None:
     assert len(asked) == len(set(asked))
 
 
+@pytest.mark.slow
 def test_lines_recover_the_slopes_of_a_run() -> None:
     slopes = fit_slopes([earlier(made(150, 3)), earlier(made(150, 4, offset=-2.0))], (0.1, 0.3, 1.0))
     for fraction in (0.1, 0.3):
@@ -140,6 +141,7 @@ def test_curves_improve_what_the_architecture_tells() -> None:
     assert errors[0] > errors[1] > errors[2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("epochs", [0, 1, 2, 4])
 def test_intervals_cover(epochs: int) -> None:
     many = made(200, 5)

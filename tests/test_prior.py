@@ -120,6 +120,7 @@ def test_a_table_that_makes_no_sense(prior: dict[str, object], message: str) -> 
 # what is read of a run
 
 
+@pytest.mark.slow
 def test_a_past_run_is_what_the_tables_say(commons: Path) -> None:
     past = read_past(Commons(commons), "a")
     one = search(experiment(), commons, FakeExecutor(), "again")
@@ -146,6 +147,7 @@ def test_compaction_changes_nothing(commons: Path) -> None:
     assert (after.past, after.fingerprint) == (before.past, before.fingerprint)
 
 
+@pytest.mark.slow
 def test_a_deposit_that_was_restored_teaches_the_same(commons: Path, tmp_path: Path) -> None:
     before = read_past_run(Commons(commons), "a")
     build(commons, ["a"], tmp_path / "deposit", metadata(), Settings(weights="none", models="none"))
@@ -208,6 +210,7 @@ def test_imported_runs(tmp_path: Path) -> None:
 # from the experiment to the runs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "prior",
     [
@@ -233,6 +236,7 @@ def test_a_run_learns_from_others_and_says_so(commons: Path, prior: dict[str, ob
     assert json.loads(header.experiment or "")["prior"] == prior
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_what_it_began_with(commons: Path) -> None:
     """Whatever happened since: runs were compacted, run on, or new ones appeared."""
     with RunWriter.open(commons, "going", made_header()) as writer:
@@ -255,6 +259,7 @@ def test_a_run_goes_on_with_what_it_began_with(commons: Path) -> None:
     assert Commons(commons).run("new").prior == before
 
 
+@pytest.mark.slow
 def test_a_run_whose_teacher_is_gone_or_another_is_refused(commons: Path) -> None:
     started(commons, learner(runs=["a", "b"]))
     shutil.move(RunFolder(commons, "a").path, commons.parent / "away")
@@ -265,6 +270,7 @@ def test_a_run_whose_teacher_is_gone_or_another_is_refused(commons: Path) -> Non
         started(commons, learner(runs=["a", "b"]))
 
 
+@pytest.mark.slow
 def test_auto_takes_what_fits(commons: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not what has not ended, is of another space, has no accuracies, or has a shadow; the newest first."""
     search(experiment(seed=5), commons, FakeExecutor(), "c")
@@ -322,6 +328,7 @@ def test_a_prior_that_names_nothing_useful(
         assert part in said
 
 
+@pytest.mark.slow
 def test_a_run_of_another_metric(commons: Path) -> None:
     with RunWriter.open(commons, "losses", made_header()) as writer:
         writer.record(

@@ -171,6 +171,7 @@ def test_a_network_can_be_ended_for_good(tmp_path: Path) -> None:
     assert all(row.status == "stopped" and row.epochs_trained for row in hopeless)
 
 
+@pytest.mark.slow
 def test_equal_networks_share_what_their_original_reaches(tmp_path: Path) -> None:
     what = tops(space={"phases": 1, "nodes": 2}, search={"networks": 16})
     search(what, tmp_path, FakeExecutor())
@@ -183,6 +184,7 @@ def test_equal_networks_share_what_their_original_reaches(tmp_path: Path) -> Non
         assert row.epochs_trained == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("slots", [1, 3])
 def test_verdicts_do_not_depend_on_the_machine(tmp_path: Path, slots: int) -> None:
     def train(segment: Segment) -> tuple[float, SegmentResult]:
@@ -193,6 +195,7 @@ def test_verdicts_do_not_depend_on_the_machine(tmp_path: Path, slots: int) -> No
     assert rows(tmp_path / "one") == rows(tmp_path / "other")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("schedule", ["generational", "steady"])
 def test_a_killed_search_goes_on_as_it_would_have(tmp_path: Path, schedule: str) -> None:
     what = tops(search={"schedule": schedule}, rule={"stop": True})
@@ -221,6 +224,7 @@ def test_a_killed_search_goes_on_as_it_would_have(tmp_path: Path, schedule: str)
     assert [e.number for e in ended] == list(range(1, len(ended) + 1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["judged", "told", "submitted", "paused"])
 def test_a_search_killed_at_any_event_goes_on(
     tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch

@@ -288,6 +288,7 @@ def test_the_table_has_a_line_for_each_rule_of_a_run_and_fits(wide: bool, tmp_pa
         assert max(len(line.rstrip()) for line in shown) <= 80
 
 
+@pytest.mark.slow
 def test_all_rules_that_need_no_setting_are_replayed(tmp_path: Path) -> None:
     recorded(tmp_path)
     picture = tmp_path / "figure.png"

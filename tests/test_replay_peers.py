@@ -180,6 +180,7 @@ def test_a_figure_shows_every_rule_and_run(tmp_path: Path) -> None:
         tradeoff_figure([replace(found[0], front_regret_se=None)], tmp_path / "figure.svg")
 
 
+@pytest.mark.slow
 def test_front_stands_out_among_at_most_three_panels_in_a_row(tmp_path: Path) -> None:
     done = replay(history(LATE, EARLY, BEST), rule("fixed", epochs=2))
     found = [replace(done, run=f"run {number}", front_regret_se=0.5) for number in range(4)]

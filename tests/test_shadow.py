@@ -42,6 +42,7 @@ def of_the_run(commons: Path, name: str) -> list[dict[str, Any]]:
     return [{key: n.row()[key] for key in SAME} for n in Commons(commons).networks(name)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("schedule", ["generational", "steady"])
 def test_a_shadow_trains_the_same_networks_to_the_end(schedule: str, tmp_path: Path) -> None:
     narrow = {"parameters": {"least": 430, "most": 430}}  # so that most networks are outside
@@ -83,12 +84,14 @@ def test_a_shadow_is_an_experiment_like_any_other(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.slow
 def test_a_shadow_does_not_learn_again(tmp_path: Path) -> None:
     run(fixed(), tmp_path, "teacher")
     run(fixed(prior={"runs": ["teacher"]}), tmp_path, "r")
     assert shadow_experiment(Commons(tmp_path), "r").prior is None
 
 
+@pytest.mark.slow
 def test_a_shadow_that_dies_goes_on(tmp_path: Path) -> None:
     run(fixed(), tmp_path, "r")
     run(shadow_experiment(Commons(tmp_path), "r"), tmp_path, "whole")

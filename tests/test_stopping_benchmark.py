@@ -66,6 +66,7 @@ def test_fitted_lines_replace_those_of_the_package(monkeypatch: pytest.MonkeyPat
     assert seen == [{**TABLES, "as-trained": fitted}]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["fixed", "front", stopping.EARLIER])
 def test_what_was_replayed_before_is_read(name: str, source: stopping.Source, tmp_path: Path) -> None:
     settings = {"epochs": 2}

@@ -145,6 +145,7 @@ def test_the_joint_forecast_agrees_with_single_ones(past: tuple[Past, ...]) -> N
 # the contract
 
 
+@pytest.mark.slow
 def test_same_seed_same_genomes_whatever_the_portions_and_order_of_tells() -> None:
     one = play(begin())
     assert play(begin(), 3, random.Random(1)) == one
@@ -172,6 +173,7 @@ def test_the_first_generation_is_that_of_nsga_net_if_nothing_is_known() -> None:
     assert begin().ask(10) == begin(NSGANet()).ask(10)
 
 
+@pytest.mark.slow
 def test_a_share_is_left_to_nsga_net() -> None:
     explorer = A4NN(networks=40, exploration=1.0)
     assert play(begin(explorer)) == play(begin(NSGANet(networks=40)))
@@ -180,6 +182,7 @@ def test_a_share_is_left_to_nsga_net() -> None:
     assert 0.1 < share < 0.5
 
 
+@pytest.mark.slow
 def test_a_steady_search_repeats_from_its_log() -> None:
     steady = SMALL.model_copy(update={"schedule": "steady", "networks": 30})
     strategy = begin(steady)
@@ -204,6 +207,7 @@ def test_a_steady_search_repeats_from_its_log() -> None:
     assert len(chosen) > 15
 
 
+@pytest.mark.slow
 def test_what_is_remembered_of_children_does_not_grow() -> None:
     """A search of a thousand networks would otherwise hold hundreds of thousands of genomes."""
     strategy = begin(SMALL.model_copy(update={"networks": 80}))
@@ -224,6 +228,7 @@ def test_a_steady_search_begins_at_random_like_the_other() -> None:
     assert any(c.predicted is not None for c in first[10:])
 
 
+@pytest.mark.slow
 def test_networks_in_training_count_as_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Slots of a batch get networks that differ, where one alone would be the best for each."""
 
@@ -247,6 +252,7 @@ def test_bounds_are_kept() -> None:
     assert all(violation(c.genome) == 0 for c in play(strategy))
 
 
+@pytest.mark.slow
 def test_networks_that_fail_are_avoided_and_do_not_end_the_search() -> None:
     def fails(candidate: Candidate) -> bool:
         return candidate.genome[2][6] == 1
@@ -279,6 +285,7 @@ def test_networks_that_were_ended_early_are_not_taken_for_bad_ones() -> None:
 # what it is for
 
 
+@pytest.mark.slow
 def test_it_beats_random_sampling_and_nsga_net() -> None:
     for seed in range(3):
         found = volume(play(begin(A4NN(networks=40), seed)))
@@ -286,6 +293,7 @@ def test_it_beats_random_sampling_and_nsga_net() -> None:
         assert found > volume(play(begin(NSGANet(networks=40), seed)))
 
 
+@pytest.mark.slow
 def test_earlier_runs_choose_the_first_generation() -> None:
     def first(*past: Past) -> float:
         study = Study(decode, HORIZON, 2000, past=past)
@@ -294,6 +302,7 @@ def test_earlier_runs_choose_the_first_generation() -> None:
     assert first(earlier()) > first() * 1.05
 
 
+@pytest.mark.slow
 def test_an_earlier_run_that_misleads_is_let_go() -> None:
     misled = Study(decode, HORIZON, 2000, past=(earlier(shuffle=True),))
     for seed in range(2):

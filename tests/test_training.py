@@ -282,6 +282,7 @@ def test_integers_stay_integers_on_the_device() -> None:
     assert labels.tolist() == [0, 1]
 
 
+@pytest.mark.slow
 def test_augmentation_draws_for_every_image() -> None:
     torch.manual_seed(0)
     flip = augmentation([{"name": "RandomHorizontalFlip"}])
