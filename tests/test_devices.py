@@ -207,7 +207,7 @@ def test_any_death_frees_the_slot(tmp_path: Path, machine: Path) -> None:
     """kill -9 of a run: its worker ends by itself, and then, not before, another run gets the device."""
     machine.write_text("only")
     process = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(tmp_path), fake_worker.__file__],
+        [sys.executable, "-P", "-c", HOLDER, str(tmp_path), fake_worker.__file__],
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
     )
     wait_for(lambda: len(places(tmp_path)) == 1)
