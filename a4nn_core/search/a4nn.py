@@ -62,6 +62,9 @@ MUTATED = 3.0
 """genes of a child drawn for mutation, on average; more than in NSGA-II, as bad children cost nothing"""
 POWER = 0.5
 """of the error, by which fronts are compared: in its square root, standard errors are of about equal size"""
+USUAL = 0.9
+"""share of the networks so far whose error is small enough to count: with the largest one as the reference,
+networks that guess but cost nothing make the cheap end the whole front, and the accurate end is neglected"""
 ROOM = 0.1
 """beyond the greatest cost, as a share of the range of costs"""
 ALIKE = 0.1
@@ -312,7 +315,7 @@ class _Choice:
         believed, first = np.exp(forecast.log_error), len(pending)
         costs = self._costs([*self.trained, *pending, *children])
         known = len(self.trained) + first
-        worst = np.max(self.errors if self.trained else believed)
+        worst = np.quantile(self.errors if self.trained else believed, USUAL)
         low, high = costs.min(axis=0), costs.max(axis=0)
         # so that the most costly network counts, too, as does the error where all cost the same
         room = ROOM * np.where(high > low, high - low, np.maximum(abs(high), 1.0))
