@@ -108,8 +108,9 @@ def main() -> None:
     print("|---" * len(columns) + "|")
     for run in (given.baseline, *given.runs):
         points = life(commons, run)
-        shares = [hypervolume(front(points[: n + 1]), worst) / volume for n in range(len(points))]
-        met = (is_reached(wanted, front(points[: n + 1]), images) for n in range(len(points)))
+        fronts = [front(points[: n + 1]) for n in range(len(points))]
+        shares = [hypervolume(members, worst) / volume for members in fronts]
+        met = (is_reached(wanted, members, images) for members in fronts)
 
         def spent(place: int | None, points: Sequence[Point] = points) -> str:
             return "never" if place is None else f"{100 * points[place].spent / whole[-1].spent:.1f}"

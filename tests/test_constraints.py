@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from deposits import metadata
 from fakes import FakeExecutor, asked, experiment, search
-from test_workflow import Killed, rows
+from test_workflow import Killed, rows, survive
 
 from a4nn_core.archaeology.picture import picture
 from a4nn_core.cli.progress import Progress
@@ -266,13 +266,9 @@ def test_a_killed_search_with_bounds_goes_on(schedule: str, seed: int, tmp_path:
             raise Killed
         return None
 
-    deaths = 0
-    while True:
-        try:
-            one = search(what, tmp_path / "killed", FakeExecutor(die, one_at_a_time=True), watcher=Deadly())
-            break
-        except Killed:
-            deaths += 1
+    one, deaths = survive(
+        lambda: search(what, tmp_path / "killed", FakeExecutor(die, one_at_a_time=True), watcher=Deadly())
+    )
     assert deaths
     assert {row.status for row in one.networks.values()} >= {"infeasible", "completed"}
     if schedule == "generational":

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from fakes import FakeExecutor, experiment, search
 from test_training import segment
-from test_workflow import Killed
+from test_workflow import Killed, survive
 
 from a4nn_core.commons import Commons, RunFolder
 from a4nn_core.commons.events import read_events
@@ -83,12 +83,7 @@ def test_a_queue_that_was_cut_off_goes_on(tmp_path: Path) -> None:
             raise Killed
         return None
 
-    while True:
-        try:
-            search(what, tmp_path / "killed", FakeExecutor(die, one_at_a_time=True))
-            break
-        except Killed:
-            continue
+    survive(lambda: search(what, tmp_path / "killed", FakeExecutor(die, one_at_a_time=True)))
     assert len(died) > 2
     columns = ("network", "genome", "status", "best_accuracy_percent", "front_version")
     whole, killed = (

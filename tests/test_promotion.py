@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import pytest
 from fakes import FakeExecutor, experiment, search
-from test_workflow import Killed, rows
+from test_workflow import Killed, rows, survive
 
 from a4nn_core.commons import Commons, RunFolder
 from a4nn_core.commons.events import read_events
@@ -209,12 +209,7 @@ def test_a_killed_search_goes_on_as_it_would_have(tmp_path: Path, schedule: str)
             raise Killed
         return None
 
-    while True:
-        try:
-            search(what, tmp_path / "killed", FakeExecutor(die, one_at_a_time=True))
-            break
-        except Killed:
-            continue
+    survive(lambda: search(what, tmp_path / "killed", FakeExecutor(die, one_at_a_time=True)))
     assert len(died) > 5
     if schedule == "generational":
         assert rows(tmp_path / "killed") == rows(tmp_path / "whole")
@@ -244,12 +239,7 @@ def test_a_search_killed_at_any_event_goes_on(
         return event
 
     monkeypatch.setattr(EventLog, "append", dying)
-    while True:
-        try:
-            search(tops(), tmp_path / "killed", FakeExecutor())
-            break
-        except Killed:
-            continue
+    survive(lambda: search(tops(), tmp_path / "killed", FakeExecutor()))
     assert seen[0] > 9
     assert rows(tmp_path / "killed") == rows(tmp_path / "whole")
 
@@ -302,12 +292,7 @@ def test_all_of_ours_together_goes_on_after_kills(tmp_path: Path, schedule: str)
             raise Killed
         return None
 
-    while True:
-        try:
-            search(what, tmp_path / "killed", FakeExecutor(die, one_at_a_time=True))
-            break
-        except Killed:
-            continue
+    survive(lambda: search(what, tmp_path / "killed", FakeExecutor(die, one_at_a_time=True)))
     assert len(died) > 4
     found = networks(tmp_path / "killed")
     assert any(row.status == "stopped" for row in found.values())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def play(
     strategy: Strategy,
     portion: int,
     shuffle: random.Random | None = None,
-    measure: Callable[[Candidate], dict[str, float]] = fitness,
+    measure: Callable[[Candidate], Mapping[str, float] | None] = fitness,
 ) -> list[Candidate]:
     asked: list[Candidate] = []
     while not strategy.finished:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from fakes import FakeExecutor, asked, experiment, line, search
-from test_workflow import Killed
+from test_workflow import Killed, survive
 
 from a4nn_core.commons import Commons, Journal, RunFolder, read_events
 from a4nn_core.commons.events import Submitted, payload
@@ -92,13 +92,7 @@ def test_a_killed_steady_run_goes_on_in_its_order(tmp_path: Path, seed: int) -> 
         return None
 
     what = experiment(search=STEADY, training={"segment_epochs": 2})
-    deaths = 0
-    while True:
-        try:
-            one = search(what, tmp_path, FakeExecutor(die, one_at_a_time=True))
-            break
-        except Killed:
-            deaths += 1
+    one, deaths = survive(lambda: search(what, tmp_path, FakeExecutor(die, one_at_a_time=True)))
     assert deaths
     again = search(what, tmp_path, FakeExecutor(lambda _: pytest.fail("trained again")))
     assert asked(again) == asked(one)

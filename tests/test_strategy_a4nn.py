@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import pytest
+import test_search
 from pymoo.indicators.hv import HV
 
 from a4nn_core.errors import BadInput
@@ -57,18 +58,7 @@ def play(
     shuffle: random.Random | None = None,
     measured: Callable[[Candidate], MEASURED] = measure,
 ) -> list[Candidate]:
-    asked: list[Candidate] = []
-    while not strategy.finished:
-        batch: list[Candidate] = []
-        while new := strategy.ask(portion):
-            batch += new
-        assert batch, "a search that is not finished must ask for something"
-        asked += batch
-        if shuffle:
-            shuffle.shuffle(batch)
-        for candidate in batch:
-            strategy.tell(Outcome(candidate.number, measured(candidate)))
-    return asked
+    return test_search.play(strategy, portion, shuffle, measured)
 
 
 def volume(candidates: list[Candidate]) -> float:

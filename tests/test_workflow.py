@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from a4nn_core.training.segment import Segment, SegmentResult
 from a4nn_core.vocabulary import NetworkStatus
 from a4nn_core.workflow.plan import as_begun
 from a4nn_core.workflow.run import execute
+from a4nn_core.workflow.search import Search
 from a4nn_core.workflow.summary import summarise
 
 
@@ -36,6 +38,16 @@ def rows(commons: Path, run: str = "r") -> dict[str, Any]:
 
 class Killed(BaseException):
     """Stands for a process that dies: nothing in the library catches it."""
+
+
+def survive(start: Callable[[], Search]) -> tuple[Search, int]:
+    """Start a search again and again until it is not killed; returns it, and how often it was."""
+    deaths = 0
+    while True:
+        try:
+            return start(), deaths
+        except Killed:
+            deaths += 1
 
 
 def test_every_network_is_recorded_and_told_once(tmp_path: Path) -> None:
@@ -67,13 +79,9 @@ def test_a_killed_search_goes_on_as_if_nothing_had_happened(tmp_path: Path, seed
             raise Killed
         return None
 
-    deaths = 0
-    while True:
-        try:
-            search(experiment(), tmp_path / "killed", FakeExecutor(die, one_at_a_time=True))
-            break
-        except Killed:
-            deaths += 1
+    _, deaths = survive(
+        lambda: search(experiment(), tmp_path / "killed", FakeExecutor(die, one_at_a_time=True))
+    )
     assert deaths > 0
     assert rows(tmp_path / "killed") == rows(tmp_path / "whole")
 

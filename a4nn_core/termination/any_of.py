@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import Field, ModelWrapValidatorHandler, field_validator, model_validator
 
 from a4nn_core.termination.base import Context, TerminationRule, Verdict
-from a4nn_core.termination.inner import InnerRule, ask_each, chosen, inner_rules, of_peers, strongest
+from a4nn_core.termination.inner import InnerRule, JudgeOfEach, inner_rules, judged_alone, of_peers, strongest
 from a4nn_core.termination.peers import PeerJudge, PeerRule, Population
 
 
@@ -35,8 +34,7 @@ class AnyOf(TerminationRule):
 
     def judge(self, curve: Sequence[float], context: Context) -> Verdict:
         """See TerminationRule."""
-        verdicts = [rule.judge(curve, context) for rule in self.rules]
-        return chosen(verdicts, strongest(verdicts), self.rules)
+        return judged_alone(self.rules, curve, context, strongest)
 
 
 class AnyOfPeers(AnyOf, PeerRule):
@@ -52,19 +50,8 @@ class AnyOfPeers(AnyOf, PeerRule):
 
     def begin(self) -> PeerJudge:
         """See PeerRule."""
-        rules = of_peers(self.rules)
-        return _Judge(rules, tuple(rule.begin() for rule in rules))
+        return JudgeOfEach.of(self.rules, strongest)
 
     def compare(self, population: Population) -> Mapping[int, Verdict]:
         """See PeerJudge."""
         return self.begin().compare(population)
-
-
-@dataclass(frozen=True)
-class _Judge:
-    rules: tuple[PeerRule, ...]
-    judges: tuple[PeerJudge, ...]
-
-    def compare(self, population: Population) -> Mapping[int, Verdict]:
-        asked = ask_each(self.rules, self.judges, population)
-        return {number: chosen(each, strongest(each), self.rules) for number, each in asked.items()}

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from pydantic import SerializeAsAny, WithJsonSchema
 
 from a4nn_core.errors import BadInput
-from a4nn_core.termination.base import RULES, TerminationRule, Verdict
+from a4nn_core.termination.base import RULES, Context, TerminationRule, Verdict
 from a4nn_core.termination.peers import PeerJudge, PeerRule, Population
 from a4nn_core.vocabulary import Action
 
@@ -78,6 +78,38 @@ def ask_each(
         for number, so_far in verdicts.items():
             so_far.append(found.get(number, Verdict(Action.proceed)))
     return verdicts
+
+
+Decisive = Callable[[Sequence[Verdict]], Verdict]
+"""Picks the verdict of several that counts."""
+
+
+def judged_alone(
+    rules: Sequence[TerminationRule], curve: Sequence[float], context: Context, decisive: Decisive
+) -> Verdict:
+    """One verdict of several rules on one curve."""
+    verdicts = [rule.judge(curve, context) for rule in rules]
+    return chosen(verdicts, decisive(verdicts), rules)
+
+
+@dataclass(frozen=True)
+class JudgeOfEach:
+    """Rules that compare networks, at work together on one search."""
+
+    rules: tuple[PeerRule, ...]
+    judges: tuple[PeerJudge, ...]
+    decisive: Decisive
+
+    @classmethod
+    def of(cls, rules: Sequence[TerminationRule], decisive: Decisive) -> JudgeOfEach:
+        """Those of some rules that compare networks."""
+        comparing = of_peers(rules)
+        return cls(comparing, tuple(rule.begin() for rule in comparing), decisive)
+
+    def compare(self, population: Population) -> Mapping[int, Verdict]:
+        """See PeerJudge."""
+        asked = ask_each(self.rules, self.judges, population)
+        return {number: chosen(each, self.decisive(each), self.rules) for number, each in asked.items()}
 
 
 def chosen(verdicts: Sequence[Verdict], decisive: Verdict, rules: Sequence[TerminationRule]) -> Verdict:
