@@ -37,6 +37,39 @@ def to_json(value: object) -> str:
     return json.dumps(to_jsonable(value), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
+def from_json(text: str | bytes) -> Json:
+    """The value of JSON text, from a file that anyone may have written.
+
+    Raises:
+        ValueError: it is not JSON, not UTF-8, has half of a surrogate pair, or is nested too deeply.
+    """
+    if isinstance(text, bytes):
+        text = text.decode()
+    try:
+        value: Json = json.loads(text)
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
+    # both checks read every value, and nearly no text needs them
+    if text.count("[") + text.count("{") > _DEEPEST and _deeper(value, _DEEPEST):
+        raise ValueError(_TOO_DEEP)
+    if "\\u" in text:
+        json.dumps(value, ensure_ascii=False).encode()
+    return value
+
+
+_DEEPEST = 100  # levels; to_jsonable and json.dumps take several calls for each
+_TOO_DEEP = f"nested more than {_DEEPEST} levels deep"
+
+
+def _deeper(value: Json, levels: int) -> bool:
+    """Whether a value has more levels of lists and objects."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if not isinstance(value, list):
+        return False
+    return levels == 0 or any(_deeper(inner, levels - 1) for inner in value)
+
+
 class JsonText(str):
     """JSON text, as stored in a column of a table; it is parsed when its value is asked for."""
 
@@ -51,10 +84,9 @@ class JsonText(str):
     def value(self) -> Json:
         """The parsed value; the text itself if it is not JSON, as another tool may have written it."""
         try:
-            found: Json = json.loads(self)
+            return from_json(self)
         except ValueError:
             return str(self)
-        return found
 
     @property
     def members(self) -> dict[str, Json]:
@@ -68,8 +100,13 @@ def members(value: Json) -> dict[str, Json]:
 
 
 def number(value: Json) -> float | None:
-    """A JSON number; None for anything else."""
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    """A JSON number; None for anything else, and for one beyond the range of floats."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return None
 
 
 def whole(value: Json) -> int | None:

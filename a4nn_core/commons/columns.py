@@ -7,6 +7,7 @@ torch.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ from types import NoneType, UnionType
 from typing import ClassVar, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from a4nn_core.errors import BadInput
-from a4nn_core.jsonable import Json, JsonText, to_jsonable
+from a4nn_core.jsonable import Json, JsonText, number, to_jsonable, whole
 
 Row = dict[str, object]
 """one row in the form Arrow reads and writes: column name to value"""
@@ -68,6 +69,7 @@ class Field:
         name: name of the column and of the field; chosen so that SQL needs no quotes.
         kind, unit, meaning, timing: see Column.
         words: enum whose members are the allowed values; None if the values are not an enum's.
+        optional: whether cells can be null.
     """
 
     name: str
@@ -76,6 +78,7 @@ class Field:
     meaning: str
     timing: bool
     words: type[StrEnum] | None
+    optional: bool
 
 
 @dataclass(frozen=True)
@@ -162,11 +165,12 @@ def _columns(record: type[Record]) -> Iterator[Field]:
         column = next((c for c in getattr(hint, "__metadata__", ()) if isinstance(c, Column)), None)
         if column is None:
             continue
-        types = _alternatives(get_args(hint)[0])
+        held = get_args(hint)[0]
+        types = _alternatives(held)
         words = next((t for t in types if isinstance(t, type) and issubclass(t, Enum)), None)
         assert words is None or issubclass(words, StrEnum)
         kind = column.kind or (Kind.text if words else _KINDS[types[0]])
-        yield Field(name, kind, column.unit, column.meaning, column.timing, words)
+        yield Field(name, kind, column.unit, column.meaning, column.timing, words, types != [held])
 
 
 def _alternatives(hint: object) -> list[object]:
@@ -175,7 +179,11 @@ def _alternatives(hint: object) -> list[object]:
     return [t for t in get_args(hint) if t is not NoneType] if union else [hint]
 
 
-class UnknownWord(BadInput):
+class BadCell(BadInput):
+    """A cell holds something else than its column."""
+
+
+class UnknownWord(BadCell):
     """A cell has a value that is not a member of the column's enum in this version."""
 
 
@@ -239,3 +247,75 @@ def from_cells(record: type[R], row: Mapping[str, object]) -> R:
         if unknown:
             raise TypeError(f"the table {record.definition.name} has no column {unknown[0]!r}") from None
         raise
+
+
+def from_line(record: type[R], row: Mapping[str, Json]) -> R:
+    """The record of one row that was read from JSON, where nothing but this says what a cell holds.
+
+    Args:
+        record: class of the record.
+        row: column name to value; missing columns are null.
+
+    Raises:
+        BadCell: a cell is of another type than its column, out of its range, or null though it must not be.
+        TypeError: as from_cells.
+    """
+    for field in record.definition.columns:
+        value = row.get(field.name)
+        if not (_holds(field.kind, value) if value is not None else field.optional or field.name not in row):
+            raise BadCell(f"{field.name!r} is {_shown(value)}, not {_MEANT[field.kind]}")
+    return from_cells(record, row)
+
+
+_MEANT = {
+    Kind.text: "text",
+    Kind.json: "JSON",
+    Kind.flag: "true or false",
+    Kind.int32: "a whole number of 32 bits",
+    Kind.int64: "a whole number of 64 bits",
+    Kind.float64: "a number",
+    Kind.float32: "a number",
+    Kind.time: "a time in the form of ISO 8601",
+    Kind.ints: "a list of whole numbers of 32 bits",
+    Kind.metrics: "numbers by name",
+    Kind.words: "texts by name",
+}
+
+
+def _holds(kind: Kind, value: Json) -> bool:
+    """Whether a column of a kind can hold a value of JSON that is not null."""
+    match kind:
+        case Kind.json:
+            return True
+        case Kind.text:
+            return isinstance(value, str)
+        case Kind.flag:
+            return isinstance(value, bool)
+        case Kind.int32 | Kind.int64:
+            most = 2**31 if kind is Kind.int32 else 2**63
+            found = whole(value)
+            return found is not None and -most <= found < most
+        case Kind.float64 | Kind.float32:
+            return number(value) is not None
+        case Kind.time:
+            return isinstance(value, str) and _is_time(value)
+        case Kind.ints:
+            return isinstance(value, list) and all(_holds(Kind.int32, one) for one in value)
+        case Kind.metrics:
+            held = value.values() if isinstance(value, dict) else [False]
+            return all(one is None or number(one) is not None for one in held)
+        case Kind.words:
+            return isinstance(value, dict) and all(isinstance(one, str) for one in value.values())
+
+
+def _is_time(text: str) -> bool:
+    try:
+        moment(text)
+    except (ValueError, OverflowError):  # the latter if it is before the year 1 in UTC
+        return False
+    return True
+
+
+def _shown(value: Json) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

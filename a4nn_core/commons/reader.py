@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pyarrow as pa
 
-from a4nn_core.commons.columns import Record, UnknownWord, from_cells
+from a4nn_core.commons.columns import BadCell, Record, from_cells
 from a4nn_core.commons.layout import Damaged, RunFolder, check_layout
 from a4nn_core.commons.records import Edge, Epoch, Event, LayerRecord, Network, Prediction, Run
 from a4nn_core.commons.rows import python_rows, records
@@ -180,7 +180,7 @@ def damage_named(commons: Path, run: str) -> Iterator[None]:
     """Turn Arrow's error on an unreadable file, or an unknown enum value, into one message."""
     try:
         yield
-    except UnknownWord as error:
+    except BadCell as error:
         raise Damaged(f"a record of run {run!r} in {commons} is damaged: {error}") from None
     except (OSError, pa.ArrowException) as error:
         text = " ".join(str(error).split())

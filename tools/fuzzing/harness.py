@@ -147,8 +147,9 @@ class Reader:
 
     def _told(self, outcome: Outcome, text: str) -> Answer:
         stack = self._said(TRACE)
-        frames = [line.strip() for line in stack.splitlines() if "a4nn_core" in line]
-        return Answer(outcome, f"{text.split(':')[0]} {frames[0] if frames else ''}", f"{text}\n{stack}")
+        frames = [line.strip() for line in stack.splitlines() if line.startswith("  File")]
+        ours = [line for line in frames if "a4nn_core" in line] or frames or [""]
+        return Answer(outcome, f"{outcome} at {ours[0]}", f"{text}\n{stack}")
 
     def _said(self, name: str) -> str:
         with suppress(OSError):
