@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import json
 from collections.abc import Sequence
 
 from fuzzing.changes import changed, json_changed
@@ -11,6 +10,7 @@ from fuzzing.target import Target
 from hypothesis.strategies import SearchStrategy
 
 from a4nn_core.errors import BadInput
+from a4nn_core.jsonable import from_json, members
 
 
 class Planted(Target):
@@ -29,14 +29,14 @@ class Planted(Target):
 
     def run(self, data: bytes) -> None:
         try:
-            size = json.loads(data)["size"]
-        except (ValueError, TypeError, KeyError):
+            size = members(from_json(data))["size"]
+        except (ValueError, KeyError):
             raise BadInput("not a size") from None
         if size is None:
             raise IndexError("a planted traceback")
         if isinstance(size, list):
             ctypes.string_at(0)
-        while isinstance(size, bool):
+        while isinstance(size, float):
             pass
         if isinstance(size, str):
             self.held = b"x" * 300_000_000

@@ -11,10 +11,10 @@ from fuzzing.harness import Limits, fuzz
 from fuzzing.targets import TARGETS
 from planted import Planted
 
-LIMITS = Limits(seconds=0.5, bytes=200_000_000, tries=30)
+LIMITS = Limits(seconds=0.3, bytes=200_000_000, tries=60, smaller_seconds=1.0)
 MESSAGES = {
     Outcome.traceback: "IndexError: a planted traceback",
-    Outcome.hang: "no answer after 0.5 s of computing",
+    Outcome.hang: "no answer after 0.3 s of computing",
     Outcome.growth: "memory grew by ",
     Outcome.crash: "the process died: SIGSEGV",
 }
@@ -25,16 +25,15 @@ MESSAGES = {
 def test_planted_defects_are_found_and_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    found = fuzz(Planted, 600, 1, tmp_path, inputs=150, limits=LIMITS)
+    found = fuzz(Planted, 600, 1, tmp_path, inputs=240, limits=LIMITS)
     failures = {failure.answer.outcome: failure for failure in found.failures.values()}
     assert set(failures) == set(MESSAGES)
     assert len(found.failures) == 4
     assert found.outcomes[Outcome.read] > 0
     assert found.outcomes[Outcome.refused] > 0
-    assert found.outcomes.total() == 150
+    assert found.outcomes.total() == 240
     for outcome, failure in failures.items():
         assert failure.again
-        assert len(failure.data) <= len(b'{"size":null}') + 4
         assert failure.path is not None
         assert failure.path.read_bytes() == failure.data
         told = failure.path.with_name(f"{failure.path.name}.txt").read_text()
@@ -42,6 +41,7 @@ def test_planted_defects_are_found_and_kept(
         assert MESSAGES[outcome] in told
         assert "planted.py" in told
     monkeypatch.setitem(TARGETS, "planted", Planted)
+    assert b"unit" not in failures[Outcome.traceback].data  # what does not matter was left out
     kept = failures[Outcome.traceback].path
     assert command.main(["planted", "--replay", str(kept)]) == 1
     assert "IndexError: a planted traceback" in capfd.readouterr().out
@@ -52,7 +52,7 @@ def test_planted_defects_are_found_and_kept(
 @pytest.mark.parametrize("name", TARGETS)
 def test_no_reader_fails_for_a_moment(name: str) -> None:
     target = TARGETS[name]
-    found = fuzz(target, 600, 1, inputs=len(target.seeds()) + 20)
+    found = fuzz(target, 600, 1, inputs=len(target.seeds()) + 12)
     assert {place: failure.answer.text for place, failure in found.failures.items()} == {}
     assert found.outcomes[Outcome.read] > 0
     assert found.outcomes[Outcome.refused] > 0

@@ -26,10 +26,11 @@ NUMBERS = st.one_of(
     st.floats(),
 )
 SCALARS = st.one_of(st.none(), st.booleans(), NUMBERS, WORDS, st.text(max_size=8))
-VALUES: SearchStrategy[object] = st.recursive(
+VALUES: SearchStrategy[object] = st.one_of(
     SCALARS,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=5,
+    st.lists(SCALARS, max_size=3),
+    st.dictionaries(st.text(max_size=5), SCALARS, max_size=3),
+    st.lists(st.lists(SCALARS, max_size=2) | st.dictionaries(st.text(max_size=5), SCALARS, max_size=2)),
 )
 _PIECES = st.one_of(
     st.binary(min_size=1, max_size=8),
@@ -42,7 +43,7 @@ _PIECES = st.one_of(
 def changed(
     draw: DrawFn, corpus: Sequence[bytes], structure: Change, seeds: Sequence[bytes] | None = None
 ) -> bytes:
-    """An input of the corpus after one to four changes.
+    """An input of the corpus after one change or a few.
 
     Args:
         draw: given by Hypothesis.
@@ -55,8 +56,8 @@ def changed(
         data = structure(draw, draw(st.sampled_from(seeds)))
         return data if draw(st.integers(0, 3)) else bytes_changed(draw, data)
     data = draw(st.sampled_from(corpus))
-    for _ in range(draw(st.integers(1, 4))):
-        form = seeds is None and draw(st.integers(0, 2)) > 0
+    for _ in range(draw(st.sampled_from([1, 1, 1, 2, 3, 5]))):
+        form = seeds is None and draw(st.integers(0, 3)) > 0
         data = structure(draw, data) if form else bytes_changed(draw, data)
     return data
 
@@ -95,7 +96,7 @@ def json_changed(draw: DrawFn, data: bytes) -> bytes:
 def value_changed(draw: DrawFn, value: object) -> object:
     """A value of JSON or TOML with one change somewhere inside."""
     inside = isinstance(value, (dict, list)) and len(value) > 0
-    if not inside or not draw(st.integers(0, 5)):
+    if not inside or not draw(st.integers(0, 15)):
         return draw(VALUES)
     if isinstance(value, dict):
         key = draw(st.sampled_from(list(value)))

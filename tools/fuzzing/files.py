@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 import tempfile
 import tomllib
@@ -55,6 +56,7 @@ def _put(folder: Path, data: bytes) -> str:
     known = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
     name = path.decode(errors="replace")
     name = name if name in known else known[len(data) % len(known)]
+    (folder / name).unlink()  # it is a link to the file that all inputs share
     (folder / name).write_bytes(content)
     return name
 
@@ -127,13 +129,15 @@ class Tables(_Folder):
         ]
         return [_as_input(COMMONS, path) for path in sorted(found)]
 
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.whole = shutil.copytree(COMMONS, folder / "whole")
+
     def run(self, data: bytes) -> None:
-        folder = Path(tempfile.mkdtemp(dir=self.folder))  # opened packs are remembered by path
-        try:
-            shutil.copytree(COMMONS, folder, dirs_exist_ok=True)
+        # each in a folder of another name, as opened packs are remembered by path
+        with tempfile.TemporaryDirectory(dir=self.folder) as name:
+            folder = shutil.copytree(self.whole, Path(name, "commons"), copy_function=os.link)
             _read_all(folder, _put(folder, data))
-        finally:
-            shutil.rmtree(folder)
 
 
 def _read_all(folder: Path, changed_file: str) -> None:
@@ -179,10 +183,14 @@ class Deposits(_Folder):
         read = [path for path in paths_in(folder) if path.startswith("data/") or path == "deposit.json"]
         return [_as_input(folder, path) for path in [*read, MANIFEST]]
 
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.whole = shutil.copytree(_deposit(), folder / "whole")
+
     def run(self, data: bytes) -> None:
         with tempfile.TemporaryDirectory(dir=self.folder) as name:
             deposit, commons = Path(name, "deposit"), Path(name, "commons")
-            shutil.copytree(_deposit(), deposit)
+            shutil.copytree(self.whole, deposit, copy_function=os.link)
             path = _put(deposit, data)
             if path != MANIFEST:
                 write_manifest(deposit)

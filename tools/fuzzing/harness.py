@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 import os
+import re
 import shutil
 import signal
 import tempfile
@@ -23,6 +24,7 @@ from fuzzing.target import Target
 _BATCH = 250
 _POLL = 0.05
 _IDLE = 6
+_IN_MEMORY = Path("/dev/shm")  # many small files, none of which needs a disk
 
 
 @dataclass(frozen=True)
@@ -90,8 +92,10 @@ class Reader:
         self._start()
 
     def _start(self) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._folder = Path(tempfile.mkdtemp(prefix="fuzz-"))
+        # forks of a process that has imported everything and has no threads: a fresh child costs little
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["fuzzing.targets"])
+        self._folder = Path(tempfile.mkdtemp(prefix="fuzz-", dir=_IN_MEMORY if _IN_MEMORY.is_dir() else None))
         self._pipe, theirs = context.Pipe()
         self._child = context.Process(
             target=serve, args=(theirs, self.target, self._folder, self.guided), daemon=True
@@ -149,7 +153,8 @@ class Reader:
         stack = self._said(TRACE)
         frames = [line.strip() for line in stack.splitlines() if line.startswith("  File")]
         ours = [line for line in frames if "a4nn_core" in line] or frames or [""]
-        return Answer(outcome, f"{outcome} at {ours[0]}", f"{text}\n{stack}")
+        place = re.sub(r", line \d+", "", ours[0])  # an endless loop can be interrupted at any of its lines
+        return Answer(outcome, f"{outcome} in {place}", f"{text}\n{stack}")
 
     def _said(self, name: str) -> str:
         with suppress(OSError):

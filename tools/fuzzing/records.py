@@ -134,7 +134,7 @@ constraints = { mflops = { most = 100 } }
 _RULES = (
     'name = "median"',
     'name = "interval"',
-    'name = "any"\nrules = [{ name = "patience" }, { name = "not-before", epochs = 3, rule.name = "median" }]',
+    'name = "any"\nrules = [{ name = "patience" }, { name = "not-before", epochs = 3, rule = "median" }]',
 )
 
 
