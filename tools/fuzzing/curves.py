@@ -21,11 +21,14 @@ from a4nn_core.penguin.curves import read_curves
 from a4nn_core.penguin.engines import make_engine
 from a4nn_core.penguin.fit import fit
 from a4nn_core.penguin.functions import FUNCTIONS, function
+from a4nn_core.penguin.outcome import Loss
 from a4nn_core.termination.base import RULES, Context, FrontSnapshot, Learning, TerminationRule
-from a4nn_core.vocabulary import Direction
+from a4nn_core.vocabulary import Direction, Schedule
 from fuzzing.changes import bytes_changed, changed, csv_changed
 from fuzzing.target import Target, each
 
+_SCHEDULES: tuple[Schedule | None, ...] = (None, "annealed", "constant")
+_LOSSES: tuple[Loss, ...] = ("squares", "huber", "soft_l1")
 _MOST_VALUES, _MOST_CURVES = 30, 3
 _ONE_CURVE = [51.2, 63.9, 70.1, 74.8, 76.0, 79.4, 80.2, 80.1, 82.5, 82.9]
 
@@ -110,14 +113,11 @@ class Fits(Target):
         case = json.loads(data)
         values, horizon, low_high = case["values"], case["horizon"], tuple(case["bounds"])
         rng = np.random.default_rng(case["seed"])
-        known = {
-            "bounds": low_high,
-            "direction": list(Direction)[rng.integers(len(Direction))],
-            "schedule": [None, "annealed", "constant"][rng.integers(3)],
-        }
         context = Context(
             horizon,
-            **known,
+            bounds=low_high,
+            direction=list(Direction)[rng.integers(len(Direction))],
+            schedule=_SCHEDULES[rng.integers(3)],
             front=FrontSnapshot.of(
                 1,
                 [{"accuracy_percent": 90.0, "mflops": 50.0}],
@@ -127,6 +127,7 @@ class Fits(Target):
             learning=Learning(tuple(values), 50.0, 1000, 200),
         )
         finished = [list(np.linspace(40 + i, 60 + i, max(horizon, 0) % 1000)) for i in range(9)]
+        known = {name: getattr(context, name) for name in ("bounds", "direction", "schedule")}
         alone = list(FUNCTIONS)[rng.integers(len(FUNCTIONS))]
         engines: list[PredictionEngine] = [
             make_engine("a4nn", known=known),
@@ -163,11 +164,10 @@ def _judge(rule: TerminationRule, values: Sequence[float], context: Context) -> 
 
 def _fits(values: Sequence[float], rng: np.random.Generator) -> None:
     """Every function, alone with weights and a loss, and all at once."""
-    losses = ("squares", "huber", "soft_l1")
     weights = rng.exponential(size=len(values)) * rng.integers(0, 2, len(values))
     for one in FUNCTIONS.values():
         x = one.first + np.arange(len(values))
-        fitted = fit(one, x, values, weights=weights, loss=losses[rng.integers(3)], scale=rng.exponential())
+        fitted = fit(one, x, values, weights=weights, loss=_LOSSES[rng.integers(3)], scale=rng.exponential())
         if fitted.parameters:
             one.evaluate(fitted.parameters, x)
     fit_many(list(FUNCTIONS.values()), [np.asarray(values, dtype=np.float64)])

@@ -162,13 +162,9 @@ def _read_all(folder: Path, changed_file: str) -> None:
     )
 
 
-@cache
-def _deposit() -> Path:
-    """A deposit of a whole run, made once in a process."""
-    folder = Path(tempfile.mkdtemp(prefix="fuzz-deposit-")) / "deposit"
+def _make_deposit(folder: Path) -> None:
     metadata = make_metadata(tomllib.loads(example()), "example.toml")
     build(COMMONS, ["compacted"], folder, metadata, Settings(weights="none", models="none"))
-    return folder
 
 
 class Deposits(_Folder):
@@ -178,14 +174,18 @@ class Deposits(_Folder):
     what = "deposits, read by a4nn import deposit"
 
     @classmethod
+    @cache
     def seeds(cls) -> list[bytes]:
-        folder = _deposit()
-        read = [path for path in paths_in(folder) if path.startswith("data/") or path == "deposit.json"]
-        return [_as_input(folder, path) for path in [*read, MANIFEST]]
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name, "deposit")
+            _make_deposit(folder)
+            read = [path for path in paths_in(folder) if path.startswith("data/") or path == "deposit.json"]
+            return [_as_input(folder, path) for path in [*read, MANIFEST]]
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self.whole = shutil.copytree(_deposit(), folder / "whole")
+        self.whole = folder / "whole"
+        _make_deposit(self.whole)
 
     def run(self, data: bytes) -> None:
         with tempfile.TemporaryDirectory(dir=self.folder) as name:
@@ -252,7 +252,7 @@ def model_changed(draw: DrawFn, data: bytes) -> bytes:
             graph.node[0].attribute[0].ints[draw(st.integers(0, 3))] = number
         case _:
             graph.node.remove(node)
-    return model.SerializeToString()
+    return bytes(model.SerializeToString())
 
 
 class Models(Target):

@@ -8,12 +8,15 @@ import os
 import re
 import shutil
 import signal
+import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from multiprocessing import forkserver
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
@@ -32,7 +35,7 @@ class Limits:
     """What one input may take.
 
     Attributes:
-        seconds: processor time, or a sixth of the time in all, as other processes may be computing.
+        seconds: processor time; six times as long in all, as other processes may be computing.
         bytes: growth of the resident memory of the process.
         tries: how often a failing input is made smaller and read again at most.
         smaller_seconds: how long that may take.
@@ -78,6 +81,21 @@ class Fuzzed:
     seconds: float = 0.0
 
 
+def _forks() -> ForkServerContext:
+    """Children are forks of a process that has imported everything and has no threads: they cost little."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["fuzzing.targets"])
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(sys.path)  # that process is not told of sys.path otherwise
+    try:
+        forkserver.ensure_running()
+    finally:
+        del os.environ["PYTHONPATH"]
+        if before is not None:
+            os.environ["PYTHONPATH"] = before
+    return context
+
+
 class Reader:
     """A target in a child process, which is started again after an input that ended it.
 
@@ -92,9 +110,7 @@ class Reader:
         self._start()
 
     def _start(self) -> None:
-        # forks of a process that has imported everything and has no threads: a fresh child costs little
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["fuzzing.targets"])
+        context = _forks()
         self._folder = Path(tempfile.mkdtemp(prefix="fuzz-", dir=_IN_MEMORY if _IN_MEMORY.is_dir() else None))
         self._pipe, theirs = context.Pipe()
         self._child = context.Process(

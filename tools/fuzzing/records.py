@@ -94,7 +94,7 @@ class Events(_Lines):
         )
 
     def _payloads(self) -> None:
-        of_kind = {kind: wanted for wanted in Payload.__subclasses__() for kind in wanted.kinds}
+        of_kind = {str(kind): wanted for wanted in Payload.__subclasses__() for kind in wanted.kinds}
         for event in read_events(self.run_folder.events):
             if event.kind in of_kind:
                 payload(event, of_kind[event.kind]).data()
