@@ -37,6 +37,29 @@ def to_json(value: object) -> str:
     return json.dumps(to_jsonable(value), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
+def parsed(text: str | bytes) -> Json:
+    """The value of strict JSON, as it may come from strangers.
+
+    Raises:
+        ValueError: it is not JSON, nested too deep, or has what records cannot hold: a number that is not
+            finite, or half a character.
+    """
+    try:
+        value: Json = json.loads(text, parse_constant=_finite, parse_float=_finite)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+    if (b"\\u" if isinstance(text, bytes) else "\\u") in text:  # type: ignore[operator]
+        json.dumps(value, ensure_ascii=False).encode()
+    return value
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is not a finite number")
+    return value
+
+
 class JsonText(str):
     """JSON text, as stored in a column of a table; it is parsed when its value is asked for."""
 
