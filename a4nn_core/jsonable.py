@@ -37,23 +37,31 @@ def to_json(value: object) -> str:
     return json.dumps(to_jsonable(value), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
-def from_json(text: str | bytes) -> Json:
-    """The value of JSON text, from a file that anyone may have written.
+def parsed(text: str | bytes) -> Json:
+    """The value of strict JSON, as it may come from strangers.
 
     Raises:
-        ValueError: it is not JSON, not UTF-8, has half of a surrogate pair, or is nested too deeply.
+        ValueError: it is not JSON, not UTF-8, nested too deep, or has what records cannot hold: a number that
+            is not finite, or half a character.
     """
     if isinstance(text, bytes):
         text = text.decode()
     try:
-        value: Json = json.loads(text)
+        value: Json = json.loads(text, parse_constant=_finite, parse_float=_finite)
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
-    # both checks read every value, and nearly no text needs them
+    # both read every value, and nearly no text needs it
     if text.count("[") + text.count("{") > _DEEPEST and _deeper(value, _DEEPEST):
         raise ValueError(_TOO_DEEP)
     if "\\u" in text:
         json.dumps(value, ensure_ascii=False).encode()
+    return value
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is not a finite number")
     return value
 
 
@@ -84,7 +92,7 @@ class JsonText(str):
     def value(self) -> Json:
         """The parsed value; the text itself if it is not JSON, as another tool may have written it."""
         try:
-            return from_json(self)
+            return parsed(self)
         except ValueError:
             return str(self)
 

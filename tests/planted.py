@@ -10,7 +10,7 @@ from fuzzing.target import Target
 from hypothesis.strategies import SearchStrategy
 
 from a4nn_core.errors import BadInput
-from a4nn_core.jsonable import from_json, members
+from a4nn_core.jsonable import members, parsed
 
 
 class Planted(Target):
@@ -29,7 +29,7 @@ class Planted(Target):
 
     def run(self, data: bytes) -> None:
         try:
-            size = members(from_json(data))["size"]
+            size = members(parsed(data))["size"]
         except (ValueError, KeyError):
             raise BadInput("not a size") from None
         if size is None:

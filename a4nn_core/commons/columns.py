@@ -18,6 +18,7 @@ from typing import ClassVar, TypeVar, Union, get_args, get_origin, get_type_hint
 
 from a4nn_core.errors import BadInput
 from a4nn_core.jsonable import Json, JsonText, number, to_jsonable, whole
+from a4nn_core.vocabulary import Bounds
 
 Row = dict[str, object]
 """one row in the form Arrow reads and writes: column name to value"""
@@ -45,6 +46,19 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Form:
+    """What the texts of a column look like.
+
+    Attributes:
+        pattern: regular expression that they match as a whole.
+        name: what they are, for messages.
+    """
+
+    pattern: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
     """What a field declares of its column beside its type.
 
@@ -53,12 +67,19 @@ class Column:
         unit: unit of the values; empty if they have none.
         kind: the type of the cells if it does not follow from the field's type: int64, float32.
         timing: whether the values differ between two runs of the same experiment.
+        bounds: the least and the greatest value, None where open. If left out, counts, times and rates are at
+            least 0, and other numbers are open. All numbers are finite.
+        form: what its texts look like; None for any text.
+        later: whether tables of earlier versions lack the column.
     """
 
     meaning: str
     unit: str = ""
     kind: Kind | None = None
     timing: bool = False
+    bounds: Bounds | None = None
+    form: Form | None = None
+    later: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +88,9 @@ class Field:
 
     Attributes:
         name: name of the column and of the field; chosen so that SQL needs no quotes.
-        kind, unit, meaning, timing: see Column.
+        kind, unit, meaning, timing, bounds, form, later: see Column.
         words: enum whose members are the allowed values; None if the values are not an enum's.
-        optional: whether cells can be null.
+        nullable: whether a value can be missing.
     """
 
     name: str
@@ -78,7 +99,10 @@ class Field:
     meaning: str
     timing: bool
     words: type[StrEnum] | None
-    optional: bool
+    nullable: bool
+    bounds: Bounds
+    form: Form | None
+    later: bool
 
 
 @dataclass(frozen=True)
@@ -88,14 +112,16 @@ class Definition:
     Attributes:
         name: name of the table.
         row: description of a row.
-        key: columns that identify a row; rows are stored in their order.
+        key: columns that rows are sorted by.
         record: class of its rows.
+        identity: columns whose values no two rows share; none if rows can repeat.
     """
 
     name: str
     row: str
     key: tuple[str, ...]
     record: type[Record]
+    identity: tuple[str, ...]
 
     @cached_property
     def columns(self) -> tuple[Field, ...]:
@@ -130,16 +156,24 @@ DEFINITIONS: dict[str, Definition] = {}
 """every table by name, in the order of declaration"""
 
 
-def table(name: str, row: str, key: tuple[str, ...], *, view: bool = False) -> Callable[[type[R]], type[R]]:
+def table(
+    name: str,
+    row: str,
+    key: tuple[str, ...],
+    *,
+    identity: tuple[str, ...] | None = None,
+    view: bool = False,
+) -> Callable[[type[R]], type[R]]:
     """Class decorator that declares a dataclass as the record of a table.
 
     Args:
         name, row, key: see Definition.
+        identity: see Definition; the key if None.
         view: whether its rows are derived from other tables and not stored.
     """
 
     def declare(record: type[R]) -> type[R]:
-        record.definition = Definition(name, row, key, record)
+        record.definition = Definition(name, row, key, record, key if identity is None else identity)
         if not view:
             DEFINITIONS[name] = record.definition
         return record
@@ -165,12 +199,26 @@ def _columns(record: type[Record]) -> Iterator[Field]:
         column = next((c for c in getattr(hint, "__metadata__", ()) if isinstance(c, Column)), None)
         if column is None:
             continue
-        held = get_args(hint)[0]
-        types = _alternatives(held)
+        declared = get_args(hint)[0]
+        types = _alternatives(declared)
         words = next((t for t in types if isinstance(t, type) and issubclass(t, Enum)), None)
         assert words is None or issubclass(words, StrEnum)
         kind = column.kind or (Kind.text if words else _KINDS[types[0]])
-        yield Field(name, kind, column.unit, column.meaning, column.timing, words, types != [held])
+        yield Field(
+            name,
+            kind,
+            column.unit,
+            column.meaning,
+            column.timing,
+            words,
+            nullable=NoneType in get_args(declared),
+            bounds=column.bounds or _BOUNDS.get(kind, (None, None)),
+            form=column.form,
+            later=column.later,
+        )
+
+
+_BOUNDS: dict[Kind, Bounds] = dict.fromkeys((Kind.int32, Kind.int64, Kind.float32, Kind.ints), (0, None))
 
 
 def _alternatives(hint: object) -> list[object]:
@@ -262,7 +310,7 @@ def from_line(record: type[R], row: Mapping[str, Json]) -> R:
     """
     for field in record.definition.columns:
         value = row.get(field.name)
-        if not (_holds(field.kind, value) if value is not None else field.optional or field.name not in row):
+        if not (_holds(field.kind, value) if value is not None else field.nullable or field.name not in row):
             raise BadCell(f"{field.name!r} is {_shown(value)}, not {_MEANT[field.kind]}")
     return from_cells(record, row)
 

@@ -16,7 +16,7 @@ from types import TracebackType
 
 from a4nn_core.commons.layout import Damaged
 from a4nn_core.files import make_folder, sync_folder, user_errors
-from a4nn_core.jsonable import Json, from_json, to_json
+from a4nn_core.jsonable import Json, parsed, to_json
 
 # any five characters: lines without a checksum do not end like this, and a bit of the key may have flipped
 _SUM = re.compile(rb',?"(.{5})":"(.{8})"}$', re.DOTALL)
@@ -44,7 +44,7 @@ def _line(record: Mapping[str, object]) -> bytes:
 
 def _parse(path: Path, number: int, line: bytes) -> dict[str, Json]:
     try:
-        record = from_json(line)
+        record = parsed(line)
     except ValueError as error:
         raise Damaged(f"{path} line {number} is damaged: {error}") from None
     if not isinstance(record, dict):

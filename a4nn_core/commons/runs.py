@@ -7,7 +7,7 @@ from datetime import datetime
 
 from a4nn_core.commons.columns import from_line, moment
 from a4nn_core.commons.records import Run
-from a4nn_core.jsonable import Json, JsonText, members
+from a4nn_core.jsonable import Json, JsonText, members, to_json
 from a4nn_core.metrics import DEFAULT_OBJECTIVES
 
 
@@ -46,7 +46,7 @@ _FROM_HEADER = ("name", "seed", "dataset_fingerprint", "code_version", "threads"
 
 
 def _json(value: Json) -> JsonText | None:
-    return None if value is None else JsonText.of(value)
+    return None if value is None else JsonText(to_json(value))
 
 
 def last_session(stored: Mapping[str, Json]) -> dict[str, Json]:
