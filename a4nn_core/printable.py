@@ -16,7 +16,8 @@ from collections.abc import Callable
 # separators of lines and paragraphs
 _HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 _JOINERS = "\u200c\u200d"  # Persian, Indic scripts and emoji cannot be written without them
-_MARKDOWN = re.compile(r"[\\`*\[\]<>|~$&#]|(?<!\w)_|_(?!\w)")
+# what has a meaning within a line; not inside of words and addresses, which would lose their shape
+_MARKDOWN = re.compile(r"[\\`*\[\]<>|$]|(?<![^\W_])_|_(?![^\W_])|(?<!/)~|&(?=#|\w+;)|(?<!\S)#")
 
 
 def printable(text: object) -> str:

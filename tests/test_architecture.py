@@ -46,7 +46,7 @@ ALLOWED: dict[str, set[str]] = {
     "printable": set(),
     "retry": set(),
     "files": {"errors"},
-    "logs": {"errors", "files"},
+    "logs": {"errors", "files", "printable"},
     "plugins": {"errors"},
     "component": {"errors", "plugins"},
     "metrics": {"errors", "plugins", "vocabulary"},

@@ -15,6 +15,7 @@ import typer
 
 from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption
 from a4nn_core.errors import BadInput
+from a4nn_core.printable import json_printable, printable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -79,12 +80,13 @@ def write(data: pa.Table, format: Format, file: BinaryIO) -> None:
             file.write(sink.getvalue())
         case Format.json:
             text = json.dumps(_rows(data), ensure_ascii=False, indent=1, default=str)
-            file.write(text.encode() + b"\n")
+            file.write(json_printable(text).encode() + b"\n")
         case Format.csv:
             text_file = io.StringIO(newline="")
             writer = csv.writer(text_file, lineterminator="\n")
-            writer.writerow(data.column_names)
-            writer.writerows([_text(v, null="") for v in row.values()] for row in _rows(data))
+            cell = printable if file.isatty() else str
+            writer.writerow(map(cell, data.column_names))
+            writer.writerows([cell(_text(v, null="")) for v in row.values()] for row in _rows(data))
             file.write(text_file.getvalue().encode())
         case Format.table:
             file.write(_table(data).encode())
@@ -143,9 +145,9 @@ def _table(data: pa.Table) -> str:
     table = Table(show_edge=False, pad_edge=False)
     for field in data.schema:
         number = str(field.type).startswith(("int", "uint", "float", "double", "decimal", "half"))
-        table.add_column(field.name, justify="right" if number else "left", overflow="fold")
+        table.add_column(Text(printable(field.name)), justify="right" if number else "left", overflow="fold")
     for row in _rows(data):
-        table.add_row(*(Text(_text(value, null="", digits=6)) for value in row.values()))
+        table.add_row(*(Text(printable(_text(value, null="", digits=6))) for value in row.values()))
     console.print(table)
     text: str = console.file.getvalue()  # type: ignore[attr-defined]
     lines = [line.rstrip() for line in text.splitlines()]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption, print_json
+from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption, print_json, tell
 from a4nn_core.cli.run import make_table, print_table
 from a4nn_core.jsonable import Json
 from a4nn_core.precision import in_percent
@@ -109,10 +109,10 @@ def _view(summary: Summary, live: Live) -> Group:
 def _print(summary: Summary, live: Live) -> None:
     print_table(_HEADER, [_row(summary, live)])
     if live.training:
-        typer.echo()
+        tell("")
         print_table(_TRAINING, _training(live))
     if live.paused:
-        typer.echo(f"\n{_paused(live)}")
+        tell("", _paused(live))
 
 
 def _paused(live: Live) -> str:
