@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption
+from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption, say
 from a4nn_core.errors import BadInput
 from a4nn_core.printable import json_printable, printable
 
@@ -49,7 +49,8 @@ def sql(
     """Query a commons with SQL: one SELECT statement, which can read nothing but the commons."""
     from a4nn_core.commons import Commons
 
-    data = Commons(commons).answer(query)
+    store = Commons(commons, lambda run, error: say(f"warning: run {run} is left out: {error}"))
+    data = store.answer(query)
     chosen = Format.json if json_ else format
     if out is not None:
         from a4nn_core.files import atomic_write
