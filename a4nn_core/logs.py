@@ -16,6 +16,7 @@ from typing import Any
 
 from a4nn_core.errors import BadInput
 from a4nn_core.files import user_errors
+from a4nn_core.printable import json_printable
 
 LOG_FILE = "A4NN_LOG"
 LOG_LEVEL = "A4NN_LOG_LEVEL"
@@ -48,7 +49,7 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False, default=str)
+        return json_printable(json.dumps(line, ensure_ascii=False, default=str))
 
 
 def set_up() -> None:

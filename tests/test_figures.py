@@ -189,10 +189,12 @@ def test_a_network_that_costs_nothing_leaves_the_others_room() -> None:
 
 @pytest.mark.slow
 def test_names_are_escaped(tmp_path: Path) -> None:
-    with RunWriter.open(tmp_path / "c", "r", header(name="<script>alert(1)</script>")) as writer:
+    name = "<script>alert(1)</script> \x1b[31m \0 $\\frac{a$"
+    with RunWriter.open(tmp_path / "c", "r", header(name=name)) as writer:
         record(writer, 0, 5)
     _, page = draw(tmp_path / "c", "r", tmp_path)
     assert "<script>alert(1)" not in page
+    assert "<title>&lt;script&gt;alert(1)&lt;/script&gt; \\x1b[31m \\x00 $\\frac{a$</title>" in page
 
 
 def test_bad_input_leaves_nothing(folder: Path, tmp_path: Path) -> None:

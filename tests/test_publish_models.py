@@ -238,7 +238,7 @@ def test_classify_what_cannot_be(trained: Path, tmp_path: Path) -> None:
     for path, sentence in (
         (tmp_path / "none.onnx", "there is no model"),
         (model.with_suffix(".pt2"), "is not an .onnx file; others could hold code"),
-        (tmp_path / "bad.onnx", "is not a model of a4nn"),
+        (tmp_path / "bad.onnx", "is not a model that a4nn publish wrote: it is not ONNX"),
     ):
         (tmp_path / "bad.onnx").write_bytes(b"x")
         with pytest.raises(BadInput, match=sentence):

@@ -12,6 +12,7 @@ from a4nn_core.archaeology.pages import front_page
 from a4nn_core.archaeology.picture import WHISKERS, Picture, is_staircase, picture
 from a4nn_core.files import atomic_write, make_folder
 from a4nn_core.metrics import ACCURACY_PERCENT, MFLOPS
+from a4nn_core.printable import printable
 from a4nn_core.vocabulary import NetworkStatus
 
 if TYPE_CHECKING:
@@ -81,8 +82,10 @@ def draw(shown: Picture, file: Path) -> None:
         layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.08, rect=(0, 0, 1, 0.88))
         figure = Figure(figsize=(12.5, 6.5), dpi=180, facecolor="white", layout=layout)
         FigureCanvasAgg(figure)
-        figure.text(0.012, 0.96, shown.title, fontsize=19, fontweight="bold", va="center")
-        figure.text(0.012, 0.908, shown.summary, fontsize=12.5, color="#555b66", va="center")
+        title, summary = printable(shown.title), printable(shown.summary)
+        look: dict[str, Any] = {"va": "center", "parse_math": False}  # a name may hold dollars
+        figure.text(0.012, 0.96, title, fontsize=19, fontweight="bold", **look)
+        figure.text(0.012, 0.908, summary, fontsize=12.5, color="#555b66", **look)
         left, right = figure.subplots(1, 2, width_ratios=[1.0, 1.08])
         first, last = shown.generations
         # the lightest fifth of viridis is too faint on white
@@ -107,7 +110,7 @@ def draw(shown: Picture, file: Path) -> None:
                 [t for t in MaxNLocator(10, integer=True).tick_values(first, last) if first <= t <= last]
             )
             bar.minorticks_off()
-        figure.savefig(file, format="png", metadata={"Title": shown.title})
+        figure.savefig(file, format="png", metadata={"Title": title})
 
 
 def _draw_front(axes: Axes, shown: Picture, colours: Colormap, norm: Normalize) -> None:

@@ -10,6 +10,7 @@ from a4nn_core.archaeology.picture import WHISKERS, Picture, Point, is_staircase
 from a4nn_core.jsonable import JsonText
 from a4nn_core.metrics import ACCURACY_PERCENT, MFLOPS
 from a4nn_core.precision import Images, in_percent
+from a4nn_core.printable import html_text
 from a4nn_core.vocabulary import NetworkStatus
 
 _FRONT = "#d1495b"
@@ -166,7 +167,7 @@ def front_page(shown: Picture) -> str:
         post_script=_HIGHLIGHT,
         default_height="92vh",
     )
-    return text.replace("<head>", f"<head><title>{_escape(shown.title)}</title>", 1)
+    return text.replace("<head>", f"<head><title>{html_text(shown.title)}</title>", 1)
 
 
 def _add_stops(figure: Any, shown: Picture, colour: Colour) -> None:
@@ -273,7 +274,7 @@ def _lay_out(figure: Any, shown: Picture, colour: Colour) -> None:
     figure.update_layout(
         template="plotly_white",
         title={
-            "text": f"<b>{_escape(shown.title)}</b><br><sup>{_escape(shown.summary)}</sup>",
+            "text": f"<b>{html_text(shown.title)}</b><br><sup>{html_text(shown.summary)}</sup>",
             "x": 0.01,
             "font": {"size": 22},
         },
@@ -295,7 +296,7 @@ def _about(point: Point, images: Images) -> str:
         f"{point.mflops:,.1f} M multiply-adds"
         + (f", {network.parameters:,} parameters" if network.parameters is not None else ""),
         f"{_or_unknown(network.epochs_trained)} of {_or_unknown(network.epochs_budget)} epochs"
-        + (f" ({_escape(network.termination_reason)})" if network.termination_reason else ""),
+        + (f" ({html_text(network.termination_reason)})" if network.termination_reason else ""),
         f"genome {_genome(network.genome)}",
     ]
     return "<br>".join(lines)
@@ -317,11 +318,4 @@ def _genome(text: JsonText | None) -> str:
         )
     else:
         flat = text
-    flat = _escape(flat)
-    return flat if len(flat) <= 90 else f"{flat[:87]}..."
-
-
-def _escape(text: str) -> str:
-    import html
-
-    return html.escape(text)
+    return html_text(flat if len(flat) <= 90 else f"{flat[:87]}...")

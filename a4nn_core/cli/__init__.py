@@ -38,5 +38,7 @@ def main() -> None:
 
 
 def _end(message: str, code: int) -> NoReturn:
-    sys.stderr.write(f"Error: {message}\n")
+    from a4nn_core.cli.options import say
+
+    say(f"Error: {message}")
     sys.exit(code)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from a4nn_core.cli.options import JsonOption, print_json
+from a4nn_core.cli.options import JsonOption, print_json, tell
 
 
 def classify(
@@ -20,6 +20,7 @@ def classify(
     """Print the class of each image."""
     from a4nn_core.data.files import ENDINGS
     from a4nn_core.errors import BadInput
+    from a4nn_core.printable import printable
     from a4nn_core.publish.models.classify import Classifier
 
     classifier = Classifier(model)
@@ -35,6 +36,7 @@ def classify(
     if as_json:
         print_json([{"image": f.image, "class": f.label, "shares": f.shares} for f in found])
         return
-    width = max(len(f.image) for f in found)
-    for one in found:
-        typer.echo(f"{one.image:<{width}}  {one.label}  {100 * one.shares[one.label]:.1f} %")
+    names = [printable(one.image) for one in found]
+    width = max(map(len, names))
+    for name, one in zip(names, found, strict=True):
+        tell(f"{name:<{width}}  {printable(one.label)}  {100 * one.shares[one.label]:.1f} %")

@@ -28,11 +28,17 @@ from a4nn_core.commons.records import EpochCount, Network, best_accuracy
 from a4nn_core.data.progress import Listener, listening
 from a4nn_core.experiment import Experiment
 from a4nn_core.precision import in_percent
+from a4nn_core.printable import printable
 from a4nn_core.training.settings import LEAST_STEPS, USUAL_BATCH
 from a4nn_core.vocabulary import NetworkStatus
 from a4nn_core.workflow.watcher import SearchView
 
 _ACCURACY_WIDTH = len(in_percent(100.0, 0.0))
+
+
+def plain_console() -> Console:
+    """Standard error, for texts in which no colour, emoji or link is written."""
+    return Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 
 @contextmanager
@@ -45,7 +51,7 @@ def named_bars(console: Console, *columns: ProgressColumn, keep: bool = True) ->
         keep: whether a bar stays on the screen when its work is done.
     """
     with Bars(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=30),
         *columns,
         console=console,
@@ -55,7 +61,7 @@ def named_bars(console: Console, *columns: ProgressColumn, keep: bool = True) ->
 
         def show(what: str, done: int, total: int) -> None:
             if what not in tasks:
-                tasks[what] = bars.add_task(what)
+                tasks[what] = bars.add_task(printable(what))
             bars.update(tasks[what], completed=done, total=total, visible=keep or done < total)
 
         yield show
@@ -64,7 +70,7 @@ def named_bars(console: Console, *columns: ProgressColumn, keep: bool = True) ->
 @contextmanager
 def file_progress() -> Iterator[Listener]:
     """Show a bar, in bytes, for each file that is sent or fetched."""
-    with named_bars(Console(stderr=True), DownloadColumn(), TransferSpeedColumn(), keep=False) as show:
+    with named_bars(plain_console(), DownloadColumn(), TransferSpeedColumn(), keep=False) as show:
         yield show
 
 
@@ -72,7 +78,7 @@ def file_progress() -> Iterator[Listener]:
 def data_progress() -> Iterator[None]:
     """While it is entered, long work on data shows a bar on standard error; without a terminal, one line
     per tenth of the work."""
-    console = Console(stderr=True, highlight=False)
+    console = plain_console()
     tenths: dict[str, int] = {}
     with named_bars(console, MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()) as show:
 
@@ -82,7 +88,7 @@ def data_progress() -> Iterator[None]:
             tenth = 10 * done // total
             if not console.is_terminal and tenth > tenths.get(what, 0):
                 tenths[what] = tenth
-                console.print(f"{what}: {done:,} of {total:,}", soft_wrap=True)
+                _print(console, f"{what}: {done:,} of {total:,}")
 
         with listening(report):
             yield
@@ -93,12 +99,12 @@ class Progress:
 
     def __init__(self, experiment: Experiment) -> None:
         self.experiment = experiment
-        self.console = Console(stderr=True, highlight=False)
+        self.console = plain_console()
         self.bars = Bars(
             TextColumn("{task.description:<10}"),
             BarColumn(bar_width=30),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
             # on a narrow terminal the bars shrink first
             TimeElapsedColumn(table_column=Column(min_width=len("0:00:00"))),
             console=self.console,
@@ -113,7 +119,7 @@ class Progress:
 
     def __enter__(self) -> Progress:
         if not self.console.is_terminal:
-            self.console.print(f"loading data set {self.experiment.data.name}")
+            _print(self.console, f"loading data set {self.experiment.data.name}")
         self.bars.start()
         return self
 
@@ -124,7 +130,7 @@ class Progress:
 
     def loading(self, what: str, done: int, total: int) -> None:
         """Show how far the loading of a data set has come."""
-        self.bars.update(self.data, completed=done, total=total, note=what, visible=done < total)
+        self.bars.update(self.data, completed=done, total=total, note=printable(what), visible=done < total)
 
     def on_poll(self, search: SearchView) -> None:
         """Update the bars."""
@@ -156,8 +162,9 @@ class Progress:
         """Print the batch size that was chosen if it is not the usual one."""
         chosen = search.experiment.training.batch_size
         if self.experiment.training.batch_size == "auto" and chosen != USUAL_BATCH:
-            self.bars.console.print(
-                f"batch size {chosen}: with {USUAL_BATCH} an epoch would have fewer than {LEAST_STEPS} steps"
+            _print(
+                self.console,
+                f"batch size {chosen}: with {USUAL_BATCH} an epoch would have fewer than {LEAST_STEPS} steps",
             )
 
     def _left(self, search: SearchView) -> str:
@@ -178,12 +185,17 @@ class Progress:
         """Print the outcome of a network."""
         best = network.best_accuracy_percent
         accuracy = "" if best is None else _with_error(search, best)
-        self.bars.console.print(
+        _print(
+            self.console,
             f"network {network.network:>3}  generation {network.generation}  "
             f"{(network.flops or 0) / 1e6:>9.3f} MFLOPs  {network.epochs_trained or 0:>3} epochs  "
             f"{accuracy:>{_ACCURACY_WIDTH}}  {_outcome(network)}",
-            soft_wrap=True,
         )
+
+
+def _print(console: Console, line: str) -> None:
+    """Print one line, above the bars if there are any; it is not folded."""
+    console.print(printable(line), soft_wrap=True)
 
 
 def _outcome(network: Network) -> str:

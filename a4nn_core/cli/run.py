@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption, print_json, say
+from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption, print_json, say, tell
 from a4nn_core.errors import BadInput
 from a4nn_core.precision import in_percent
 
@@ -126,7 +126,7 @@ def presets(
         print_json(known())
         return
     for name, description in known().items():
-        typer.echo(f"{name:<26}{description}")
+        tell(f"{name:<26}{description}")
 
 
 def show(commons: Path, run_id: str, as_json: bool, draw: bool) -> None:
@@ -146,11 +146,11 @@ def show(commons: Path, run_id: str, as_json: bool, draw: bool) -> None:
         return
     _print(summary)
     if draw and summary.networks:
-        typer.echo(f"\npictures: {folder / 'front.png'} and front.html")
+        tell("", f"pictures: {folder / 'front.png'} and front.html")
 
 
 def _print(summary: Summary) -> None:
-    typer.echo(f"\nPareto front of {summary.run} ({summary.status})\n")
+    tell("", f"Pareto front of {summary.run} ({summary.status})", "")
     alike = any(member.indistinguishable_from is not None for member in summary.front)
     print_table(
         [
@@ -178,21 +178,25 @@ def _print(summary: Summary) -> None:
         ],
     )
     if summary.front and str(summary.images):
-        typer.echo(f"\n± one standard error, of {summary.images}")
+        tell("", f"± one standard error, of {summary.images}")
     if alike:
-        typer.echo("≈ not distinguishable from this cheaper network by validation accuracy")
-    typer.echo("\n" + "\n  ".join(summary.cost()))
+        tell("≈ not distinguishable from this cheaper network by validation accuracy")
+    first, *others = summary.cost()
+    tell("", first, *(f"  {line}" for line in others))
 
 
 def make_table(header: list[str], rows: list[list[str]]) -> Table:
     """A plain table for ``rich``; the first and the last column are text."""
     from rich.table import Table
+    from rich.text import Text
+
+    from a4nn_core.printable import printable
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for position, name in enumerate(header):
         table.add_column(name, justify="left" if position in (0, len(header) - 1) else "right", no_wrap=True)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(Text(printable(cell)) for cell in row))
     return table
 
 

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption
+from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption, say
 from a4nn_core.errors import BadInput
+from a4nn_core.printable import json_printable, printable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -48,7 +49,8 @@ def sql(
     """Query a commons with SQL: one SELECT statement, which can read nothing but the commons."""
     from a4nn_core.commons import Commons
 
-    data = Commons(commons).answer(query)
+    store = Commons(commons, lambda run, error: say(f"warning: run {run} is left out: {error}"))
+    data = store.answer(query)
     chosen = Format.json if json_ else format
     if out is not None:
         from a4nn_core.files import atomic_write
@@ -79,12 +81,13 @@ def write(data: pa.Table, format: Format, file: BinaryIO) -> None:
             file.write(sink.getvalue())
         case Format.json:
             text = json.dumps(_rows(data), ensure_ascii=False, indent=1, default=str)
-            file.write(text.encode() + b"\n")
+            file.write(json_printable(text).encode() + b"\n")
         case Format.csv:
             text_file = io.StringIO(newline="")
             writer = csv.writer(text_file, lineterminator="\n")
-            writer.writerow(data.column_names)
-            writer.writerows([_text(v, null="") for v in row.values()] for row in _rows(data))
+            cell = printable if file.isatty() else str
+            writer.writerow(map(cell, data.column_names))
+            writer.writerows([cell(_text(v, null="")) for v in row.values()] for row in _rows(data))
             file.write(text_file.getvalue().encode())
         case Format.table:
             file.write(_table(data).encode())
@@ -143,9 +146,9 @@ def _table(data: pa.Table) -> str:
     table = Table(show_edge=False, pad_edge=False)
     for field in data.schema:
         number = str(field.type).startswith(("int", "uint", "float", "double", "decimal", "half"))
-        table.add_column(field.name, justify="right" if number else "left", overflow="fold")
+        table.add_column(Text(printable(field.name)), justify="right" if number else "left", overflow="fold")
     for row in _rows(data):
-        table.add_row(*(Text(_text(value, null="", digits=6)) for value in row.values()))
+        table.add_row(*(Text(printable(_text(value, null="", digits=6))) for value in row.values()))
     console.print(table)
     text: str = console.file.getvalue()  # type: ignore[attr-defined]
     lines = [line.rstrip() for line in text.splitlines()]

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption, print_json
+from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption, print_json, tell
 from a4nn_core.cli.run import make_table, print_table
+from a4nn_core.errors import BadInput
 from a4nn_core.jsonable import Json
 from a4nn_core.precision import in_percent
 from a4nn_core.vocabulary import RunStatus
@@ -33,13 +34,33 @@ def status(
     from a4nn_core.commons import Commons
 
     store = Commons(commons)
-    names = [run_id] if run_id else store.runs()
-    if as_json:
-        print_json([_document(*_state(store, name)) for name in names])
-    elif run_id is None:
-        print_table(_HEADER, [_row(*_state(store, name)) for name in names])
+    if run_id is None:
+        _list(store, as_json)
+    elif as_json:
+        print_json([_document(*_state(store, run_id))])
     else:
         _follow(store, run_id, every, once)
+
+
+def _list(store: Commons, as_json: bool) -> None:
+    """Show all runs; of one whose records cannot be read, what is wrong with them."""
+    documents: list[dict[str, Json]] = []
+    rows, troubles = [], []
+    for name in store.folders():
+        try:
+            state = _state(store, name)
+        except BadInput as error:
+            documents.append({"run": name, "error": str(error)})
+            rows.append([name, "unreadable", *("-" * (len(_HEADER) - 2))])
+            troubles.append(f"{name}: {error}")
+        else:
+            documents.append(_document(*state))
+            rows.append(_row(*state))
+    if as_json:
+        print_json(documents)
+        return
+    print_table(_HEADER, rows)
+    tell(*troubles)
 
 
 def _state(store: Commons, run: str) -> tuple[Summary, Live]:
@@ -109,10 +130,10 @@ def _view(summary: Summary, live: Live) -> Group:
 def _print(summary: Summary, live: Live) -> None:
     print_table(_HEADER, [_row(summary, live)])
     if live.training:
-        typer.echo()
+        tell("")
         print_table(_TRAINING, _training(live))
     if live.paused:
-        typer.echo(f"\n{_paused(live)}")
+        tell("", _paused(live))
 
 
 def _paused(live: Live) -> str:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import pyarrow as pa
 
-from a4nn_core.commons.columns import BadCell, Record, from_cells
+from a4nn_core.commons.columns import Record, from_cells
+from a4nn_core.commons.damage import damage_named
 from a4nn_core.commons.layout import Damaged, RunFolder, check_layout
 from a4nn_core.commons.records import Edge, Epoch, Event, LayerRecord, Network, Prediction, Run
 from a4nn_core.commons.rows import python_rows, records
-from a4nn_core.commons.schema import FRONT, LINEAGE_SQL, TABLES
-from a4nn_core.commons.snapshot import Snapshot, run_names
+from a4nn_core.commons.schema import FRONT, LINEAGE_SQL, TABLES, Table
+from a4nn_core.commons.snapshot import Snapshot, run_folders, run_names
 from a4nn_core.errors import BadInput
 from a4nn_core.metrics import front_rows
 
@@ -40,18 +41,25 @@ class Commons:
 
     Args:
         path: folder of the commons.
+        left_out: called with the name of each run that SQL leaves out, as its records cannot be read, and
+            what is wrong with them. None: one such run is an error of every query.
 
     Raises:
         BadInput: it is not a commons, or has a layout newer than this version knows.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, left_out: Callable[[str, Damaged], None] | None = None) -> None:
         self.path = Path(path)
+        self._left_out = left_out
         self.layout = check_layout(self.path)
 
     def runs(self) -> list[str]:
         """The ids of all runs, sorted."""
         return run_names(self.path)
+
+    def folders(self) -> list[str]:
+        """The names of all folders that should hold a run, sorted, whatever they hold."""
+        return run_folders(self.path)
 
     def sql(self, query: str) -> duckdb.DuckDBPyRelation:
         """The answer to one SELECT over the tables runs, networks, epochs, predictions, considered, events,
@@ -97,11 +105,16 @@ class Commons:
         text = query.lower()
         # only tables whose names occur are loaded; query() and query_table() compute names, so load all
         every = "query" in text
-        snapshot = Snapshot(self.path)
+        views = ("lineage", "front")  # of networks
+        named = {
+            name
+            for name in TABLES
+            if every or name in text or (name == "networks" and any(view in text for view in views))
+        }
+        snapshot = self._snapshot(TABLES[name] for name in named)
         connection.register("commons_lock", _Held(snapshot.lock))
         for name, table in TABLES.items():
-            named = every or name in text or (name == "networks" and "lineage" in text)
-            parts = snapshot.parts(table) if named else [table.schema.empty_table()]
+            parts = snapshot.parts(table) if name in named else [table.schema.empty_table()]
             if len(parts) == 1:
                 connection.register(name, parts[0])
                 continue
@@ -112,6 +125,16 @@ class Commons:
         connection.execute(f"create view lineage as {LINEAGE_SQL}")
         front = snapshot.front() if every or "front" in text else FRONT.schema.empty_table()
         connection.register("front", front)
+
+    def _snapshot(self, tables: Iterable[Table]) -> Snapshot:
+        """The commons now; if it may be, without runs in which one of some tables cannot be read."""
+        if self._left_out is None:
+            return Snapshot(self.path)
+        snapshot = Snapshot(self.path, forgiving=True)
+        snapshot.leave_out_damaged(tables)
+        for run, error in sorted(snapshot.damaged.items()):
+            self._left_out(run, error)
+        return snapshot
 
     def networks(self, run: str) -> list[Network]:
         """The final records of a run's networks, sorted by number."""
@@ -154,7 +177,9 @@ class Commons:
 
     def _folder(self, run: str) -> RunFolder:
         folder = RunFolder(self.path, run)
-        if not folder.run_file.is_file():
+        if not os.path.lexists(folder.run_file):  # what is there and cannot be read is said by who reads it
+            if folder.path.is_dir():
+                raise Damaged(f"{folder.path} is no run: it has no run.json")
             known = self.runs()
             names = ", ".join(known[:20]) + (", ..." if len(known) > 20 else "") or "none"
             raise BadInput(f"{self.path} has no run {run!r}; runs there: {names}")
@@ -173,18 +198,6 @@ def query_message(error: BaseException) -> str:
     text = str(error).split("\n\nLINE ")[0]
     text = re.sub(r"^(\w+ )+Error: ", "", text)
     return f"the query cannot be answered: {' '.join(text.split())}"
-
-
-@contextmanager
-def damage_named(commons: Path, run: str) -> Iterator[None]:
-    """Turn Arrow's error on an unreadable file, or an unknown enum value, into one message."""
-    try:
-        yield
-    except BadCell as error:
-        raise Damaged(f"a record of run {run!r} in {commons} is damaged: {error}") from None
-    except (OSError, pa.ArrowException) as error:
-        text = " ".join(str(error).split())
-        raise Damaged(f"a file of run {run!r} in {commons} is damaged: {text}") from None
 
 
 class _Held:

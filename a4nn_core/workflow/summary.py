@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -143,6 +144,8 @@ class Summary:
 
 def duration(seconds: float) -> str:
     """A duration in seconds as text for people."""
+    if not math.isfinite(seconds):
+        return "unknown time"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from a4nn_core.data.files import read_image
 from a4nn_core.errors import BadInput
-from a4nn_core.publish.models.export import METADATA
+from a4nn_core.publish.models.onnx_model import OnnxModel, shares
 
 _BATCH = 64
 
@@ -33,54 +31,18 @@ class Classified:
     shares: dict[str, float]
 
 
-class Classifier:
-    """A network that ``a4nn publish`` exported as ONNX.
+class Classifier(OnnxModel):
+    """A network that ``a4nn publish`` exported as ONNX, applied to image files.
 
     Only ONNX is opened: it holds numbers and a graph, while a ``torch.export`` file can hold code.
-
-    Args:
-        model: path of the ``.onnx`` file.
-
-    Raises:
-        BadInput: it is not such a file, or the package onnxruntime is missing.
     """
-
-    def __init__(self, model: Path) -> None:
-        try:
-            import onnxruntime
-        except ImportError:
-            raise BadInput("a4nn classify needs an extra: pip install 'a4nn[onnx]'") from None
-        if not model.is_file():
-            raise BadInput(f"there is no model {model}")
-        if model.suffix != ".onnx":
-            raise BadInput(f"{model} is not an .onnx file; others could hold code and are not opened")
-        try:
-            self._session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-            about = json.loads(self._session.get_modelmeta().custom_metadata_map[METADATA])
-            self.classes: list[str] = [str(name) for name in about["classes"]]
-            self.shape: tuple[int, ...] = tuple(int(side) for side in about["input"])
-        except Exception as error:  # onnxruntime raises types of its own, which are not public
-            text = " ".join(str(error).split())[:200]
-            raise BadInput(f"{model} is not a model of a4nn: {text}") from None
-
-    def scores(self, images: NDArray[Any]) -> NDArray[np.float32]:
-        """Class scores.
-
-        Args:
-            images: as they are stored, shape (count, channels, height, width).
-
-        Returns:
-            shape (count, classes).
-        """
-        given = np.ascontiguousarray(images, dtype=np.float32)
-        (scores,) = self._session.run(["scores"], {"images": given})
-        return np.asarray(scores, dtype=np.float32)
 
     def classify(self, images: Sequence[Path]) -> list[Classified]:
         """Read images and say what each shows.
 
         Raises:
-            BadInput: an image cannot be read or has another size or number of channels; all are named.
+            BadInput: an image cannot be read, has another size or number of channels, or no finite scores;
+                all are named.
         """
         problems = []
         arrays = []
@@ -97,13 +59,20 @@ class Classifier:
             raise BadInput("; ".join(problems))
         found = []
         for start in range(0, len(arrays), _BATCH):
-            scores = self.scores(np.stack(arrays[start : start + _BATCH])).astype(np.float64)
-            weights = np.exp(scores - scores.max(axis=1, keepdims=True))
-            shares = weights / weights.sum(axis=1, keepdims=True)
-            for path, row in zip(images[start : start + _BATCH], shares, strict=True):
-                named = {name: float(value) for name, value in zip(self.classes, row, strict=True)}
-                found.append(Classified(str(path), self.classes[int(row.argmax())], named))
+            scores = self.scores(np.stack(arrays[start : start + _BATCH]))
+            for path, row in zip(images[start : start + _BATCH], scores, strict=True):
+                try:
+                    found.append(self._classified(path, row))
+                except BadInput as error:
+                    problems.append(f"{self.path} cannot classify {path}: {error}")
+        if problems:
+            raise BadInput("; ".join(problems))
         return found
+
+    def _classified(self, image: Path, scores: NDArray[np.float32]) -> Classified:
+        each = shares(scores)
+        named = {name: float(share) for name, share in zip(self.classes, each, strict=True)}
+        return Classified(str(image), self.classes[int(each.argmax())], named)
 
 
 def _size(shape: Sequence[int]) -> str:
