@@ -7,14 +7,15 @@ from pathlib import Path
 import fuzz as command
 import pytest
 from fuzzing.child import Outcome
-from fuzzing.harness import Limits, fuzz
+from fuzzing.harness import fuzz
+from fuzzing.reader import Limits
 from fuzzing.targets import TARGETS
 from planted import Planted
 
-LIMITS = Limits(seconds=0.3, bytes=200_000_000, tries=60, smaller_seconds=1.0)
+LIMITS = Limits(seconds=0.5, bytes=200_000_000, tries=60, smaller_seconds=1.0)
 MESSAGES = {
     Outcome.traceback: "IndexError: a planted traceback",
-    Outcome.hang: "no answer after 0.3 s of computing",
+    Outcome.hang: "no answer after 0.5 s of computing",
     Outcome.growth: "memory grew by ",
     Outcome.crash: "the process died: SIGSEGV",
 }

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 from fuzzing.child import Outcome
-from fuzzing.harness import Limits, Reader, fuzz
+from fuzzing.harness import fuzz
+from fuzzing.reader import USUAL, Reader
 from fuzzing.target import Target
 from fuzzing.targets import TARGETS
 
@@ -73,7 +74,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _replay(target: type[Target], data: bytes) -> int:
-    with Reader(target, Limits(), guided=False) as reader:
+    with Reader(target, USUAL, guided=False) as reader:
         answer = reader.read(data)
     _say(f"{answer.outcome}: {answer.text}" if answer.text else f"{answer.outcome}")
     return int(answer.outcome.failed)

@@ -83,12 +83,10 @@ def bytes_changed(draw: DrawFn, data: bytes) -> bytes:
 
 
 def json_changed(draw: DrawFn, data: bytes) -> bytes:
-    """One value of a JSON document replaced, left out, repeated or renamed; text that is none is left."""
+    """One value of a JSON document replaced, left out, repeated or renamed; the bytes of what is none."""
     try:
-        value = json.loads(data)
-        return json.dumps(value_changed(draw, value), ensure_ascii=draw(st.booleans())).encode(
-            errors="surrogatepass"
-        )
+        value = value_changed(draw, json.loads(data))
+        return json.dumps(value, ensure_ascii=draw(st.booleans())).encode(errors="surrogatepass")
     except (ValueError, RecursionError):
         return bytes_changed(draw, data)
 
@@ -160,13 +158,8 @@ def csv_changed(draw: DrawFn, data: bytes) -> bytes:
         case 3:
             rows = [row + row[column : column + 1] for row in rows]
         case _:
-            cell = draw(WORDS | NUMBERS.map(str_of) | st.floats(0, 100).map(str))
+            cell = draw(WORDS | NUMBERS.map(str) | st.floats(0, 100).map(str))
             rows[at] = [*rows[at][:column], cell, *rows[at][column + 1 :]]
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerows(rows)
     return out.getvalue().encode(errors="surrogatepass")
-
-
-def str_of(number: float) -> str:
-    """A number as text, also one with more digits than Python converts by itself."""
-    return str(number) if isinstance(number, float) or abs(number) < 10**300 else f"1{'0' * 400}"

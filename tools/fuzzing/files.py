@@ -32,7 +32,7 @@ from a4nn_core.publish.deposit.files import MANIFEST, paths_in, write_manifest
 from a4nn_core.publish.deposit.metadata import example, make_metadata
 from a4nn_core.publish.deposit.restore import restore
 from a4nn_core.publish.models.classify import Classifier
-from a4nn_core.publish.models.export import METADATA
+from a4nn_core.publish.models.onnx_model import METADATA
 from fuzzing.changes import SCALARS, bytes_changed, changed, csv_changed, json_changed
 from fuzzing.records import COMMONS
 from fuzzing.target import Target, each
