@@ -49,10 +49,10 @@ def parsed(text: str | bytes) -> Json:
     try:
         value: Json = json.loads(text, parse_constant=_finite, parse_float=_finite)
     except RecursionError:
-        raise ValueError(_TOO_DEEP) from None
+        raise ValueError("nested too deep") from None
     # both read every value, and nearly no text needs it
-    if text.count("[") + text.count("{") > _DEEPEST and _deeper(value, _DEEPEST):
-        raise ValueError(_TOO_DEEP)
+    if text.count("[") + text.count("{") > _DEEPEST:
+        check_depth(value)
     if "\\u" in text:
         json.dumps(value, ensure_ascii=False).encode()
     return value
@@ -65,17 +65,23 @@ def _finite(text: str) -> float:
     return value
 
 
-_DEEPEST = 100  # levels; to_jsonable and json.dumps take several calls for each
-_TOO_DEEP = f"nested more than {_DEEPEST} levels deep"
+_DEEPEST = 100  # levels; what works on values takes several calls for each
 
 
-def _deeper(value: Json, levels: int) -> bool:
-    """Whether a value has more levels of lists and objects."""
-    if isinstance(value, dict):
-        value = list(value.values())
-    if not isinstance(value, list):
-        return False
-    return levels == 0 or any(_deeper(inner, levels - 1) for inner in value)
+def check_depth(value: object) -> None:
+    """Make sure that a value can be worked on level by level.
+
+    Raises:
+        ValueError: lists and tables are nested too deep in it.
+    """
+    if _deeper(value, _DEEPEST):
+        raise ValueError("nested too deep")
+
+
+def _deeper(value: object, levels: int) -> bool:
+    """Whether a value has more levels of lists and tables."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return inner is not None and (levels == 0 or any(_deeper(one, levels - 1) for one in inner))
 
 
 class JsonText(str):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Sequence
 
 import hypothesis.strategies as st
@@ -39,6 +40,9 @@ _PIECES = st.one_of(
 )
 
 
+_WORD = re.compile(rb'"[^"\n]*"|[\w.+-]+')
+
+
 @st.composite
 def changed(
     draw: DrawFn, corpus: Sequence[bytes], structure: Change, seeds: Sequence[bytes] | None = None
@@ -63,11 +67,14 @@ def changed(
 
 
 def bytes_changed(draw: DrawFn, data: bytes) -> bytes:
-    """Bytes replaced, flipped, left out, repeated, put in, or the end cut off."""
+    """Bytes, or a word, replaced, flipped, left out, repeated, put in, or the end cut off."""
     at = draw(st.integers(0, len(data)))
     size = draw(st.sampled_from([1, 1, 2, 4, 8, 64, len(data) // 4 + 1]))
     rest = data[at + size :]
-    match draw(st.sampled_from(["put", "replace", "flip", "leave", "repeat", "cut"])):
+    match draw(st.sampled_from(["word", "put", "replace", "flip", "leave", "repeat", "cut"])):
+        case "word" if words := list(_WORD.finditer(data)):
+            word = draw(st.sampled_from(words))
+            return data[: word.start()] + draw(_PIECES) + data[word.end() :]
         case "put":
             return data[:at] + draw(_PIECES) + data[at:]
         case "replace":
