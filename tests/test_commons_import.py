@@ -111,6 +111,12 @@ HEADER = "epoch,train_accs,val_accs,predictions,converged,genome,arch,flops\n"
         (HEADER + '0,50,,inf,False,"[[1]]",0,1.0\n', "network 0 has no validation accuracy in epoch 0"),
         (HEADER + '1,50,50,inf,False,"[[1]]",0,1.0\n', "network 0 has no epoch 0"),
         (HEADER + '0,50,50,inf,False,"[[1]]",0.5,1.0\n', "'arch': '0.5' is not a whole number"),
+        (
+            HEADER + '0,50,50,inf,False,"[[1]]",1e300,1.0\n',
+            "'arch': '1e300' is not a whole number from 0 to 21",
+        ),
+        (HEADER + '0,50,50,inf,False,"[[1]]",-1,1.0\n', "'arch': '-1' is not a whole number from 0 to 2147"),
+        (HEADER + "0,50,50,inf,False," + "[" * 5000 + ",0,1.0\n", r"has the genome '\[{60}', not a list"),
         (HEADER + "0,50,50,inf,False,[[1,0,1.0\n", "line 2: not 8 fields|has the genome"),
         (HEADER + "0,50\n", "line 2: not 8 fields"),
     ],

@@ -59,9 +59,14 @@ def number(path: Path, row: Mapping[str, str], name: str) -> float | None:
 
 
 def whole_number(path: Path, row: Mapping[str, str], name: str) -> int:
+    """A number of a row that counts something.
+
+    Raises:
+        BadInput: the field holds something else, or more than tables of a commons can.
+    """
     value = number(path, row, name)
-    if value is None or value != int(value):
-        raise BadInput(f"{path} column {name!r}: {row[name]!r} is not a whole number")
+    if value is None or value != int(value) or not 0 <= value < 2**31:
+        raise BadInput(f"{path} column {name!r}: {row[name]!r} is not a whole number from 0 to 2147483647")
     return int(value)
 
 

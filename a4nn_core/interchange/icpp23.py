@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +13,7 @@ from a4nn_core.commons.records import Edge, Epoch, LayerRecord, Network, Predict
 from a4nn_core.errors import BadInput
 from a4nn_core.interchange.curves_csv import number, read_csv, whole_number
 from a4nn_core.interchange.incoming import IncomingNetwork, IncomingRun
-from a4nn_core.jsonable import Json, JsonText
+from a4nn_core.jsonable import Json, JsonText, parsed
 from a4nn_core.vocabulary import Action, NetworkStatus
 
 
@@ -141,10 +140,10 @@ def _icpp23_network(
         if fit is not None:
             predictions.append(fit)
     try:
-        genome: Json = json.loads(rows[0]["genome"])
+        genome = parsed(rows[0]["genome"])
     except ValueError:
         raise BadInput(
-            f"{path}: network {network} has the genome {rows[0]['genome']!r}, not a list"
+            f"{path}: network {network} has the genome {rows[0]['genome'][:60]!r}, not a list"
         ) from None
     decoded = decode(genome)
     best = max(values)

@@ -18,7 +18,7 @@ from a4nn_core.commons.records import Epoch, Network, best_epoch
 from a4nn_core.errors import BadInput
 from a4nn_core.interchange.incoming import IncomingNetwork, IncomingRun
 from a4nn_core.interchange.parquet import without_secrets
-from a4nn_core.jsonable import Json, JsonText
+from a4nn_core.jsonable import Json, JsonText, members, parsed
 from a4nn_core.vocabulary import Action, Direction, NetworkStatus
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def _open(storage: str, place: str) -> BaseStorage:
             raise BadInput(f"there is no Optuna journal file {storage}; a database is named as a URL")
         try:
             first = path.open("rb").readline()
-            if "op_code" not in json.loads(first or b"{}"):
+            if "op_code" not in members(parsed(first or b"{}")):
                 raise ValueError
             return JournalStorage(JournalFileBackend(storage))
         except (OSError, ValueError, KeyError):

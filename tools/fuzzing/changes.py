@@ -33,10 +33,11 @@ VALUES: SearchStrategy[object] = st.one_of(
     st.dictionaries(st.text(max_size=5), SCALARS, max_size=3),
     st.lists(st.lists(SCALARS, max_size=2) | st.dictionaries(st.text(max_size=5), SCALARS, max_size=2)),
 )
+_DEEP = st.sampled_from(["[" * 5000, '{"a":' * 5000, "(" * 500])
 _PIECES = st.one_of(
     st.binary(min_size=1, max_size=8),
-    WORDS.map(lambda word: word.encode(errors="surrogatepass")),
-    st.sampled_from([b"\n", b"\r\n", b"[" * 5000, b'{"a":' * 5000, b"(" * 500, b"\xef\xbb\xbf", b"\xff" * 9]),
+    (WORDS | _DEEP).map(lambda word: word.encode(errors="surrogatepass")),
+    st.sampled_from([b"\n", b"\r\n", b"\xef\xbb\xbf", b"\xff" * 9]),
 )
 
 
@@ -147,7 +148,7 @@ def _without_sum(line: bytes) -> bytes:
 
 
 def csv_changed(draw: DrawFn, data: bytes) -> bytes:
-    """A cell, a row or a column of a CSV file changed, left out or repeated."""
+    """A cell, a row or a column of a CSV file changed (a column to one value), left out or repeated."""
     try:
         rows = list(csv.reader(io.StringIO(data.decode())))
     except (ValueError, csv.Error):
@@ -164,9 +165,10 @@ def csv_changed(draw: DrawFn, data: bytes) -> bytes:
             rows = [row[:column] + row[column + 1 :] for row in rows]
         case 3:
             rows = [row + row[column : column + 1] for row in rows]
-        case _:
-            cell = draw(WORDS | NUMBERS.map(str) | st.floats(0, 100).map(str))
-            rows[at] = [*rows[at][:column], cell, *rows[at][column + 1 :]]
+        case way:
+            cell = draw(WORDS | _DEEP | NUMBERS.map(str) | st.floats(0, 100).map(str))
+            for row in rows[1:] if way == 4 else rows[at : at + 1]:
+                row[column : column + 1] = [cell]
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerows(rows)
     return out.getvalue().encode(errors="surrogatepass")
