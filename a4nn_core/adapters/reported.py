@@ -62,7 +62,7 @@ def doubt(curve: Sequence[float], bounds: Bounds, metric: str) -> None:
     missing = next((n for n, value in enumerate(reversed(curve)) if math.isfinite(value)), len(curve))
     if missing == _UNMEASURED:
         warnings.warn(
-            f"{metric} was not a finite number in {_UNMEASURED} epochs in a row: training has diverged, or the "
+            f"{metric} was not a finite number in {_UNMEASURED} epochs in a row: training diverged, or the "
             "metric is not computed",
             stacklevel=4,
         )
