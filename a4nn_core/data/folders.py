@@ -155,12 +155,18 @@ def read_listed(root: Path, listing: Listing, preparation: Preparation, skip: bo
     for done, image in enumerate(read_images(list(listing.labels), preparation), start=1):
         found.add(image)
         tell("reading images", done, found.count)
-    if troubles := [*listing.troubles, *found.troubles(skip)]:
+    labels = np.array([listing.labels[file] for file in found.files], dtype=np.int64)
+    troubles = [*listing.troubles, *found.troubles(skip)]
+    if found.unusable and not troubles:
+        left = set(labels.tolist())
+        lost = [name for label, name in enumerate(listing.classes) if label not in left]
+        troubles += [f"no image of class {name} can be used" for name in lost]
+    if troubles:
         raise BadInput(f"data folder {path_text(root)}: {'; '.join(troubles)}")
     return ReadImages(
         found.files,
         found.images[: len(found.files)],
-        np.array([listing.labels[file] for file in found.files], dtype=np.int64),
+        labels,
         preparation.model_copy(update={"numbers": found.images.dtype.name}),
         found.unusable,
         [*listing.remarks, *found.remarks()],

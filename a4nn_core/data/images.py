@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 ENDINGS = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".pgm", ".ppm")
 # made by systems beside a user's folders: by the archiver of macOS, and by Synology's previews
 _FOLDERS_OF_SYSTEMS = ("__MACOSX", "@eaDir")
+# types of numbers with a full range, from 0, black, to this
+_GREATEST = {"uint8": 255, "uint16": 65535}
 _AT_ONCE = 64
 _THREADS = 4
 
@@ -92,8 +94,6 @@ class Preparation(BaseModel):
 AS_STORED = Preparation(upright=False)
 """What was done with the images of networks that do not say it: only palettes and bilevel images were
 converted."""
-
-_GREATEST = {"uint8": 255, "uint16": 65535}
 
 
 @dataclass(frozen=True)

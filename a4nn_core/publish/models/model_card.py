@@ -96,8 +96,8 @@ def model_card(found: Found, tables: Tables) -> str:
             "",
             "## How to use it",
             "",
-            f"Input `images`: float32, (batch, {channels}, {height}, {width}), {_numbers(found)}; normalisation "
-            "is inside. Output `scores`: float32, "
+            f"Input `images`: float32, (batch, {channels}, {height}, {width}), {_numbers(found)}; "
+            "normalisation is inside. Output `scores`: float32, "
             f"(batch, {len(found.classes)}); the greatest is the class.",
             "",
             "```python",
