@@ -281,7 +281,7 @@ def test_images_are_prepared_as_for_training(trained: Path, tmp_path: Path) -> N
     assert (
         "made of an image file thus: turned upright as their EXIF data say; converted to greyscale; "
         "resized to 8 x 8 pixels by Pillow's antialiased bilinear filter, other aspect ratios cropped at "
-        "the centre; scaled from 0 to 255; normalisation is inside"
+        "the centre; scaled to the range from 0 to 255; normalisation is inside"
     ) in card
     done["resize"] = "seam carving"
     unknown = JsonText.of({**found.run.details, "preparation": done})

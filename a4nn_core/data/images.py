@@ -87,7 +87,7 @@ class Preparation(BaseModel):
                 f"other aspect ratios {ways[self.resize]}"
             )
         if self.channels and self.numbers in _GREATEST:
-            parts.append(f"scaled from 0 to {_GREATEST[self.numbers]:,}")
+            parts.append(f"scaled to the range from 0 to {_GREATEST[self.numbers]:,}")
         return "; ".join(parts)
 
 
