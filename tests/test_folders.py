@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import tomllib
@@ -15,7 +16,7 @@ import pytest
 import torch
 from PIL import Image
 
-from a4nn_core.data import DATA_SOURCES, ImageData
+from a4nn_core.data import DATA_SOURCES, ImageData, images
 from a4nn_core.data.images import (
     AS_STORED,
     Preparation,
@@ -32,6 +33,11 @@ from a4nn_core.workflow.devices import Machine
 from a4nn_core.workflow.plan import resolve
 
 RNG = np.random.default_rng(0)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("A4NN_CACHE", str(tmp_path_factory.mktemp("cache")))
 
 
 def load(path: Path, **settings: Any) -> ImageData:
@@ -147,11 +153,11 @@ def test_8_and_16_bits_are_scaled_from_full_range_to_full_range(pets: Path) -> N
     Image.new("L", (5, 6), 255).save(pets / "cat/white.png")
     Image.new("I;16", (5, 6), 65535).save(pets / "dog/white.png")
     Image.new("I;16", (5, 6), 12345).save(pets / "dog/deep.png")
-    images = np.concatenate(
+    found = np.concatenate(
         [getattr(load(pets, channels="grey"), p).images for p in ("train", "validation", "test")]
     )
-    assert images.dtype == np.uint16
-    firsts = sorted(images[:, 0, 0, 0].tolist())
+    assert found.dtype == np.uint16
+    firsts = sorted(found[:, 0, 0, 0].tolist())
     eights = [pixels(file)[0, 0, 0] for file in image_files(pets) if file.stem not in ("white", "deep")]
     assert firsts == sorted([65535, 65535, 12345, *(257 * int(value) for value in eights)])
     # a network for 8 bits is given such images alike, and one that takes images as they are does not get them
@@ -399,6 +405,49 @@ def test_the_order_of_the_file_system_does_not_matter(pets: Path, monkeypatch: p
     )
     assert [file.name for file in Path(pets).iterdir()] == ["dog", "cat"]
     assert load(pets).fingerprint == first
+
+
+def test_resized_images_are_decoded_once(pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (pets / "cat/text.png").write_bytes(b"no image")
+    Image.new("L", (5, 6), 50).save(
+        pets / "dog/film.gif", save_all=True, append_images=[Image.new("L", (5, 6), 90)]
+    )
+    how: dict[str, Any] = {"size": 4, "channels": "grey", "on_error": "skip"}
+    opened: list[Path] = []
+    read = images.read_image
+    monkeypatch.setattr(images, "read_image", lambda file, how: (opened.append(file), read(file, how))[1])
+    first = load(pets, **how)
+    assert len(opened) == 12
+    again = load(pets, **how)
+    assert len(opened) == 12
+    assert again.fingerprint == first.fingerprint
+    assert (again.skipped, again.remarks) == (first.skipped, first.remarks)
+    assert (again.preparation, len(again.remarks)) == (first.preparation, 2)
+    with pytest.raises(BadInput, match="1 of 12 images cannot be used"):
+        load(pets, **how | {"on_error": "stop"})
+    opened.clear()
+    assert load(pets, **how | {"resize": "crop"}).preparation != first.preparation
+    assert len(opened) == 12
+    Image.fromarray(noise(6, 5)).save(pets / "cat/0.png")
+    assert load(pets, **how).fingerprint != first.fingerprint
+    assert len(opened) == 24
+
+
+def test_without_a_place_for_the_cache(
+    pets: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("A4NN_CACHE", str(pets / "cat/0.png"))
+    assert count(load(pets, size=4)) == 10
+    assert "the resized images are not kept" in caplog.text
+
+
+def test_a_fault_of_the_machine_skips_no_image(pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(file: Path) -> None:
+        raise OSError(errno.EIO, "Input/output error", str(file))
+
+    monkeypatch.setattr(Image, "open", fail)
+    with pytest.raises(BadInput, match=r"image .*cat/0\.png cannot be read: Input/output error"):
+        load(pets, on_error="skip")
 
 
 def test_progress_is_told(pets: Path) -> None:

@@ -21,8 +21,9 @@ from a4nn_core.data.base import (
     check_classes,
     split_parts,
 )
-from a4nn_core.data.folders import PARTS, ReadImages, class_folders, given_parts, read_listed
+from a4nn_core.data.folders import PARTS, ReadImages, class_folders, given_parts
 from a4nn_core.data.images import LARGEST_SIDE, Channels, Preparation, Resize, path_text
+from a4nn_core.data.kept import read_once
 from a4nn_core.errors import BadInput
 
 
@@ -88,7 +89,7 @@ class ImageFolder(_Own):
         listing = given_parts(root) if are_given else class_folders(root)
         preparation = Preparation(size=self.size, resize=self.resize, channels=self.channels)
         # the parts together, so that all have the same size and kind
-        read = read_listed(root, listing, preparation, skip=self.on_error == "skip")
+        read = read_once(root, listing, preparation, skip=self.on_error == "skip")
         data = (
             self._given(root, listing.classes, read)
             if are_given

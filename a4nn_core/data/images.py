@@ -6,6 +6,7 @@ which travels with its networks.
 
 from __future__ import annotations
 
+import errno
 import os
 import warnings
 from collections.abc import Iterator, Sequence
@@ -30,6 +31,7 @@ ENDINGS = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".
 _FOLDERS_OF_SYSTEMS = ("__MACOSX", "@eaDir")
 # types of numbers with a full range, from 0, black, to this
 _GREATEST = {"uint8": 255, "uint16": 65535}
+_OF_THE_MACHINE = {errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.ETIMEDOUT}
 _AT_ONCE = 64
 _THREADS = 4
 
@@ -185,6 +187,9 @@ def read_image(file: Path, preparation: Preparation) -> Prepared | Unusable:
     Palettes, CMYK and bilevel images become the colours they show, transparency is ignored, and of several
     frames or pages the first is taken. Other numbers are kept with their bit depth, unless ``preparation``
     says otherwise.
+
+    Raises:
+        BadInput: the machine cannot read it now; that is no fault of the image, which must not be skipped.
     """
     from PIL import Image, UnidentifiedImageError
 
@@ -198,6 +203,8 @@ def read_image(file: Path, preparation: Preparation) -> Prepared | Unusable:
     except UnidentifiedImageError:
         return Unusable(file, "not an image that Pillow knows")
     except OSError as error:
+        if error.errno in _OF_THE_MACHINE:
+            raise BadInput(f"image {path_text(file)} cannot be read: {error.strerror}") from None
         return Unusable(file, error.strerror or _short(error))
     except Exception as error:  # of any type: damaged files take decoders to where nobody checked
         return Unusable(file, _short(error))
