@@ -238,7 +238,9 @@ def test_the_first_of_several_frames_is_used_and_that_is_said(pets: Path, ending
     first.save(pets / f"cat/film.{ending}", save_all=True, append_images=others)
     data = load(pets, channels="grey")
     (remark,) = data.remarks
-    assert remark == f"1 images have several frames or pages (such as cat/film.{ending}); the first is used"
+    assert (
+        remark == f"of images with several frames or pages (1, such as cat/film.{ending}) the first is used"
+    )
     assert pixels(pets / f"cat/film.{ending}", channels="grey").max() == 50
 
 
@@ -279,7 +281,7 @@ def test_unusable_images_are_skipped_on_request(pets: Path, monkeypatch: pytest.
     assert data.fingerprint == clean.fingerprint
     (remark,) = data.remarks
     assert remark.startswith("6 of 16 images cannot be used: cat/cut.png (image file is truncated), ")
-    assert remark.endswith(" and 1 more; they are skipped")
+    assert remark.endswith(" and 1 more; skipped")
 
 
 def test_what_was_done_and_what_was_skipped_is_recorded_and_said(
@@ -302,7 +304,7 @@ def test_what_was_done_and_what_was_skipped_is_recorded_and_said(
     }
     assert Preparation.read(dataset["preparation"], "run r") == plan.data.preparation
     assert [record.getMessage() for record in caplog.records] == [
-        "1 of 11 images cannot be used: cat/text.png (not an image that Pillow knows); they are skipped"
+        "1 of 11 images cannot be used: cat/text.png (not an image that Pillow knows); skipped"
     ]
     assert Experiment.from_mapping(tomllib.loads(experiment.to_toml())) == experiment
 
@@ -375,11 +377,15 @@ def test_names_with_bytes_that_are_not_utf8(pets: Path) -> None:
 
 
 def test_the_folder_of_one_class(pets: Path) -> None:
-    with pytest.raises(BadInput, match="cat holds 5 images, but no folder of a class; give the folder above"):
+    with pytest.raises(BadInput) as caught:
         load(pets / "cat")
+    assert str(caught.value) == (
+        f"data folder {pets / 'cat'}: {pets / 'cat'} holds images (5), but no folder of a class; "
+        "give the folder above"
+    )
     Image.new("L", (5, 6)).save(pets / "loose.png")
     (remark,) = load(pets).remarks
-    assert remark == f"1 images directly in {pets} are left out: they are in no folder of a class"
+    assert remark == f"images directly in {pets} (1) are left out: they are in no folder of a class"
 
 
 def test_a_folder_above_the_folder_of_the_classes(tmp_path: Path) -> None:

@@ -61,12 +61,12 @@ def class_folders(root: Path) -> Listing:
     loose = sum(is_image(entry.name) for entry in entries if entry not in folders)
     listing = Listing(tuple(path_text(folder.name) for folder in folders))
     if not folders:
-        holds = f"holds {loose} images, but no folder of a class; give the folder above"
+        holds = f"holds images ({loose}), but no folder of a class; give the folder above"
         empty = "is empty: it needs a folder of images for each class"
         listing.troubles.append(f"{path_text(root)} {holds if loose else empty}")
     elif loose:
         listing.remarks.append(
-            f"{loose} images directly in {path_text(root)} are left out: they are in no folder of a class"
+            f"images directly in {path_text(root)} ({loose}) are left out: they are in no folder of a class"
         )
     for label, folder in enumerate(folders):
         images = image_files(folder)
@@ -241,7 +241,7 @@ class _Collected:
         return found + self._trouble_with_kinds()
 
     def _trouble_with_kinds(self) -> list[str]:
-        if len(self.kinds) == 1:
+        if len(self.kinds) < 2:
             return []
         if others := sorted(name for name in self.numbers if not is_scalable(name)):
             hint = f"{', '.join(others)} cannot be converted, as it has no full range from black to white"
@@ -268,11 +268,11 @@ class _Collected:
         """What a user should know of the images, in sentences."""
         found = []
         if self.unusable:
-            found.append(f"{self._unusable()}; they are skipped")
+            found.append(f"{self._unusable()}; skipped")
         if self.several:
             first = path_text(self.several[0].relative_to(self.root))
             found.append(
-                f"{len(self.several)} images have several frames or pages (such as {first}); "
+                f"of images with several frames or pages ({len(self.several)}, such as {first}) "
                 "the first is used"
             )
         return found
