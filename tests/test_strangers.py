@@ -63,8 +63,8 @@ def terminal() -> tuple[Console, io.StringIO]:
 
 def test_every_character_that_acts_is_shown() -> None:
     assert printable(EVIL) == SHOWN
-    assert printable("\x9b2J\x7f\u2028\u200b\ufeff\udcff\U000e0041") == (
-        "\\x9b2J\\x7f\\u2028\\u200b\\ufeff\\udcff\\U000e0041"
+    assert printable("\x9b2J\x7f\u2028\u200b\ufeff\ud800\udcff\U000e0041") == (
+        "\\x9b2J\\x7f\\u2028\\u200b\\ufeff\\ud800\\xff\\U000e0041"
     )
 
 
