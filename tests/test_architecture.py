@@ -22,6 +22,7 @@ FLOWS = ROOT.parent / "a4nn_flows"
 # here and told in docs/architecture.md.
 GROUND = {
     *(
+        "assessment",
         "component",
         "errors",
         "exports",
@@ -38,6 +39,7 @@ GROUND = {
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "version": set(),
+    "assessment": {"jsonable"},
     "exports": set(),
     "jsonable": set(),
     "vocabulary": set(),
