@@ -10,6 +10,7 @@ from a4nn_core.cli import (
     classify,
     commons,
     describe,
+    export,
     import_deposit,
     importing,
     predict,
@@ -57,6 +58,7 @@ app.command()(shadow.shadow)
 app.command()(run.front)
 app.command()(run.presets)
 app.command()(describe.describe)
+app.command()(export.export)
 app.command()(predict.predict)
 app.command()(replay.replay)
 app.command()(sql.sql)
