@@ -36,6 +36,7 @@ def test_a_bin_is_neither_split_nor_shared() -> None:
         assert found.calibration_error_points == pytest.approx(100 * together / 2)
 
 
+@pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true")
 def test_as_scikit_learn_has_it() -> None:
     rng = np.random.default_rng(3)
     scores = torch.from_numpy(rng.normal(size=(200, 4)) * 3)

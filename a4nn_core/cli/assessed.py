@@ -10,7 +10,9 @@ from a4nn_core.jsonable import Json
 from a4nn_core.precision import in_percent, standard_error
 
 MOST_CLASSES = 10
-"""of more classes the most frequent mistakes are shown instead of the matrix, which no terminal has room for"""
+"""of more classes, whose matrix no terminal has room for, the most frequent mistakes are shown instead"""
+
+_NAME = 16  # characters of a class's name beside the matrix
 
 
 def document(known: Assessment, classes: Sequence[str]) -> dict[str, Json]:
@@ -40,15 +42,16 @@ def calibration(known: Assessment) -> str:
 
 
 def confusion(known: Assessment, classes: Sequence[str]) -> list[str]:
-    """The confusion matrix, a line for each class; of many classes, the most frequent mistakes."""
-    names = (
-        list(classes) if len(classes) == len(known.confusion) else list(map(str, range(len(known.confusion))))
-    )
+    """The confusion matrix, a line for each true class and a column for each class named, by its number; of
+    many classes, the most frequent mistakes."""
+    known_names = len(classes) == len(known.confusion)
+    names = list(classes) if known_names else [str(number) for number in range(len(known.confusion))]
     if len(names) > MOST_CLASSES:
         return ["the most frequent mistakes:", *_mistakes(known, names)]
+    names = [name if len(name) <= _NAME else f"{name[: _NAME - 3]}..." for name in names]
     width = max(len("true class"), *(len(name) for name in names)) + 4
     cells = max(5, *(len(str(count)) + 2 for row in known.confusion for count in row))
-    numbers = "".join(f"{f'as {number}':>{cells}}" for number in range(1, len(names) + 1))
+    numbers = "".join(f"{number:>{cells}}" for number in range(1, len(names) + 1))
     lines = [f"{'true class':<{width}}{numbers}     right"]
     for number, (name, row, recall) in enumerate(
         zip(names, known.confusion, known.recalls_percent, strict=True), start=1

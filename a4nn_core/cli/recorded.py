@@ -13,77 +13,71 @@ from a4nn_core.precision import in_percent
 from a4nn_core.vocabulary import NetworkStatus
 
 if TYPE_CHECKING:
-    from a4nn_core.commons.records import Network
+    from a4nn_core.commons.records import Network, Run
     from a4nn_core.jsonable import Json
-    from a4nn_core.publish.models.found import Found
 
 
 def describe_recorded(commons: Path, run: str, number: int, picture: Path | None, as_json: bool) -> None:
     """Show one network of a run; with ``picture``, draw it.
 
     Raises:
-        BadInput: there is no such run or network.
+        BadInput: there is no such run or network, or it cannot be drawn.
     """
     from a4nn_core.commons import Commons
-    from a4nn_core.publish.models.found import find
+    from a4nn_core.publish.models.found import find, recorded
 
-    found = find(Commons(commons), run, number)
+    store = Commons(commons)
+    header, network = recorded(store, run, number)
     if picture is not None:
         from a4nn_core.archaeology.drawing import draw_architecture
 
-        draw_architecture(found.architecture, picture)
+        draw_architecture(find(store, run, number).architecture, picture)
     if as_json:
-        print_json(_document(found))
+        print_json(_document(header, network))
         return
-    facts = _facts(found) | ({} if picture is None else {"picture": str(picture)})
-    for name, text in facts.items():
+    for name, text in _facts(commons, header, network).items():
         typer.echo(f"{name:<12}{text}")
-    known = found.network.assessment
-    if known is not None:
-        typer.echo("\nvalidation images by true class and by the class named, best epoch:\n")
-        typer.echo("\n".join(assessed.confusion(known, found.classes)))
+    if picture is not None:
+        typer.echo(f"picture     {picture}")
+    if network.assessment is not None:
+        typer.echo("\nvalidation images by true class and by the class named, at the best epoch:\n")
+        typer.echo("\n".join(assessed.confusion(network.assessment, header.classes)))
 
 
-def _document(found: Found) -> dict[str, Json]:
+def _document(header: Run, network: Network) -> dict[str, Json]:
     from a4nn_core.jsonable import JsonText, to_jsonable
 
-    network = found.network
-    known = network.assessment
     row = {
         name: value.value if isinstance(value, JsonText) else to_jsonable(value)
         for name, value in network.row().items()
     }
     return row | {
-        "best_accuracy_se_points": found.images.validation_error(network.best_accuracy_percent),
-        "test_accuracy_se_points": found.images.test_error(network.test_accuracy_percent),
-        "classes": list(found.classes),
-        "recalls_percent": None if known is None else list(known.recalls_percent),
-        "input": list(found.architecture.input_shape),
-        "layers": len(found.architecture.layers),
+        "best_accuracy_se_points": header.images.validation_error(network.best_accuracy_percent),
+        "test_accuracy_se_points": header.images.test_error(network.test_accuracy_percent),
+        "classes": list(header.classes),
     }
 
 
-def _facts(found: Found) -> dict[str, str]:
-    network, images, architecture = found.network, found.images, found.architecture
-    validation, known = network.best_accuracy_percent, network.assessment
+def _facts(commons: Path, header: Run, network: Network) -> dict[str, str]:
+    images, known = header.images, network.assessment
+    validation, test = network.best_accuracy_percent, network.test_accuracy_percent
     balanced = "" if known is None else f", balanced {known.balanced_accuracy_percent:.2f} %"
     facts = {
         "network": f"{network.network} of run {network.run}{_origin(network)}",
         "status": _status(network),
         "validation": in_percent(validation, images.validation_error(validation)) + balanced,
-        "test": in_percent(network.test_accuracy_percent, images.test_error(network.test_accuracy_percent)),
+        "test": in_percent(test, images.test_error(test)),
     }
     if known is not None:
         facts["calibration"] = assessed.calibration(known)
     if str(images):
         facts[""] = f"± one standard error, of {images}"
     return facts | {
-        "FLOPs": f"{architecture.flops:,} multiply-adds for one image ({architecture.flops / 1e6:.4f} million)",
-        "parameters": f"{architecture.parameters:,}",
-        "layers": str(len(architecture.layers)),
-        "hash": architecture.hash,
-        "genome": str(network.genome or "-"),
-        "weights": network.best_checkpoint or "-",
+        "FLOPs": "-" if network.flops is None else f"{network.flops:,} multiply-adds for one image",
+        "parameters": "-" if network.parameters is None else f"{network.parameters:,}",
+        "hash": network.architecture_hash or "-",
+        "genome": network.genome or "-",
+        "weights": _weights(commons, network),
     }
 
 
@@ -110,3 +104,10 @@ def _status(network: Network) -> str:
     if network.status is NetworkStatus.stopped and network.termination_reason:
         return f"{status}: {meaning(network.termination_reason)}"
     return f"{status}: {network.error}" if network.error else status
+
+
+def _weights(commons: Path, network: Network) -> str:
+    if network.best_checkpoint is None:
+        return "-"
+    path = commons / network.best_checkpoint
+    return str(path) if path.is_file() else f"{path} was not kept"

@@ -93,17 +93,27 @@ def _numbers(values: Json) -> tuple[float, ...]:
     )
 
 
+def recorded(commons: Commons, run: str, number: int) -> tuple[Run, Network]:
+    """The header of a run and the final record of one of its networks.
+
+    Raises:
+        BadInput: there is no such run or network.
+    """
+    header, every = commons.run(run), commons.networks(run)
+    for network in every:
+        if network.network == number:
+            return header, network
+    numbers = f"those recorded are {every[0].network} to {every[-1].network}" if every else "it has none yet"
+    raise BadInput(f"run {run!r} has recorded no network {number}; {numbers}")
+
+
 def find(commons: Commons, run: str, number: int) -> Found:
     """One network of a commons.
 
     Raises:
         BadInput: there is no such run or network, or its layers are not known.
     """
-    header, every = commons.run(run), commons.networks(run)
-    network = next((network for network in every if network.network == number), None)
-    if network is None:
-        numbers = f"those recorded are 0 to {every[-1].network}" if every else "none is recorded yet"
-        raise BadInput(f"run {run!r} has recorded no network {number}; {numbers}")
+    header, network = recorded(commons, run, number)
     layers = [layer for layer in commons.layers(run) if layer.network == number]
     edges = [edge for edge in commons.edges(run) if edge.network == number]
     return Found(header, network, _architecture(header, network, layers, edges))

@@ -43,7 +43,8 @@ def write_plain(program: torch.export.ExportedProgram, about: dict[str, object],
         **signature.inputs_to_buffers,
         **signature.inputs_to_lifted_tensor_constants,
     }
-    steps = [_step(node, names) for node in program.graph.nodes if node.op not in ("placeholder", "output")]
+    # what nothing uses is an assertion
+    steps = [_step(node, names) for node in program.graph.nodes if node.op == "call_function" and node.users]
     used = {names[node.name] for node in program.graph.nodes if node.name in names and node.users}
     every: dict[str, Any] = {**program.state_dict, **program.constants}
     tensors = {name: every[name].detach().contiguous() for name in sorted(used)}
