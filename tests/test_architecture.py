@@ -61,13 +61,14 @@ ALLOWED: dict[str, set[str]] = {
     "experiment": GROUND | {"data", "search", "spaces", "termination", "training"},
     "workflow": GROUND
     | {"commons", "data", "experiment", "penguin", "search", "spaces", "termination", "training"},
+    "reference": GROUND | {"data", "experiment", "penguin", "search", "spaces", "termination", "training"},
     "replay": GROUND | {"commons", "penguin", "spaces", "termination", "training", "workflow"},
     "archaeology": GROUND | {"commons", "spaces"},
     "adapters": GROUND | {"penguin", "termination"},
     "publish": GROUND | {"archaeology", "commons", "data", "interchange", "spaces", "training", "workflow"},
     "cli": GROUND
     | {"archaeology", "commons", "data", "experiment", "interchange", "penguin", "publish", "spaces"}
-    | {"replay", "termination", "training", "workflow"},
+    | {"reference", "replay", "termination", "training", "workflow"},
     "__main__": {"cli"},
 }
 

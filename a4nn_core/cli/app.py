@@ -17,6 +17,7 @@ from a4nn_core.cli import (
     publish,
     replay,
     run,
+    settings,
     shadow,
     simulate,
     sql,
@@ -57,6 +58,7 @@ app.command()(status.status)
 app.command()(shadow.shadow)
 app.command()(run.front)
 app.command()(run.presets)
+app.command()(settings.settings)
 app.command()(describe.describe)
 app.command()(export.export)
 app.command()(predict.predict)
