@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -12,7 +14,12 @@ from a4nn_core.assessment import BINS, Assessment, assess
 from a4nn_core.commons import JournalEpoch
 from a4nn_core.commons.records import Network
 from a4nn_core.jsonable import JsonText
+from a4nn_core.search.base import Candidate
+from a4nn_core.spaces import SPACES
+from a4nn_core.training.segment import SegmentResult
 from a4nn_core.training.steps import Answers
+from a4nn_core.vocabulary import NetworkStatus
+from a4nn_core.workflow.network_records import equal_record, network_record
 
 SHARES = np.array([[0.9, 0.1], [0.9, 0.1], [0.4, 0.6], [0.5, 0.5]])
 NAMED, LABELS = np.array([0, 0, 1, 0]), np.array([0, 1, 1, 0])
@@ -76,3 +83,30 @@ def test_a_record_without_one_has_none() -> None:
     assert known.assessment == Assessment(((1, 0), (0, 2)), 1.5, 0.25)
     for other in ('[["a"]]', "7", "not JSON"):
         assert Network(network=1, confusion=JsonText(other), brier_score=0.0).assessment is None
+
+
+def test_a_network_has_that_of_its_best_epoch_and_so_has_its_equal() -> None:
+    space = SPACES.make("macro", "test")
+    genome = space.genome(space.upper)
+    architecture = space.decode(genome, (1, 16, 16), 2)
+    candidate = Candidate(3, genome, (), "sampling", 0, 0)
+    accuracies = (50.0, 75.0, 75.0, 60.0)
+    journal = [
+        JournalEpoch(
+            epoch=epoch,
+            validation_accuracy_percent=accuracy,
+            assessment=Assessment(((epoch, 0), (0, 1)), 1.0 * epoch, 0.1),
+        )
+        for epoch, accuracy in enumerate(accuracies, start=1)
+    ]
+    result = SegmentResult(3, 0, NetworkStatus.completed)
+    facts = {"epochs_budget": 4, "seed": 0, "front_version": 0, "checkpoints": "folder"}
+    found = network_record(candidate, architecture, journal, result, **facts)
+    assert found.best_epoch == 2
+    assert found.assessment == journal[1].assessment
+    assert found.balanced_accuracy_percent == 100.0
+    equal = equal_record(replace(candidate, number=4), architecture, found, 4)
+    assert (equal.equal_to, equal.assessment) == (3, found.assessment)
+    assert equal.balanced_accuracy_percent == 100.0
+    before = [replace(epoch, assessment=None) for epoch in journal]  # of a run that an earlier version began
+    assert network_record(candidate, architecture, before, result, **facts).assessment is None
