@@ -29,10 +29,17 @@ def document(known: Assessment, classes: Sequence[str]) -> dict[str, Json]:
     }
 
 
-def accuracies(known: Assessment) -> str:
-    """Such as ``95.83 ± 0.63 %, balanced 94.20 %``."""
+def lines(known: Assessment, classes: Sequence[str]) -> list[str]:
+    """Accuracy, calibration and confusion."""
     accuracy = in_percent(known.accuracy_percent, standard_error(known.accuracy_percent, known.images))
-    return f"{accuracy}, balanced {known.balanced_accuracy_percent:.2f} %"
+    return [
+        "",
+        f"accuracy     {accuracy}, balanced {known.balanced_accuracy_percent:.2f} %",
+        f"             ± one standard error, of {known.images:,} images",
+        f"calibration  {calibration(known)}",
+        "",
+        *confusion(known, classes),
+    ]
 
 
 def calibration(known: Assessment) -> str:

@@ -104,8 +104,8 @@ def model_card(found: Found, networks: Iterable[Network], plain: bool = False) -
             "",
             "## How to use it",
             "",
-            f"Input `images`: float32, (batch, {channels}, {height}, {width}), the numbers as they stand in "
-            "the image file; normalisation is inside. Output `scores`: float32, "
+            f"Input `images`: float32, (batch, {channels}, {height}, {width}), {_numbers(found)}; "
+            "normalisation is inside. Output `scores`: float32, "
             f"(batch, {len(found.classes)}); the greatest is the class.",
             "",
             "```python",
@@ -164,6 +164,12 @@ def _assessed(network: Network) -> list[str]:
         f"Brier score: {known.brier_score:.4f}.",
         "",
     ]
+
+
+def _numbers(found: Found) -> str:
+    """What the input is of an image file."""
+    done = str(found.preparation or "")
+    return f"made of an image file thus: {done}" if done else "the numbers as they stand in the image file"
 
 
 def _shown(accuracy_percent: float | None, se_points: float | None) -> str:

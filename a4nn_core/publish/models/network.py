@@ -1,7 +1,7 @@
 """A network that a4nn exported, from its .safetensors file, with torch and safetensors alone.
 
 network = Network("mine-0007.safetensors")
-scores = network(images)  # float32, (batch, channels, height, width), as they stand in the image files
+scores = network(images)  # float32, (batch, channels, height, width), made as the network's card says
 names = [network.classes[i] for i in scores.argmax(dim=1)]
 """
 
