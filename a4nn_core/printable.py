@@ -30,7 +30,7 @@ def printable(text: object) -> str:
         the text with each character that moves the cursor, changes the terminal or hides among others as an
         escape, such as ``\\x1b``; a text without any is returned as it is.
     """
-    return _replaced(str(text), lambda character: character.encode("unicode_escape").decode())
+    return _replaced(str(text), _escaped)
 
 
 def json_printable(document: str) -> str:
@@ -41,6 +41,13 @@ def json_printable(document: str) -> str:
     """
     lines = document.split("\n")
     return "\n".join(_replaced(line, lambda character: json.dumps(character)[1:-1]) for line in lines)
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that is not UTF-8, as Python has it in names of files
+        return f"\\x{code - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode()
 
 
 def _replaced(text: str, escape: Callable[[str], str]) -> str:

@@ -168,5 +168,15 @@ def test_folders_that_are_no_runs(commons: Path) -> None:
     ]
 
 
+def test_what_an_import_of_curves_makes_of_names(tmp_path: Path) -> None:
+    (tmp_path / "c.csv").write_text('curve_id,epoch,accuracy\n"\x1b[31m[red]a|b<b>",1,50\nb,1,40\n')
+    commons = tmp_path / "commons"
+    assert a4nn("import", "csv", tmp_path / "c.csv", "--commons", commons).returncode == 0
+    shown = a4nn("status", "--commons", commons).stdout.splitlines()[1]
+    assert shown.split() == ["c", "completed", "2", "2/2", "0.0", "%", "50.00", "%", "-", "-"]
+    query = "select genome->>'curve_id' as curve from networks where network = 0"
+    assert a4nn("sql", query, "--commons", commons).stdout.splitlines()[2] == "\\x1b[31m[red]a|b<b>"
+
+
 def test_a_duration_that_is_no_number() -> None:
     assert duration(float("nan")) == "unknown time"

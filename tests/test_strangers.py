@@ -28,7 +28,6 @@ from a4nn_core.cli.sql import Format, write
 from a4nn_core.commons import Commons, RunWriter
 from a4nn_core.commons.check import Checked
 from a4nn_core.commons.records import Network, Run
-from a4nn_core.commons.schema import LINEAGE
 from a4nn_core.jsonable import JsonText
 from a4nn_core.logs import JsonLines
 from a4nn_core.penguin.base import EpochPrediction, Prediction
@@ -63,8 +62,8 @@ def terminal() -> tuple[Console, io.StringIO]:
 
 def test_every_character_that_acts_is_shown() -> None:
     assert printable(EVIL) == SHOWN
-    assert printable("\x9b2J\x7f\u2028\u200b\ufeff\udcff\U000e0041") == (
-        "\\x9b2J\\x7f\\u2028\\u200b\\ufeff\\udcff\\U000e0041"
+    assert printable("\x9b2J\x7f\u2028\u200b\ufeff\ud800\udcff\U000e0041") == (
+        "\\x9b2J\\x7f\\u2028\\u200b\\ufeff\\ud800\\xff\\U000e0041"
     )
 
 
@@ -214,7 +213,7 @@ def test_a_model_card(commons: Path) -> None:
     network = replace(
         Commons(commons).networks("r")[0], operator=EVIL, termination_reason=EVIL, genome=JsonText(EVIL)
     )
-    page = model_card(Found(run, network, architecture), {"lineage": LINEAGE.schema.empty_table()})
+    page = model_card(Found(run, network, architecture), [network])
     assert not set("\x1b<") & set(page.partition("\n# ")[0])
     _, top, body = page.split("---\n", 2)
     assert yaml.safe_load(top)["datasets"] == [EVIL]

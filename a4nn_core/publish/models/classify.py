@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from a4nn_core.data.files import read_image
+from a4nn_core.data.images import Prepared, Unusable, read_images
 from a4nn_core.errors import BadInput
 from a4nn_core.publish.models.onnx_model import OnnxModel, shares
 
@@ -37,40 +38,33 @@ class Classifier(OnnxModel):
     Only ONNX is opened: it holds numbers and a graph, while a ``torch.export`` file can hold code.
     """
 
-    def classify(self, images: Sequence[Path]) -> list[Classified]:
-        """Read images and say what each shows.
+    def classify(self, images: Sequence[Path]) -> Iterator[Classified | Unusable]:
+        """Read images, prepare them as those the network was trained on, and say what each shows.
 
-        Raises:
-            BadInput: an image cannot be read, has another size or number of channels, or no finite scores;
-                all are named.
+        Returns:
+            one result for each, in their order; an image that cannot be read, does not fit, or gets no finite
+                scores spoils no other.
         """
-        problems = []
-        arrays = []
-        for path in images:
-            try:
-                array = read_image(path)
-            except BadInput as error:
-                problems.append(str(error))
-                continue
-            if array.shape != self.shape:
-                problems.append(f"{path} is {_size(array.shape)}, the model takes {_size(self.shape)}")
-            arrays.append(array)
-        if problems:
-            raise BadInput("; ".join(problems))
-        found = []
-        for start in range(0, len(arrays), _BATCH):
-            scores = self.scores(np.stack(arrays[start : start + _BATCH]))
-            for path, row in zip(images[start : start + _BATCH], scores, strict=True):
-                try:
-                    found.append(self._classified(path, row))
-                except BadInput as error:
-                    problems.append(f"{self.path} cannot classify {path}: {error}")
-        if problems:
-            raise BadInput("; ".join(problems))
-        return found
+        read = read_images(images, self.preparation)
+        while batch := [self._fitting(image) for image in islice(read, _BATCH)]:
+            pixels = [image.pixels for image in batch if isinstance(image, Prepared)]
+            scores = iter(self.scores(np.stack(pixels)) if pixels else ())
+            for image in batch:
+                if isinstance(image, Unusable):
+                    yield image
+                else:
+                    yield self._classified(image.file, next(scores))
 
-    def _classified(self, image: Path, scores: NDArray[np.float32]) -> Classified:
-        each = shares(scores)
+    def _fitting(self, image: Prepared | Unusable) -> Prepared | Unusable:
+        if isinstance(image, Unusable) or image.pixels.shape == self.shape:
+            return image
+        return Unusable(image.file, f"{_size(image.pixels.shape)}, while the model takes {_size(self.shape)}")
+
+    def _classified(self, image: Path, scores: NDArray[np.float32]) -> Classified | Unusable:
+        try:
+            each = shares(scores)
+        except BadInput as error:
+            return Unusable(image, str(error))
         named = {name: float(share) for name, share in zip(self.classes, each, strict=True)}
         return Classified(str(image), self.classes[int(each.argmax())], named)
 

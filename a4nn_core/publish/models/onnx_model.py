@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from a4nn_core.data.images import AS_STORED, Preparation
 from a4nn_core.errors import BadInput
 from a4nn_core.files import user_errors
 from a4nn_core.jsonable import Json, members, whole
@@ -36,10 +37,12 @@ class Claims:
     Attributes:
         classes: their names, in the order of the scores.
         shape: of one image: channels, height, width.
+        preparation: how image files are prepared, as recorded; None in files of early versions.
     """
 
     classes: tuple[str, ...]
     shape: tuple[int, int, int]
+    preparation: Json
 
 
 class OnnxModel:
@@ -50,6 +53,7 @@ class OnnxModel:
 
     Attributes:
         classes, shape: see Claims.
+        preparation: of image files, as of those that the network was trained on.
 
     Raises:
         BadInput: it is not such a file, or a package of the extra ``onnx`` is missing.
@@ -73,6 +77,8 @@ class OnnxModel:
         except _NotOurs as reason:
             raise BadInput(f"{path} is not a model that a4nn publish wrote: {reason}") from None
         self.classes, self.shape = claims.classes, claims.shape
+        recorded = claims.preparation
+        self.preparation = AS_STORED if recorded is None else Preparation.read(recorded, str(path))
         options = onnxruntime.SessionOptions()
         options.log_severity_level = _SILENT
         try:
@@ -167,7 +173,7 @@ def _claims(model: Any) -> Claims:
         raise _NotOurs(f"its input is {_flat(shape)}, not [channels, height, width]")
     channels, height, width = sides
     _check_ends(model.graph, (channels, height, width), len(names))
-    return Claims(tuple(names), (channels, height, width))
+    return Claims(tuple(names), (channels, height, width), about.get("preparation"))
 
 
 def _check_ends(graph: Any, shape: tuple[int, int, int], classes: int) -> None:
