@@ -37,7 +37,11 @@ def to_json(value: object) -> str:
     return json.dumps(to_jsonable(value), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
-def parsed(text: str | bytes) -> Json:
+MOST_NESTED = 100
+"""so many objects and lists may be inside each other in JSON from elsewhere"""
+
+
+def parsed(text: str) -> Json:
     """The value of strict JSON, as it may come from strangers.
 
     Raises:
@@ -48,8 +52,10 @@ def parsed(text: str | bytes) -> Json:
         value: Json = json.loads(text, parse_constant=_finite, parse_float=_finite)
     except RecursionError:
         raise ValueError("nested too deep") from None
-    if (b"\\u" if isinstance(text, bytes) else "\\u") in text:  # type: ignore[operator]
+    if "\\u" in text:
         json.dumps(value, ensure_ascii=False).encode()
+    if text.count("[") + text.count("{") > MOST_NESTED and _depth(value) > MOST_NESTED:
+        raise ValueError("nested too deep")
     return value
 
 
@@ -58,6 +64,15 @@ def _finite(text: str) -> float:
     if not math.isfinite(value):
         raise ValueError(f"{text} is not a finite number")
     return value
+
+
+def _depth(value: Json) -> int:
+    depth, level = 0, [value]
+    while level:
+        inner = (v.values() if isinstance(v, dict) else v for v in level if isinstance(v, (dict, list)))
+        level = [each for values in inner for each in values]
+        depth += 1
+    return depth - 1
 
 
 class JsonText(str):
