@@ -122,6 +122,18 @@ def test_bad_tables_leave_nothing(tmp_path: Path, text: str, message: str) -> No
     assert not (tmp_path / "c").exists()
 
 
+@pytest.mark.parametrize("value", ["1e300", "150", "-1"])
+def test_accuracies_that_cannot_be_are_refused(tmp_path: Path, value: str) -> None:
+    file = tmp_path / "x.csv"
+    file.write_text(f"curve_id,epoch,accuracy\na,1,50\nb,1,50\nb,2,{value}\n")
+    with pytest.raises(
+        BadInput, match=r"network 1 of x.csv cannot be imported: in \w+, row \d has \w+ "
+    ) as caught:
+        import_csv(file, tmp_path / "c")
+    assert repr(float(value)) in str(caught.value)
+    assert not (tmp_path / "c").exists()
+
+
 def test_a_failing_decoder_leaves_nothing_behind(tmp_path: Path) -> None:
     file = tmp_path / "x.csv"
     file.write_text(HEADER + '0,50,50,inf,False,"[[1]]",0,1.0\n')

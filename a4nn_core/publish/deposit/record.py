@@ -54,8 +54,10 @@ def read_record(path: Path) -> DepositRecord:
     if not runs:
         raise Damaged(f"{path} names no run")
     for run, run_file in runs.items():
-        check_run_id(run)
-        problem = run_problem(run, run_file)
+        try:
+            problem = run_problem(check_run_id(run), run_file)
+        except BadInput as error:
+            problem = str(error)
         if problem is not None:
             raise Damaged(f"{path} has a damaged run {run!r}: {problem}")
     return DepositRecord(weights, {name: n for name, n in rows.items() if n is not None}, runs)
