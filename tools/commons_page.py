@@ -56,7 +56,8 @@ nothing else on the machine.
 - Compaction moves final records into a few large files while others read and write; old files are deleted
   only while nobody reads.
 - `a4nn commons check` reads every byte: JSON, the CRC-32 of every journal and event line, page checksums,
-  the SHA-256 of records, packs and checkpoints.
+  the SHA-256 of records, packs and checkpoints; and whether values can be, rows are there once, and what
+  tables say of each other is true.
 
 A column that was added after a file was written is null for its rows. Energy is recorded if
 `training.energy` is true and a counter can be read (NVML for a GPU, powercap for a CPU). It is the energy

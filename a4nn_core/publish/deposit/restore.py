@@ -152,7 +152,8 @@ def _unpack(
         if path.startswith("weights/"):
             unpack(file, wanted, staged)
     for checkpoints in chosen(tables, record.weights, Packed()).values():
-        for path in wanted.keys() & checkpoints.keys():
-            raise BadInput(
-                f"{deposit / 'weights'} lacks {path}: by {RECORD} the weights are {record.weights!r}"
-            )
+        for path in sorted(checkpoints):
+            if not (staged / path).exists():
+                raise BadInput(
+                    f"{deposit / 'weights'} lacks {path}: by {RECORD} the weights are {record.weights!r}"
+                )

@@ -160,14 +160,14 @@ def recorded(tables: Mapping[str, pa.Table]) -> dict[str, str]:
     return found
 
 
-def unpack(archive: Path, wanted: dict[str, str], folder: Path) -> None:
+def unpack(archive: Path, wanted: Mapping[str, str], folder: Path) -> None:
     """Unpack an archive of checkpoints into a commons.
 
     Nothing is written that its tables do not name, and never more bytes than the archive has.
 
     Args:
         archive: the file.
-        wanted: path to SHA-256 of the checkpoints that it may hold; those that it holds are removed.
+        wanted: path to SHA-256 of the checkpoints that it may hold.
         folder: the commons.
 
     Raises:
@@ -179,22 +179,22 @@ def unpack(archive: Path, wanted: dict[str, str], folder: Path) -> None:
         with tarfile.open(archive, "r:") as tar:
             for entry in tar:
                 place = f"{archive} holds {entry.name!r}"
-                # a sparse file can claim any size
-                digest = wanted.pop(entry.name, None) if entry.isreg() and not entry.issparse() else None
-                if digest is None:
-                    raise BadInput(
-                        f"{place}, which is not a checkpoint of a run of this deposit, or is again"
-                    )
+                path = folder / entry.name
+                if entry.name not in wanted:
+                    raise BadInput(f"{place}, which is not a checkpoint of a run of this deposit")
+                if path.exists():
+                    raise BadInput(f"{place}, which was there before")
+                if not entry.isreg() or entry.issparse():  # a sparse file can claim any size
+                    raise BadInput(f"{place}, which is not a plain file")
                 if not 0 <= entry.size <= left:
                     raise BadInput(f"{place} of {entry.size} bytes, which is more than the archive has")
                 left -= entry.size
                 content = tar.extractfile(entry)
                 assert content is not None  # it is a regular file
-                path = folder / entry.name
                 make_folder(path.parent)
                 with content, path.open("xb") as file:
                     shutil.copyfileobj(content, file, 1 << 20)
-                if file_checksum(path) != digest:
+                if file_checksum(path) != wanted[entry.name]:
                     raise BadInput(f"{place}, whose SHA-256 differs from the recorded one")
     except (tarfile.TarError, ValueError, EOFError) as error:
         raise BadInput(f"{archive} is not a tar archive: {error}") from None
