@@ -13,8 +13,11 @@ from commons_data import EDGES, HORIZON, LAYERS, header, made_up_run, network_re
 from a4nn_core.commons import RunWriter, predictions_of
 from a4nn_core.commons.events import Told
 from a4nn_core.publish.deposit.build import Built, Settings, build
-from a4nn_core.publish.deposit.metadata import DepositMetadata, example, make_metadata
+from a4nn_core.publish.deposit.metadata import DepositMetadata, make_metadata
 from a4nn_core.vocabulary import RunStatus
+
+METADATA = (Path(__file__).parent / "data" / "deposit.toml").read_text(encoding="utf-8")
+"""what the published A4NN deposit says of itself"""
 
 
 def weights_of(network: int) -> bytes:
@@ -45,7 +48,7 @@ def weighted_run(commons: Path, networks: int = 6, run: str = "made-up") -> None
 
 
 def metadata(**changes: Any) -> DepositMetadata:
-    return make_metadata({**tomllib.loads(example()), **changes}, "m.toml")
+    return make_metadata({**tomllib.loads(METADATA), **changes}, "m.toml")
 
 
 def made_up_deposit(folder: Path, run: str = "made-up", **changes: Any) -> Built:

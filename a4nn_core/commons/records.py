@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, TypeVar
 
+from a4nn_core.assessment import Assessment
 from a4nn_core.commons.columns import Column, Form, Kind, Record, table
-from a4nn_core.jsonable import Json, JsonText, members, whole
+from a4nn_core.jsonable import Json, JsonText, members, number, whole
 from a4nn_core.metrics import front_rows
 from a4nn_core.precision import Images, Rated
 from a4nn_core.vocabulary import Action, Bounds, NetworkStatus, RunStatus
@@ -47,7 +48,11 @@ class Run(Record):
     dataset: Annotated[str | None, Column("name of the data set")] = None
     dataset_fingerprint: Annotated[str | None, Column("SHA-256 over every image and label")] = None
     dataset_details: Annotated[
-        JsonText | None, Column("classes, image shape and counts of the three parts")
+        JsonText | None,
+        Column(
+            "classes, image shape, counts of the three parts, chance level in validation, "
+            "what was done with image files, those skipped"
+        ),
     ] = None
     code_version: Annotated[str | None, Column("version of a4nn that ran it")] = None
     environment: Annotated[
@@ -96,6 +101,11 @@ class Run(Record):
     def images(self) -> Images:
         """Numbers of images that its accuracies were measured on."""
         return Images.of(self.details)
+
+    @property
+    def chance_percent(self) -> float | None:
+        """Validation accuracy, in percent, of always predicting the most frequent class; None if unknown."""
+        return number(self.details.get("chance_percent"))
 
     @property
     def classes(self) -> list[str]:
@@ -147,6 +157,38 @@ class Network(Record):
     ] = None
     test_accuracy_percent: Annotated[
         float | None, Column("accuracy on the test part, never selected by", "percent", bounds=_PERCENT)
+    ] = None
+    balanced_accuracy_percent: Annotated[
+        float | None,
+        Column(
+            "mean of the classes' shares of rightly classified validation images, best epoch",
+            "percent",
+            bounds=_PERCENT,
+            later=True,
+        ),
+    ] = None
+    calibration_error_points: Annotated[
+        float | None,
+        Column(
+            "expected calibration error on the validation part in 15 bins of equal width, best epoch",
+            "percentage points",
+            bounds=_NOT_NEGATIVE,
+            later=True,
+        ),
+    ] = None
+    brier_score: Annotated[
+        float | None,
+        Column(
+            "Brier score on the validation part, from 0 to 2, best epoch", bounds=_NOT_NEGATIVE, later=True
+        ),
+    ] = None
+    confusion: Annotated[
+        JsonText | None,
+        Column(
+            "numbers of validation images, best epoch: a list for each true class, in it a number for each "
+            "class named; in the order of the run's classes",
+            later=True,
+        ),
     ] = None
     predicted_accuracy_percent: Annotated[
         float | None, Column("last prediction at the end of the budget", "percent")
@@ -201,6 +243,17 @@ class Network(Record):
     def trained_as(self) -> int:
         """Number of the network whose training its result comes from: its own, or that of its equal."""
         return self.network if self.equal_to is None else self.equal_to
+
+    @property
+    def assessment(self) -> Assessment | None:
+        """What its answers to the validation images say beside their accuracy, at its best epoch."""
+        return Assessment.from_json(
+            {
+                "confusion": self.confusion.value if self.confusion else None,
+                "calibration_error_points": self.calibration_error_points,
+                "brier_score": self.brier_score,
+            }
+        )
 
     def rated(self, images: Images) -> Rated:
         """Its accuracy and cost, for comparisons with other networks."""
