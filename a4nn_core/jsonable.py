@@ -37,7 +37,11 @@ def to_json(value: object) -> str:
     return json.dumps(to_jsonable(value), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
-def parsed(text: str | bytes) -> Json:
+MOST_NESTED = 100
+"""so many objects and lists may be inside each other in JSON from elsewhere"""
+
+
+def parsed(text: str) -> Json:
     """The value of strict JSON, as it may come from strangers.
 
     Raises:
@@ -50,11 +54,10 @@ def parsed(text: str | bytes) -> Json:
         value: Json = json.loads(text, parse_constant=_finite, parse_float=_finite)
     except RecursionError:
         raise ValueError("nested too deep") from None
-    # both read every value, and nearly no text needs it
-    if text.count("[") + text.count("{") > _DEEPEST:
-        check_depth(value)
     if "\\u" in text:
         json.dumps(value, ensure_ascii=False).encode()
+    if text.count("[") + text.count("{") > MOST_NESTED and depth(value) > MOST_NESTED:
+        raise ValueError("nested too deep")
     return value
 
 
@@ -65,23 +68,14 @@ def _finite(text: str) -> float:
     return value
 
 
-_DEEPEST = 100  # levels; what works on values takes several calls for each
-
-
-def check_depth(value: object) -> None:
-    """Make sure that a value can be worked on level by level.
-
-    Raises:
-        ValueError: lists and tables are nested too deep in it.
-    """
-    if _deeper(value, _DEEPEST):
-        raise ValueError("nested too deep")
-
-
-def _deeper(value: object, levels: int) -> bool:
-    """Whether a value has more levels of lists and tables."""
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
-    return inner is not None and (levels == 0 or any(_deeper(one, levels - 1) for one in inner))
+def depth(value: object) -> int:
+    """How many lists and objects are inside each other in a value."""
+    found, level = 0, [value]
+    while level:
+        inner = (v.values() if isinstance(v, dict) else v for v in level if isinstance(v, (dict, list)))
+        level = [each for values in inner for each in values]
+        found += 1
+    return found - 1
 
 
 class JsonText(str):

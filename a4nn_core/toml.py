@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from typing import Any
 
-from a4nn_core.jsonable import check_depth
+from a4nn_core.jsonable import MOST_NESTED, depth
 
 
 def toml_tables(text: str) -> dict[str, Any]:
@@ -23,5 +23,6 @@ def toml_tables(text: str) -> dict[str, Any]:
         if isinstance(error, tomllib.TOMLDecodeError):
             raise
         raise ValueError("a number has too many digits") from None
-    check_depth(tables)
+    if depth(tables) > MOST_NESTED:
+        raise ValueError("nested too deep")
     return tables

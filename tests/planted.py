@@ -29,7 +29,7 @@ class Planted(Target):
 
     def run(self, data: bytes) -> None:
         try:
-            size = members(parsed(data))["size"]
+            size = members(parsed(data.decode()))["size"]
         except (ValueError, KeyError):
             raise BadInput("not a size") from None
         if size is None:

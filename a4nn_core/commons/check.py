@@ -25,12 +25,12 @@ from a4nn_core.commons.fragments import (
 from a4nn_core.commons.layout import Damaged, RunFolder, check_layout, read_json
 from a4nn_core.commons.lock import ReaderLock, holder
 from a4nn_core.commons.records import Event
-from a4nn_core.commons.references import descent_problems, log_problems, reference_problems
+from a4nn_core.commons.references import descent_problems, log_problems, reference_problems, told
 from a4nn_core.commons.schema import NETWORK_TABLES, TABLES
 from a4nn_core.commons.snapshot import Snapshot, headless, run_files
 from a4nn_core.commons.valid import row_problems, run_problem, schema_problems
 from a4nn_core.jsonable import members
-from a4nn_core.vocabulary import EventKind, RunStatus
+from a4nn_core.vocabulary import RunStatus
 
 # networks whose records are looked at together: it takes a tenth of the time, and a few megabytes
 _AT_ONCE = 500
@@ -132,7 +132,6 @@ def _check_run(folder: RunFolder, archive: Archive, found: Checked, *, writing: 
     left = list(folder.path.rglob(".*.unfinished")) if held is None else []
     found.notes += [f"{path} was left unfinished; resuming the run removes it" for path in left]
     events = _check_events(folder, found)  # read first: records are written before the event is
-    reported = {e.network for e in events if e.kind == EventKind.told and e.network is not None}
     archived = archive.networks(folder.run_id, str(stored["started"]))
     finals = fragment_numbers(folder.table("networks"))
     fresh = [number for number in finals if not writing or number not in archived]
@@ -141,7 +140,7 @@ def _check_run(folder: RunFolder, archive: Archive, found: Checked, *, writing: 
         found.problems += _fragment_problems(folder, fresh[start : start + _AT_ONCE], found)
     found.problems += [
         f"{folder.fragment('networks', number)} is missing: by the event log network {number} has ended"
-        for number in sorted(reported - set(finals) - archived)
+        for number in sorted(told(events) - set(finals) - archived)
     ]
     if (finals or archived or stored["status"] != RunStatus.running) and not folder.events.exists():
         found.problems.append(f"{folder.events} is missing")

@@ -14,6 +14,7 @@ from a4nn_core.commons.events import read_events
 from a4nn_core.commons.fragments import file_checksum
 from a4nn_core.commons.layout import Damaged, RunFolder, read_json
 from a4nn_core.commons.records import CHECKPOINT
+from a4nn_core.commons.references import checkpoint_problems
 from a4nn_core.commons.schema import TABLES
 from a4nn_core.commons.snapshot import Snapshot
 from a4nn_core.vocabulary import EventKind
@@ -42,10 +43,11 @@ def check_checkpoints(commons: Path, found: Checked) -> None:
     for part in parts:
         try:
             names = ["run", "network", "equal_to", *(c for pair in columns for c in pair)]
-            rows = part.to_table(columns=names).to_pylist()
+            rows = part.to_table(columns=names)
         except (OSError, pa.ArrowException):
             continue  # reported above, by name
-        for row in rows:
+        found.problems += [f"{commons}: the table networks {text}" for text in checkpoint_problems(rows)]
+        for row in rows.to_pylist():
             for name, digest in columns:
                 if row[name] is None or row[digest] is None or row[name] in seen:
                     continue

@@ -36,7 +36,8 @@ class _Altered(Damaged):
     """A line was written completely and has been altered since, so it was not torn by a crash."""
 
 
-def _line(record: Mapping[str, object]) -> bytes:
+def journal_line(record: Mapping[str, object]) -> bytes:
+    """The line that holds a record, with its checksum and the newline."""
     text = to_json(record).encode()
     separator = b"," if len(text) > 2 else b""
     return b'%s%s"crc32":"%08x"}\n' % (text[:-1], separator, zlib.crc32(text))
@@ -44,7 +45,7 @@ def _line(record: Mapping[str, object]) -> bytes:
 
 def _parse(path: Path, number: int, line: bytes) -> dict[str, Json]:
     try:
-        record = parsed(line)
+        record = parsed(line.decode())
     except ValueError as error:
         raise Damaged(f"{path} line {number} is damaged: {error}") from None
     if not isinstance(record, dict):
@@ -128,7 +129,7 @@ class Journal:
         Raises:
             BadInput: the disk is full or the file cannot be written; no part of the record stays.
         """
-        line = _line(record)
+        line = journal_line(record)
         try:
             with user_errors("write", self.path):
                 done = 0

@@ -113,7 +113,7 @@ def read_json(path: Path) -> dict[str, Json]:
         Damaged: the file is not a JSON object.
     """
     try:
-        data = parsed(path.read_bytes())
+        data = parsed(path.read_bytes().decode())
     except ValueError as error:
         raise Damaged(f"{path} is damaged: not JSON ({error})") from None
     if not isinstance(data, dict):

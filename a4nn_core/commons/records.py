@@ -160,23 +160,34 @@ class Network(Record):
     ] = None
     balanced_accuracy_percent: Annotated[
         float | None,
-        Column("mean of the classes' shares of rightly classified validation images, best epoch", "percent"),
+        Column(
+            "mean of the classes' shares of rightly classified validation images, best epoch",
+            "percent",
+            bounds=_PERCENT,
+            later=True,
+        ),
     ] = None
     calibration_error_points: Annotated[
         float | None,
         Column(
             "expected calibration error on the validation part in 15 bins of equal width, best epoch",
             "percentage points",
+            bounds=_NOT_NEGATIVE,
+            later=True,
         ),
     ] = None
     brier_score: Annotated[
-        float | None, Column("Brier score on the validation part, from 0 to 2, best epoch")
+        float | None,
+        Column(
+            "Brier score on the validation part, from 0 to 2, best epoch", bounds=_NOT_NEGATIVE, later=True
+        ),
     ] = None
     confusion: Annotated[
         JsonText | None,
         Column(
             "numbers of validation images, best epoch: a list for each true class, in it a number for each "
-            "class named; in the order of the run's classes"
+            "class named; in the order of the run's classes",
+            later=True,
         ),
     ] = None
     predicted_accuracy_percent: Annotated[

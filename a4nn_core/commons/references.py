@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import TypeAlias
 
 import pyarrow as pa
@@ -14,6 +14,7 @@ from a4nn_core.commons.records import Event
 from a4nn_core.commons.rows import arrow, stored_row
 from a4nn_core.commons.schema import NETWORK_TABLES, TABLES
 from a4nn_core.commons.valid import Mask, problem, row_problems
+from a4nn_core.vocabulary import EventKind
 
 Tables: TypeAlias = Mapping[str, pa.Table]
 
@@ -111,6 +112,23 @@ def descent_problems(networks: pa.Table, known: Mapping[str, Set[int]]) -> Itera
         for column, number in named:
             if run in known and number is not None and (number == network or number not in known[run]):
                 yield f"network {network} of run {run!r} has network {number} in {column}, which cannot be"
+
+
+def checkpoint_problems(networks: pa.Table) -> Iterator[str]:
+    """Networks whose checkpoints are not in the folder of their run.
+
+    Args:
+        networks: rows of the table, or its columns ``run``, ``network``, ``checkpoint``, ``best_checkpoint``.
+    """
+    for column in ("checkpoint", "best_checkpoint"):
+        owner = pc.struct_field(pc.extract_regex(networks[column], "^runs/(?P<run>[^/]+)/"), "run")
+        foreign = pc.not_equal(owner, networks["run"])
+        yield from problem(networks, foreign, (*_OWNER, column), "which is not in the folder of the run")
+
+
+def told(events: Iterable[Event]) -> set[int]:
+    """The networks whose outcomes were reported to the strategy, after their final records were written."""
+    return {e.network for e in events if e.kind == EventKind.told and e.network is not None}
 
 
 def log_problems(run: str, events: Sequence[Event]) -> Iterator[str]:

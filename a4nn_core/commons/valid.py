@@ -105,7 +105,7 @@ def problem(rows: pa.Table, wrong: Mask, names: Sequence[str], what: str) -> Ite
     count = pc.sum(wrong).as_py() or 0
     if count:
         row = pc.index(wrong, True).as_py()
-        values = ", ".join(f"{name} {shown(rows[name][row].as_py())}" for name in names)
+        values = ", ".join(f"{name} {_shown_cell(rows[name][row])}" for name in names)
         more = f", and {count - 1} more rows are like it" if count > 1 else ""
         yield f"row {row + 1} has {values}, {what}{more}"
 
@@ -114,6 +114,13 @@ def shown(value: object) -> str:
     """A value as messages show it."""
     text = "null" if value is None else repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _shown_cell(cell: pa.Scalar) -> str:
+    try:
+        return shown(cell.as_py())
+    except OverflowError:  # a time that Python cannot hold
+        return f"{cell.value} microseconds after 1970"
 
 
 def _tests(column: Field, cells: pa.Array) -> Iterator[tuple[Mask, str]]:

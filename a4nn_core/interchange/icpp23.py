@@ -83,7 +83,6 @@ def import_icpp23(path: Path, commons: Path, decode: Decode, run: str | None = N
     networks = [_icpp23_network(path, n, group, horizon, decode) for n, group in sorted(by_network.items())]
     unplaced = [name for name in rows[0] if name not in _ICPP23_PLACED]
     notes = [
-        f"imported from {path.name}",
         "not recorded at the source: losses, learning rate, seed, device, times of day, memory, parents",
         "generation and position are number // 10 and number % 10: the published population is 10",
     ]
@@ -97,12 +96,14 @@ def import_icpp23(path: Path, commons: Path, decode: Decode, run: str | None = N
         run or icpp23_run(path),
         "icpp23",
         "penguin" if stopped_run and "stopping" in path.stem else "none",
+        path.name,
+        networks,
         notes,
         dataset={"name": _beam(path), "classes": ["ef2 conformation A", "ef2 conformation B"]},
         dataset_fingerprint=f"source:{digest}",
         experiment={"training": {"epochs": horizon}},
     )
-    return arriving.write(networks)
+    return arriving.write()
 
 
 def _beam(path: Path) -> str:
