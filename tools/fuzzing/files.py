@@ -277,4 +277,4 @@ class Models(Target):
     def run(self, data: bytes) -> None:
         model = self.folder / "model.onnx"
         model.write_bytes(data)
-        Classifier(model).classify([self.image])
+        list(Classifier(model).classify([self.image]))
