@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import json
 from collections.abc import Sequence
 
-from fuzzing.changes import changed, json_changed
+from fuzzing.changes import VALUES, changed, json_changed
 from fuzzing.target import Target
 from hypothesis.strategies import SearchStrategy
 
@@ -25,7 +26,8 @@ class Planted(Target):
 
     @classmethod
     def inputs(cls, corpus: Sequence[bytes]) -> SearchStrategy[bytes]:
-        return changed(corpus, json_changed)
+        values = VALUES.map(lambda value: json.dumps({"size": value, "unit": "m"}).encode())
+        return values | changed(corpus, json_changed)
 
     def run(self, data: bytes) -> None:
         try:

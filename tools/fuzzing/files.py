@@ -10,7 +10,6 @@ import json
 import os
 import shutil
 import tempfile
-import tomllib
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -29,12 +28,12 @@ from a4nn_core.commons.check import check
 from a4nn_core.commons.schema import TABLES
 from a4nn_core.publish.deposit.build import Settings, build
 from a4nn_core.publish.deposit.files import MANIFEST, paths_in, write_manifest
-from a4nn_core.publish.deposit.metadata import example, make_metadata
+from a4nn_core.publish.deposit.metadata import read_metadata
 from a4nn_core.publish.deposit.restore import restore
 from a4nn_core.publish.models.classify import Classifier
 from a4nn_core.publish.models.onnx_model import METADATA
 from fuzzing.changes import SCALARS, bytes_changed, changed, csv_changed, json_changed
-from fuzzing.records import COMMONS
+from fuzzing.records import COMMONS, FIXTURES, SEARCHED
 from fuzzing.target import Target, each
 
 
@@ -163,8 +162,8 @@ def _read_all(folder: Path, changed_file: str) -> None:
 
 
 def _make_deposit(folder: Path) -> None:
-    metadata = make_metadata(tomllib.loads(example()), "example.toml")
-    build(COMMONS, ["compacted"], folder, metadata, Settings(weights="none", models="none"))
+    metadata = read_metadata(FIXTURES.parent / "data" / "deposit.toml")
+    build(SEARCHED, ["searched"], folder, metadata, Settings(weights="none", models="none", unfinished=True))
 
 
 class Deposits(_Folder):

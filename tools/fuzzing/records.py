@@ -24,7 +24,7 @@ from fuzzing.target import Target, each
 FIXTURES = Path(__file__).resolve().parents[2] / "tests" / "fixtures"
 PRESETS = files("a4nn_core") / "presets"
 COMMONS = FIXTURES / "commons-layout-1"
-_SEARCHED = FIXTURES / "search-layout-1" / "runs" / "searched"
+SEARCHED = FIXTURES / "search-layout-1"
 
 
 class _Lines(Target):
@@ -76,7 +76,7 @@ class Events(_Lines):
 
     @classmethod
     def seeds(cls) -> list[bytes]:
-        logs = [COMMONS / "runs/compacted", COMMONS / "runs/going", _SEARCHED]
+        logs = [COMMONS / "runs/compacted", COMMONS / "runs/going", SEARCHED / "runs/searched"]
         return [b"".join((log / "events.jsonl").read_bytes().splitlines(keepends=True)[:40]) for log in logs]
 
     def run(self, data: bytes) -> None:
