@@ -166,15 +166,15 @@ class TestJournal:
     @pytest.mark.parametrize(
         ("line", "said"),
         [
-            ('{"epoch":{}}', "'epoch' is {}, not a whole number of 32 bits"),
-            ('{"epoch":null}', "'epoch' is null, not a whole number of 32 bits"),
-            ('{"epoch":2147483648}', "'epoch' is 2147483648, not a whole number of 32 bits"),
-            ('{"epoch":true}', "'epoch' is true, not a whole number of 32 bits"),
-            ('{"epoch":1,"time":[]}', "'time' is [], not a time in the form of ISO 8601"),
+            ('{"epoch":{}}', "column 'epoch' holds {}, not a whole number of 32 bits"),
+            ('{"epoch":null}', "column 'epoch' holds null, not a whole number of 32 bits"),
+            ('{"epoch":2147483648}', "column 'epoch' holds 2147483648, not a whole number of 32 bits"),
+            ('{"epoch":true}', "column 'epoch' holds true, not a whole number of 32 bits"),
+            ('{"epoch":1,"time":[]}', "column 'time' holds [], not a time in the form of ISO 8601"),
             ('{"epoch":1,"time":"0001-01-01T00:00+14:00"}', "not a time in the form of ISO 8601"),
             ('{"epoch":1,"seconds":1' + "0" * 400 + "}", "000..., not a number"),
             ('{"epoch":1,"verdict":{"action":"halt"}}', "column 'verdict' holds 'halt'; known: continue"),
-            ('{"epoch":1,"fits":[{"function":3}]}', "'function' is 3, not text"),
+            ('{"epoch":1,"fits":[{"function":3}]}', "column 'function' holds 3, not text"),
             ('{"epoch":1,"x":' + "[" * 5000 + "]" * 5000 + "}", "nested too deep"),
             (
                 '{"epoch":1,"verdict":{"evidence":' + '{"a":' * 99 + "0" + "}" * 101,
@@ -259,10 +259,10 @@ class TestEvents:
     @pytest.mark.parametrize(
         ("members", "said"),
         [
-            ('"kind":{}', "'kind' is {}, not text"),
-            ('"kind":null', "'kind' is null, not text"),
-            ('"kind":"told","network":{}', "'network' is {}, not a whole number of 32 bits"),
-            ('"kind":"told","time":[1]', "'time' is [1], not a time in the form of ISO 8601"),
+            ('"kind":{}', "column 'kind' holds {}, not text"),
+            ('"kind":null', "column 'kind' holds null, not text"),
+            ('"kind":"told","network":{}', "column 'network' holds {}, not a whole number of 32 bits"),
+            ('"kind":"told","time":[1]', "column 'time' holds [1], not a time in the form of ISO 8601"),
         ],
     )
     def test_a_cell_that_is_none_of_its_column_is_named(

@@ -312,7 +312,7 @@ def from_line(record: type[R], row: Mapping[str, Json]) -> R:
     for field in record.definition.columns:
         value = row.get(field.name)
         if not (_holds(field.kind, value) if value is not None else field.nullable or field.name not in row):
-            raise BadCell(f"{field.name!r} is {_shown(value)}, not {_MEANT[field.kind]}")
+            raise BadCell(f"column {field.name!r} holds {_shown(value)}, not {_MEANT[field.kind]}")
     return from_cells(record, row)
 
 
