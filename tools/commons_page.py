@@ -54,9 +54,10 @@ large answer needs little memory, and Ctrl-C leaves no half file.
 
 - Times are in UTC, as ISO 8601 with their zone. Intervals are `1 day 2 h 13 min 5.25 s`, which DuckDB and
   pandas read; tables round them, and Parquet has durations.
-- NaN and infinities are kept. In CSV they are `nan`, `inf` and `-inf`; in JSON `NaN`, `Infinity` and
-  `-Infinity`, which DuckDB, pandas and Python read as numbers, while strict JSON has no such numbers: where a
-  strict reader such as a browser's is to read them, ask for `case when isfinite(x) then x end`.
+- NaN and infinities are kept: in JSON as `NaN`, `Infinity` and `-Infinity`, which DuckDB, pandas and Python
+  read as numbers. Strict JSON has none; for a strict reader, such as a browser, ask for
+  `case when isfinite(x) then x end`. In CSV they are `nan`, `inf` and `-inf`; where an infinity comes first
+  in a column, DuckDB must be told its type.
 - In CSV null is an empty cell, and lists and maps are JSON. Tables show numbers with six digits.
 
 ## Guarantees
@@ -98,13 +99,13 @@ _GENOMES = """## Genomes, layers and edges
 
 A genome is written as its search space writes it. One of the space `macro` has a list of bits for each phase,
 such as `[[0,0,0,1,1,0,1],[1,1,0,0,0,0,0],[0,1,1,0,0,1,0]]`. With K nodes in a phase (here 4) they are in
-order: node 2 <- 1; node 3 <- 1, 2; ...; node K <- 1 ... K-1; and last whether the input of the phase feeds its
-output. A 1 connects. A node with outputs but no inputs takes the input of the phase, one with inputs but no
-outputs feeds its output, one with neither is left out, and so is a phase without connections between nodes.
+order: node 2 <- 1; node 3 <- 1, 2; ...; node K <- 1 ... K-1; and last whether the input of the phase feeds
+its output. A 1 connects. A node with outputs but no inputs takes the input of the phase, one with inputs but
+no outputs feeds its output, one with neither is left out, and so is a phase that connects no nodes.
 
-What a genome decodes to, in any search space, is in `layers`, numbered from 0, the images, so that inputs come
-before what they feed, and in `edges`, a row for each pair of layers `source` -> `target` of which the first
-feeds the second. `wiring` puts both into words, a row for each layer.
+What a genome decodes to, in any search space, is in `layers`, numbered from 0 (the images) so that inputs
+come before what they feed, and in `edges`, a row for each connection from a layer `source` to a `target`.
+`wiring` puts both into words, a row for each layer.
 """
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
@@ -127,24 +128,24 @@ class _Utf8:
 
 
 def _write_csv(schema: pa.Schema, batches: Iterable[pa.RecordBatch], file: BinaryIO, delimiter: str) -> None:
-    from a4nn_core.cli.sql_values import data_cell, python_rows
+    from a4nn_core.cli.sql_values import data_cell, rows_of
 
     writer = csv.writer(_Utf8(file), delimiter=delimiter, lineterminator="\n")
     writer.writerow(schema.names)
     for batch in batches:
-        writer.writerows(map(data_cell, row) for row in python_rows(batch))
+        writer.writerows(rows_of(batch, data_cell, plain=True))
 
 
 def _write_json(
     schema: pa.Schema, batches: Iterable[pa.RecordBatch], file: BinaryIO, *, one_document: bool
 ) -> None:
-    from a4nn_core.cli.sql_values import json_text, python_rows
+    from a4nn_core.cli.sql_values import json_value, rows_of
 
     before, between = ("[\n", ",\n") if one_document else ("", "\n")
     empty = True
     for batch in batches:
-        for row in python_rows(batch):
-            text = json_text(dict(zip(schema.names, row, strict=True)))
+        for row in rows_of(batch, json_value, plain=True):
+            text = json.dumps(dict(zip(schema.names, row, strict=True)), ensure_ascii=False)
             file.write(f"{before if empty else between}{text}".encode())
             empty = False
     if one_document:
@@ -154,7 +155,7 @@ def _write_json(
 
 
 def _write_markdown(schema: pa.Schema, batches: Iterable[pa.RecordBatch], file: BinaryIO) -> None:
-    from a4nn_core.cli.sql_values import people_cell, python_rows
+    from a4nn_core.cli.sql_values import people_cell, rows_of
 
     def line(cells: Iterable[str]) -> bytes:
         return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n".encode()
@@ -162,7 +163,7 @@ def _write_markdown(schema: pa.Schema, batches: Iterable[pa.RecordBatch], file: 
     file.write(line(map(people_cell, schema.names)))
     file.write(line("---:" if number else "---" for number in _numbers(schema)))
     for batch in batches:
-        file.writelines(line(map(people_cell, row)) for row in python_rows(batch))
+        file.writelines(map(line, rows_of(batch, people_cell, plain=False)))
 
 
 def _write_table(
@@ -173,10 +174,10 @@ def _write_table(
     width: int | None,
 ) -> None:
     from a4nn_core.cli.sql_table import lines
-    from a4nn_core.cli.sql_values import people_cell, python_rows
+    from a4nn_core.cli.sql_values import people_cell, rows_of
 
     names = [people_cell(name) for name in schema.names]
-    cells = ([people_cell(value) for value in row] for batch in batches for row in python_rows(batch))
+    cells = (row for batch in batches for row in rows_of(batch, people_cell, plain=False))
     for line in lines(names, _numbers(schema), cells, most=rows, width=width):
         file.write(f"{line}\n".encode())
 

@@ -17,6 +17,11 @@ _TOGETHER = 1000
 _GAP = "  "
 
 
+def _width(text: str) -> int:
+    """Number of places that a text takes on a terminal."""
+    return len(text) if text.isascii() else cell_len(text)
+
+
 @dataclass
 class _Columns:
     """Columns side by side, as wide as their widest cell so far."""
@@ -27,11 +32,11 @@ class _Columns:
     widths: list[int] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.widths = [cell_len(name) for name in self.names]
+        self.widths = [_width(name) for name in self.names]
 
     def fit(self, rows: Iterable[Sequence[str]]) -> None:
         for row in rows:
-            self.widths = [max(width, cell_len(cell)) for width, cell in zip(self.widths, row, strict=True)]
+            self.widths = [max(width, _width(cell)) for width, cell in zip(self.widths, row, strict=True)]
 
     @property
     def width(self) -> int:
@@ -39,7 +44,7 @@ class _Columns:
 
     def line(self, cells: Sequence[str]) -> str:
         padded = [
-            " " * (width - cell_len(cell)) + cell if right else cell + " " * (width - cell_len(cell))
+            " " * (width - _width(cell)) + cell if right else cell + " " * (width - _width(cell))
             for cell, width, right in zip(cells, self.widths, self.numbers, strict=True)
         ]
         return _GAP.join(padded).rstrip()
@@ -109,7 +114,7 @@ def _table(columns: _Columns, rows: Iterable[Sequence[str]]) -> Iterator[str]:
 
 
 def _blocks(names: Sequence[str], rows: Iterable[Sequence[str]], width: int) -> Iterator[str]:
-    label = max(map(cell_len, names))
+    label = max(map(_width, names))
     room = max(width - label - len(_GAP), 20)
     for number, row in enumerate(rows, start=1):
         yield f"-- row {number} {'-' * (min(width, label + 20) - len(f'-- row {number} '))}"
@@ -117,4 +122,4 @@ def _blocks(names: Sequence[str], rows: Iterable[Sequence[str]], width: int) -> 
             pieces = chop_cells(cell, room) or [""]
             for place, piece in enumerate(pieces):
                 head = name if place == 0 else ""
-                yield f"{head}{' ' * (label - cell_len(head))}{_GAP}{piece}".rstrip()
+                yield f"{head}{' ' * (label - _width(head))}{_GAP}{piece}".rstrip()

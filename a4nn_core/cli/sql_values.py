@@ -3,30 +3,51 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from a4nn_core.workflow.summary import duration
 
+T = TypeVar("T")
+
 _SECOND = 1_000_000_000
 _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
 _CONTROLS |= {ord("\n"): "\\n", ord("\r"): "\\r", ord("\t"): "\\t"}
 
 
-def python_rows(batch: pa.RecordBatch) -> Iterator[tuple[object, ...]]:
-    """The rows of a batch as Python's values; maps as dicts."""
-    return zip(*(_python(column) for column in batch.columns), strict=True)
+def rows_of(batch: pa.RecordBatch, cell: Callable[[object], T], *, plain: bool) -> Iterator[tuple[T, ...]]:
+    """The rows of a batch.
+
+    Args:
+        batch: rows of an answer.
+        cell: what to make of a value.
+        plain: whether it leaves numbers and text as they are, so that it need not be called for them.
+    """
+    return zip(
+        *(
+            _python(column) if plain and _is_plain(column.type) else map(cell, _python(column))
+            for column in batch.columns
+        ),
+        strict=True,
+    )
 
 
-def _python(column: pa.Array) -> list[object]:
+def _is_plain(kind: pa.DataType) -> bool:
+    of_kinds = (pa.types.is_integer, pa.types.is_floating, pa.types.is_string)
+    return any(of_kind(kind) for of_kind in of_kinds)
+
+
+def _python(column: pa.Array) -> list[Any]:
+    """The values of a column as Python's; maps are dicts."""
     if pa.types.is_float32(column.type):
         # the shortest number that is this one: 0.1, not 0.10000000149011612
         column = pc.cast(pc.cast(column, pa.string()), pa.float64())
-    values: list[object] = column.to_pylist(maps_as_pydicts="strict")
+    values: list[Any] = column.to_pylist(maps_as_pydicts="strict")
     return values
 
 
@@ -76,7 +97,8 @@ def people_cell(value: object) -> str:
             return value.isoformat(timespec="seconds")
         case pa.MonthDayNano() | timedelta():
             return _rounded(value)
-    return str(data_cell(value)).translate(_CONTROLS)
+    text = str(data_cell(value))
+    return text if text.isprintable() else text.translate(_CONTROLS)
 
 
 def interval_text(value: pa.MonthDayNano | timedelta) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from threading import Thread
+from threading import Event, Thread
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
@@ -27,6 +27,8 @@ _CLOSED: dict[str, str | bool | int | float | list[str]] = {
     "python_enable_replacements": "false",
     "allow_community_extensions": "false",
 }
+_END = re.compile(r";\s*(--[^\n]*\s*|/\*.*?\*/\s*)*$", re.DOTALL)
+"""the semicolon of a statement, and the comments after it"""
 _PATIENCE_SECONDS = 0.5
 """DuckDB ends most queries within a few milliseconds of being told to; some functions do not hear"""
 
@@ -39,8 +41,10 @@ def connect() -> duckdb.DuckDBPyConnection:
 
 
 def seal(connection: duckdb.DuckDBPyConnection) -> None:
-    """Take away files, network and settings, for good. Times are in UTC, whatever the machine's zone is."""
+    """Take away files, network and settings, for good. Times are in UTC, whatever the machine's zone is, and
+    nothing is printed."""
     connection.execute("set TimeZone = 'UTC'")
+    connection.execute("set enable_progress_bar = false")
     connection.execute("set enable_external_access = false")
     connection.execute("set lock_configuration = true")
 
@@ -73,7 +77,7 @@ def _is_pivot(connection: duckdb.DuckDBPyConnection, statement: duckdb.Statement
     if statement.type != duckdb.StatementType.MULTI:
         return False
     try:
-        again = connection.extract_statements(f"from (\n{statement.query.rstrip().rstrip(';')}\n)")
+        again = connection.extract_statements(f"from (\n{_END.sub('', statement.query)}\n)")
     except duckdb.Error:
         return False
     return len(again) == 1 and again[0].type == duckdb.StatementType.MULTI
@@ -116,7 +120,8 @@ class Answer:
         self._connection = connection
         self._query = query
         self._rows = rows
-        self._thread: Thread | None = None
+        self._idle = Event()
+        self._idle.set()
 
     def __enter__(self) -> Answer:
         try:
@@ -149,19 +154,21 @@ class Answer:
 
     def _aside(self, work: Callable[[], T]) -> T:
         done: Future[T] = Future()
+        idle = Event()
 
         def run() -> None:
             try:
                 done.set_result(work())
             except BaseException as error:
                 done.set_exception(error)
+            finally:
+                idle.set()
 
-        self._thread = Thread(target=run, daemon=True)
-        self._thread.start()
+        self._idle = idle
+        Thread(target=run, daemon=True).start()
         with failures_named():
             return done.result()
 
     def _end(self) -> None:
         self._connection.interrupt()
-        if self._thread is not None:
-            self._thread.join(_PATIENCE_SECONDS)
+        self._idle.wait(_PATIENCE_SECONDS)
