@@ -36,7 +36,10 @@ class Run(Record):
     dataset: Annotated[str | None, Column("name of the data set")] = None
     dataset_fingerprint: Annotated[str | None, Column("SHA-256 over every image and label")] = None
     dataset_details: Annotated[
-        JsonText | None, Column("classes, image shape and counts of the three parts")
+        JsonText | None,
+        Column(
+            "classes, image shape, counts of the three parts, what was done with image files, those skipped"
+        ),
     ] = None
     code_version: Annotated[str | None, Column("version of a4nn that ran it")] = None
     environment: Annotated[
