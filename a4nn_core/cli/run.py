@@ -130,23 +130,28 @@ def presets(
 
 
 def show(commons: Path, run_id: str, as_json: bool, draw: bool) -> None:
-    """Print the result of a run and draw its pictures into the folder of its records."""
+    """Print the result of a run and draw its pictures into its folder, if that can be written."""
     from a4nn_core.commons import Commons
     from a4nn_core.workflow.summary import summarise
 
     store = Commons(commons)
     summary = summarise(store, run_id)
-    if draw and summary.networks:
-        from a4nn_core.archaeology.figures import front_figure
-
-        folder = commons / "runs" / run_id
-        front_figure(store, run_id, folder / "front.png", folder / "front.html")
     if as_json:
         print_json(summary.as_dict())
+    else:
+        _print(summary)
+    if not (draw and summary.networks):
         return
-    _print(summary)
-    if draw and summary.networks:
-        typer.echo(f"\npictures: {folder / 'front.png'} and front.html")
+    from a4nn_core.archaeology.figures import front_figure
+
+    picture = commons / "runs" / run_id / "front.png"
+    try:
+        front_figure(store, run_id, picture, picture.with_suffix(".html"))
+    except BadInput as error:
+        say(f"\nno pictures: {error}")
+        return
+    if not as_json:
+        typer.echo(f"\npictures: {picture} and front.html")
 
 
 def _print(summary: Summary) -> None:

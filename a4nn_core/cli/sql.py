@@ -31,7 +31,9 @@ def sql(
     ] = None,
     file: Annotated[
         Path | None,
-        typer.Option("--file", metavar="FILE", help="File with the query.", show_default=False),
+        typer.Option(
+            "--file", metavar="FILE", help="File with the query.", readable=False, show_default=False
+        ),
     ] = None,
     commons: CommonsOption = DEFAULT_COMMONS,
     format: Annotated[
@@ -48,6 +50,7 @@ def sql(
         typer.Option(
             "--out",
             metavar="FILE",
+            readable=False,
             help="File to write to: .csv, .tsv, .json, .jsonl, .ndjson, .parquet, .md or .txt.",
             show_default=False,
         ),

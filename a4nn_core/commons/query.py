@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 import pyarrow as pa
 
 from a4nn_core.errors import BadInput
+from a4nn_core.files import denied
 
 if TYPE_CHECKING:
     import duckdb
@@ -95,6 +96,8 @@ def failures_named() -> Iterator[None]:
 
     try:
         yield
+    except PermissionError as error:
+        raise BadInput(denied(error)) from None
     except (duckdb.Error, pa.ArrowException, OSError) as error:
         text = str(error).split("\n\nLINE ")[0]
         text = re.sub(r"^(\w+ )+Error: ", "", text)

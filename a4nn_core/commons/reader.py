@@ -17,6 +17,7 @@ from a4nn_core.commons.rows import python_rows, records
 from a4nn_core.commons.schema import FRONT, TABLES, VIEWS
 from a4nn_core.commons.snapshot import Snapshot, run_names
 from a4nn_core.errors import BadInput
+from a4nn_core.files import denied
 from a4nn_core.metrics import front_rows
 
 if TYPE_CHECKING:
@@ -176,6 +177,8 @@ def damage_named(commons: Path, run: str) -> Iterator[None]:
         yield
     except UnknownWord as error:
         raise Damaged(f"a record of run {run!r} in {commons} is damaged: {error}") from None
+    except PermissionError as error:
+        raise BadInput(denied(error)) from None
     except (OSError, pa.ArrowException) as error:
         text = " ".join(str(error).split())
         raise Damaged(f"a file of run {run!r} in {commons} is damaged: {text}") from None

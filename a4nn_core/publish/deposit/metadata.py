@@ -161,7 +161,7 @@ def read_metadata(path: Path) -> DepositMetadata:
             it is named at once.
     """
     try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+        settings = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise BadInput(f"metadata file {path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
