@@ -33,6 +33,11 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def chance_percent(self) -> float:
+        """Accuracy in percent of always predicting the most frequent class."""
+        return 100 * int(np.bincount(self.labels).max()) / len(self)
+
 
 @dataclass(frozen=True)
 class InputTransform:

@@ -90,6 +90,7 @@ class Plan:
                 "train": len(data.train),
                 "validation": len(data.validation),
                 "test": len(data.test),
+                "chance_percent": data.validation.chance_percent,
                 # what the networks saw of a stored image: without it their weights cannot be used
                 "transform": asdict(data.transform),
                 **_of_image_files(data),
