@@ -16,6 +16,7 @@ from a4nn_core.precision import in_percent
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from a4nn_core.commons import Commons
     from a4nn_core.experiment import Experiment
     from a4nn_core.workflow.summary import Summary
 
@@ -140,11 +141,20 @@ def show(commons: Path, run_id: str, as_json: bool, draw: bool) -> None:
         print_json(summary.as_dict())
     else:
         _print(summary)
-    if not (draw and summary.networks):
-        return
+    if draw and summary.networks:
+        _draw(store, run_id, as_json)
+    if summary.front and not as_json:
+        where = "" if commons == DEFAULT_COMMONS else f" --commons {shlex.quote(str(commons))}"
+        one = f"{run_id} {summary.front[0].network}"
+        typer.echo(f"more on one: a4nn describe {one}{where}")
+        typer.echo(f"to use it:   a4nn export {one} --out DIR{where}")
+
+
+def _draw(store: Commons, run_id: str, as_json: bool) -> None:
+    """Draw the pictures of a run, and say where they are or why there are none."""
     from a4nn_core.archaeology.figures import front_figure
 
-    picture = commons / "runs" / run_id / "front.png"
+    picture = store.path / "runs" / run_id / "front.png"
     try:
         front_figure(store, run_id, picture, picture.with_suffix(".html"))
     except BadInput as error:
