@@ -106,7 +106,8 @@ class Reach:
         nearly, whole: training after which 95 % and all of the baseline's hypervolume was reached.
         whole_seconds: the same as whole, in seconds.
         members: training after which every member of the baseline's front was reached.
-        best: best accuracy, percent.
+        best: best validation accuracy, percent.
+        test: test accuracy of that network, which nothing was selected by; None if it was not measured.
         curve: (training, share of the baseline's hypervolume) after each epoch.
     """
 
@@ -120,6 +121,7 @@ class Reach:
     whole_seconds: float | None
     members: float | None
     best: float
+    test: float | None
     curve: tuple[tuple[float, float], ...]
 
 
@@ -127,6 +129,7 @@ def reach(commons: Commons, baseline: str, run: str) -> Reach:
     """Compare a run with its baseline."""
     total, points = life(commons, baseline), life(commons, run)
     images = commons.run(baseline).images.validation
+    tested = {n.network: n.test_accuracy_percent for n in commons.networks(run)}
     wanted = front(total)
     worst = (wanted[-1][0] * 1.1, wanted[0][1] - 1.0)
     volume = hypervolume(wanted, worst)
@@ -151,6 +154,7 @@ def reach(commons: Commons, baseline: str, run: str) -> Reach:
         at(whole, seconds),
         at(members, spent),
         max(p.accuracy for p in points),
+        tested[max(points, key=lambda p: p.accuracy).network],
         tuple(zip(spent, shares, strict=True)),
     )
 
@@ -165,6 +169,7 @@ COLUMNS = {
     "flops": "training in all, %",
     "volume": "hypervolume in the end",
     "best": "best, %",
+    "test": "its test accuracy, %",
 }
 """fields of Reach that the table has, and what it calls them"""
 
@@ -172,7 +177,7 @@ COLUMNS = {
 def said(name: str, values: Sequence[float | None]) -> str:
     """The median of some values and their range; one that was never reached is greater than any other."""
     known = sorted(float("inf") if value is None else value for value in values)
-    digits = {"networks": 0, "epochs": 0, "volume": 3, "best": 2}.get(name, 1)
+    digits = {"networks": 0, "epochs": 0, "volume": 3, "best": 2, "test": 2}.get(name, 1)
     told = ["never" if value == float("inf") else f"{value:.{digits}f}" for value in known]
     middle = told[(len(told) - 1) // 2]
     return middle if len(told) == 1 else f"{middle} ({told[0]} to {told[-1]})"
