@@ -65,7 +65,7 @@ ALLOWED: dict[str, set[str]] = {
     "publish": GROUND | {"archaeology", "commons", "data", "interchange", "spaces", "training", "workflow"},
     "cli": GROUND
     | {"archaeology", "commons", "data", "experiment", "interchange", "penguin", "publish", "spaces"}
-    | {"replay", "termination", "training", "workflow"},
+    | {"replay", "termination", "workflow"},
     "__main__": {"cli"},
 }
 
