@@ -29,6 +29,7 @@ def concerns(experiment: Experiment, data: ImageData, machine: Machine, is_local
         is_local: whether networks train on that machine.
     """
     return (
+        *data.remarks,
         *_of_search(experiment),
         *_of_images(data),
         *_of_steps(experiment, len(data.train)),

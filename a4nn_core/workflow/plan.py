@@ -5,7 +5,6 @@ Nothing is written before the last step, so that bad input leaves nothing behind
 
 from __future__ import annotations
 
-import logging
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -28,8 +27,6 @@ from a4nn_core.version import __version__
 from a4nn_core.workflow.devices import Machine
 from a4nn_core.workflow.preflight import check_fit, check_images, warn_unless_measured
 from a4nn_core.workflow.prior import ResolvedPrior, resolve_again, resolve_prior
-
-log = logging.getLogger(__name__)
 
 PACKAGES = (
     *("numpy", "scipy", "torch", "torchvision", "pillow", "pymoo", "scikit-learn", "duckdb", "pyarrow"),
@@ -127,8 +124,6 @@ def resolve(experiment: Experiment, commons: Path, run_id: str, machine: Machine
     """
     _check_before_loading(experiment, commons, run_id)
     data = experiment.data.load()
-    for remark in data.remarks:
-        log.warning("%s", remark)
     experiment, recorded = as_begun(experiment, len(data.train), commons, run_id)
     plan = Plan(experiment, recorded, data, commons, run_id, machine)
     return replace(plan, prior=_prior(plan))

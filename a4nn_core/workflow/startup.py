@@ -143,7 +143,6 @@ def look_ahead(plan: Plan, is_local: bool, slots: int, measure: bool = False) ->
     experiment, data, machine = plan.experiment, plan.data, plan.machine
     training = experiment.training
     batch = training.images_a_step(len(data.train))
-    labels = data.validation.labels
     to_come = experiment.search.networks - _ended(plan)
     return StartUp(
         run=plan.run_id,
@@ -153,8 +152,8 @@ def look_ahead(plan: Plan, is_local: bool, slots: int, measure: bool = False) ->
             part: _counts(split, data.classes)
             for part, split in (("train", data.train), ("validation", data.validation), ("test", data.test))
         },
-        chance_percent=100.0 * int(np.bincount(labels).max()) / len(labels),
-        validation_image_points=100.0 / len(labels),
+        chance_percent=data.validation.chance_percent,
+        validation_image_points=100.0 / len(data.validation),
         batch_size=batch,
         steps=ceil(len(data.train) / batch),
         networks=to_come,
