@@ -29,9 +29,9 @@ from a4nn_core.data.images import (
 from a4nn_core.data.progress import listening
 from a4nn_core.errors import BadInput
 from a4nn_core.experiment import Experiment, load_experiment
+from a4nn_core.workflow.concerns import concerns
 from a4nn_core.workflow.devices import Machine
 from a4nn_core.workflow.plan import resolve
-from a4nn_core.workflow.startup import look_ahead
 
 RNG = np.random.default_rng(0)
 
@@ -304,7 +304,7 @@ def test_what_was_done_and_what_was_skipped_is_recorded_and_said(
         "upright": True,
     }
     assert Preparation.read(dataset["preparation"], "run r") == plan.data.preparation
-    assert look_ahead(plan, is_local=True, slots=1).warnings[0] == (
+    assert concerns(plan.experiment, plan.data, plan.machine, is_local=True)[0] == (
         "1 of 11 images cannot be used: cat/text.png (not an image that Pillow knows); skipped"
     )
     assert Experiment.from_mapping(tomllib.loads(experiment.to_toml())) == experiment
