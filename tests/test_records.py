@@ -226,6 +226,10 @@ def test_commands_show_every_run(commons: Commons) -> None:
         document = json.loads(called("front", run, "--json", *where))
         assert len(document["front"]) == len(commons.front(run))
         assert summarise(commons, run).networks == len(commons.networks(run))
+        for network in commons.front(run):  # by the pair that `front` shows
+            told = called("describe", run, network.network, *where)
+            assert told.startswith(f"network     {network.network} of run {run}")
+            assert "by the class named" not in told  # none of these versions assessed its networks
         assert not look(commons.path, run).alive
     called("sql", "from front", *where)
     called("commons", "check", "--no-checkpoints", *where)

@@ -169,6 +169,11 @@ def show(commons: Path, run_id: str, as_json: bool, draw: bool) -> None:
     _print(summary)
     if draw and summary.networks:
         typer.echo(f"\npictures: {folder / 'front.png'} and front.html")
+    if summary.front:
+        where = "" if commons == DEFAULT_COMMONS else f" --commons {shlex.quote(str(commons))}"
+        one = f"{run_id} {summary.front[0].network}"
+        typer.echo(f"more on one: a4nn describe {one}{where}")
+        typer.echo(f"to use it:   a4nn export {one} --out DIR{where}")
 
 
 def _print(summary: Summary) -> None:

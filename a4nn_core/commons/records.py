@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, TypeVar
 
+from a4nn_core.assessment import Assessment
 from a4nn_core.commons.columns import Column, Kind, Record, table
 from a4nn_core.jsonable import Json, JsonText, members, number, whole
 from a4nn_core.metrics import front_rows
@@ -139,6 +140,27 @@ class Network(Record):
     test_accuracy_percent: Annotated[
         float | None, Column("accuracy on the test part, never selected by", "percent")
     ] = None
+    balanced_accuracy_percent: Annotated[
+        float | None,
+        Column("mean of the classes' shares of rightly classified validation images, best epoch", "percent"),
+    ] = None
+    calibration_error_points: Annotated[
+        float | None,
+        Column(
+            "expected calibration error on the validation part in 15 bins of equal width, best epoch",
+            "percentage points",
+        ),
+    ] = None
+    brier_score: Annotated[
+        float | None, Column("Brier score on the validation part, from 0 to 2, best epoch")
+    ] = None
+    confusion: Annotated[
+        JsonText | None,
+        Column(
+            "numbers of validation images, best epoch: a list for each true class, in it a number for each "
+            "class named; in the order of the run's classes"
+        ),
+    ] = None
     predicted_accuracy_percent: Annotated[
         float | None, Column("last prediction at the end of the budget", "percent")
     ] = None
@@ -179,6 +201,17 @@ class Network(Record):
     def trained_as(self) -> int:
         """Number of the network whose training its result comes from: its own, or that of its equal."""
         return self.network if self.equal_to is None else self.equal_to
+
+    @property
+    def assessment(self) -> Assessment | None:
+        """What its answers to the validation images say beside their accuracy, at its best epoch."""
+        return Assessment.from_json(
+            {
+                "confusion": self.confusion.value if self.confusion else None,
+                "calibration_error_points": self.calibration_error_points,
+                "brier_score": self.brier_score,
+            }
+        )
 
     def rated(self, images: Images) -> Rated:
         """Its accuracy and cost, for comparisons with other networks."""
