@@ -233,7 +233,9 @@ def test_the_check_comes_before_anything_trains_and_its_warnings_are_recorded(
     assert json.loads(str(started.data))["warnings"] == list(check.warnings)
     assert len(check.warnings) == 1
     # a run that goes on has fewer networks to come
-    assert checked(what, tmp_path).networks == 0
+    again = checked(what, tmp_path)
+    assert (again.networks, again.duration) == (0, None)
+    assert again.lines()[-1] == "training  nothing to come: all networks are recorded"
     assert look_ahead_of(experiment(search={"networks": 9}), tmp_path, "s").networks == 9
 
 
@@ -253,6 +255,12 @@ def test_what_the_check_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         "this machine",
         "memory    about 1.0 of 8.0 GiB with the largest networks",
     ]
+
+
+def test_too_little_memory_is_warned_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(startup, "machine_memory", lambda: 2**29)
+    [warning] = checked(experiment(), tmp_path).warnings
+    assert "if the largest networks train at the same time, they take about 1.0 of 0.5 GiB" in warning
 
 
 def test_the_pace_is_that_of_an_earlier_run_of_this_machine(tmp_path: Path) -> None:

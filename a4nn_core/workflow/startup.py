@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import ceil
 
@@ -56,6 +56,18 @@ class Memory:
     needed: int
     room: int | None
 
+    def __str__(self) -> str:
+        room = "" if self.room is None else f" of {self.room / 2**30:.1f}"
+        return f"{self.needed / 2**30:.1f}{room} GiB"
+
+    def concern(self) -> Iterator[str]:
+        """A warning if there is less than may be needed."""
+        if self.room is not None and self.needed > self.room:
+            yield (
+                f"memory may not suffice: if the largest networks train at the same time, they take about "
+                f"{self}; training.slots = 1 or a smaller training.batch_size takes less"
+            )
+
 
 @dataclass(frozen=True)
 class StartUp:
@@ -100,30 +112,30 @@ class StartUp:
         parts = [
             f"{part} {sum(counts.values()):,}{_by_class(counts)}" for part, counts in self.images.items()
         ]
-        each = f"{self.threads} thread{'s' if self.threads > 1 else ''} each"
-        steps = f"{self.steps} step{'s' if self.steps > 1 else ''}"
         lines = [
-            f"images    {self.dataset}: {width} x {height} pixels, "
-            f"{channels} channel{'s' if channels > 1 else ''}, {len(self.images['train'])} classes",
+            f"images    {self.dataset}: {width} x {height} pixels, {_several(channels, 'channel')}, "
+            f"{len(self.images['train'])} classes",
             *(f"          {part}" for part in parts),
             f"          chance level {self.chance_percent:.1f} %; "
             f"one validation image is {self.validation_image_points:.2g} points",
-            f"training  {self.networks} networks to come, {self.epochs} epochs at most: "
-            f"{self.networks * self.epochs:,} epochs of {steps}, {self.batch_size:,} images a step",
-            f"          on {self.device}, {self.slots} at once, {each}",
         ]
-        if self.duration is not None:
+        if not self.networks:
+            return [*lines, "training  nothing to come: all networks are recorded"]
+        lines += [
+            f"training  {_several(self.networks, 'network')} to come, "
+            f"{_several(self.epochs, 'epoch')} at most: {self.networks * self.epochs:,} epochs of "
+            f"{_several(self.steps, 'step')}, {self.batch_size:,} images a step",
+            f"          on {self.device}, {self.slots} at once, {_several(self.threads, 'thread')} each",
+        ]
+        if self.duration is None:
+            lines.append("time      not known before the first networks")
+        else:
             lines.append(
                 f"time      about {roughly(self.duration.seconds)} if every network is trained to the end, "
                 f"{self.duration.found}"
             )
-        else:
-            lines.append("time      not known before the first networks")
         if self.memory is not None:
-            room = f" of {self.memory.room / 2**30:.1f}" if self.memory.room is not None else ""
-            lines.append(
-                f"memory    about {self.memory.needed / 2**30:.1f}{room} GiB with the largest networks"
-            )
+            lines.append(f"memory    about {self.memory} with the largest networks")
         return lines
 
     def as_dict(self) -> dict[str, Json]:
@@ -143,7 +155,8 @@ def look_ahead(plan: Plan, is_local: bool, slots: int, measure: bool = False) ->
     experiment, data, machine = plan.experiment, plan.data, plan.machine
     training = experiment.training
     batch = training.images_a_step(len(data.train))
-    to_come = experiment.search.networks - _ended(plan)
+    to_come = max(0, experiment.search.networks - _ended(plan))
+    memory = _memory(plan) if is_local else None
     return StartUp(
         run=plan.run_id,
         dataset=data.name,
@@ -161,15 +174,19 @@ def look_ahead(plan: Plan, is_local: bool, slots: int, measure: bool = False) ->
         device=machine.device,
         slots=slots,
         threads=machine.threads,
-        duration=_duration(plan, to_come, measure) if is_local else None,
-        memory=_memory(plan) if is_local else None,
-        warnings=concerns(experiment, data, machine, is_local),
+        duration=_duration(plan, to_come, measure) if is_local and to_come else None,
+        memory=memory,
+        warnings=(*concerns(experiment, data, machine, is_local), *(memory.concern() if memory else ())),
     )
 
 
 def _counts(split: Split, classes: Sequence[str]) -> dict[str, int]:
     counts = np.bincount(split.labels, minlength=len(classes)).tolist()
     return dict(zip(classes, counts, strict=True))
+
+
+def _several(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _by_class(counts: Mapping[str, int]) -> str:
