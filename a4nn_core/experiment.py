@@ -149,7 +149,7 @@ def load_experiment(source: str, changes: Sequence[str] = ()) -> Experiment:
     if path.suffix == ".toml" or path.is_file():
         place = str(path)
         try:
-            text = path.read_text()
+            text = path.read_text(encoding="utf-8-sig")  # editors on Windows begin a file with a mark
         except OSError as error:
             raise BadInput(f"experiment file {source} cannot be read: {error.strerror}") from None
         except UnicodeDecodeError:

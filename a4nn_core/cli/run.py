@@ -16,6 +16,7 @@ from a4nn_core.precision import in_percent
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from a4nn_core.commons import Commons
     from a4nn_core.experiment import Experiment
     from a4nn_core.workflow.summary import Summary
 
@@ -152,28 +153,37 @@ def presets(
 
 
 def show(commons: Path, run_id: str, as_json: bool, draw: bool) -> None:
-    """Print the result of a run and draw its pictures into the folder of its records."""
+    """Print the result of a run and draw its pictures into its folder, if that can be written."""
     from a4nn_core.commons import Commons
     from a4nn_core.workflow.summary import summarise
 
     store = Commons(commons)
     summary = summarise(store, run_id)
-    if draw and summary.networks:
-        from a4nn_core.archaeology.figures import front_figure
-
-        folder = commons / "runs" / run_id
-        front_figure(store, run_id, folder / "front.png", folder / "front.html")
     if as_json:
         print_json(summary.as_dict())
-        return
-    _print(summary)
+    else:
+        _print(summary)
     if draw and summary.networks:
-        typer.echo(f"\npictures: {folder / 'front.png'} and front.html")
-    if summary.front:
+        _draw(store, run_id, as_json)
+    if summary.front and not as_json:
         where = "" if commons == DEFAULT_COMMONS else f" --commons {shlex.quote(str(commons))}"
         one = f"{run_id} {summary.front[0].network}"
         typer.echo(f"more on one: a4nn describe {one}{where}")
         typer.echo(f"to use it:   a4nn export {one} --out DIR{where}")
+
+
+def _draw(store: Commons, run_id: str, as_json: bool) -> None:
+    """Draw the pictures of a run, and say where they are or why there are none."""
+    from a4nn_core.archaeology.figures import front_figure
+
+    picture = store.path / "runs" / run_id / "front.png"
+    try:
+        front_figure(store, run_id, picture, picture.with_suffix(".html"))
+    except BadInput as error:
+        say(f"\nno pictures: {error}")
+        return
+    if not as_json:
+        typer.echo(f"\npictures: {picture} and front.html")
 
 
 def _print(summary: Summary) -> None:
