@@ -70,7 +70,7 @@ ALLOWED: dict[str, set[str]] = {
     "publish": GROUND | {"archaeology", "commons", "data", "interchange", "spaces", "training", "workflow"},
     "cli": GROUND
     | {"archaeology", "commons", "data", "experiment", "interchange", "penguin", "publish", "spaces"}
-    | {"reference", "replay", "termination", "training", "workflow"},
+    | {"reference", "replay", "termination", "workflow"},
     "__main__": {"cli"},
 }
 

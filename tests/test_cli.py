@@ -80,6 +80,7 @@ def test_the_same_id_shows_a_finished_run_again(whole: tuple[Path, dict[str, Any
     commons, result = whole
     again = a4nn("run", *SMALL, "--run-id", "r", "--commons", commons, "--json")
     assert json.loads(again.stdout)["front"] == result["front"]
+    assert "chance level 10.0 %; one validation image is 0.37 points" in again.stderr
     other = a4nn("run", *SMALL, "--set", "seed=9", "--run-id", "r", "--commons", commons)
     assert other.returncode == 2
     assert "was started with experiment.seed = 1, not 9" in other.stderr

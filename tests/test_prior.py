@@ -107,7 +107,7 @@ def test_without_the_table_nothing_is_said_and_nothing_is_read(
         ({}, "give one of runs, query and auto = true; given: nothing"),
         ({"runs": ["a"], "auto": True}, "give one of runs, query and auto = true; given: runs and auto"),
         ({"runs": []}, "[prior] runs = []: "),
-        ({"auto": False}, "[prior] auto = False: input should be True"),
+        ({"auto": False}, "[prior] auto = False: input should be true"),
         ({"run": "a"}, "[prior] has no key 'run'; known keys: runs, query, auto"),
     ],
 )

@@ -38,6 +38,8 @@ class Looks:
         self.commons = commons
         self.seen: list[Live] = []
 
+    def on_start(self, _: object) -> None: ...
+
     def on_poll(self, one: Any) -> None:
         ended = [row.seconds or 0.0 for row in one.networks.values()]
         folder = RunFolder(self.commons, "r").checkpoints(1)

@@ -29,7 +29,7 @@ from a4nn_core.commons import Commons, RunWriter
 from a4nn_core.commons.check import Checked
 from a4nn_core.commons.records import Network, Run
 from a4nn_core.jsonable import JsonText
-from a4nn_core.logs import JsonLines
+from a4nn_core.logs import JsonLines, Plain
 from a4nn_core.penguin.base import EpochPrediction, Prediction
 from a4nn_core.penguin.plot import plot_traces
 from a4nn_core.printable import code_span, html_text, json_printable, markdown, printable
@@ -189,6 +189,7 @@ def test_logs() -> None:
     line = JsonLines().format(logging.makeLogRecord({"msg": EVIL}))
     assert json.loads(line)["message"] == EVIL
     assert printable(line) == line
+    assert Plain().format(logging.makeLogRecord({"msg": "one\n\x1b[31mtwo"})) == "one\n\\x1b[31mtwo"
 
 
 @pytest.mark.slow

@@ -37,6 +37,9 @@ def run(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, such as training.epochs=5."),
     ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Show what would be trained and what it takes; train nothing.")
+    ] = False,
     commons: CommonsOption = DEFAULT_COMMONS,
     as_json: JsonOption = False,
 ) -> None:
@@ -45,11 +48,30 @@ def run(
 
     experiment = _experiment(source, changes or (), commons, run_id)
     name = run_id or new_run_id(experiment)
+    if check:
+        _check(experiment, name, commons, executor, as_json)
+        return
     again = ["a4nn", "run", *([source] if source else []), "--run-id", name]
     again += ["--commons", str(commons), "--executor", executor]
     for change in changes or ():
         again += ["--set", change]
     search_and_show(experiment, name, commons, executor, again, as_json)
+
+
+def _check(experiment: Experiment, name: str, commons: Path, executor: str, as_json: bool) -> None:
+    """Show the start-up check of a run."""
+    from a4nn_core.cli.progress import data_progress
+    from a4nn_core.workflow.run import EXECUTORS, look_ahead_of
+
+    EXECUTORS.find(executor)
+    with data_progress():
+        ahead = look_ahead_of(experiment, commons, name, is_local=executor in ("local", "prefect"))
+    if as_json:
+        print_json(ahead.as_dict())
+        return
+    tell(*ahead.lines())
+    for warning in ahead.warnings:
+        tell(f"warning: {warning}")
 
 
 def search_and_show(

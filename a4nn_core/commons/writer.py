@@ -96,14 +96,7 @@ class RunWriter:
         if self.resumed:
             run = read_json(file)
             for key in _SAME_ON_RESUME:
-                difference = _difference(key, members(run["header"]).get(key), header.get(key))
-                if difference:
-                    place, stored, given = difference
-                    raise BadInput(
-                        f"run {self.folder.run_id!r} in {self.folder.commons} was started with "
-                        f"{place} = {_short(stored)}, not {_short(given)}; give another run id, or "
-                        "no experiment to continue as it began"
-                    )
+                check_same(self.folder, key, members(run["header"]).get(key), header.get(key))
             run |= {"status": RunStatus.running, "ended": None}
         else:
             run = {
@@ -261,6 +254,26 @@ class RunWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def check_same(folder: RunFolder, key: str, recorded: Json, given: Json) -> None:
+    """Refuse to continue a run with something else than it began with.
+
+    Args:
+        folder: folder of the run.
+        key: key of its header that is compared.
+        recorded, given: what is recorded there, and what was given now.
+
+    Raises:
+        BadInput: they differ; the message names the place.
+    """
+    difference = _difference(key, recorded, given)
+    if difference:
+        place, stored, other = difference
+        raise BadInput(
+            f"run {folder.run_id!r} in {folder.commons} was started with {place} = {_short(stored)}, not "
+            f"{_short(other)}; give another run id, or no experiment to continue as it began"
+        )
 
 
 def _difference(place: str, stored: Json, given: Json) -> tuple[str, Json, Json] | None:
