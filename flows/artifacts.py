@@ -156,7 +156,7 @@ class Artifacts:
         self.publisher.put(
             key, lambda: create_table_artifact(table, key=key, description=f"Pareto front of {self.run_id}")
         )
-        if summary.networks:
+        if summary.front:
             url = _picture(Path(summary.commons), self.run_id)
             picture = artifact_key("front-picture", self.run_id)
             self.publisher.put(

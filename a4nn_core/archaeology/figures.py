@@ -26,7 +26,7 @@ _FAINT = "#8a8f98"
 _FRONT = "#d1495b"
 
 
-def front_figure(commons: Commons, run: str, png: Path, html: Path) -> None:
+def front_figure(commons: Commons, run: str, png: Path, html: Path) -> bool:
     """Draw a run: a still picture for papers and posters, and an interactive page.
 
     Left, the best validation accuracy of every trained network against its cost, coloured by generation, with
@@ -38,16 +38,22 @@ def front_figure(commons: Commons, run: str, png: Path, html: Path) -> None:
         png: file for the still picture.
         html: file for the page; it loads nothing from the internet.
 
+    Returns:
+        whether there was anything to draw; if not, no file was written.
+
     Raises:
         BadInput: there is no such run, or a file cannot be written.
     """
     shown = picture(commons, run)
+    if not (shown.points or shown.curves):
+        return False
     for file in (png, html):
         make_folder(file.parent)
     with atomic_write(png) as temporary:
         draw(shown, temporary)
     with atomic_write(html) as temporary:
         temporary.write_text(front_page(shown), encoding="utf-8")
+    return True
 
 
 def draw(shown: Picture, file: Path) -> None:

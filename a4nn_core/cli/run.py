@@ -12,6 +12,7 @@ import typer
 from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption, print_json, say
 from a4nn_core.errors import BadInput
 from a4nn_core.precision import in_percent
+from a4nn_core.vocabulary import RunStatus
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -54,7 +55,7 @@ def run(
 def search_and_show(
     experiment: Experiment, name: str, commons: Path, executor: str, again: Sequence[str], as_json: bool
 ) -> None:
-    """Run an experiment to its end and show what it found.
+    """Run an experiment to its end and show what it found. A run that is complete is only shown.
 
     Args:
         experiment, name, commons: what to search, the id of the run and the commons.
@@ -64,17 +65,35 @@ def search_and_show(
     """
     from a4nn_core.cli.progress import Progress
     from a4nn_core.data.progress import listening
+    from a4nn_core.workflow.final import has_ended
     from a4nn_core.workflow.run import EXECUTORS
 
     execute = EXECUTORS.find(executor)
     say(f"run {name}: {experiment.description or experiment.name}")
     try:
-        with Progress(experiment) as progress, listening(progress.loading):
-            execute(experiment, commons, name, progress)
+        ended = has_ended(experiment, commons, name)
+        if ended:
+            say(f"run {name} is complete; this is its result")
+        else:
+            with Progress(experiment) as progress, listening(progress.loading):
+                execute(experiment, commons, name, progress)
+        show(commons, name, as_json, draw=not ended)
     except KeyboardInterrupt:
-        say(f"interrupted; nothing is lost. To continue: {shlex.join(again)}")
+        say(_interrupted(commons, name, again))
         raise
-    show(commons, name, as_json, draw=True)
+
+
+def _interrupted(commons: Path, name: str, again: Sequence[str]) -> str:
+    """What an interrupt has left of a run, and how to go on."""
+    from a4nn_core.commons import Commons
+    from a4nn_core.workflow.plan import recorded_header
+
+    if recorded_header(commons, name) is None:
+        return f"interrupted before the run began; nothing was recorded. To start it: {shlex.join(again)}"
+    if Commons(commons).run(name).status is RunStatus.completed:
+        shown = ["a4nn", "front", name, "--commons", str(commons)]
+        return f"interrupted after the run was complete. To see its result: {shlex.join(shown)}"
+    return f"interrupted; nothing is lost. To continue: {shlex.join(again)}"
 
 
 def _experiment(source: str | None, changes: Sequence[str], commons: Path, run_id: str | None) -> Experiment:
@@ -130,26 +149,35 @@ def presets(
 
 
 def show(commons: Path, run_id: str, as_json: bool, draw: bool) -> None:
-    """Print the result of a run and draw its pictures into the folder of its records."""
+    """Print the result of a run.
+
+    Args:
+        commons, run_id: where the run is.
+        as_json: whether to print it as JSON.
+        draw: whether to draw its pictures into the folder of its records; else they are drawn if missing.
+    """
     from a4nn_core.commons import Commons
     from a4nn_core.workflow.summary import summarise
 
     store = Commons(commons)
     summary = summarise(store, run_id)
-    if draw and summary.networks:
+    png, html = (commons / "runs" / run_id / name for name in ("front.png", "front.html"))
+    drawn = png.exists() and html.exists()
+    if draw or not drawn:
         from a4nn_core.archaeology.figures import front_figure
 
-        folder = commons / "runs" / run_id
-        front_figure(store, run_id, folder / "front.png", folder / "front.html")
+        drawn = front_figure(store, run_id, png, html)
     if as_json:
         print_json(summary.as_dict())
         return
     _print(summary)
-    if draw and summary.networks:
-        typer.echo(f"\npictures: {folder / 'front.png'} and front.html")
+    if drawn:
+        typer.echo(f"\npictures: {png} and {html.name}")
 
 
 def _print(summary: Summary) -> None:
+    if summary.error is not None:
+        say(f"run {summary.run} {summary.status}: {summary.error}")
     typer.echo(f"\nPareto front of {summary.run} ({summary.status})\n")
     alike = any(member.indistinguishable_from is not None for member in summary.front)
     print_table(

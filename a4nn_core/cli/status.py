@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from a4nn_core.cli.interrupt import check_interrupt
 from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption, print_json
 from a4nn_core.cli.run import make_table, print_table
 from a4nn_core.jsonable import Json
@@ -90,6 +91,7 @@ def _follow(store: Commons, run: str, every: float, once: bool) -> None:
         return
     with Screen(console=console, auto_refresh=False) as screen:
         while True:
+            check_interrupt()
             summary, live = _state(store, run)
             screen.update(_view(summary, live), refresh=True)
             if not live.alive:
@@ -113,6 +115,8 @@ def _print(summary: Summary, live: Live) -> None:
         print_table(_TRAINING, _training(live))
     if live.paused:
         typer.echo(f"\n{_paused(live)}")
+    if summary.error is not None:
+        typer.echo(f"\n{summary.status}: {summary.error}")
 
 
 def _paused(live: Live) -> str:

@@ -62,6 +62,7 @@ class Summary:
 
     Attributes:
         run, status: id and status of the run.
+        error: why it failed, or what interrupted it; None if nothing is recorded.
         networks, networks_budget: number of networks recorded so far, and number that the search is to
             evaluate.
         networks_infeasible: number of recorded networks outside the bounds, which were not trained.
@@ -84,6 +85,7 @@ class Summary:
 
     run: str
     status: RunStatus | None
+    error: str | None
     networks: int
     networks_budget: int | None
     networks_infeasible: int
@@ -169,6 +171,7 @@ def summarise(commons: Commons, run: str) -> Summary:
     return Summary(
         run=run,
         status=header.status,
+        error=header.error,
         networks=len(networks),
         networks_budget=header.networks_budget,
         networks_infeasible=sum(n.status is NetworkStatus.infeasible for n in networks),
