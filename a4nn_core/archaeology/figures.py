@@ -6,6 +6,7 @@ They work on any run in a commons: finished or not, with failed networks, with o
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from a4nn_core.archaeology.pages import front_page
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 _INK = "#1f2430"
 _FAINT = "#8a8f98"
 _FRONT = "#d1495b"
+_CAPTION = 150
+"""characters of the caption that fit into a line"""
 
 
 def front_figure(commons: Commons, run: str, png: Path, html: Path) -> bool:
@@ -84,11 +87,16 @@ def draw(shown: Picture, file: Path) -> None:
         "legend.fontsize": 11,
     }
     with mpl.rc_context(style):
-        layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.08, rect=(0, 0, 1, 0.88))
+        whole = (words.replace(" %", "\u00a0%") for words in shown.caption)  # no line begins with a unit
+        caption = [line for words in whole for line in wrap(words, _CAPTION)]
+        below = 0.032 * len(caption)
+        layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.08, rect=(0, below, 1, 0.88 - below))
         figure = Figure(figsize=(12.5, 6.5), dpi=180, facecolor="white", layout=layout)
         FigureCanvasAgg(figure)
         figure.text(0.012, 0.96, shown.title, fontsize=19, fontweight="bold", va="center")
         figure.text(0.012, 0.908, shown.summary, fontsize=12.5, color="#555b66", va="center")
+        for place, line in enumerate(reversed(caption)):
+            figure.text(0.012, 0.022 + 0.032 * place, line, fontsize=10.5, color="#555b66", va="center")
         left, right = figure.subplots(1, 2, width_ratios=[1.0, 1.08])
         first, last = shown.generations
         # the lightest fifth of viridis is too faint on white

@@ -210,6 +210,9 @@ def _print(summary: Summary) -> None:
     if alike:
         typer.echo("≈ not distinguishable from this cheaper network by validation accuracy")
     typer.echo("\n" + "\n  ".join(summary.cost()))
+    if len(summary.endings) > 1:
+        each = shlex.join(["a4nn", "status", summary.run, "--commons", summary.commons])
+        typer.echo(f"  why each network was ended early: {each}")
 
 
 def make_table(header: list[str], rows: list[list[str]]) -> Table:

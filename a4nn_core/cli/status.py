@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Group
 
     from a4nn_core.commons import Commons
+    from a4nn_core.termination.endings import Ending
     from a4nn_core.workflow.live import Live
     from a4nn_core.workflow.summary import Summary
 
@@ -105,7 +106,7 @@ def _view(summary: Summary, live: Live) -> Group:
     tables = [make_table(_HEADER, [_row(summary, live)])]
     if live.training:
         tables.append(make_table(_TRAINING, _training(live)))
-    return Group(*(part for table in tables for part in (table, "")), _paused(live))
+    return Group(*(part for table in tables for part in (table, "")), "\n\n".join(_notes(summary, live)))
 
 
 def _print(summary: Summary, live: Live) -> None:
@@ -113,10 +114,21 @@ def _print(summary: Summary, live: Live) -> None:
     if live.training:
         typer.echo()
         print_table(_TRAINING, _training(live))
-    if live.paused:
-        typer.echo(f"\n{_paused(live)}")
-    if summary.error is not None:
-        typer.echo(f"\n{summary.status}: {summary.error}")
+    for note in _notes(summary, live):
+        typer.echo(f"\n{note}")
+
+
+def _notes(summary: Summary, live: Live) -> list[str]:
+    """What is said below the tables: who waits, and once the run has ended why networks were ended early."""
+    notes = [_paused(live)]
+    if not live.alive:
+        notes.append("\n".join(map(_ended, summary.endings)))
+        notes.append("" if summary.error is None else f"{summary.status}: {summary.error}")
+    return [note for note in notes if note]
+
+
+def _ended(one: Ending) -> str:
+    return f"network {one.network}, {one.epochs} of {one.epochs + one.epochs_saved} epochs, {one}"
 
 
 def _paused(live: Live) -> str:
