@@ -308,13 +308,19 @@ def without_the_decision(network: Network) -> JsonText:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"termination_evidence": None}, "Its best value is as many epochs old as the rule has patience."),
+        ({"termination_evidence": None}, "its best value is as many epochs old as the rule has patience"),
         ({"termination_reason": "hopeless"}, "hopeless"),
         ({"termination_reason": None, "termination_evidence": None}, "the reason was not recorded"),
     ],
 )
 def test_less_is_said_where_less_is_recorded(changes: dict[str, Any], words: str) -> None:
     assert verdict_on({"name": "patience", "epochs": 2}, FLAT, **changes).ending.words == words
+
+
+def test_an_imported_run_has_no_rule() -> None:
+    network = verdict_on({"name": "fixed", "epochs": 4}, RISING).network
+    (ending,) = Endings({7: network}, {"name": "none"}, {}, IMAGES).all()
+    assert str(ending) == "ended early: every network gets 4 epochs"
 
 
 def test_whoever_was_trained_to_the_end_was_not_ended() -> None:

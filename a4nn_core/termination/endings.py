@@ -100,7 +100,7 @@ class Endings:
         try:
             words = say(_Verdict(self, network, name, evidence, rival))
         except _NotRecorded:
-            words = meaning(reason) or "the reason was not recorded"
+            words = _phrase(reason) or "the reason was not recorded"
         return Ending(
             network=network.network,
             rule=name,
@@ -231,7 +231,13 @@ def _beyond(it: _Verdict) -> str:
 def _meaning(it: _Verdict) -> str:
     if not it.network.termination_reason:
         raise _NotRecorded
-    return meaning(it.network.termination_reason)
+    return _phrase(it.network.termination_reason)
+
+
+def _phrase(reason: str) -> str:
+    """The meaning of a reason as a part of a sentence."""
+    sentence = meaning(reason)
+    return sentence if _known(reason) is None else f"{sentence[0].lower()}{sentence[1:].rstrip('.')}"
 
 
 _WORDS: Mapping[Reason | None, Callable[[_Verdict], str]] = {
@@ -271,7 +277,7 @@ def _decisive(rule: Mapping[str, Json], evidence: Mapping[str, Json]) -> tuple[s
     if isinstance(inner, dict):
         return _decisive(inner, evidence)
     if not isinstance(rules, list):
-        return name, evidence
+        return "" if name == "none" else name, evidence  # imported, from a run whose rule was not recorded
     inside = [members(one) for one in rules]
     by_place = dict(zip(places(text(one.get("name")) or "" for one in inside), inside, strict=True))
     first = next(iter(evidence), "").partition(".")[0]  # all that earlier versions recorded

@@ -63,7 +63,9 @@ def run(
     """
     what = load_experiment(experiment) if isinstance(experiment, str) else experiment
     name = run_id or new_run_id(what)
-    EXECUTORS.find(executor)(what, Path(commons), name, watcher)
+    start = EXECUTORS.find(executor)
+    if not has_ended(what, Path(commons), name):
+        start(what, Path(commons), name, watcher)
     return name
 
 
