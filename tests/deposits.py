@@ -9,11 +9,14 @@ from typing import Any
 from commons_data import made_up_run
 
 from a4nn_core.publish.deposit.build import Built, Settings, build
-from a4nn_core.publish.deposit.metadata import DepositMetadata, example, make_metadata
+from a4nn_core.publish.deposit.metadata import DepositMetadata, make_metadata
+
+METADATA = (Path(__file__).parent / "data" / "deposit.toml").read_text(encoding="utf-8")
+"""what the published A4NN deposit says of itself"""
 
 
 def metadata(**changes: Any) -> DepositMetadata:
-    return make_metadata({**tomllib.loads(example()), **changes}, "m.toml")
+    return make_metadata({**tomllib.loads(METADATA), **changes}, "m.toml")
 
 
 def made_up_deposit(folder: Path, run: str = "made-up", **changes: Any) -> Built:

@@ -96,7 +96,7 @@ def _command(order: Order, tell: int, folder: Path) -> int:
     os.fsync = sync  # type: ignore[assignment]
     local.LocalExecutor = lambda *_, **__: FakeExecutor(one_at_a_time=True)  # type: ignore[assignment,misc]
     figures.front_page = lambda _: ""  # pictures take a second, and are not what is tested
-    figures.draw = lambda _, file: file.write_bytes(b"")
+    figures.draw = lambda _, file, __: file.write_bytes(b"")
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv = ["a4nn", *order.words]
     if order.syncs == 0:

@@ -6,6 +6,7 @@ import math
 import pickle
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -88,11 +89,62 @@ def test_losses_fall() -> None:
         (lambda: Watch(5, schedule="warm"), "schedule = 'warm'"),  # type: ignore[arg-type]
         (lambda: Watch(5, incumbent=1.0, front=[{"accuracy_percent": 1.0}]), "not both"),
         (lambda: Watch(5, rule={"name": "interval", "window": 2}), "window"),
+        (lambda: Watch(5)("0.9"), "accuracy_percent of epoch 1 = '0.9' is text: give a number"),
+        (lambda: Watch(5)([1, 2]), r"of epoch 1 = \[1, 2\] is not one number"),
+        (lambda: Watch(5, curve=[50])(250), "of epoch 2 = 250 is outside the bounds, 0 to 100$"),
+        (
+            lambda: Watch(5, metric="acc", bounds=(0, 1))(93.5),
+            r"acc of epoch 1 = 93.5 is outside the bounds, 0 to 1: if it is a percentage, say bounds=\(0, 1",
+        ),
+        (lambda: Watch(5, metric="loss", bounds=(0, None), direction="min")(-1), "the bounds, at least 0"),
+        (lambda: Watch(5, curve=[50, "60"]), "of epoch 2 = '60' is text"),
+        (lambda: Watch(5, bounds=(0, 1), incumbent=97.0), "incumbent = 97 is outside the bounds, 0 to 1: if"),
+        (
+            lambda: Watch(5, bounds=(0, 1), front=[{"accuracy_percent": 97.0}]),
+            "front 1: accuracy_percent = 97 is outside the bounds",
+        ),
     ],
 )
 def test_bad_settings_are_said_at_once(call: Any, words: str) -> None:
     with pytest.raises(BadInput, match=words):
         call()
+
+
+def test_a_refused_value_is_no_epoch() -> None:
+    watch = Watch(5, curve=[50.0])
+    with pytest.raises(BadInput):
+        watch(250)
+    assert watch.curve == [50.0]
+
+
+def test_fractions_among_percent_are_warned_of_once() -> None:
+    watch = Watch(HORIZON)
+    watch(0.91)
+    with pytest.warns(
+        UserWarning, match=r"accuracy_percent was between 0 and 1 .*: if it is a fraction, say"
+    ):
+        watch(0.93)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        watch(0.94)
+        share = Watch(HORIZON, bounds=(0.0, 1.0))
+        assert [share(value).reason for value in (0.91, 0.93)] == ["", ""]
+        low = Watch(HORIZON)  # one of a thousand classes, guessed, and then learned
+        assert [low(value).reason for value in (0.1, 4.0)] == ["", ""]
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_curve_without_numbers_is_warned_of_once_each_time(value: float) -> None:
+    watch = Watch(HORIZON)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for one in (50, value, value, 52, value, value):
+            watch(one)
+    with pytest.warns(UserWarning, match="accuracy_percent was not a finite number in 3 epochs in a row"):
+        watch(value)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert watch(value).action == "continue"
 
 
 @pytest.mark.parametrize(

@@ -131,11 +131,11 @@ def test_going_back_to_a_checkpoint_replaces_what_was_reported() -> None:
     peers, fresh = filled(), filled()
     trained(fresh)
     for epoch in (1, 2, 3):
-        peers.report("n0", epoch, 1.0)
+        peers.report("n0", epoch, 5.0)
     peers.report("n1", 1, 2.0)
     peers.report("n0", 2, 50.0, 60.0)
     assert peers.epochs("n0") == 2
-    assert peers.past("x").networks[0].accuracy == (1.0, 50.0)
+    assert peers.past("x").networks[0].accuracy == (5.0, 50.0)
     assert peers.past("x").networks[0].training == ()  # not known of the first epoch
     peers.report("n0", 1, 48.0, 55.0)
     peers.report("n0", 2, float("nan"), 56.0)
@@ -164,7 +164,8 @@ def test_going_back_to_a_checkpoint_replaces_what_was_reported() -> None:
         (lambda: Peers(1).add("x", validation=[1, 2]), "has 2 epochs, which is beyond the horizon, 1"),
         (lambda: Peers(5).add("x", validation=[1, 2], training=[1]), "has 1 values on training data and 2"),
         (lambda: filled().report("n0", 2, 1.0), "reports epoch 2, and epoch 1 would be the next"),
-        (lambda: filled().report("n0", 1, 101.0), "'n0', epoch 1: 101 is not within 0 to 100"),
+        (lambda: filled().report("n0", 1, 101.0), "'n0', epoch 1: the value = 101 is outside the bounds, 0"),
+        (lambda: filled().report("n0", 1, "90"), "'n0', epoch 1: the value = '90' is text: give a number"),  # type: ignore[arg-type]
         (lambda: filled().report("x", 1, 1.0), "no network 'x'; known: n0, n1"),
     ],
 )
@@ -172,6 +173,19 @@ def test_misuse_is_one_sentence(call: Callable[[], object], words: str) -> None:
     with pytest.raises(BadInput, match=words) as raised:
         call()
     assert "\n" not in str(raised.value)
+
+
+def test_peers_doubt_a_scale_and_what_has_no_numbers() -> None:
+    peers = filled()
+    peers.report("n0", 1, 0.8)
+    with pytest.warns(
+        UserWarning, match="between 0 and 1 in the first two epochs, and its bounds are 0 to 100"
+    ):
+        peers.report("n0", 2, 0.9)
+    for epoch in (1, 2):
+        peers.report("n1", epoch, math.nan)
+    with pytest.warns(UserWarning, match="not a finite number in 3 epochs in a row"):
+        peers.report("n1", 3, math.nan)
 
 
 def test_the_loop_on_the_page_runs() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,17 @@ import numpy as np
 import pytest
 from commons_data import HORIZON, curve, fail, header, made_up_run, record, train
 from matplotlib.axes import Axes
+from matplotlib.text import Text
 
-from a4nn_core.archaeology.figures import cost_floor, front_figure
-from a4nn_core.archaeology.picture import WHISKERS, Picture, Point, picture
+from a4nn_core.archaeology.figures import cost_floor, front_figure, still
+from a4nn_core.archaeology.picture import (
+    WHISKERS,
+    Picture,
+    Point,
+    accuracy_range,
+    picture,
+    whole_generations,
+)
 from a4nn_core.commons import Commons, RunWriter
 from a4nn_core.commons.records import Epoch, Network
 from a4nn_core.errors import BadInput
@@ -67,6 +76,7 @@ def test_every_state_of_a_run(folder: Path, tmp_path: Path, run: str) -> None:
     assert png.read_bytes().startswith(b"\x89PNG")
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [f"{run}.html", f"{run}.png"]
     assert shows(png, (0xD1, 0x49, 0x5B))
+    assert rf"\u003cb\u003e{run}\u003c\u002fb\u003e" in page
     assert "made-up" in page
 
 
@@ -96,7 +106,7 @@ def test_the_page_shows_the_run(folder: Path, tmp_path: Path) -> None:
     [seven] = [text for text in points if "network 7<" in text]
     assert f"test {networks[7].test_accuracy_percent:.2f} ± " in seven
     assert "genome 110 101" in seven
-    assert "15 of 25 epochs (converged)" in seven
+    assert "15 of 25 epochs<br>ended early: the newest predictions agree with each other" in seven
     curves = {t["meta"]["curve"]: t for t in plotted if "curve" in (t.get("meta") or {})}
     assert set(curves) == set(range(12)) - {5}
     assert curves[3]["y"] == pytest.approx(curve(3))
@@ -143,6 +153,59 @@ def test_accuracies_are_drawn_with_their_standard_errors(
     best = max(expected)
     assert f"best {best:.2f} ± {expected[best]:.2f} %" in picture(Commons(folder), "twelve").summary
     assert f"best {best:.2f} \u00b1 {expected[best]:.2f} %" in page
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("run", ["twelve", "going"])
+def test_the_still_picture_can_be_read_600_pixels_wide(folder: Path, run: str) -> None:
+    figure = still(picture(Commons(folder), run), "front.html")
+    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
+    texts = [t for t in figure.findobj(Text) if t.get_text() and t.get_visible()]
+    scale = 600 / figure.get_figwidth()
+    assert min(t.get_fontsize() for t in texts) * scale / 72 >= 8.7  # pixels
+    assert {run, "interactive: front.html", "generation"} <= {t.get_text() for t in texts} | {"generation"}
+    legends = [a.get_legend().get_window_extent(renderer) for a in figure.axes if a.get_legend()]
+    assert len(legends) == 2
+    assert not legends[0].overlaps(legends[1])
+    (caption,) = [t.get_window_extent(renderer) for t in texts if "ended early" in t.get_text()]
+    assert figure.bbox.y0 <= caption.y0
+    assert caption.x1 <= figure.bbox.x1
+    for legend in legends:
+        assert caption.y1 <= legend.y0
+        assert figure.bbox.x0 <= legend.x0
+        assert legend.x1 <= figure.bbox.x1
+        assert figure.bbox.y0 <= legend.y0
+
+
+@pytest.mark.slow
+def test_chance_is_a_line_and_axes_end_where_accuracies_end(folder: Path, tmp_path: Path) -> None:
+    shown = replace(picture(Commons(folder), "twelve"), chance_percent=62.5)
+    left, right = still(shown).axes[:2]
+    for axes, values in ((left, shown.accuracies), (right, shown.measurements)):
+        low, high = axes.get_ylim()
+        assert 0 <= low < min(values)
+        assert max(values) <= high <= 100
+    drawn = [line for line in right.get_lines() if set(line.get_ydata()) == {62.5}]  # type: ignore[arg-type]
+    assert len(drawn) == 1
+    assert left.get_ylim()[0] > 62.5
+    assert "\u25be chance 62.5 %" in [t.get_text() for t in left.texts]
+    with RunWriter.open(tmp_path / "c", "r", header(dataset={"name": "d", "chance_percent": 62.5})) as writer:
+        record(writer, 0, 5)
+    _, page = draw(tmp_path / "c", "r", tmp_path)
+    assert "chance 62.5 %" in page
+    assert not list(still(picture(Commons(folder), "one")).axes[0].texts)  # its chance level is not known
+
+
+def test_an_axis_of_accuracies_is_within_0_and_100() -> None:
+    assert accuracy_range([50.0, 100.0]) == (46.5, 100.0)
+    assert accuracy_range([1.0, 60.0]) == (0.0, pytest.approx(64.13))
+    assert accuracy_range([70.0, 400.0]) == (69.0, 71.0)
+    assert accuracy_range([]) == (0.0, 100.0)
+
+
+def test_the_colour_bar_names_whole_generations() -> None:
+    assert whole_generations(0, 3) == [0, 1, 2, 3]
+    assert whole_generations(0, 24) == [0, 3, 6, 9, 12, 15, 18, 21, 24]
 
 
 def test_of_many_networks_the_front_alone_has_whiskers() -> None:

@@ -25,7 +25,7 @@ import rocrate
 from command import a4nn
 from commons_data import made_up_run
 from dataverse_server import TOKEN, StandIn
-from deposits import made_up_deposit, metadata
+from deposits import METADATA, made_up_deposit, metadata
 from rocrate.rocrate import ROCrate
 
 from a4nn_core.commons import Commons
@@ -485,7 +485,7 @@ def test_dois() -> None:
 )
 def test_bad_commands(built: Path, tmp_path: Path, words: list[str], sentence: str) -> None:
     if "nosuch" in words or "some" in words:
-        (tmp_path / "deposit.toml").write_text(a4nn("publish", "--example").stdout)
+        (tmp_path / "deposit.toml").write_text(METADATA, encoding="utf-8")
     done = a4nn(*words, "--out", "out", "--commons", built / "commons", cwd=tmp_path)
     assert done.returncode == 2
     assert sentence in done.stderr
@@ -501,7 +501,7 @@ def test_a_place_that_is_taken(built: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_killed_build_leaves_no_deposit(built: Path, tmp_path: Path) -> None:
     """Killed at the moment of the rename, the folder has another name; the next build is not in its way."""
-    (tmp_path / "deposit.toml").write_text(a4nn("publish", "--example").stdout)
+    (tmp_path / "deposit.toml").write_text(METADATA, encoding="utf-8")
     code = (
         "import os, pathlib, sys\n"
         "from a4nn_core.cli import main\n"

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from command import a4nn
 from dataverse_server import TOKEN, StandIn
+from deposits import METADATA
 from prefect_stack import Stack
 
 pytestmark = pytest.mark.integration
@@ -33,7 +33,7 @@ except Exception as error:
 
 
 def test_a_search_and_its_draft(tmp_path: Path, stack: Stack) -> None:
-    (tmp_path / "deposit.toml").write_text(a4nn("publish", "--example").stdout)
+    (tmp_path / "deposit.toml").write_text(METADATA, encoding="utf-8")
     server = StandIn()
     try:
         done = subprocess.run(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from deposits import METADATA
 
 from a4nn_core.errors import BadInput
 from a4nn_core.publish.deposit.citation import citation_cff, codemeta, license_text
@@ -27,14 +29,14 @@ from a4nn_core.publish.deposit.vocabulary import LICENSES, SUBJECTS
 
 
 def settings(**changes: Any) -> dict[str, Any]:
-    return {**tomllib.loads(example()), **changes}
+    return {**tomllib.loads(METADATA), **changes}
 
 
 def document() -> dict[str, Any]:
     return dataverse_json(make_metadata(settings(), "m.toml"), "abc", "2026-01-02")
 
 
-def test_the_example_is_the_published_deposit() -> None:
+def test_the_metadata_of_the_published_deposit() -> None:
     # the page of doi:10.7910/DVN/JS9FR6, version 9
     fields = citation_fields(document())
     assert fields["title"] == (
@@ -97,6 +99,26 @@ def test_orcids_and_grants_arrive() -> None:
         }
     ]
     assert fields["grantNumber"] == [{"grantNumberAgency": "NSF", "grantNumberValue": "123"}]
+
+
+def test_the_unedited_example_is_refused_place_by_place(tmp_path: Path) -> None:
+    file = tmp_path / "deposit.toml"
+    file.write_text(example(), encoding="utf-8")
+    with pytest.raises(BadInput) as raised:
+        read_metadata(file)
+    left = "this is the example's place, to be filled in"
+    assert str(raised.value).split("; ") == [
+        f"{file} title = '<title of the deposit>': {left}",
+        f"{file} description = '<what it is, for someone who has never heard of the work>': {left}",
+        f"{file} [[authors]] 1 name = '<Family, Given>': {left}",
+        f"{file} [[contacts]] 1 email = '<you@your.institution>': {left}",
+    ]
+    filled = re.sub(r'"<.*?>"', lambda found: '"a@b.org"' if "@" in found[0] else '"filled"', example())
+    file.write_text(filled, encoding="utf-8")
+    assert read_metadata(file).title == "filled"
+    uncommented = re.sub(r"(?m)^# (?=\[\[|\w+ = )", "", filled)
+    file.write_text(uncommented, encoding="utf-8")
+    assert read_metadata(file).grants[0].number == "1234567"
 
 
 def test_everything_wrong_is_named_at_once() -> None:

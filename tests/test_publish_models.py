@@ -17,12 +17,13 @@ import torch
 import yaml
 from command import a4nn
 from deposits import metadata
-from PIL import Image
+from PIL import Image, ImageOps
 
 from a4nn_core.commons import Commons
 from a4nn_core.commons.check import check
 from a4nn_core.commons.records import Network
 from a4nn_core.commons.rows import records
+from a4nn_core.data.images import AS_STORED
 from a4nn_core.data.packaged import Digits
 from a4nn_core.errors import A4NNError, BadInput
 from a4nn_core.interchange.deposit_tables import gather
@@ -31,7 +32,7 @@ from a4nn_core.precision import standard_error
 from a4nn_core.publish.deposit.build import Settings, build
 from a4nn_core.publish.deposit.restore import restore
 from a4nn_core.publish.models import export as models
-from a4nn_core.publish.models.classify import Classifier
+from a4nn_core.publish.models.classify import Classified, Classifier
 from a4nn_core.publish.models.found import Found, networks
 from a4nn_core.publish.models.model_card import model_card
 from a4nn_core.spaces import SPACES
@@ -230,11 +231,18 @@ def test_classify_what_cannot_be(trained: Path, tmp_path: Path) -> None:
     Image.new("L", (9, 8)).save(tmp_path / "large.png")
     Image.new("RGB", (8, 8)).save(tmp_path / "colour.png")
     (tmp_path / "broken.png").write_bytes(b"x")
-    with pytest.raises(BadInput) as caught:
-        Classifier(model).classify(sorted(tmp_path.glob("*.png")))
-    assert "large.png is 9 x 8 with 1 channel, the model takes 8 x 8 with 1 channel" in str(caught.value)
-    assert "colour.png is 8 x 8 with 3 channels" in str(caught.value)
-    assert "broken.png cannot be read" in str(caught.value)
+    Image.new("L", (8, 8)).save(tmp_path / "right.png")
+    done = a4nn("classify", model, tmp_path)
+    assert done.returncode == 2
+    assert done.stdout.startswith(f"{tmp_path / 'right.png'}  ")
+    assert done.stderr.splitlines() == [
+        f"{tmp_path / 'broken.png'}: not an image that Pillow knows",
+        f"{tmp_path / 'colour.png'}: 8 x 8 with 3 channels, while the model takes 8 x 8 with 1 channel",
+        f"{tmp_path / 'large.png'}: 9 x 8 with 1 channel, while the model takes 8 x 8 with 1 channel",
+        "Error: 3 of 4 images cannot be classified",
+    ]
+    said = json.loads(a4nn("classify", model, tmp_path, "--json").stdout)
+    assert [one.get("error", "")[:8] for one in said] == ["not an i", "8 x 8 wi", "9 x 8 wi", ""]
     for path, sentence in (
         (tmp_path / "none.onnx", "there is no model"),
         (model.with_suffix(".pt2"), "is not an .onnx file; others could hold code"),
@@ -243,6 +251,44 @@ def test_classify_what_cannot_be(trained: Path, tmp_path: Path) -> None:
         (tmp_path / "bad.onnx").write_bytes(b"x")
         with pytest.raises(BadInput, match=sentence):
             Classifier(path)
+
+
+def test_images_are_prepared_as_for_training(trained: Path, tmp_path: Path) -> None:
+    """A model says what was done with the images of its run; one that does not takes them as they are."""
+    found = front(trained)[0]
+    stem = trained / f"deposit/models/{found.name}"
+    assert Classifier(stem.with_suffix(".onnx")).preparation == AS_STORED
+    assert "preparation" not in models.describe(found)
+    done = {"size": [8, 8], "resize": "crop", "channels": "grey", "numbers": "uint8"}
+    details = JsonText.of({**found.run.details, "preparation": done})
+    prepared = replace(found, run=replace(found.run, dataset_details=details))
+    graph = onnx.load(stem.with_suffix(".onnx"))
+    onnx.helper.set_model_props(graph, {"a4nn": json.dumps(models.describe(prepared))})
+    onnx.save(graph, tmp_path / "prepared.onnx")
+    photo = np.random.default_rng(0).integers(0, 256, (30, 40, 3), np.uint8)
+    exif = Image.Exif()
+    exif[0x112] = 6
+    Image.fromarray(photo).save(tmp_path / "photo.png", exif=exif)
+    classifier = Classifier(tmp_path / "prepared.onnx")
+    (said,) = classifier.classify([tmp_path / "photo.png"])
+    upright = ImageOps.fit(
+        Image.fromarray(np.rot90(photo, -1)).convert("L"), (8, 8), Image.Resampling.BILINEAR
+    )
+    scores = classifier.scores(np.asarray(upright)[None, None])[0].astype(float)
+    assert isinstance(said, Classified)
+    assert list(said.shares.values()) == pytest.approx(list(np.exp(scores) / np.exp(scores).sum()))
+    card = model_card(prepared, gather(trained / "commons", ["r"]))
+    assert (
+        "made of an image file thus: turned upright as their EXIF data say; converted to greyscale; "
+        "resized to 8 x 8 pixels by Pillow's antialiased bilinear filter, other aspect ratios cropped at "
+        "the centre; scaled to the range from 0 to 255; normalisation is inside"
+    ) in card
+    done["resize"] = "seam carving"
+    unknown = JsonText.of({**found.run.details, "preparation": done})
+    with pytest.raises(
+        BadInput, match="run 'r' prepares images in a way that this version of a4nn does not know"
+    ):
+        models.describe(replace(found, run=replace(found.run, dataset_details=unknown)))
 
 
 def test_a_run_that_did_not_record_what_its_networks_saw(trained: Path) -> None:

@@ -74,8 +74,7 @@ class PenguinPruner(BasePruner):
         direction = _direction(study.direction)
         done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         values = [t.value for t in done if t.value is not None]
-        if not values:
-            return False
+        best = max if direction is Direction.maximise else min
         verdict = Watch(
             self.horizon,
             self.rule,
@@ -83,7 +82,7 @@ class PenguinPruner(BasePruner):
             bounds=self.bounds,
             direction=direction,
             schedule=self.schedule,
-            incumbent=max(values) if direction is Direction.maximise else min(values),
+            incumbent=best(values, default=None),
             curve=[value for _, value in sorted(trial.intermediate_values.items())],
         ).verdict()
         return verdict.reason == Reason.dominated

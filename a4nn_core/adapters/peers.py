@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from a4nn_core.adapters.reported import doubt, reported
 from a4nn_core.adapters.watch import Rule, read_direction
 from a4nn_core.errors import BadInput
 from a4nn_core.penguin.observed import Observed, Past
@@ -23,6 +24,7 @@ class _Network:
 
     Attributes:
         until: the epoch that it is to be trained to before it is judged.
+        reported: what was reported of its validation, in the metric's own unit.
         ended: for good.
     """
 
@@ -32,6 +34,7 @@ class _Network:
     until: int
     validation: list[float] = field(default_factory=list)
     training: list[float | None] = field(default_factory=list)
+    reported: list[float] = field(default_factory=list)
     ended: bool = False
 
     @property
@@ -169,6 +172,7 @@ class Peers:
             [self._percent(value, name, epoch) for epoch, value in enumerate(validation, 1)],
             [self._percent(value, name, epoch) for epoch, value in enumerate(training, 1)]
             or [None] * len(validation),
+            list(validation),
         )
         self._networks[name] = network
 
@@ -184,7 +188,11 @@ class Peers:
             training: the same on training data, if it is known. Early, it says more than validation does.
 
         Raises:
-            BadInput: an unknown network, an epoch that is not the next one, or a value out of bounds.
+            BadInput: an unknown network, an epoch that is not the next one, or a value that is no number or
+                out of bounds.
+
+        Warns:
+            UserWarning: the scale is probably wrong, or there are no numbers for several epochs.
         """
         network = self._network(name)
         if not 1 <= epoch <= network.epochs + 1:
@@ -198,6 +206,8 @@ class Peers:
         if epoch <= network.epochs:
             self._judge = self._rule.begin()  # which may remember what is now replaced
         network.validation[epoch - 1 :] = [measured]
+        network.reported[epoch - 1 :] = [validation]
+        doubt(network.reported, self.bounds, "the value")
         network.training[epoch - 1 :] = [trained]
         if self._alone(network).action is not Action.proceed:
             network.ended = True
@@ -335,10 +345,9 @@ class Peers:
 
     def _percent(self, value: float, name: str, epoch: int) -> float:
         low, high = self.bounds
-        if math.isnan(value):
+        value = reported(value, self.bounds, f"network {name!r}, epoch {epoch}: the value")
+        if not math.isfinite(value):
             return 0.0
-        if not low <= value <= high:
-            raise BadInput(f"network {name!r}, epoch {epoch}: {value:g} is not within {low:g} to {high:g}")
         if (low, high, self.direction) == (0.0, 100.0, Direction.maximise):
             return float(value)
         share = (value - low) / (high - low)

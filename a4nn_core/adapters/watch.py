@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypedDict
 
+from a4nn_core.adapters.reported import doubt, reported
 from a4nn_core.errors import BadInput
 from a4nn_core.termination.base import RULES, Context, FrontSnapshot, Verdict
 from a4nn_core.termination.peers import PeerRule
@@ -56,7 +57,8 @@ class Watch:
         curve: the values so far, one per epoch.
 
     Raises:
-        BadInput: an unknown rule, a wrong setting, or a horizon below 1.
+        BadInput: an unknown rule, a wrong setting, a horizon below 1, or a value that is no number or out of
+            bounds.
     """
 
     horizon: int
@@ -88,15 +90,32 @@ class Watch:
                 f"the rule {self._judge.name!r} compares the networks of a search; one curve can be watched "
                 "by a rule such as 'interval', 'converged' or 'patience', and several networks by Peers"
             )
+        if self.incumbent is not None:
+            self.incumbent = self._checked(self.incumbent, "incumbent")
+        for place, point in enumerate(self.front, 1):
+            if self.metric in point:
+                self._checked(point[self.metric], f"front {place}: {self.metric}")
+        self.curve[:] = [
+            self._checked(value, f"{self.metric} of epoch {epoch}")
+            for epoch, value in enumerate(self.curve, 1)
+        ]
+        doubt(self.curve, self.bounds, self.metric)
         self.verdict()  # so that wrong settings are refused now, not after the first epochs
 
     def __call__(self, value: float) -> Verdict:
         """The verdict after one more epoch.
 
         Args:
-            value: value of the metric after that epoch.
+            value: value of the metric after that epoch; NaN if it was not measured.
+
+        Raises:
+            BadInput: it is no number, or out of bounds.
+
+        Warns:
+            UserWarning: the scale is probably wrong, or there are no numbers for several epochs.
         """
-        self.curve.append(float(value))
+        self.curve.append(self._checked(value, f"{self.metric} of epoch {len(self.curve) + 1}"))
+        doubt(self.curve, self.bounds, self.metric)
         return self.verdict()
 
     def verdict(self) -> Verdict:
@@ -113,6 +132,9 @@ class Watch:
             front=FrontSnapshot(0, points, self._objectives),
         )
         return self._judge.judge(self.curve, context)
+
+    def _checked(self, value: object, place: str) -> float:
+        return reported(value, self.bounds, place)
 
 
 def read_direction(text: str, place: str) -> Direction:

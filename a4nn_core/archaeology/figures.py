@@ -10,7 +10,14 @@ from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from a4nn_core.archaeology.pages import front_page
-from a4nn_core.archaeology.picture import WHISKERS, Picture, is_staircase, picture
+from a4nn_core.archaeology.picture import (
+    WHISKERS,
+    Picture,
+    accuracy_range,
+    is_staircase,
+    picture,
+    whole_generations,
+)
 from a4nn_core.files import atomic_write, make_folder
 from a4nn_core.metrics import ACCURACY_PERCENT, MFLOPS
 from a4nn_core.vocabulary import NetworkStatus
@@ -18,6 +25,7 @@ from a4nn_core.vocabulary import NetworkStatus
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.colors import Colormap, Normalize
+    from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
     from a4nn_core.commons import Commons
@@ -25,7 +33,7 @@ if TYPE_CHECKING:
 _INK = "#1f2430"
 _FAINT = "#8a8f98"
 _FRONT = "#d1495b"
-_CAPTION = 150
+_CAPTION = 118
 """characters of the caption that fit into a line"""
 
 
@@ -53,21 +61,31 @@ def front_figure(commons: Commons, run: str, png: Path, html: Path) -> bool:
     for file in (png, html):
         make_folder(file.parent)
     with atomic_write(png) as temporary:
-        draw(shown, temporary)
+        draw(shown, temporary, html.name)
     with atomic_write(html) as temporary:
         temporary.write_text(front_page(shown), encoding="utf-8")
     return True
 
 
-def draw(shown: Picture, file: Path) -> None:
-    """The still picture, PNG, 2250 x 1170 pixels."""
+def draw(shown: Picture, file: Path, page: str | None = None) -> None:
+    """Write the still picture, PNG, 2250 x 1350 pixels and a caption.
+
+    Args:
+        shown: what it shows.
+        file: where to write it.
+        page: name of the interactive page beside it, if there is one.
+    """
+    still(shown, page).savefig(file, format="png", metadata={"Title": shown.title})
+
+
+def still(shown: Picture, page: str | None = None) -> Figure:
+    """The still picture. Its text can be read when it is shown 600 pixels wide; see ``draw``."""
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import BoundaryNorm, LinearSegmentedColormap, Normalize
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
-    from matplotlib.ticker import MaxNLocator
 
     style: dict[Any, Any] = {
         "font.family": "DejaVu Sans",
@@ -84,19 +102,24 @@ def draw(shown: Picture, file: Path) -> None:
         "grid.color": "#e6e8ec",
         "axes.axisbelow": True,
         "legend.frameon": False,
-        "legend.fontsize": 11,
+        "legend.fontsize": 10.5,
     }
     with mpl.rc_context(style):
         whole = (words.replace(" %", "\u00a0%") for words in shown.caption)  # no line begins with a unit
         caption = [line for words in whole for line in wrap(words, _CAPTION)]
-        below = 0.032 * len(caption)
-        layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.08, rect=(0, below, 1, 0.88 - below))
-        figure = Figure(figsize=(12.5, 6.5), dpi=180, facecolor="white", layout=layout)
+        height = 6 + 0.22 * len(caption)  # the caption has its own room, so that the rest stays where it is
+        layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.08, rect=(0, 1 - 5.1 / height, 1, 4.38 / height))
+        figure = Figure(figsize=(10, height), dpi=225, facecolor="white", layout=layout)
         FigureCanvasAgg(figure)
-        figure.text(0.012, 0.96, shown.title, fontsize=19, fontweight="bold", va="center")
-        figure.text(0.012, 0.908, shown.summary, fontsize=12.5, color="#555b66", va="center")
+        top, below = 1 - 0.24 / height, 1 - 0.552 / height
+        figure.text(0.012, top, shown.title, fontsize=19, fontweight="bold", va="center")
+        if page:
+            figure.text(0.988, top, f"interactive: {page}", color="#555b66", ha="right", va="center")
+        figure.text(0.012, below, shown.summary, color="#555b66", va="center")
         for place, line in enumerate(reversed(caption)):
-            figure.text(0.012, 0.022 + 0.032 * place, line, fontsize=10.5, color="#555b66", va="center")
+            figure.text(
+                0.012, (0.16 + 0.22 * place) / height, line, fontsize=10.5, color="#555b66", va="center"
+            )
         left, right = figure.subplots(1, 2, width_ratios=[1.0, 1.08])
         first, last = shown.generations
         # the lightest fifth of viridis is too faint on white
@@ -117,11 +140,10 @@ def draw(shown: Picture, file: Path) -> None:
             bar.set_label("generation")
             bar.outline.set_visible(False)
             bar.ax.grid(False)
-            bar.set_ticks(
-                [t for t in MaxNLocator(10, integer=True).tick_values(first, last) if first <= t <= last]
-            )
+            bar.set_ticks(whole_generations(first, last))
             bar.minorticks_off()
-        figure.savefig(file, format="png", metadata={"Title": shown.title})
+        figure.draw_without_rendering()  # what follows from the style, such as ticks, is made here
+    return figure
 
 
 def _draw_front(axes: Axes, shown: Picture, colours: Colormap, norm: Normalize) -> None:
@@ -200,7 +222,8 @@ def _draw_front(axes: Axes, shown: Picture, colours: Colormap, norm: Normalize) 
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1,)))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
         axes.xaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
-    axes.margins(0.07, 0.09)
+    axes.margins(x=0.07)
+    _end_axis(axes, accuracy_range(shown.accuracies), shown.chance_percent)
     kinds = {n.record.status for n in shown.points}
     entries = []
     if NetworkStatus.completed in kinds:
@@ -224,6 +247,25 @@ def _draw_front(axes: Axes, shown: Picture, colours: Colormap, norm: Normalize) 
     _legend(axes, entries)
 
 
+def _end_axis(axes: Axes, ends: tuple[float, float], chance_percent: float | None) -> None:
+    """End the axis of accuracies, with a line at chance level; below the axis, it is said where that is."""
+    axes.set_ylim(*ends)
+    if chance_percent is None:
+        return
+    inside = ends[0] <= chance_percent <= ends[1]
+    if inside:
+        axes.axhline(chance_percent, color=_FAINT, linewidth=1.2, linestyle=(0, (2, 2)), zorder=1)
+    axes.annotate(
+        f"chance {chance_percent:.3g} %" if inside else f"\u25be chance {chance_percent:.3g} %",
+        (1, chance_percent if inside else 0),
+        xycoords=("axes fraction", "data" if inside else "axes fraction"),
+        xytext=(-4, 4),
+        textcoords="offset points",
+        ha="right",
+        color="#555b66",
+    )
+
+
 def _key(**look: Any) -> Line2D:
     """An entry of a legend, grey where generations have colours."""
     from matplotlib.lines import Line2D
@@ -232,15 +274,18 @@ def _key(**look: Any) -> Line2D:
 
 
 def _legend(axes: Axes, entries: list[Line2D]) -> None:
-    """A legend below the axes, where it cannot cover data."""
-    axes.legend(
+    """A legend below the axes, where it cannot cover data, and in the room left for it, so that a long entry
+    does not make the axes narrow."""
+    legend = axes.legend(
         handles=entries,
         loc="upper center",
-        bbox_to_anchor=(0.5, -0.14),
-        ncols=2 if len(entries) == 4 else 3,
-        columnspacing=1.6,
-        handletextpad=0.5,
+        bbox_to_anchor=(0.48, -0.15),
+        ncols=2,
+        columnspacing=0.9,
+        handletextpad=0.4,
+        handlelength=1.8,
     )
+    legend.set_in_layout(False)
 
 
 def cost_floor(costs: list[float]) -> float:
@@ -325,7 +370,8 @@ def _draw_curves(axes: Axes, shown: Picture, colours: Colormap, norm: Normalize)
                 clip_on=False,
             )
     axes.set_xlim(0.5, shown.horizon + max(0.5, 0.025 * shown.horizon))
-    strongest = f"on the front, {WHISKERS}" if banded else "on the front"
+    _end_axis(axes, accuracy_range(shown.measurements), shown.chance_percent)
+    strongest = f"front, {WHISKERS}" if banded else "front"
     entries = [_key(linewidth=2.2, label=strongest), _key(linewidth=1.1, alpha=0.6, label="others")]
     if any(not c.finished for c in shown.curves):
         entries.append(_key(linestyle=(0, (4, 2)), label="in training"))

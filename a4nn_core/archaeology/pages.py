@@ -6,7 +6,14 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from a4nn_core.archaeology.picture import WHISKERS, Picture, Point, is_staircase
+from a4nn_core.archaeology.picture import (
+    WHISKERS,
+    Picture,
+    Point,
+    accuracy_range,
+    is_staircase,
+    whole_generations,
+)
 from a4nn_core.jsonable import JsonText
 from a4nn_core.metrics import ACCURACY_PERCENT, MFLOPS
 from a4nn_core.precision import in_percent
@@ -239,7 +246,8 @@ def _lay_out(figure: Any, shown: Picture, colour: Colour) -> None:
 
     first, last = shown.generations
     if last > first:  # an invisible point carries the colour bar
-        steps = [[i / 20, colour(round(first + (last - first) * i / 20))] for i in range(21)]
+        count = last - first + 1
+        steps = [[(i + end) / count, colour(first + i)] for i in range(count) for end in (0, 1)]
         figure.add_trace(
             go.Scatter(
                 x=[None],
@@ -249,11 +257,15 @@ def _lay_out(figure: Any, shown: Picture, colour: Colour) -> None:
                 hoverinfo="skip",
                 marker={
                     "color": [first],
-                    "cmin": first,
-                    "cmax": last,
+                    "cmin": first - 0.5,
+                    "cmax": last + 0.5,
                     "colorscale": steps,
                     "showscale": True,
-                    "colorbar": {"title": {"text": "generation"}, "thickness": 14, "tickformat": "d"},
+                    "colorbar": {
+                        "title": {"text": "generation"},
+                        "thickness": 14,
+                        "tickvals": whole_generations(first, last),
+                    },
                 },
             ),
             row=1,
@@ -267,9 +279,9 @@ def _lay_out(figure: Any, shown: Picture, colour: Colour) -> None:
         row=1,
         col=1,
     )
-    figure.update_yaxes(title_text=ACCURACY_PERCENT.label, row=1, col=1)
+    _end_axis(figure, shown.chance_percent, ACCURACY_PERCENT.label, shown.accuracies, 1)
     figure.update_xaxes(title_text="epoch", range=[0.5, shown.horizon * 1.03 + 0.5], row=1, col=2)
-    figure.update_yaxes(title_text="validation accuracy (%)", row=1, col=2)
+    _end_axis(figure, shown.chance_percent, "validation accuracy (%)", shown.measurements, 2)
     figure.update_layout(
         template="plotly_white",
         title={
@@ -287,6 +299,19 @@ def _lay_out(figure: Any, shown: Picture, colour: Colour) -> None:
         margin={"l": 70, "r": 20, "t": 110 + 22 * len(shown.caption), "b": 80},
         font={"size": 14},
     )
+
+
+def _end_axis(figure: Any, chance_percent: float | None, title: str, drawn: list[float], column: int) -> None:
+    """End an axis of accuracies where accuracies end, with a line at chance level."""
+    figure.update_yaxes(title_text=title, range=accuracy_range(drawn), row=1, col=column)
+    if chance_percent is not None:
+        figure.add_hline(
+            chance_percent,
+            line={"dash": "dot", "width": 1.2, "color": _GREY},
+            annotation={"text": f"chance {chance_percent:.3g} %"},
+            row=1,
+            col=column,
+        )
 
 
 def _about(point: Point, shown: Picture) -> str:

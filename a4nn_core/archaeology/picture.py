@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -100,7 +100,7 @@ class Picture:
 
     Attributes:
         run: its id.
-        title, summary: above the figures.
+        title, summary: above the figures; the title is the run's id.
         horizon: last epoch of the budget.
         points: networks that were trained and whose cost and accuracy are known.
         front: those of them on the Pareto front.
@@ -108,6 +108,7 @@ class Picture:
         curves: learning curves, also of networks in training.
         images: those on which accuracies were measured.
         endings: why networks were ended early.
+        chance_percent: validation accuracy of always predicting the most frequent class; None if unknown.
     """
 
     run: str
@@ -121,6 +122,7 @@ class Picture:
     curves: list[Curve] = field(default_factory=list)
     images: Images = field(default_factory=Images)
     endings: list[Ending] = field(default_factory=list)
+    chance_percent: float | None = None
 
     @property
     def caption(self) -> list[str]:
@@ -141,6 +143,22 @@ class Picture:
         errors = [(p, self.images.validation_error(p.accuracy_percent)) for p in shown]
         return [Whisker(p, *_reach(p.accuracy_percent, se)) for p, se in errors if se is not None]
 
+    @property
+    def accuracies(self) -> list[float]:
+        """All accuracies that the points show, with their whiskers, in percent."""
+        ends = [
+            end
+            for w in self.whiskers
+            for end in (w.point.accuracy_percent - w.below, w.point.accuracy_percent + w.above)
+        ]
+        return [point.accuracy_percent for point in self.points] + ends
+
+    @property
+    def measurements(self) -> list[float]:
+        """All accuracies that the curves show, with their predictions, in percent."""
+        values = [value for curve in self.curves for value in curve.values]
+        return values + [c.predicted for c in self.predicted if c.predicted is not None]
+
     def band(self, curve: Curve) -> list[tuple[float, float]]:
         """One standard error to either side of a curve, percent; empty if it is not known."""
         errors = [self.images.validation_error(value) for value in curve.values]
@@ -159,6 +177,23 @@ class Picture:
             for c in self.curves
             if c.predicted is not None and 0 <= c.predicted <= 100 and (c.stopped or not c.finished)
         ]
+
+
+def accuracy_range(drawn: Iterable[float]) -> tuple[float, float]:
+    """Where an axis of accuracies begins and ends: a little beside what is drawn, never beyond 0 to 100 %.
+
+    Args:
+        drawn: all that the axis has to show, in percent; anything outside 0 to 100 is no accuracy.
+    """
+    values = [value for value in drawn if 0 <= value <= 100]
+    low, high = min(values, default=0.0), max(values, default=100.0)
+    margin = 0.07 * (high - low) or 1.0
+    return max(0.0, low - margin), min(100.0, high + margin)
+
+
+def whole_generations(first: int, last: int, most: int = 10) -> list[int]:
+    """Generations to name beside a colour bar: whole ones, evenly spaced, the first among them."""
+    return list(range(first, last + 1, -(-(last - first + 1) // most)))
 
 
 def is_staircase(front: list[Point]) -> bool:
@@ -186,7 +221,7 @@ def picture(commons: Commons, run: str) -> Picture:
     points = [point for n in networks if n.trained and (point := Point.of(n)) is not None]
     return Picture(
         run=run,
-        title=header.name or run,
+        title=run,
         summary=_summary(header, networks, epochs),
         horizon=max([*budgets, *(e.epoch for e in epochs), header.epochs_budget or 1]),
         points=points,
@@ -196,6 +231,7 @@ def picture(commons: Commons, run: str) -> Picture:
         curves=_curves(networks, epochs, commons.events(run)),
         images=header.images,
         endings=Endings.of(header, {network.network: network for network in networks}).all(),
+        chance_percent=header.chance_percent,
     )
 
 
@@ -231,6 +267,7 @@ def _summary(header: Run, networks: Sequence[Network], epochs: Sequence[Epoch]) 
     failed = sum(n.status is NetworkStatus.failed for n in networks)
     outside = sum(n.status is NetworkStatus.infeasible for n in networks)
     parts = [
+        header.name if header.name and header.name != header.run else "",
         f"data: {header.dataset}" if header.dataset else "",
         f"{trained} network{'' if trained == 1 else 's'} trained",
         f"{failed} failed" if failed else "",

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from a4nn_core.cli.options import JsonOption, print_json
+from a4nn_core.cli.options import JsonOption, print_json, say
 
 
 def classify(
@@ -17,24 +17,34 @@ def classify(
     ],
     as_json: JsonOption = False,
 ) -> None:
-    """Print the class of each image."""
-    from a4nn_core.data.files import ENDINGS
+    """Print the class of each image.
+
+    Images that cannot be used are named and counted; then the exit code is 2.
+    """
+    from a4nn_core.data.images import Unusable, image_files, path_text
     from a4nn_core.errors import BadInput
     from a4nn_core.publish.models.classify import Classifier
 
     classifier = Classifier(model)
     files: list[Path] = []
     for path in images:
-        inside = (
-            sorted(p for p in path.rglob("*") if p.suffix.lower() in ENDINGS) if path.is_dir() else [path]
-        )
+        inside = image_files(path) if path.is_dir() else [path]
         if not inside:
             raise BadInput(f"{path} contains no images")
         files += inside
-    found = classifier.classify(files)
+    width = max(len(str(file)) for file in files)
+    unusable = 0
+    document: list[dict[str, object]] = []
+    for one in classifier.classify(files):
+        if isinstance(one, Unusable):
+            unusable += 1
+            say(f"{path_text(one.file)}: {path_text(one.why)}")
+            document.append({"image": str(one.file), "error": one.why})
+        elif as_json:
+            document.append({"image": one.image, "class": one.label, "shares": one.shares})
+        else:
+            typer.echo(f"{one.image:<{width}}  {one.label}  {100 * one.shares[one.label]:.1f} %")
     if as_json:
-        print_json([{"image": f.image, "class": f.label, "shares": f.shares} for f in found])
-        return
-    width = max(len(f.image) for f in found)
-    for one in found:
-        typer.echo(f"{one.image:<{width}}  {one.label}  {100 * one.shares[one.label]:.1f} %")
+        print_json(document)
+    if unusable:
+        raise BadInput(f"{unusable} of {len(files)} images cannot be classified")

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Annotated, TypeVar
 
 from a4nn_core.commons.columns import Column, Kind, Record, table
-from a4nn_core.jsonable import Json, JsonText, members, whole
+from a4nn_core.jsonable import Json, JsonText, members, number, whole
 from a4nn_core.metrics import front_rows
 from a4nn_core.precision import Images, Rated
 from a4nn_core.vocabulary import Action, NetworkStatus, RunStatus
@@ -36,7 +36,11 @@ class Run(Record):
     dataset: Annotated[str | None, Column("name of the data set")] = None
     dataset_fingerprint: Annotated[str | None, Column("SHA-256 over every image and label")] = None
     dataset_details: Annotated[
-        JsonText | None, Column("classes, image shape and counts of the three parts")
+        JsonText | None,
+        Column(
+            "classes, image shape, counts of the three parts, chance level in validation, "
+            "what was done with image files, those skipped"
+        ),
     ] = None
     code_version: Annotated[str | None, Column("version of a4nn that ran it")] = None
     environment: Annotated[
@@ -85,6 +89,11 @@ class Run(Record):
     def images(self) -> Images:
         """Numbers of images that its accuracies were measured on."""
         return Images.of(self.details)
+
+    @property
+    def chance_percent(self) -> float | None:
+        """Validation accuracy, in percent, of always predicting the most frequent class; None if unknown."""
+        return number(self.details.get("chance_percent"))
 
     @property
     def classes(self) -> list[str]:

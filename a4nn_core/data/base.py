@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a4nn_core.component import Component, Registry
+from a4nn_core.data.images import Preparation
 from a4nn_core.errors import BadInput
 
 TransformName = Literal["none", "standardise", "log1p-standardise"]
@@ -31,6 +32,11 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def chance_percent(self) -> float:
+        """Accuracy in percent of always predicting the most frequent class."""
+        return 100 * int(np.bincount(self.labels).max()) / len(self)
 
 
 @dataclass(frozen=True)
@@ -81,6 +87,9 @@ class ImageData:
         validation: part that networks are selected by.
         test: part that is never used for selection, only reported.
         transform: transform from the stored images to a network's input.
+        preparation: how image files became the stored images; None if they are not from such files.
+        skipped: files that could not be used and were left out on request, relative to the folder.
+        remarks: what a user should know of the data, in sentences.
     """
 
     name: str
@@ -89,6 +98,9 @@ class ImageData:
     validation: Split
     test: Split
     transform: InputTransform
+    preparation: Preparation | None = None
+    skipped: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -167,7 +179,9 @@ def split_parts(
         name=name,
         classes=classes,
         transform=InputTransform.fit(transform, parts["train"].images),
-        **parts,
+        train=parts["train"],
+        validation=parts["validation"],
+        test=parts["test"],
     )
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections import Counter
-from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from a4nn_core.data.base import (
     DataSource,
@@ -19,12 +18,13 @@ from a4nn_core.data.base import (
     InputTransform,
     Split,
     TransformName,
+    check_classes,
     split_parts,
 )
+from a4nn_core.data.folders import PARTS, ReadImages, class_folders, given_parts
+from a4nn_core.data.images import LARGEST_SIDE, Channels, Preparation, Resize, path_text
+from a4nn_core.data.kept import read_once
 from a4nn_core.errors import BadInput
-
-ENDINGS = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".pgm", ".ppm")
-PARTS = ("train", "validation", "test")
 
 
 class _Own(DataSource):
@@ -52,11 +52,32 @@ class _Own(DataSource):
         )
 
 
+def _both_sides(size: object) -> object:
+    sides = [size, size] if isinstance(size, int) else size
+    # for a tuple pydantic reports one error per side, which would be two messages for one mistake
+    if sides is None or (
+        isinstance(sides, list | tuple)
+        and len(sides) == 2
+        and all(type(side) is int and 1 <= side <= LARGEST_SIDE for side in sides)
+    ):
+        return sides and tuple(sides)
+    raise ValueError(f"a number of pixels from 1 to {LARGEST_SIDE}, or [width, height], is needed")
+
+
 class ImageFolder(_Own):
     """A folder with one folder of images per class; or such folders in ``train``, ``validation`` and
-    ``test``. Images can have any bit depth that Pillow reads, and must be of the same size and kind."""
+    ``test``. Without ``size`` and ``channels``, images must be of the same size and kind."""
 
     name: Literal["folder"] = "folder"
+    size: Annotated[tuple[int, int] | None, BeforeValidator(_both_sides)] = None
+    """resize images to this many pixels: one number for a square, or [width, height]"""
+    resize: Resize = "stretch"
+    """what happens to images of another aspect ratio: stretch; crop the longer side at its ends; pad the
+    shorter one with black"""
+    channels: Channels | None = None
+    """convert images to grey or rgb; 8 bits are scaled to 16 if some images have those"""
+    on_error: Literal["stop", "skip"] = "stop"
+    """what an image that cannot be used does: it stops the run, or is skipped, which is recorded"""
 
     def load(self) -> ImageData:
         root = Path(self.path)
@@ -64,136 +85,33 @@ class ImageFolder(_Own):
             raise BadInput(
                 f"data folder {root} does not exist" if not root.exists() else f"{root} is not a folder"
             )
-        if (root / PARTS[0]).is_dir():
-            return self._given(root)
-        classes, files, troubles = _class_folders(root)
-        images, labels = _read_images(root, files, troubles)
-        return self._split(images, labels, classes)
-
-    def _given(self, root: Path) -> ImageData:
-        missing = [part for part in PARTS if not (root / part).is_dir()]
-        if missing:
-            raise BadInput(
-                f"data folder {root} has a folder {PARTS[0]}, but none named {' or '.join(missing)}: "
-                f"give all three parts, or one folder for each class and no {PARTS[0]}"
-            )
-        files: list[tuple[Path, int]] = []
-        sizes, named = [], []
-        troubles: list[str] = []
-        for part in PARTS:
-            classes, of_part, of_part_troubles = _class_folders(root / part)
-            named.append(classes)
-            troubles += of_part_troubles
-            if classes != named[0]:
-                troubles.append(
-                    f"{root / part} has the classes {_listed(classes)}, "
-                    f"but {root / PARTS[0]} has {_listed(named[0])}"
-                )
-            files += of_part
-            sizes.append(len(of_part))
-        # read together, so that all parts have the same size and kind
-        images, labels = _read_images(root, files, troubles)
-        ends = np.cumsum(sizes)
-        parts = {
-            part: Split(images[end - size : end], labels[end - size : end])
-            for part, size, end in zip(PARTS, sizes, ends, strict=True)
-        }
-        transform = InputTransform.fit(self.transform, parts["train"].images)
-        return ImageData(name=self.name, classes=named[0], transform=transform, **parts)
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(names) or "none"
-
-
-def _class_folders(root: Path) -> tuple[tuple[str, ...], list[tuple[Path, int]], list[str]]:
-    """Class names in order, (file, label) of every image, and error messages on the folders."""
-    folders = sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-    if not folders:
-        return (), [], [f"{root} is empty: it needs a folder of images for each class"]
-    files: list[tuple[Path, int]] = []
-    troubles = []
-    for label, folder in enumerate(folders):
-        images = sorted(
-            file
-            for file in folder.rglob("*")
-            if file.suffix.lower() in ENDINGS and not file.name.startswith(".")
+        are_given = (root / PARTS[0]).is_dir()
+        listing = given_parts(root) if are_given else class_folders(root)
+        preparation = Preparation(size=self.size, resize=self.resize, channels=self.channels)
+        # the parts together, so that all have the same size and kind
+        read = read_once(root, listing, preparation, skip=self.on_error == "skip")
+        data = (
+            self._given(root, listing.classes, read)
+            if are_given
+            else self._split(read.images, read.labels, listing.classes)
         )
-        if not images:
-            troubles.append(f"{folder} contains no images ({', '.join(ENDINGS)})")
-        files += [(file, label) for file in images]
-    if len(folders) == 1:
-        troubles.append(f"{root} has only one class ({folders[0].name}); two are needed")
-    return tuple(folder.name for folder in folders), files, troubles
+        skipped = tuple(path_text(one.file.relative_to(root).as_posix()) for one in read.skipped)
+        return replace(data, preparation=read.preparation, skipped=skipped, remarks=tuple(read.remarks))
 
-
-def read_image(file: Path) -> NDArray[Any]:
-    """One image as an array, shape (channels, height, width).
-
-    Palette and bilevel images are converted to the colours they show; others keep their numbers and bit
-    depth.
-
-    Raises:
-        BadInput: it cannot be read.
-    """
-    from PIL import Image
-
-    try:
-        with Image.open(file) as image:
-            shown = image.convert("RGB") if image.mode in ("P", "CMYK", "YCbCr") else image
-            shown = shown.convert("L") if shown.mode in ("1", "LA") else shown
-            shown = shown.convert("RGB") if shown.mode == "RGBA" else shown
-            array = np.asarray(shown)
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        raise BadInput(f"image {file} cannot be read: {error}") from None
-    return array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
-
-
-def _read_images(
-    root: Path, files: list[tuple[Path, int]], troubles: list[str]
-) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """All images and their labels.
-
-    Args:
-        root: folder of the data set.
-        files: (file, label) of each image.
-        troubles: earlier error messages, reported together with those on the images.
-
-    Returns:
-        images, shape (count, channels, height, width), and labels, shape (count,).
-
-    Raises:
-        BadInput: there are earlier errors, unreadable images, or images of several sizes or kinds.
-    """
-
-    loaded: list[NDArray[Any]] = []
-    unreadable: list[Path] = []
-    endless: list[Path] = []
-    kinds: Counter[str] = Counter()
-    example: dict[str, Path] = {}
-    for file, _ in files:
-        try:
-            array = read_image(file)
-        except BadInput:
-            unreadable.append(file)
-            continue
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            endless.append(file)
-        kind = f"{array.shape[2]} x {array.shape[1]} {'colour' if len(array) == 3 else 'grey'} {array.dtype}"
-        kinds[kind] += 1
-        example.setdefault(kind, file)
-        loaded.append(array)
-    for what, which in (("cannot be read", unreadable), ("hold values that are not finite", endless)):
-        if which:
-            more = f" and {len(which) - 5} more" if len(which) > 5 else ""
-            first = ", ".join(map(str, which[:5]))
-            troubles.append(f"{len(which)} of {len(files)} images {what}: {first}{more}")
-    if len(kinds) > 1:
-        counts = ", ".join(f"{n} of {kind} (such as {example[kind]})" for kind, n in kinds.most_common(5))
-        troubles.append(f"images must all have the same size and type, but there are {counts}")
-    if troubles:
-        raise BadInput(f"data folder {root}: {'; '.join(troubles)}")
-    return np.stack(loaded), np.array([label for _, label in files], dtype=np.int64)
+    def _given(self, root: Path, classes: tuple[str, ...], read: ReadImages) -> ImageData:
+        part_of = np.array([file.relative_to(root).parts[0] for file in read.files])
+        parts = {part: Split(read.images[part_of == part], read.labels[part_of == part]) for part in PARTS}
+        for part, split in parts.items():
+            check_classes(f"{root / part}", split.labels, classes)
+        transform = InputTransform.fit(self.transform, parts["train"].images)
+        return ImageData(
+            name=self.name,
+            classes=classes,
+            transform=transform,
+            train=parts["train"],
+            validation=parts["validation"],
+            test=parts["test"],
+        )
 
 
 class NpzFile(_Own):

@@ -5,6 +5,7 @@ Nothing is written before the last step, so that bad input leaves nothing behind
 
 from __future__ import annotations
 
+import logging
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -27,7 +28,12 @@ from a4nn_core.workflow.devices import Machine
 from a4nn_core.workflow.preflight import check_fit, warn_unless_measured
 from a4nn_core.workflow.prior import ResolvedPrior, resolve_again, resolve_prior
 
-PACKAGES = ("numpy", "scipy", "torch", "torchvision", "pymoo", "scikit-learn", "duckdb", "pyarrow", "prefect")
+log = logging.getLogger(__name__)
+
+PACKAGES = (
+    *("numpy", "scipy", "torch", "torchvision", "pillow", "pymoo", "scikit-learn", "duckdb", "pyarrow"),
+    "prefect",
+)
 
 
 @dataclass(frozen=True)
@@ -84,8 +90,10 @@ class Plan:
                 "train": len(data.train),
                 "validation": len(data.validation),
                 "test": len(data.test),
+                "chance_percent": data.validation.chance_percent,
                 # what the networks saw of a stored image: without it their weights cannot be used
                 "transform": asdict(data.transform),
+                **_of_image_files(data),
             },
             "code_version": __version__,
             "environment": {
@@ -117,6 +125,8 @@ def resolve(experiment: Experiment, commons: Path, run_id: str, machine: Machine
             cannot be learned from.
     """
     data = experiment.data.load()
+    for remark in data.remarks:
+        log.warning("%s", remark)
     experiment, recorded = as_begun(experiment, len(data.train), commons, run_id)
     plan = Plan(experiment, recorded, data, commons, run_id, machine)
     return replace(plan, prior=_prior(plan))
@@ -231,6 +241,13 @@ def recorded_header(commons: Path, run_id: str) -> dict[str, Json] | None:
     """
     file = RunFolder(commons, run_id).run_file
     return members(read_json(file).get("header")) if file.is_file() else None
+
+
+def _of_image_files(data: ImageData) -> dict[str, object]:
+    """What was done with the files of a data set, if it comes from such: ``a4nn classify`` does it again."""
+    if data.preparation is None:
+        return {}
+    return {"preparation": data.preparation.model_dump(mode="json"), "skipped": list(data.skipped)}
 
 
 def _version(package: str) -> str | None:

@@ -75,7 +75,9 @@ class XfelFiles(DataSource):
             name=self.name,
             classes=patterns.classes,
             transform=InputTransform.fit(self.transform, parts["train"].images),
-            **parts,
+            train=parts["train"],
+            validation=parts["validation"],
+            test=parts["test"],
         )
 
 

@@ -131,7 +131,9 @@ class Xfel(DataSource):
             name=self.name,
             classes=tuple(structure.name for structure in structures),
             transform=InputTransform.fit(self.transform, splits["train"].images),
-            **splits,
+            train=splits["train"],
+            validation=splits["validation"],
+            test=splits["test"],
         )
 
     def _key(self, structures: Sequence[Structure]) -> str:

@@ -38,7 +38,15 @@ def _doi(value: str) -> str:
     return bare
 
 
+def _filled_in(value: str) -> str:
+    """A text that is no longer a place of the example, ``<...>``."""
+    if re.fullmatch(r"<[^<>]+>", value):
+        raise ValueError("this is the example's place, to be filled in")
+    return value
+
+
 def _email(value: str) -> str:
+    _filled_in(value)
     if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", value):
         raise ValueError("not an e-mail address")
     return value
@@ -60,7 +68,7 @@ def _distinct(values: list[str]) -> list[str]:
     return values
 
 
-Text = Annotated[str, Field(min_length=1)]
+Text = Annotated[str, Field(min_length=1), AfterValidator(_filled_in)]
 Doi = Annotated[str, AfterValidator(_doi)]
 
 
@@ -157,8 +165,8 @@ def read_metadata(path: Path) -> DepositMetadata:
     """The metadata in a TOML file.
 
     Raises:
-        BadInput: the file cannot be read, or something in it is missing, unknown or in no vocabulary; all of
-            it is named at once.
+        BadInput: the file cannot be read, or something in it is missing, unknown, in no vocabulary or still
+            the example's; all of it is named at once.
     """
     try:
         settings = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -180,5 +188,5 @@ def make_metadata(settings: dict[str, Any], place: str) -> DepositMetadata:
 
 
 def example() -> str:
-    """A metadata file to start from: what the published A4NN deposit says of itself."""
+    """A metadata file to start from, with places to be filled in."""
     return (files("a4nn_core.publish.deposit") / "example.toml").read_text(encoding="utf-8")

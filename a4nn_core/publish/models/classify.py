@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from a4nn_core.data.files import read_image
+from a4nn_core.data.images import AS_STORED, Preparation, Prepared, Unusable, read_images
 from a4nn_core.errors import BadInput
 from a4nn_core.publish.models.export import METADATA
 
@@ -59,9 +60,11 @@ class Classifier:
             about = json.loads(self._session.get_modelmeta().custom_metadata_map[METADATA])
             self.classes: list[str] = [str(name) for name in about["classes"]]
             self.shape: tuple[int, ...] = tuple(int(side) for side in about["input"])
+            recorded = about.get("preparation")
         except Exception as error:  # onnxruntime raises types of its own, which are not public
             text = " ".join(str(error).split())[:200]
             raise BadInput(f"{model} is not a model of a4nn: {text}") from None
+        self.preparation = AS_STORED if recorded is None else Preparation.read(recorded, str(model))
 
     def scores(self, images: NDArray[Any]) -> NDArray[np.float32]:
         """Class scores.
@@ -76,34 +79,32 @@ class Classifier:
         (scores,) = self._session.run(["scores"], {"images": given})
         return np.asarray(scores, dtype=np.float32)
 
-    def classify(self, images: Sequence[Path]) -> list[Classified]:
-        """Read images and say what each shows.
+    def classify(self, images: Sequence[Path]) -> Iterator[Classified | Unusable]:
+        """Read images, prepare them as those the network was trained on, and say what each shows.
 
-        Raises:
-            BadInput: an image cannot be read or has another size or number of channels; all are named.
+        Returns:
+            one result for each, in their order; an image that cannot be read or does not fit spoils no other.
         """
-        problems = []
-        arrays = []
-        for path in images:
-            try:
-                array = read_image(path)
-            except BadInput as error:
-                problems.append(str(error))
-                continue
-            if array.shape != self.shape:
-                problems.append(f"{path} is {_size(array.shape)}, the model takes {_size(self.shape)}")
-            arrays.append(array)
-        if problems:
-            raise BadInput("; ".join(problems))
-        found = []
-        for start in range(0, len(arrays), _BATCH):
-            scores = self.scores(np.stack(arrays[start : start + _BATCH])).astype(np.float64)
-            weights = np.exp(scores - scores.max(axis=1, keepdims=True))
-            shares = weights / weights.sum(axis=1, keepdims=True)
-            for path, row in zip(images[start : start + _BATCH], shares, strict=True):
-                named = {name: float(value) for name, value in zip(self.classes, row, strict=True)}
-                found.append(Classified(str(path), self.classes[int(row.argmax())], named))
-        return found
+        read = read_images(images, self.preparation)
+        while batch := [self._fitting(image) for image in islice(read, _BATCH)]:
+            pixels = [image.pixels for image in batch if isinstance(image, Prepared)]
+            scores = iter(self.scores(np.stack(pixels)) if pixels else ())
+            for image in batch:
+                if isinstance(image, Unusable):
+                    yield image
+                else:
+                    yield self._classified(image.file, next(scores))
+
+    def _fitting(self, image: Prepared | Unusable) -> Prepared | Unusable:
+        if isinstance(image, Unusable) or image.pixels.shape == self.shape:
+            return image
+        return Unusable(image.file, f"{_size(image.pixels.shape)}, while the model takes {_size(self.shape)}")
+
+    def _classified(self, image: Path, scores: NDArray[np.float32]) -> Classified:
+        weights = np.exp(scores.astype(np.float64) - scores.max())
+        shares = weights / weights.sum()
+        named = {name: float(share) for name, share in zip(self.classes, shares, strict=True)}
+        return Classified(str(image), self.classes[int(shares.argmax())], named)
 
 
 def _size(shape: Sequence[int]) -> str:

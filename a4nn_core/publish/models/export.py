@@ -108,11 +108,13 @@ def deployed(checkpoint: Path, found: Found) -> torch.nn.Module:
 def describe(found: Found) -> dict[str, object]:
     """What the ONNX file says of itself, under the key ``a4nn`` of its metadata."""
     validation, test = found.network.best_accuracy_percent, found.network.test_accuracy_percent
+    preparation = found.preparation
     return {
         "run": found.network.run,
         "network": found.network.network,
         "classes": found.classes,
         "input": list(found.architecture.input_shape),
+        **({} if preparation is None else {"preparation": preparation.model_dump(mode="json")}),
         "flops": found.architecture.flops,
         "parameters": found.architecture.parameters,
         "architecture_hash": found.network.architecture_hash,

@@ -13,6 +13,7 @@ from a4nn_core.commons.columns import from_cells
 from a4nn_core.commons.records import Edge, LayerRecord, Network, Run
 from a4nn_core.commons.rows import records
 from a4nn_core.data.base import InputTransform
+from a4nn_core.data.images import Preparation
 from a4nn_core.errors import A4NNError, BadInput
 from a4nn_core.jsonable import Json, members, number
 from a4nn_core.precision import Images
@@ -54,6 +55,17 @@ class Found:
     def images(self) -> Images:
         """The images on which its accuracies were measured."""
         return self.run.images
+
+    @property
+    def preparation(self) -> Preparation | None:
+        """What was done with its image files before they were stored as arrays; None if that was not
+        recorded, or there were no files.
+
+        Raises:
+            BadInput: this version does not know it.
+        """
+        recorded = self.run.details.get("preparation")
+        return None if recorded is None else Preparation.read(recorded, f"run {self.network.run!r}")
 
     def transform(self) -> InputTransform:
         """How a stored image was transformed before the network saw it.

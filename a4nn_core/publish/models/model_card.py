@@ -96,8 +96,8 @@ def model_card(found: Found, tables: Tables) -> str:
             "",
             "## How to use it",
             "",
-            f"Input `images`: float32, (batch, {channels}, {height}, {width}), the numbers as they stand in "
-            "the image file; normalisation is inside. Output `scores`: float32, "
+            f"Input `images`: float32, (batch, {channels}, {height}, {width}), {_numbers(found)}; "
+            "normalisation is inside. Output `scores`: float32, "
             f"(batch, {len(found.classes)}); the greatest is the class.",
             "",
             "```python",
@@ -123,6 +123,12 @@ def model_card(found: Found, tables: Tables) -> str:
             "",
         ]
     )
+
+
+def _numbers(found: Found) -> str:
+    """What the input is of an image file."""
+    done = str(found.preparation or "")
+    return f"made of an image file thus: {done}" if done else "the numbers as they stand in the image file"
 
 
 def _shown(accuracy_percent: float | None, se_points: float | None) -> str:
