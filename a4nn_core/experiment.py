@@ -147,7 +147,7 @@ def load_experiment(source: str, changes: Sequence[str] = ()) -> Experiment:
     if path.suffix == ".toml" or path.is_file():
         place = str(path)
         try:
-            text = path.read_text()
+            text = path.read_text(encoding="utf-8-sig")  # editors on Windows begin a file with a mark
         except OSError as error:
             raise BadInput(f"experiment file {source} cannot be read: {error.strerror}") from None
         except UnicodeDecodeError:
@@ -201,22 +201,23 @@ def _without_none(table: Mapping[str, object]) -> dict[str, object]:
 
 def _toml(tables: Mapping[str, object], prefix: str = "") -> list[str]:
     """TOML lines: single values first, then one section per table. The standard library cannot write TOML."""
-    lines = [f"{key} = {_value(value)}\n" for key, value in tables.items() if not isinstance(value, dict)]
+    lines = [f"{key} = {toml_value(value)}\n" for key, value in tables.items() if not isinstance(value, dict)]
     for key, value in tables.items():
         if isinstance(value, dict):
             lines += [f"\n[{prefix}{key}]\n", *_toml(value, f"{prefix}{key}.")]
     return lines
 
 
-def _value(value: object) -> str:
+def toml_value(value: object) -> str:
+    """One value as TOML, on one line."""
     import json
 
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(_value(inner) for inner in value) + "]"
+        return "[" + ", ".join(toml_value(inner) for inner in value) + "]"
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{key} = {_value(inner)}" for key, inner in value.items()) + " }"
+        return "{ " + ", ".join(f"{key} = {toml_value(inner)}" for key, inner in value.items()) + " }"
     if isinstance(value, float):
         return repr(value)
     return json.dumps(value, ensure_ascii=False)

@@ -22,6 +22,7 @@ FLOWS = ROOT.parent / "a4nn_flows"
 # here and told in docs/architecture.md.
 GROUND = {
     *(
+        "assessment",
         "component",
         "errors",
         "exports",
@@ -38,6 +39,7 @@ GROUND = {
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "version": set(),
+    "assessment": {"jsonable"},
     "exports": set(),
     "jsonable": set(),
     "vocabulary": set(),
@@ -59,13 +61,14 @@ ALLOWED: dict[str, set[str]] = {
     "experiment": GROUND | {"data", "search", "spaces", "termination", "training"},
     "workflow": GROUND
     | {"commons", "data", "experiment", "penguin", "search", "spaces", "termination", "training"},
+    "reference": GROUND | {"data", "experiment", "penguin", "search", "spaces", "termination", "training"},
     "replay": GROUND | {"commons", "penguin", "spaces", "termination", "training", "workflow"},
     "archaeology": GROUND | {"commons", "spaces", "termination"},
     "adapters": GROUND | {"penguin", "termination"},
     "publish": GROUND | {"archaeology", "commons", "data", "interchange", "spaces", "training", "workflow"},
     "cli": GROUND
     | {"archaeology", "commons", "data", "experiment", "interchange", "penguin", "publish", "spaces"}
-    | {"replay", "termination", "training", "workflow"},
+    | {"reference", "replay", "termination", "training", "workflow"},
     "__main__": {"cli"},
 }
 

@@ -207,6 +207,9 @@ def test_bad_experiment_files(tmp_path: Path) -> None:
     done = a4nn("run", file)
     assert done.returncode == 2
     assert f"{file} lacks the key 'space'" in done.stderr
+    # editors on Windows begin a file with a byte order mark
+    file.write_text("\N{BYTE ORDER MARK}" + load_experiment("digits").to_toml(), encoding="utf-8")
+    assert load_experiment(str(file)) == load_experiment("digits")
     file.write_text("name = ")
     own = subprocess.run([*A4NN, "run", file], capture_output=True, text=True, timeout=300)
     assert "is not TOML" in own.stderr

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stderr
+from dataclasses import asdict
 from functools import cache
 from io import StringIO
 from pathlib import Path
@@ -17,7 +19,7 @@ from a4nn_core.archaeology.picture import picture
 from a4nn_core.cli.progress import Progress
 from a4nn_core.commons import Commons
 from a4nn_core.commons.records import Network
-from a4nn_core.jsonable import JsonText
+from a4nn_core.jsonable import JsonText, to_jsonable
 from a4nn_core.precision import Images, in_percent
 from a4nn_core.termination.base import RULES, Context, FrontSnapshot, Learning
 from a4nn_core.termination.endings import Ending, Endings
@@ -184,6 +186,13 @@ def test_it_is_said_wherever_people_look(ran: Callable[[str], Ran]) -> None:
     assert [line for line in status if line.startswith("network ")] == [
         f"network {one.network}, {one.epochs} of 4 epochs, {one}" for one in endings
     ]
+    (one, *_) = endings
+    described = a4nn("describe", "r", str(one.network), "--commons", commons).stdout.splitlines()
+    assert [line for line in described if line.startswith("status")] == [
+        f"status      stopped after {one.epochs} of 4 epochs, the best is epoch {one.epochs}, {one}"
+    ]
+    document = json.loads(a4nn("describe", "r", str(one.network), "--commons", commons, "--json").stdout)
+    assert document["ending"] == to_jsonable(asdict(one))
     best = max(endings, key=lambda one: (one.predicted or 0.0, -one.network))
     said = (
         f"{len(endings)} networks ended early by the rule front, such as network {best.network}: {best.words}"

@@ -29,6 +29,7 @@ def _run() -> None:
     from a4nn_core import logs
     from a4nn_core.cli.app import app
     from a4nn_core.errors import A4NNError, BadInput
+    from a4nn_core.files import denied
 
     if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
         # print a question mark for characters that the terminal's encoding lacks, not a traceback
@@ -38,6 +39,8 @@ def _run() -> None:
         app()  # usage errors and Ctrl-C end here, with exit codes 2 and 130
     except BadInput as error:
         _end(str(error), 2)
+    except PermissionError as error:
+        _end(denied(error), 2)  # any file and folder can be closed to the user, so they are named here
     except A4NNError as error:
         _end(str(error), 1)
 

@@ -17,6 +17,7 @@ from a4nn_core.vocabulary import RunStatus
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from a4nn_core.commons import Commons
     from a4nn_core.experiment import Experiment
     from a4nn_core.workflow.summary import Summary
 
@@ -154,28 +155,45 @@ def show(commons: Path, run_id: str, as_json: bool, draw: bool) -> None:
     Args:
         commons, run_id: where the run is.
         as_json: whether to print it as JSON.
-        draw: whether to draw its pictures into the folder of its records; else they are drawn if missing.
+        draw: whether to draw its pictures into its folder, if that can be written; else only missing ones are
+            drawn.
     """
     from a4nn_core.commons import Commons
     from a4nn_core.workflow.summary import summarise
 
     store = Commons(commons)
     summary = summarise(store, run_id)
-    png, html = (commons / "runs" / run_id / name for name in ("front.png", "front.html"))
-    drawn = png.exists() and html.exists()
-    if draw or not drawn:
-        from a4nn_core.archaeology.figures import front_figure
-
-        drawn = front_figure(store, run_id, png, html)
+    where = "" if commons == DEFAULT_COMMONS else f" --commons {shlex.quote(str(commons))}"
     if as_json:
         print_json(summary.as_dict())
+    else:
+        _print(summary, where)
+    picture = store.path / "runs" / run_id / "front.png"
+    drawn = picture.exists() and picture.with_suffix(".html").exists()
+    if draw or not drawn:
+        drawn = _draw(store, run_id, picture)
+    if as_json:
         return
-    _print(summary)
     if drawn:
-        typer.echo(f"\npictures: {png} and {html.name}")
+        typer.echo(f"\npictures: {picture} and front.html")
+    if summary.front:
+        one = f"{run_id} {summary.front[0].network}"
+        typer.echo(f"more on one: a4nn describe {one}{where}")
+        typer.echo(f"to use it:   a4nn export {one} --out DIR{where}")
 
 
-def _print(summary: Summary) -> None:
+def _draw(store: Commons, run_id: str, picture: Path) -> bool:
+    """Draw the pictures of a run, and say why if they cannot be written; whether there are any."""
+    from a4nn_core.archaeology.figures import front_figure
+
+    try:
+        return front_figure(store, run_id, picture, picture.with_suffix(".html"))
+    except BadInput as error:
+        say(f"\nno pictures: {error}")
+        return False
+
+
+def _print(summary: Summary, where: str) -> None:
     if summary.error is not None:
         say(f"run {summary.run} {summary.status}: {summary.error}")
     typer.echo(f"\nPareto front of {summary.run} ({summary.status})\n")
@@ -211,8 +229,7 @@ def _print(summary: Summary) -> None:
         typer.echo("≈ not distinguishable from this cheaper network by validation accuracy")
     typer.echo("\n" + "\n  ".join(summary.cost()))
     if len(summary.endings) > 1:
-        each = shlex.join(["a4nn", "status", summary.run, "--commons", summary.commons])
-        typer.echo(f"  why each network was ended early: {each}")
+        typer.echo(f"  why each network was ended early: a4nn status {summary.run}{where}")
 
 
 def make_table(header: list[str], rows: list[list[str]]) -> Table:

@@ -65,14 +65,19 @@ def _row(summary: Summary, live: Live) -> list[str]:
     from a4nn_core.workflow.summary import duration
 
     budget = summary.networks_budget
-    outside = f" ({summary.networks_infeasible} outside the bounds)" if summary.networks_infeasible else ""
+    training = sum(one.where is not None for one in live.training)
+    notes = [f"{training} in training"] if training else []
+    if summary.networks_infeasible:
+        notes.append(f"{summary.networks_infeasible} outside the bounds")
     seconds = live.seconds_so_far + (summary.seconds or 0.0)
     timed = live.alive or summary.seconds is not None
     killed = summary.status is RunStatus.running and not live.alive
     return [
         summary.run,
         "killed, can be resumed" if killed else summary.status or "-",
-        str(summary.networks) + ("" if budget is None else f"/{budget}") + outside,
+        str(summary.networks)
+        + ("" if budget is None else f"/{budget}")
+        + (f" ({', '.join(notes)})" if notes else ""),
         f"{summary.epochs_trained}/{summary.epochs_budget}",
         f"{summary.epochs_saved_percent:.1f} %",
         in_percent(summary.best_accuracy_percent, summary.best_accuracy_se_points),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,25 +11,17 @@ import pyarrow as pa
 
 from a4nn_core.commons.columns import Record, UnknownWord, from_cells
 from a4nn_core.commons.layout import Damaged, RunFolder, check_layout
+from a4nn_core.commons.query import Answer, check_select, connect, failures_named, seal
 from a4nn_core.commons.records import Edge, Epoch, Event, LayerRecord, Network, Prediction, Run
 from a4nn_core.commons.rows import python_rows, records
-from a4nn_core.commons.schema import FRONT, LINEAGE_SQL, TABLES
+from a4nn_core.commons.schema import FRONT, TABLES, VIEWS
 from a4nn_core.commons.snapshot import Snapshot, run_names
 from a4nn_core.errors import BadInput
+from a4nn_core.files import denied
 from a4nn_core.metrics import front_rows
 
 if TYPE_CHECKING:
     import duckdb
-
-# Disabled before a query is parsed: by default DuckDB reads any file that a SELECT names, loads extensions,
-# and takes variables of the calling Python program as tables.
-_CLOSED: dict[str, str | bool | int | float | list[str]] = {
-    "autoinstall_known_extensions": "false",
-    "autoload_known_extensions": "false",
-    "python_enable_replacements": "false",
-    "allow_community_extensions": "false",
-}
-
 
 R = TypeVar("R", bound=Record)
 
@@ -55,7 +46,7 @@ class Commons:
 
     def sql(self, query: str) -> duckdb.DuckDBPyRelation:
         """The answer to one SELECT over the tables runs, networks, epochs, predictions, considered, events,
-        layers, edges and the views lineage and front.
+        layers, edges and the views lineage, wiring and front.
 
         The query has access to nothing else: no file, no network, no variable of the program, no setting.
 
@@ -68,17 +59,21 @@ class Commons:
         Raises:
             BadInput: it is not one SELECT statement, or names a table or column that does not exist.
         """
-        import duckdb
-
-        connection = duckdb.connect(":memory:", config=_CLOSED)
-        try:
-            _one_select(connection, query)
-            self._register(connection, query)
-            connection.execute("set enable_external_access = false")
-            connection.execute("set lock_configuration = true")
+        connection = self._tables(query)
+        with failures_named():
             return connection.sql(query)
-        except duckdb.Error as error:
-            raise BadInput(query_message(error)) from None
+
+    def ask(self, query: str, rows: int = 8192) -> Answer:
+        """The answer to one SELECT as it is computed, in constant memory; see ``sql``.
+
+        Args:
+            query: as there.
+            rows: number of rows of a batch, about.
+
+        Raises:
+            BadInput: as there; inside the block also that the query fails.
+        """
+        return Answer(self._tables(query), query, rows)
 
     def answer(self, query: str) -> pa.Table:
         """The whole answer to one SELECT; see ``sql``.
@@ -86,12 +81,17 @@ class Commons:
         Raises:
             BadInput: as there, or the query fails.
         """
-        import duckdb
+        with self.ask(query) as answer:
+            return pa.Table.from_batches(answer, answer.schema)
 
-        try:
-            return self.sql(query).to_arrow_table()
-        except (duckdb.Error, pa.ArrowException, OSError) as error:
-            raise BadInput(query_message(error)) from None
+    def _tables(self, query: str) -> duckdb.DuckDBPyConnection:
+        """A sealed connection with the tables that a query names."""
+        with failures_named():
+            connection = connect()
+            check_select(connection, query)
+            self._register(connection, query)
+            seal(connection)
+        return connection
 
     def _register(self, connection: duckdb.DuckDBPyConnection, query: str) -> None:
         text = query.lower()
@@ -99,9 +99,10 @@ class Commons:
         every = "query" in text
         snapshot = Snapshot(self.path)
         connection.register("commons_lock", _Held(snapshot.lock))
+        asked = {name for name in (*TABLES, FRONT.name) if every or name in text}
+        asked |= {source for view in VIEWS if view.name in text for source in view.sources}
         for name, table in TABLES.items():
-            named = every or name in text or (name == "networks" and "lineage" in text)
-            parts = snapshot.parts(table) if named else [table.schema.empty_table()]
+            parts = snapshot.parts(table) if name in asked else [table.schema.empty_table()]
             if len(parts) == 1:
                 connection.register(name, parts[0])
                 continue
@@ -109,8 +110,9 @@ class Commons:
                 connection.register(f"{name}_{number}", part)
             union = " union all ".join(f"from {name}_{number}" for number in range(len(parts)))
             connection.execute(f"create view {name} as {union}")
-        connection.execute(f"create view lineage as {LINEAGE_SQL}")
-        front = snapshot.front() if every or "front" in text else FRONT.schema.empty_table()
+        for view in VIEWS:
+            connection.execute(f"create view {view.name} as {view.sql}")
+        front = snapshot.front() if FRONT.name in asked else FRONT.schema.empty_table()
         connection.register("front", front)
 
     def networks(self, run: str) -> list[Network]:
@@ -168,13 +170,6 @@ class Commons:
             return records(record, data.sort_by([(key, "ascending") for key in table.key]))
 
 
-def query_message(error: BaseException) -> str:
-    """DuckDB's message on a query that failed, on one line."""
-    text = str(error).split("\n\nLINE ")[0]
-    text = re.sub(r"^(\w+ )+Error: ", "", text)
-    return f"the query cannot be answered: {' '.join(text.split())}"
-
-
 @contextmanager
 def damage_named(commons: Path, run: str) -> Iterator[None]:
     """Turn Arrow's error on an unreadable file, or an unknown enum value, into one message."""
@@ -182,6 +177,8 @@ def damage_named(commons: Path, run: str) -> Iterator[None]:
         yield
     except UnknownWord as error:
         raise Damaged(f"a record of run {run!r} in {commons} is damaged: {error}") from None
+    except PermissionError as error:
+        raise BadInput(denied(error)) from None
     except (OSError, pa.ArrowException) as error:
         text = " ".join(str(error).split())
         raise Damaged(f"a file of run {run!r} in {commons} is damaged: {text}") from None
@@ -195,17 +192,3 @@ class _Held:
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         return pa.schema([("held", pa.bool_())]).empty_table().__arrow_c_stream__(requested_schema)
-
-
-def _one_select(connection: duckdb.DuckDBPyConnection, query: str) -> None:
-    import duckdb
-
-    statements = connection.extract_statements(query)
-    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-        kinds = ", ".join(str(s.type).rpartition(".")[2] for s in statements) or "nothing"
-        raise BadInput(f"only one SELECT statement can be asked of a commons, not {kinds}: {_clip(query)}")
-
-
-def _clip(query: str) -> str:
-    flat = " ".join(query.split())
-    return flat if len(flat) <= 100 else f"{flat[:97]}..."

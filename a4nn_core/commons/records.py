@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, TypeVar
 
+from a4nn_core.assessment import Assessment
 from a4nn_core.commons.columns import Column, Kind, Record, table
 from a4nn_core.jsonable import Json, JsonText, members, number, whole
 from a4nn_core.metrics import front_rows
@@ -111,7 +112,9 @@ class Network(Record):
     network: NetworkNumber
     generation: Annotated[int | None, Column("generation that asked for it, from 0")] = None
     position: Annotated[int | None, Column("place inside its generation, from 0")] = None
-    genome: Annotated[JsonText | None, Column("the genome, as its search space writes it")] = None
+    genome: Annotated[
+        JsonText | None, Column("the genome, as its search space writes it (macro: a list of bits per phase)")
+    ] = None
     architecture_hash: Annotated[
         str | None, Column("the same for two genomes that build the same network")
     ] = None
@@ -141,6 +144,27 @@ class Network(Record):
     ] = None
     test_accuracy_percent: Annotated[
         float | None, Column("accuracy on the test part, never selected by", "percent")
+    ] = None
+    balanced_accuracy_percent: Annotated[
+        float | None,
+        Column("mean of the classes' shares of rightly classified validation images, best epoch", "percent"),
+    ] = None
+    calibration_error_points: Annotated[
+        float | None,
+        Column(
+            "expected calibration error on the validation part in 15 bins of equal width, best epoch",
+            "percentage points",
+        ),
+    ] = None
+    brier_score: Annotated[
+        float | None, Column("Brier score on the validation part, from 0 to 2, best epoch")
+    ] = None
+    confusion: Annotated[
+        JsonText | None,
+        Column(
+            "numbers of validation images, best epoch: a list for each true class, in it a number for each "
+            "class named; in the order of the run's classes"
+        ),
     ] = None
     predicted_accuracy_percent: Annotated[
         float | None, Column("last prediction at the end of the budget", "percent")
@@ -182,6 +206,17 @@ class Network(Record):
     def trained_as(self) -> int:
         """Number of the network whose training its result comes from: its own, or that of its equal."""
         return self.network if self.equal_to is None else self.equal_to
+
+    @property
+    def assessment(self) -> Assessment | None:
+        """What its answers to the validation images say beside their accuracy, at its best epoch."""
+        return Assessment.from_json(
+            {
+                "confusion": self.confusion.value if self.confusion else None,
+                "calibration_error_points": self.calibration_error_points,
+                "brier_score": self.brier_score,
+            }
+        )
 
     def rated(self, images: Images) -> Rated:
         """Its accuracy and cost, for comparisons with other networks."""
@@ -408,7 +443,7 @@ class LayerRecord(Record):
     layer: Annotated[int, Column("number of the layer; inputs come before what they feed")]
     op: Annotated[str | None, Column("what it does: conv, batch_norm, relu, ...")] = None
     label: Annotated[str | None, Column("its name for people, such as: node 2 conv")] = None
-    phase: Annotated[int | None, Column("phase of the genome, null outside")] = None
+    phase: Annotated[int | None, Column("phase of the genome, from 0; null outside")] = None
     channels_in: Annotated[int | None, Column("input channels")] = None
     channels_out: Annotated[int | None, Column("output channels")] = None
     kernel: Annotated[int | None, Column("side of the kernel", "pixels")] = None
@@ -431,8 +466,8 @@ class Edge(Record):
 
     run: RunId = ""
     network: NetworkNumber = -1
-    source: Annotated[int, Column("layer whose output it carries")]
-    target: Annotated[int, Column("layer it feeds")]
+    source: Annotated[int, Column("number of the layer whose output it carries")]
+    target: Annotated[int, Column("number of the layer it feeds, which is greater")]
 
 
 @table(
@@ -450,3 +485,30 @@ class Descent(Record):
     parent: Annotated[int, Column("one of its parents")]
     operator: Annotated[str | None, Column("what made the child")] = None
     generation: Annotated[int | None, Column("generation of the child")] = None
+
+
+@table(
+    "wiring",
+    "one layer of one network in words: what it does and what feeds it (a view of layers and edges)",
+    ("run", "network", "layer"),
+    view=True,
+)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wired(Record):
+    """One layer with what feeds it."""
+
+    run: RunId
+    network: NetworkNumber
+    layer: Annotated[int, Column("number of the layer")]
+    phase: Annotated[int | None, Column("phase of the genome, from 1 as in pictures; null outside")] = None
+    node: Annotated[str | None, Column("its name: the label, or the operation if it has none")] = None
+    operation: Annotated[str | None, Column("what it does, such as: conv 3x3, max_pool 2x2 stride 2")] = None
+    inputs: Annotated[
+        str | None, Column("names of the layers that feed it, in their order; null for the first layer")
+    ] = None
+    channels_in: Annotated[int | None, Column("input channels, of all inputs together")] = None
+    channels_out: Annotated[int | None, Column("output channels")] = None
+    height_out: Annotated[int | None, Column("height of the output", "pixels")] = None
+    width_out: Annotated[int | None, Column("width of the output", "pixels")] = None
+    flops: Annotated[int | None, Column("cost of one image", "multiply-adds", Kind.int64)] = None
+    parameters: Annotated[int | None, Column("trainable parameters", kind=Kind.int64)] = None

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from a4nn_core.data.images import AS_STORED, Preparation, Prepared, Unusable, read_images
 from a4nn_core.errors import BadInput
+from a4nn_core.files import UNKNOWN, kind_of
 from a4nn_core.publish.models.export import METADATA
 
 _BATCH = 64
@@ -57,13 +58,28 @@ class Classifier:
             raise BadInput(f"{model} is not an .onnx file; others could hold code and are not opened")
         try:
             self._session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-            about = json.loads(self._session.get_modelmeta().custom_metadata_map[METADATA])
+        except Exception as error:  # onnxruntime raises types of its own, which are not public
+            kind, text = kind_of(model), " ".join(str(error).split())[:200]
+            reason = (
+                "not an ONNX model that can be run: " + text
+                if kind == UNKNOWN
+                else f"{kind}, not an ONNX model"
+            )
+            raise BadInput(f"{model} is {reason}") from None
+        meta = self._session.get_modelmeta()
+        if METADATA not in meta.custom_metadata_map:
+            maker = f" by {meta.producer_name}" if meta.producer_name else ""
+            raise BadInput(
+                f"{model} is an ONNX model{maker}, but none that a4nn publish exported: it does not say its "
+                "classes and how images are prepared"
+            )
+        try:
+            about = json.loads(meta.custom_metadata_map[METADATA])
             self.classes: list[str] = [str(name) for name in about["classes"]]
             self.shape: tuple[int, ...] = tuple(int(side) for side in about["input"])
             recorded = about.get("preparation")
-        except Exception as error:  # onnxruntime raises types of its own, which are not public
-            text = " ".join(str(error).split())[:200]
-            raise BadInput(f"{model} is not a model of a4nn: {text}") from None
+        except (ValueError, KeyError, TypeError) as error:
+            raise BadInput(f"{model}: what a4nn publish wrote into it is damaged: {error}") from None
         self.preparation = AS_STORED if recorded is None else Preparation.read(recorded, str(model))
 
     def scores(self, images: NDArray[Any]) -> NDArray[np.float32]:
