@@ -165,7 +165,7 @@ class Artifacts:
         table = [_front_row(member) for member in summary.front]
         self._progress(summary.networks)
         self.publisher.put(key, lambda: create_table_artifact(table, key=key, description=title))
-        if summary.networks:
+        if summary.front:
             url = _picture(Path(summary.commons), self.run_id)
             picture = artifact_key("front-picture", self.run_id)
             self.publisher.put(

@@ -27,8 +27,10 @@ from a4nn_core.commons import read_epochs
 from a4nn_core.commons.records import EpochCount, Network, best_accuracy
 from a4nn_core.data.progress import Listener, listening
 from a4nn_core.experiment import Experiment
+from a4nn_core.jsonable import members
 from a4nn_core.precision import in_percent
 from a4nn_core.printable import printable
+from a4nn_core.termination.endings import Endings
 from a4nn_core.vocabulary import NetworkStatus
 from a4nn_core.workflow.startup import StartUp
 from a4nn_core.workflow.watcher import SearchView
@@ -183,7 +185,7 @@ class Progress:
             self.console,
             f"network {network.network:>3}  generation {network.generation}  "
             f"{(network.flops or 0) / 1e6:>9.3f} MFLOPs  {network.epochs_trained or 0:>3} epochs  "
-            f"{accuracy:>{_ACCURACY_WIDTH}}  {_outcome(network)}",
+            f"{accuracy:>{_ACCURACY_WIDTH}}  {_outcome(search, network)}",
         )
 
 
@@ -192,12 +194,16 @@ def _print(console: Console, line: str) -> None:
     console.print(printable(line), soft_wrap=True)
 
 
-def _outcome(network: Network) -> str:
+def _outcome(search: SearchView, network: Network) -> str:
     match network.status:
         case NetworkStatus.completed:
             return "trained to the end"
         case NetworkStatus.stopped:
-            return f"stopped early ({network.termination_reason})"
+            what = search.experiment
+            rule = members(what.to_mapping()["termination"])
+            return str(Endings(search.networks, rule, what.search.objectives, search.images).find(network))
+        case NetworkStatus.paused:
+            return "waits to be compared with others"
         case NetworkStatus.equal:
             return f"same architecture as network {network.equal_to}, not trained"
         case NetworkStatus.infeasible:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from a4nn_core.cli.interrupt import check_interrupt
 from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption, print_json, tell
 from a4nn_core.cli.run import make_table, print_table
 from a4nn_core.errors import BadInput
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Group
 
     from a4nn_core.commons import Commons
+    from a4nn_core.termination.endings import Ending
     from a4nn_core.workflow.live import Live
     from a4nn_core.workflow.summary import Summary
 
@@ -116,6 +118,7 @@ def _follow(store: Commons, run: str, every: float, once: bool) -> None:
         return
     with Screen(console=console, auto_refresh=False) as screen:
         while True:
+            check_interrupt()
             summary, live = _state(store, run)
             screen.update(_view(summary, live), refresh=True)
             if not live.alive:
@@ -129,7 +132,7 @@ def _view(summary: Summary, live: Live) -> Group:
     tables = [make_table(_HEADER, [_row(summary, live)])]
     if live.training:
         tables.append(make_table(_TRAINING, _training(live)))
-    return Group(*(part for table in tables for part in (table, "")), _paused(live))
+    return Group(*(part for table in tables for part in (table, "")), "\n\n".join(_notes(summary, live)))
 
 
 def _print(summary: Summary, live: Live) -> None:
@@ -137,8 +140,21 @@ def _print(summary: Summary, live: Live) -> None:
     if live.training:
         tell("")
         print_table(_TRAINING, _training(live))
-    if live.paused:
-        tell("", _paused(live))
+    for note in _notes(summary, live):
+        tell("", *note.splitlines())
+
+
+def _notes(summary: Summary, live: Live) -> list[str]:
+    """What is said below the tables: who waits, and once the run has ended why networks were ended early."""
+    notes = [_paused(live)]
+    if not live.alive:
+        notes.append("\n".join(map(_ended, summary.endings)))
+        notes.append("" if summary.error is None else f"{summary.status}: {summary.error}")
+    return [note for note in notes if note]
+
+
+def _ended(one: Ending) -> str:
+    return f"network {one.network}, {one.epochs} of {one.epochs + one.epochs_saved} epochs, {one}"
 
 
 def _paused(live: Live) -> str:
