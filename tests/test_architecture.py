@@ -32,6 +32,7 @@ GROUND = {
         "metrics",
         "plugins",
         "precision",
+        "printable",
         "retry",
     ),
     *("version", "vocabulary"),
@@ -44,9 +45,10 @@ ALLOWED: dict[str, set[str]] = {
     "jsonable": set(),
     "vocabulary": set(),
     "precision": set(),
+    "printable": set(),
     "retry": set(),
     "files": {"errors"},
-    "logs": {"errors", "files"},
+    "logs": {"errors", "files", "printable"},
     "plugins": {"errors"},
     "component": {"errors", "plugins"},
     "metrics": {"errors", "plugins", "vocabulary"},
@@ -63,12 +65,12 @@ ALLOWED: dict[str, set[str]] = {
     | {"commons", "data", "experiment", "penguin", "search", "spaces", "termination", "training"},
     "reference": GROUND | {"data", "experiment", "penguin", "search", "spaces", "termination", "training"},
     "replay": GROUND | {"commons", "penguin", "spaces", "termination", "training", "workflow"},
-    "archaeology": GROUND | {"commons", "spaces"},
+    "archaeology": GROUND | {"commons", "spaces", "termination"},
     "adapters": GROUND | {"penguin", "termination"},
     "publish": GROUND | {"archaeology", "commons", "data", "interchange", "spaces", "training", "workflow"},
     "cli": GROUND
     | {"archaeology", "commons", "data", "experiment", "interchange", "penguin", "publish", "spaces"}
-    | {"reference", "replay", "termination", "training", "workflow"},
+    | {"reference", "replay", "termination", "workflow"},
     "__main__": {"cli"},
 }
 

@@ -265,6 +265,8 @@ def test_watchers_see_those_that_wait(tmp_path: Path) -> None:
     class Seeing:
         waiting = 0
 
+        def on_start(self, _: object) -> None: ...
+
         def on_poll(self, search: SearchView) -> None:
             self.waiting = max(self.waiting, sum(n.status == "paused" for n in search.networks.values()))
 
