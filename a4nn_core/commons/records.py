@@ -78,7 +78,8 @@ class Run(Record):
         ),
     ] = None
     error: Annotated[
-        str | None, Column("why it failed, or what interrupted it; null for a signal and where nothing did")
+        str | None,
+        Column("why it failed, or what interrupted it; null for a signal and where nothing did", later=True),
     ] = None
 
     def settings(self, part: str) -> dict[str, Json]:

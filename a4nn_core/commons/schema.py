@@ -82,8 +82,15 @@ class View(Table):
     @classmethod
     def made(cls, definition: Definition, sources: tuple[str, ...], sql: str) -> View:
         """The view of a definition."""
-        parts = (definition.name, definition.row, definition.key, definition.record, definition.identity)
-        return cls(*parts, sources=sources, sql=sql)
+        return cls(
+            definition.name,
+            definition.row,
+            definition.key,
+            definition.record,
+            definition.identity,
+            sources,
+            sql,
+        )
 
 
 LINEAGE = View.made(
