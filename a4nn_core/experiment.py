@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SerializeAsAny,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
-from a4nn_core.component import Component, Registry, explain
+from a4nn_core.component import Component, Registry, Settings, explain
 from a4nn_core.data.base import DATA_SOURCES, DataSource
 from a4nn_core.errors import BadInput
 from a4nn_core.search.base import STRATEGIES, SearchSettings
@@ -36,10 +35,8 @@ def _part(registry: Registry[C], place: str) -> BeforeValidator:
     return BeforeValidator(make)
 
 
-class Prior(BaseModel):
+class Prior(Settings):
     """Earlier runs of the same commons that a search learns from. Exactly one key is given."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     runs: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     """their ids"""
@@ -48,6 +45,13 @@ class Prior(BaseModel):
     auto: Literal[True] | None = None
     """all completed runs that searched the same kind of space and measured validation accuracies, at most the
     20 newest; their data sets may differ"""
+
+    @field_validator("auto", mode="before")
+    @classmethod
+    def _true_alone(cls, auto: object) -> object:
+        if auto is True or auto is None:  # 1 equals True, and would pass for it
+            return auto
+        raise ValueError("input should be true")
 
     @model_validator(mode="after")
     def _names_runs_in_one_way(self) -> Prior:
@@ -58,10 +62,8 @@ class Prior(BaseModel):
         return self
 
 
-class Experiment(BaseModel):
+class Experiment(Settings):
     """A search: which images, which networks, how to look for them, how to train, when to stop."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     name: str = Field(min_length=1, max_length=60, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     """what runs of it are called"""
@@ -147,7 +149,7 @@ def load_experiment(source: str, changes: Sequence[str] = ()) -> Experiment:
     if path.suffix == ".toml" or path.is_file():
         place = str(path)
         try:
-            text = path.read_text()
+            text = path.read_text(encoding="utf-8-sig")  # editors on Windows begin a file with a mark
         except OSError as error:
             raise BadInput(f"experiment file {source} cannot be read: {error.strerror}") from None
         except UnicodeDecodeError:

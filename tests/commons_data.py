@@ -169,11 +169,11 @@ def train(writer: RunWriter, network: int, epochs: int) -> list[JournalEpoch]:
     return read_epochs(writer.folder.journal(network))
 
 
-def record(writer: RunWriter, network: int, epochs: int) -> None:
-    """Train and record one network."""
+def record(writer: RunWriter, network: int, epochs: int, checkpoints_of: str | None = None) -> None:
+    """Train and record one network; its checkpoints are said to be its run's, or another's."""
     records = by_epoch(train(writer, network, epochs))
     writer.record(
-        network_record(network, records, run=writer.folder.run_id),
+        network_record(network, records, run=checkpoints_of or writer.folder.run_id),
         epochs=records,
         predictions=predictions_of(records),
         layers=LAYERS,

@@ -332,7 +332,7 @@ class TestRun:
             record(writer, 0, 10)
             records = read_epochs(writer.folder.journal(0))
             same = [replace(r, seconds=99.0, time=datetime(2027, 1, 1, tzinfo=UTC)) for r in records]
-            network = network_record(0, records)
+            network = network_record(0, records, run="r")
             all_same: dict[str, Any] = {
                 "predictions": predictions_of(records),
                 "layers": LAYERS,

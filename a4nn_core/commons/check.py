@@ -25,7 +25,7 @@ from a4nn_core.commons.fragments import (
 from a4nn_core.commons.layout import Damaged, RunFolder, check_layout, read_json
 from a4nn_core.commons.lock import ReaderLock, holder
 from a4nn_core.commons.records import Event
-from a4nn_core.commons.references import descent_problems, log_problems, reference_problems, told
+from a4nn_core.commons.references import descent_problems, ended, log_problems, reference_problems
 from a4nn_core.commons.schema import NETWORK_TABLES, TABLES
 from a4nn_core.commons.snapshot import Snapshot, headless, run_files
 from a4nn_core.commons.valid import row_problems, run_problem, schema_problems
@@ -140,7 +140,7 @@ def _check_run(folder: RunFolder, archive: Archive, found: Checked, *, writing: 
         found.problems += _fragment_problems(folder, fresh[start : start + _AT_ONCE], found)
     found.problems += [
         f"{folder.fragment('networks', number)} is missing: by the event log network {number} has ended"
-        for number in sorted(told(events) - set(finals) - archived)
+        for number in sorted(ended(events) - set(finals) - archived)
     ]
     if (finals or archived or stored["status"] != RunStatus.running) and not folder.events.exists():
         found.problems.append(f"{folder.events} is missing")

@@ -77,6 +77,10 @@ class Run(Record):
             later=True,
         ),
     ] = None
+    error: Annotated[
+        str | None,
+        Column("why it failed, or what interrupted it; null for a signal and where nothing did", later=True),
+    ] = None
 
     def settings(self, part: str) -> dict[str, Json]:
         """A table of the experiment, such as ``training``; empty if the run did not record it."""
@@ -123,7 +127,9 @@ class Network(Record):
     network: NetworkNumber
     generation: Annotated[int | None, Column("generation that asked for it, from 0")] = None
     position: Annotated[int | None, Column("place inside its generation, from 0")] = None
-    genome: Annotated[JsonText | None, Column("the genome, as its search space writes it")] = None
+    genome: Annotated[
+        JsonText | None, Column("the genome, as its search space writes it (macro: a list of bits per phase)")
+    ] = None
     architecture_hash: Annotated[
         str | None, Column("the same for two genomes that build the same network")
     ] = None
@@ -490,7 +496,7 @@ class LayerRecord(Record):
     layer: Annotated[int, Column("number of the layer; inputs come before what they feed")]
     op: Annotated[str | None, Column("what it does: conv, batch_norm, relu, ...")] = None
     label: Annotated[str | None, Column("its name for people, such as: node 2 conv")] = None
-    phase: Annotated[int | None, Column("phase of the genome, null outside")] = None
+    phase: Annotated[int | None, Column("phase of the genome, from 0; null outside")] = None
     channels_in: Annotated[int | None, Column("input channels")] = None
     channels_out: Annotated[int | None, Column("output channels")] = None
     kernel: Annotated[int | None, Column("side of the kernel", "pixels")] = None
@@ -514,8 +520,8 @@ class Edge(Record):
 
     run: RunId = ""
     network: NetworkNumber = -1
-    source: Annotated[int, Column("layer whose output it carries")]
-    target: Annotated[int, Column("layer it feeds")]
+    source: Annotated[int, Column("number of the layer whose output it carries")]
+    target: Annotated[int, Column("number of the layer it feeds, which is greater")]
 
 
 @table(
@@ -533,3 +539,30 @@ class Descent(Record):
     parent: Annotated[int, Column("one of its parents")]
     operator: Annotated[str | None, Column("what made the child")] = None
     generation: Annotated[int | None, Column("generation of the child")] = None
+
+
+@table(
+    "wiring",
+    "one layer of one network in words: what it does and what feeds it (a view of layers and edges)",
+    ("run", "network", "layer"),
+    view=True,
+)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wired(Record):
+    """One layer with what feeds it."""
+
+    run: RunId
+    network: NetworkNumber
+    layer: Annotated[int, Column("number of the layer")]
+    phase: Annotated[int | None, Column("phase of the genome, from 1 as in pictures; null outside")] = None
+    node: Annotated[str | None, Column("its name: the label, or the operation if it has none")] = None
+    operation: Annotated[str | None, Column("what it does, such as: conv 3x3, max_pool 2x2 stride 2")] = None
+    inputs: Annotated[
+        str | None, Column("names of the layers that feed it, in their order; null for the first layer")
+    ] = None
+    channels_in: Annotated[int | None, Column("input channels, of all inputs together")] = None
+    channels_out: Annotated[int | None, Column("output channels")] = None
+    height_out: Annotated[int | None, Column("height of the output", "pixels")] = None
+    width_out: Annotated[int | None, Column("width of the output", "pixels")] = None
+    flops: Annotated[int | None, Column("cost of one image", "multiply-adds", Kind.int64)] = None
+    parameters: Annotated[int | None, Column("trainable parameters", kind=Kind.int64)] = None

@@ -8,7 +8,7 @@ from typing import TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from a4nn_core.commons.events import considered_of
+from a4nn_core.commons.events import SegmentEnded, considered_of
 from a4nn_core.commons.layout import Damaged
 from a4nn_core.commons.records import Event
 from a4nn_core.commons.rows import arrow, stored_row
@@ -126,9 +126,19 @@ def checkpoint_problems(networks: pa.Table) -> Iterator[str]:
         yield from problem(networks, foreign, (*_OWNER, column), "which is not in the folder of the run")
 
 
-def told(events: Iterable[Event]) -> set[int]:
-    """The networks whose outcomes were reported to the strategy, after their final records were written."""
-    return {e.network for e in events if e.kind == EventKind.told and e.network is not None}
+def ended(events: Iterable[Event]) -> set[int]:
+    """The networks that by the event log have final records: their outcomes were reported to the strategy.
+
+    Those that wait for a verdict are reported, too, and so are networks that equal them; they have none yet.
+    """
+    reported, last = set(), {}
+    for event in events:
+        if event.network is not None and event.kind == EventKind.told:
+            reported.add(event.network)
+        if event.network is not None and event.kind in SegmentEnded.kinds:
+            last[event.network] = event.kind
+    waiting = EventKind.paused in last.values()
+    return {n for n in reported if last.get(n) != EventKind.paused and (n in last or not waiting)}
 
 
 def log_problems(run: str, events: Sequence[Event]) -> Iterator[str]:

@@ -23,6 +23,7 @@ from a4nn_core.commons.lock import ReaderLock
 from a4nn_core.commons.rows import arrow, python_rows
 from a4nn_core.commons.run_snapshot import FORMAT, LOCAL, RunSnapshot, checked_file
 from a4nn_core.commons.schema import FRONT, RUN_TABLES, SEALED_TABLES, TABLES, Table
+from a4nn_core.errors import BadInput
 from a4nn_core.metrics import front_rows
 
 
@@ -59,7 +60,7 @@ class Snapshot:
     def __init__(self, commons: Path, run: str | None = None, *, forgiving: bool = False) -> None:
         self.commons = commons
         self.only = run
-        self.damaged: dict[str, Damaged] = {}
+        self.damaged: dict[str, BadInput] = {}
         self._opened: dict[Path, ds.ParquetFileFragment] = {}
         self.lock = ReaderLock(commons)
         self.archive = Archive(commons)
@@ -74,7 +75,7 @@ class Snapshot:
                 self.runs.append(RunSnapshot(RunFolder(commons, name), self.archive))
         if forgiving and run is None:
             missing = {path.parent.name: Damaged(f"{path} is missing") for path in headless(commons)}
-            self.damaged = missing | self.damaged
+            self.damaged = {**missing, **self.damaged}
         self._started = {name: pack.started[name] for name, pack in self.sealed.items()}
         self._started |= {r.folder.run_id: r.started for r in self.runs}
 
@@ -84,7 +85,7 @@ class Snapshot:
         try:
             with damage_named(self.commons, run):
                 yield
-        except Damaged as error:
+        except BadInput as error:
             self.damaged[run] = error
             self.runs = [one for one in self.runs if one.folder.run_id != run]
 
@@ -189,7 +190,7 @@ def run_folders(commons: Path) -> list[str]:
 
 
 def run_files(
-    commons: Path, run: str | None = None, damaged: dict[str, Damaged] | None = None
+    commons: Path, run: str | None = None, damaged: dict[str, BadInput] | None = None
 ) -> list[tuple[str, os.stat_result]]:
     """The ids of all runs, or of one, and the ``stat`` of their ``run.json``.
 
@@ -232,5 +233,5 @@ def headless(commons: Path) -> list[Path]:
 
 def run_names(commons: Path) -> list[str]:
     """The ids of all runs, sorted; also of those whose ``run.json`` cannot be reached."""
-    unreached: dict[str, Damaged] = {}
+    unreached: dict[str, BadInput] = {}
     return sorted([*(name for name, _ in run_files(commons, damaged=unreached)), *unreached])

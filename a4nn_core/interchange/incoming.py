@@ -105,7 +105,7 @@ class IncomingRun:
 
 
 def _problems(one: IncomingNetwork) -> Iterator[str]:
-    parts: tuple[Sequence[Record], ...] = ([one.network], one.epochs, one.predictions, one.layers, one.edges)
+    parts: tuple[Sequence[Record], ...] = (one.epochs, one.predictions, [one.network], one.layers, one.edges)
     for records in parts:
         if not records:
             continue

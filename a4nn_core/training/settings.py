@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from math import ceil
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
+from a4nn_core.component import Settings
 from a4nn_core.vocabulary import Curves
 
 FIRST_DEFAULTS = {"evaluation": "as-trained", "batch_size": 128}
@@ -26,10 +27,8 @@ def _whole_number_or_auto(size: object) -> object:
     raise ValueError("input should be a whole number from 1 on, or auto")
 
 
-class Training(BaseModel):
+class Training(Settings):
     """Stochastic gradient descent with a cosine to the last epoch, and how it is run."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     epochs: int = Field(default=25, ge=1)
     """the budget of each network"""

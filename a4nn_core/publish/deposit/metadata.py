@@ -169,7 +169,7 @@ def read_metadata(path: Path) -> DepositMetadata:
             the example's; all of it is named at once.
     """
     try:
-        settings = toml_tables(path.read_text(encoding="utf-8"))
+        settings = toml_tables(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise BadInput(f"metadata file {path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:

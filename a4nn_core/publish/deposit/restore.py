@@ -23,9 +23,9 @@ from a4nn_core.commons.references import (
     absent,
     checkpoint_problems,
     descent_problems,
+    ended,
     log_problems,
     reference_problems,
-    told,
 )
 from a4nn_core.commons.rows import records
 from a4nn_core.commons.schema import NETWORK_TABLES
@@ -37,7 +37,6 @@ from a4nn_core.jsonable import members
 from a4nn_core.publish.deposit.files import locate
 from a4nn_core.publish.deposit.record import RECORD, DepositRecord, read_record
 from a4nn_core.publish.deposit.weights import Packed, chosen, recorded, unpack
-from a4nn_core.vocabulary import RunStatus
 
 _NEEDED = (*NETWORK_TABLES, "events", "front")
 Tables = Mapping[str, pa.Table]
@@ -115,8 +114,7 @@ def _between(tables: Tables, record: DepositRecord) -> Iterator[tuple[str, str]]
         events = records(Event, tables["events"].filter(mine).sort_by("number"))
         yield from (("events", text) for text in log_problems(run, events))
         numbers = set(networks.filter(pc.equal(networks["run"], run))["network"].to_pylist())
-        lacking = told(events) - numbers if stored["status"] == RunStatus.completed else set()
-        if lacking:
+        if lacking := ended(events) - numbers:
             yield "networks", f"lacks network {min(lacking)} of run {run!r}, which by its events has ended"
         if members(stored["header"]).get("shadow_of") is None:
             known[run] = numbers | {e.network for e in events if e.network is not None}
