@@ -14,6 +14,7 @@ from a4nn_core.cli.run import make_table, print_table
 from a4nn_core.errors import BadInput
 from a4nn_core.jsonable import Json
 from a4nn_core.precision import in_percent
+from a4nn_core.printable import printable
 from a4nn_core.vocabulary import RunStatus
 
 if TYPE_CHECKING:
@@ -128,11 +129,13 @@ def _follow(store: Commons, run: str, every: float, once: bool) -> None:
 
 def _view(summary: Summary, live: Live) -> Group:
     from rich.console import Group
+    from rich.text import Text
 
     tables = [make_table(_HEADER, [_row(summary, live)])]
     if live.training:
         tables.append(make_table(_TRAINING, _training(live)))
-    return Group(*(part for table in tables for part in (table, "")), "\n\n".join(_notes(summary, live)))
+    lines = [printable(line) for note in _notes(summary, live) for line in ("", *note.split("\n"))]
+    return Group(*(part for table in tables for part in (table, "")), Text("\n".join(lines[1:])))
 
 
 def _print(summary: Summary, live: Live) -> None:
@@ -141,7 +144,7 @@ def _print(summary: Summary, live: Live) -> None:
         tell("")
         print_table(_TRAINING, _training(live))
     for note in _notes(summary, live):
-        tell("", *note.splitlines())
+        tell("", *note.split("\n"))
 
 
 def _notes(summary: Summary, live: Live) -> list[str]:
