@@ -37,7 +37,8 @@ def _part(registry: Registry[C], place: str) -> BeforeValidator:
 
 
 class Prior(BaseModel):
-    """Earlier runs of the same commons that a search learns from. Exactly one key is given."""
+    """Earlier runs of the same commons that a search learns from. Exactly one of runs, query and auto is
+    given."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
@@ -48,13 +49,17 @@ class Prior(BaseModel):
     auto: Literal[True] | None = None
     """all completed runs that searched the same kind of space and measured validation accuracies, at most the
     20 newest; their data sets may differ"""
+    may_be_empty: Literal[True] | None = None
+    """the query may find no runs, as before the first of a series of searches"""
 
     @model_validator(mode="after")
     def _names_runs_in_one_way(self) -> Prior:
-        given = [name for name in Prior.model_fields if getattr(self, name) is not None]
+        given = [name for name in ("runs", "query", "auto") if getattr(self, name) is not None]
         if len(given) != 1:
             found = " and ".join(given) or "nothing"
             raise ValueError(f"give one of runs, query and auto = true; given: {found}")
+        if self.may_be_empty and self.query is None:
+            raise ValueError(f"may_be_empty is for a query; given: {given[0]}")
         return self
 
 

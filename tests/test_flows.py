@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import subprocess
@@ -24,6 +25,7 @@ from prefect.states import Cancelled, Completed, Crashed, Failed, Pending, Runni
 from a4nn_core.commons.layout import open_commons
 from a4nn_core.commons.lock import holder
 from a4nn_core.errors import BadInput
+from a4nn_core.experiment import load_experiment
 from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.termination.base import FrontSnapshot
 from a4nn_core.training.segment import Segment, SegmentResult
@@ -37,6 +39,7 @@ from a4nn_flows.locks import held, held_run, network_lock, run_lock
 from a4nn_flows.maintain import DamagedCommons, maintain
 from a4nn_flows.pool import ATTEMPTS, Deployment, WorkPoolExecutor, find_deployment
 from a4nn_flows.search import search
+from a4nn_flows.seed import seed_of, with_own_seed
 from a4nn_flows.segment import segment as segment_flow
 from a4nn_flows.segment import train
 from a4nn_flows.sweep import Sweep, not_to_restart, search_lock, search_run_id, segment_lock
@@ -318,6 +321,27 @@ def test_a_flow_run_keeps_its_run_id() -> None:
     assert first == f"mine-{AGO:%Y%m%d-%H%M%S}-{str(run.id)[-8:]}"
     again = run.model_copy(update={"run_count": 2, "start_time": datetime.now(UTC), "state": Running()})
     assert search_run_id(again) == first
+
+
+# the seed of a scheduled search
+
+
+def test_a_scheduled_run_has_a_seed_of_its_own_and_keeps_it(tmp_path: Path) -> None:
+    what = load_experiment("digits", ["seed=3"])
+    monday, tuesday = "digits-20261102-000000-aaaaaaaa", "digits-20261103-000000-bbbbbbbb"
+    first = with_own_seed(what, tmp_path, monday, scheduled=True)
+    assert first.seed == int(hashlib.sha256(monday.encode()).hexdigest()[:8], 16)
+    assert first == what.model_copy(update={"seed": first.seed})
+    assert with_own_seed(what, tmp_path, tuesday, scheduled=True).seed == seed_of(tuesday) != first.seed
+    assert with_own_seed(what, tmp_path, monday, scheduled=False) is what
+    # what began is continued as it began, by the sweeper as by hand, and as before seeds followed from ids
+    for run, seed in ((monday, first.seed), (tuesday, 3)):
+        (tmp_path / "runs" / run).mkdir(parents=True)
+        (tmp_path / "runs" / run / "run.json").write_text(json.dumps({"header": {"seed": seed}}))
+        assert with_own_seed(what, tmp_path, run, scheduled=True).seed == seed
+        assert with_own_seed(what, tmp_path, run, scheduled=False).seed == seed
+    (tmp_path / "runs" / tuesday / "run.json").write_text(json.dumps({"header": {"seed": 4}}))
+    assert with_own_seed(what, tmp_path, tuesday, scheduled=False).seed == 3, "to be refused: another experiment"
 
 
 # segments on a work pool

@@ -36,6 +36,7 @@ from a4nn_core.workflow.summary import summarise
 from a4nn_flows import executor as flow_executor
 from a4nn_flows.executor import PrefectExecutor, segment_task
 from a4nn_flows.locks import deployment_lock, network_lock, run_lock
+from a4nn_flows.seed import seed_of
 
 pytestmark = pytest.mark.integration
 
@@ -183,19 +184,24 @@ def postgres() -> Iterator[str]:
 
 
 def test_a_schedule_fires_by_itself_on_sqlite(stack: Stack) -> None:
-    check_schedule(stack)
+    check_schedule(stack, runs=2)
     name = "every-six-hours"
     with held_by_us(deployment_lock(stack.commons, name), name):
         (deployment,) = stack.ask("deployments", deployments={"name": {"any_": [name]}})
+        known = {run["id"] for run in searches(stack, name)}
         stack.post(f"deployments/{deployment['id']}/resume_deployment", {})
 
         def skipped() -> Any:
-            return [run for run in searches(stack, name) if run["state_name"] == "Skipped"]
+            runs = searches(stack, name)
+            return [run for run in runs if run["id"] not in known and run["state_name"] == "Skipped"]
 
         run = until(skipped, 300, lambda: stack.log("worker"), SELDOM)[0]
         stack.post(f"deployments/{deployment['id']}/pause_deployment", {})
     assert f"the previous run has not ended: run '{name}' is being written" in run["state"]["message"]
     assert run["name"] not in [path.name for path in (stack.commons / "runs").iterdir()]
+    # skipping is no error
+    assert "Traceback" not in stack.log("worker")
+    assert stack.ask("logs", logs={"flow_run_id": {"any_": [run["id"]]}, "level": {"ge_": 40}}) == []
 
 
 @contextmanager
@@ -224,28 +230,46 @@ def test_a_schedule_fires_by_itself_on_postgresql(
         one.stop()
 
 
-def check_schedule(stack: Stack) -> None:
-    """Deploy what is delivered; a search starts on its interval, runs to the end and shows what it found."""
-    stack.deploy(prepared(stack, SMALL[2::2], interval=15))
+SERIES = [
+    *SMALL[2::2],
+    "name=small",
+    "prior={ query = \"select run from runs where name = 'small' and status = 'completed'\", may_be_empty = true }",
+]
+"""a small search that learns from the earlier ones of its series"""
+
+
+def check_schedule(stack: Stack, runs: int = 1) -> None:
+    """Deploy what is delivered; searches start on an interval, run to the end and show what they found. Each
+    has another seed, and learns from those before it."""
+    stack.deploy(prepared(stack, SERIES, interval=15))
     stack.start_worker()
 
-    def ended() -> Any:
-        runs = searches(stack, "every-six-hours")
-        assert not [r for r in runs if r["state_type"] in ("FAILED", "CRASHED")], stack.log("worker")
-        return runs if runs and runs[0]["state_name"] == "Completed" else None
+    def begun() -> Any:
+        found = searches(stack, "every-six-hours")
+        assert not [r for r in found if r["state_type"] in ("FAILED", "CRASHED")], stack.log("worker")
+        # one that comes too early is skipped, and has no records
+        found = [r for r in found if RunFolder(stack.commons, r["name"]).run_file.exists()]
+        return found[:runs] if len(found) >= runs else None
 
-    until(lambda: searches(stack, "every-six-hours"), 300, lambda: stack.log("worker"), SELDOM)
+    def ended() -> Any:
+        found: list[dict[str, Any]] = begun()
+        return found if all(run["state_name"] == "Completed" for run in found) else None
+
+    until(begun, 300, lambda: stack.log("worker"), SELDOM)
     (deployment,) = stack.ask("deployments", deployments={"name": {"any_": ["every-six-hours"]}})
-    stack.post(f"deployments/{deployment['id']}/pause_deployment", {})  # one is enough
-    runs: list[dict[str, Any]] = until(ended, 400, lambda: stack.log("worker"), SELDOM)
+    stack.post(f"deployments/{deployment['id']}/pause_deployment", {})  # so many are enough
+    found: list[dict[str, Any]] = until(ended, 400, lambda: stack.log("worker"), SELDOM)
     (schedule,) = deployment["schedules"]
-    first = runs[0]
-    assert first["state_name"] == "Completed"
+    first = found[0]
     assert first["auto_scheduled"]
     assert first["name"].startswith("small-")
     run_id = first["name"]
     store = Commons(stack.commons)
     assert len(store.networks(run_id)) == 6
+    series = [store.run(one["name"]) for one in found]
+    assert [run.seed for run in series] == [seed_of(run.run) for run in series]
+    learned = [[entry["run"] for entry in run.prior.value] for run in series if run.prior]
+    assert learned == [[run.run for run in series[:place]] for place in range(runs)]
 
     # the record names the schedule
     (event,) = [e for e in store.events(run_id) if e.kind == "flow"]
