@@ -23,6 +23,7 @@ from .artifacts import Artifacts, watched_by
 from .cluster import ClusterExecutor, open_cluster
 from .executor import PrefectExecutor
 from .locks import deployment_lock, held, held_run
+from .orphan import FlowRunCancelled, needing_no_worker
 from .parameters import DEFAULT, ExperimentParameter, resolve
 from .pool import WorkPoolExecutor, find_deployment
 from .seed import with_own_seed
@@ -55,8 +56,9 @@ def search(
             empty, they are trained where the search runs.
         cluster: the cluster that trains the networks: ray or dask, or an address such as ray://head:10001 or
             tcp://head:8786.
-        fixed_seed: whether scheduled runs use the experiment's seed, so that all are the same search. If not, each
-            has a seed of its own, which follows from its run id. Runs started by hand use the experiment's.
+        fixed_seed: whether scheduled runs use the experiment's seed, so that all are the same search. If not,
+            each has a seed of its own, which follows from its run id. Runs started by hand use the
+            experiment's.
 
     Returns:
         the summary of the run, as ``a4nn run --json`` prints it; for a scheduled run whose predecessor is
@@ -84,6 +86,7 @@ def search(
         return PrefectExecutor(machine.slots, machine.threads)
 
     with ExitStack() as stack:
+        stack.enter_context(needing_no_worker())
         stack.enter_context(held_run(commons, run_id))
         if "schedule" in come_from:
             lock = deployment_lock(commons, str(come_from["deployment"]))
@@ -112,10 +115,14 @@ def run_with_prefect(
 
     Raises:
         BadInput: no server is configured, or it does not answer.
+        KeyboardInterrupt: its flow run was cancelled in Prefect.
     """
     check_server(cluster or "prefect")
     with watched_by(watcher):
-        search(experiment=experiment, commons=commons, run_id=run_id, cluster=cluster)
+        try:
+            search(experiment=experiment, commons=commons, run_id=run_id, cluster=cluster)
+        except FlowRunCancelled:  # cancelled in Prefect's pages
+            raise KeyboardInterrupt from None
 
 
 run_with_ray = partial(run_with_prefect, cluster="ray")

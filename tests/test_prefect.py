@@ -230,11 +230,8 @@ def test_a_schedule_fires_by_itself_on_postgresql(
         one.stop()
 
 
-SERIES = [
-    *SMALL[2::2],
-    "name=small",
-    "prior={ query = \"select run from runs where name = 'small' and status = 'completed'\", may_be_empty = true }",
-]
+BEFORE = "select run from runs where name = 'small' and status = 'completed'"
+SERIES = [*SMALL[2::2], "name=small", f'prior={{ query = "{BEFORE}", may_be_empty = true }}']
 """a small search that learns from the earlier ones of its series"""
 
 
