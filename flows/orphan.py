@@ -88,12 +88,14 @@ class Listener:
         self._closed = threading.Event()
         self._lock = threading.Lock()
         run = contextvars.copy_context().run
-        threading.Thread(target=lambda: run(self._listen), name="cancelling", daemon=True).start()
+        self._thread = threading.Thread(target=lambda: run(self._listen), name="cancelling", daemon=True)
+        self._thread.start()
 
     def close(self) -> None:
         """No signal is sent after this."""
         with self._lock:
             self._closed.set()
+        self._thread.join(_TIMEOUT_SECONDS)
 
     def confirm(self, client: SyncPrefectClient) -> State[object] | None:
         """Tell the server that the flow run has ended; returns its state."""

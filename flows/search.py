@@ -117,7 +117,7 @@ def run_with_prefect(
         BadInput: no server is configured, or it does not answer.
         KeyboardInterrupt: its flow run was cancelled in Prefect.
     """
-    check_server(cluster or "prefect")
+    check_server(f"executor {cluster or 'prefect'}")
     with watched_by(watcher):
         try:
             search(experiment=experiment, commons=commons, run_id=run_id, cluster=cluster)

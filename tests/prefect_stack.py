@@ -113,8 +113,11 @@ class Stack:
 
     def prefect(self, *arguments: str) -> str:
         """Run a prefect command; returns its output."""
+        return self._run(*PREFECT, "--no-prompt", *arguments)
+
+    def _run(self, *words: str) -> str:
         done = subprocess.run(
-            [*PREFECT, "--no-prompt", *arguments],
+            words,
             env=self.environment,
             cwd=DEPLOYMENTS,  # as docs/operations.md says: Prefect imports what lies in the current folder
             capture_output=True,
@@ -129,7 +132,11 @@ class Stack:
         template = DEPLOYMENTS / "work-pools/process.json"
         options = ("--type", "process", "--base-job-template", str(template), "--overwrite")
         self.prefect("work-pool", "create", "a4nn", *options)
-        self.prefect("deploy", "--prefect-file", str(file), "--all")
+        self.redeploy(file)
+
+    def redeploy(self, file: Path) -> list[str]:
+        """Deploy everything in a file; returns what was said."""
+        return self._run(sys.executable, "-m", "a4nn_flows.deploy", "--file", str(file)).splitlines()
 
     def run(self, deployment: str, **parameters: Any) -> str:
         """Start a flow run now; returns its id."""
@@ -143,7 +150,7 @@ class Stack:
 
         def answer() -> bytes | None:
             try:
-                return urllib.request.urlopen(request, timeout=30).read()
+                return urllib.request.urlopen(request, timeout=30).read() or b"null"
             except urllib.error.HTTPError as error:
                 if error.code != 503:
                     raise
@@ -154,14 +161,16 @@ class Stack:
     def get(self, path: str) -> Any:
         return self._ask(f"{self.environment['PREFECT_API_URL']}/{path}")
 
-    def post(self, path: str, body: dict[str, Any]) -> Any:
-        return self._ask(
-            urllib.request.Request(
-                f"{self.environment['PREFECT_API_URL']}/{path}",
-                json.dumps(body).encode(),
-                {"Content-Type": "application/json"},
-            )
-        )
+    def post(self, path: str, body: Any) -> Any:
+        return self._send("POST", path, body)
+
+    def patch(self, path: str, body: Any) -> Any:
+        return self._send("PATCH", path, body)
+
+    def _send(self, method: str, path: str, body: Any) -> Any:
+        url = f"{self.environment['PREFECT_API_URL']}/{path}"
+        header = {"Content-Type": "application/json"}
+        return self._ask(urllib.request.Request(url, json.dumps(body).encode(), header, method=method))
 
     def ask(self, what: str, **filters: Any) -> list[dict[str, Any]]:
         answer: list[dict[str, Any]] = self.post(f"{what}/filter", {"limit": 200, **filters})

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -19,8 +21,11 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 from prefect.client.schemas.objects import FlowRun, State, StateType
-from prefect.exceptions import ObjectNotFound, ParameterTypeError
+from prefect.exceptions import ObjectNotFound, ParameterTypeError, TerminationSignal
+from prefect.logging.handlers import PrefectConsoleHandler
 from prefect.states import Cancelled, Completed, Crashed, Failed, Pending, Running
+from prefect.utilities.engine import capture_sigterm
+from rich.console import Console
 
 from a4nn_core.commons.layout import open_commons
 from a4nn_core.commons.lock import holder
@@ -32,11 +37,12 @@ from a4nn_core.training.segment import Segment, SegmentResult
 from a4nn_core.training.settings import Training
 from a4nn_core.vocabulary import NetworkStatus
 from a4nn_core.workflow.pool import WorkerPool
+from a4nn_flows import orphan, server
 from a4nn_flows import pool as pools
-from a4nn_flows import server
 from a4nn_flows.artifacts import Publisher
 from a4nn_flows.locks import held, held_run, network_lock, run_lock
 from a4nn_flows.maintain import DamagedCommons, maintain
+from a4nn_flows.orphan import FlowRunCancelled, needing_no_worker
 from a4nn_flows.pool import ATTEMPTS, Deployment, WorkPoolExecutor, find_deployment
 from a4nn_flows.search import search
 from a4nn_flows.seed import seed_of, with_own_seed
@@ -173,6 +179,68 @@ def test_what_is_published_waits_for_the_server_and_never_for_a_search(
     assert out == ["20 %", "front"]
 
 
+# a flow whose worker is gone
+
+
+@pytest.mark.parametrize("asked", [StateType.CANCELLING, StateType.CANCELLED])
+def test_a_cancelled_flow_hears_it_itself_however_long_the_server_was_away(
+    asked: StateType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = Server()
+    run = found.add("a4nn-search", Running())
+
+    class client(fake_client):  # noqa: N801  stands for a function
+        def __init__(self, sync_client: bool, **_: object) -> None:
+            super().__init__(sync_client)
+
+        def __enter__(self) -> Server:
+            return found
+
+    real = found.read_flow_run
+    questions: list[UUID] = []
+
+    def read_flow_run(which: UUID) -> FlowRun:
+        questions.append(which)
+        if len(questions) < 5:
+            raise httpx.ConnectError("away")
+        if len(questions) == 8:
+            found.set_flow_run_state(which, State(type=asked))
+        return real(which)
+
+    monkeypatch.setattr(found, "read_flow_run", read_flow_run)
+    monkeypatch.setattr(orphan, "get_client", client)
+    monkeypatch.setattr(orphan, "ask_server", lambda ask: ask(found))
+    monkeypatch.setattr(orphan, "POLL_SECONDS", 0.01)
+    monkeypatch.setenv("PREFECT__FLOW_RUN_ID", str(run.id))
+    with capture_sigterm(), pytest.raises(FlowRunCancelled) as caught, needing_no_worker():
+        time.sleep(30)
+    state = found.runs[run.id].state
+    assert state is not None
+    assert state.type == StateType.CANCELLED
+    assert caught.value.state == state
+    assert questions == [run.id] * 10, "four in vain, three before it, two that see it, and one at the end"
+
+
+def test_another_end_of_a_flow_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT__FLOW_RUN_ID", str(uuid4()))
+    with pytest.raises(TerminationSignal), needing_no_worker():
+        raise TerminationSignal(signal.SIGTERM)
+
+
+def test_a_flow_outlives_the_reader_of_its_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Console, "on_broken_pipe", Console.on_broken_pipe)  # to be put back
+    monkeypatch.setenv("PREFECT__FLOW_RUN_ID", str(uuid4()))
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as unread:
+        handler = PrefectConsoleHandler(unread)
+        with needing_no_worker():
+            for _ in range(2):
+                handler.emit(logging.makeLogRecord({"msg": "generation 3"}))
+        assert handler.console.quiet
+        os.dup2(os.open(os.devnull, os.O_WRONLY), unread.fileno())  # what is buffered still
+
+
 # the sweeper
 
 
@@ -219,11 +287,12 @@ class Server:
     def read_flow_run(self, which: UUID) -> FlowRun:
         return self.runs[which]
 
-    def set_flow_run_state(self, which: UUID, state: State[Any], force: bool = False) -> None:
+    def set_flow_run_state(self, which: UUID, state: State[Any], force: bool = False) -> SimpleNamespace:
         del force
         run = self.runs[which]
         self.set.append((run.name, state.name or ""))
         self.runs[which] = run.model_copy(update={"state": state, "state_type": state.type})
+        return SimpleNamespace(state=state)
 
     def create_flow_run_from_deployment(self, _: UUID, **given: Any) -> FlowRun:
         key = given["idempotency_key"]

@@ -16,6 +16,7 @@ from typing import Any
 
 import prefect
 import pytest
+import yaml
 from command import A4NN, SMALL, a4nn
 from prefect.events.worker import EventsWorker
 from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
@@ -388,10 +389,76 @@ def test_other_machines_train_a_searchs_networks(stack: Stack, tmp_path: Path) -
     same(stack.commons, "many", changes, tmp_path, epochs=4)
 
 
+def test_deploying_again_keeps_what_an_operator_changed_and_says_the_rest(stack: Stack) -> None:
+    ready(stack)
+    deployed = yaml.safe_load((stack.home / "prefect.yaml").read_text())
+    names = ("nightly", "sweep")
+    deployed["deployments"] = [one for one in deployed["deployments"] if one["name"] in names]
+    file = stack.home / "two.yaml"
+    file.write_text(yaml.safe_dump(deployed))
+
+    def there() -> list[dict[str, Any]]:
+        found = stack.ask("deployments", deployments={"name": {"any_": [*names]}}, sort="NAME_ASC")
+        kept = ("id", "paused", "schedules", "parameters")
+        return [{key: one[key] for key in kept} for one in found]
+
+    nightly, sweep = there()
+    (cron,) = nightly["schedules"]
+    stack.patch(f"deployments/{nightly['id']}/schedules/{cron['id']}", {"active": False})
+    added = {"schedule": {"cron": "30 18 * * 5", "timezone": "Europe/Berlin"}}
+    stack.post(f"deployments/{nightly['id']}/schedules", [added])
+    stack.patch(f"deployments/{nightly['id']}", {"parameters": {"experiment": "digits"}})
+    stack.post(f"deployments/{sweep['id']}/pause_deployment", {})
+    (automation,) = stack.ask("automations")
+    stack.patch(f"automations/{automation['id']}", {"enabled": False})
+    before = there()
+    try:
+        said = stack.redeploy(file)
+        now = there()
+        assert [(one["paused"], one["schedules"]) for one in now] == [
+            (one["paused"], one["schedules"]) for one in before
+        ]
+        assert [one["active"] for one in before[0]["schedules"]] == [True, False]
+        assert before[1]["paused"]
+        assert now[0]["parameters"] == nightly["parameters"], "parameters are those of the file"
+        assert [(one["name"], one["enabled"]) for one in stack.ask("automations")] == [
+            ("a search crashed", False)
+        ]
+        assert said == [
+            f"a4nn-search/nightly: parameters.commons was None and is '{stack.commons}'",
+            "a4nn-search/nightly: parameters.experiment was 'digits' and is 'quick'",
+            "a4nn-search/nightly keeps its schedules, a schedule without a slug (30 18 * * 5 Europe/Berlin), "
+            "nightly (0 1 * * * Europe/Berlin, inactive); the file has nightly (0 1 * * * Europe/Berlin), "
+            "which --schedules would take",
+            "deployed",
+        ]
+    finally:
+        (automation,) = stack.ask("automations")
+        stack.patch(f"automations/{automation['id']}", {"enabled": True})
+        stack.post(f"deployments/{sweep['id']}/resume_deployment", {})
+
+
+def test_a_search_whose_worker_was_killed_is_cancelled(stack: Stack) -> None:
+    ready(stack)
+    given = {"experiment": "digits", "changes": [*LONGER, "training.epochs=100"]}
+    flow = stack.run("a4nn-search/search", **given, run_id="orphan", commons=str(stack.commons))
+    until(lambda: epochs(stack.commons, "orphan") > 0, 300, lambda: stack.log("worker"))
+    process = driver(stack.commons, "orphan")
+    stack.kill_worker()
+    stack.post(f"flow_runs/{flow}/set_state", {"state": {"type": "CANCELLING"}})
+    until(lambda: stack.flow_run(flow)["state_type"] == "CANCELLED", 120, pause=SELDOM)
+    until(lambda: driver(stack.commons, "orphan") == 0, 60)
+    assert process
+    assert Commons(stack.commons).run("orphan").status == "interrupted"
+    errors = stack.ask("logs", logs={"flow_run_id": {"any_": [flow]}, "level": {"ge_": 40}})
+    assert not [log for log in errors if "Traceback" in log["message"]]
+
+
 def ready(stack: Stack) -> None:
     """Everything is deployed and a worker is there."""
-    if not stack.worker:
+    if not stack.ask("deployments"):
         stack.deploy(prepared(stack, SMALL[2::2], interval=3600))
+    if not stack.worker:
         stack.start_worker()
 
 
