@@ -91,11 +91,12 @@ def _read(file: Path) -> tuple[dict[str, Any], dict[str, Entry]]:
         entries = {f"{_flow_of(entry)}/{entry['name']}": entry for entry in tables["deployments"]}
     except OSError as error:
         raise BadInput(f"{file} cannot be read: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError) as error:
-        place = " ".join(str(error).split())
+    except KeyError as error:
         raise BadInput(
-            f"{file} is no prefect.yaml whose deployments have name and entrypoint: {place}"
+            f"{file} lacks {error.args[0]!r}; it lists deployments, each with name and entrypoint"
         ) from None
+    except (yaml.YAMLError, UnicodeDecodeError, TypeError) as error:
+        raise BadInput(f"{file} is not a prefect.yaml: {' '.join(str(error).split())}") from None
     return tables, entries
 
 

@@ -182,6 +182,7 @@ def test_what_is_published_waits_for_the_server_and_never_for_a_search(
 # a flow whose worker is gone
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asked", [StateType.CANCELLING, StateType.CANCELLED])
 def test_a_cancelled_flow_hears_it_itself_however_long_the_server_was_away(
     asked: StateType, monkeypatch: pytest.MonkeyPatch

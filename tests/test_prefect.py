@@ -87,6 +87,20 @@ def test_the_same_search_with_a_task_run_a_segment(stack: Stack, tmp_path: Path)
     assert (kinds["progress-flow"], kinds["report-flow"]) == ("progress", "markdown")
 
 
+def test_a_server_started_as_documented_survives_its_first_console_message(stack: Stack) -> None:
+    flow = stack.post("flows/", {"name": "empty"})["id"]
+    every = {"schedule": {"interval": 3600.0}, "active": False}
+    made = stack.post(
+        "deployments/", {"name": "noisy", "flow_id": flow, "schedules": [{**every, "slug": "one"}]}
+    )
+    two = [{**every, "slug": "two", "replaces": "three"}]
+    stack.patch(f"deployments/{made['id']}", {"schedules": two})
+    until(lambda: "no schedule with slug 'three' exists" in stack.log("server"), 30)
+    assert stack.get("health") is True
+    assert stack.server
+    assert stack.server.poll() is None
+
+
 class AtOnce(LocalExecutor):
     """Segments that end before anybody could look at them."""
 
@@ -456,7 +470,7 @@ def test_a_search_whose_worker_was_killed_is_cancelled(stack: Stack) -> None:
 
 def ready(stack: Stack) -> None:
     """Everything is deployed and a worker is there."""
-    if not stack.ask("deployments"):
+    if not stack.ask("deployments", deployments={"name": {"any_": ["search"]}}):
         stack.deploy(prepared(stack, SMALL[2::2], interval=3600))
     if not stack.worker:
         stack.start_worker()
