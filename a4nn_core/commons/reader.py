@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import pyarrow as pa
 
-from a4nn_core.commons.columns import Record, UnknownWord, from_cells
+from a4nn_core.commons.columns import Record, from_cells
+from a4nn_core.commons.damage import damage_named
 from a4nn_core.commons.layout import Damaged, RunFolder, check_layout
+from a4nn_core.commons.query import Answer, check_select, connect, failures_named, seal
 from a4nn_core.commons.records import Edge, Epoch, Event, LayerRecord, Network, Prediction, Run
 from a4nn_core.commons.rows import python_rows, records
-from a4nn_core.commons.schema import FRONT, LINEAGE_SQL, TABLES
-from a4nn_core.commons.snapshot import Snapshot, run_names
+from a4nn_core.commons.schema import FRONT, TABLES, VIEWS, Table
+from a4nn_core.commons.snapshot import Snapshot, run_folders, run_names
 from a4nn_core.errors import BadInput
 from a4nn_core.metrics import front_rows
 
 if TYPE_CHECKING:
     import duckdb
-
-# Disabled before a query is parsed: by default DuckDB reads any file that a SELECT names, loads extensions,
-# and takes variables of the calling Python program as tables.
-_CLOSED: dict[str, str | bool | int | float | list[str]] = {
-    "autoinstall_known_extensions": "false",
-    "autoload_known_extensions": "false",
-    "python_enable_replacements": "false",
-    "allow_community_extensions": "false",
-}
-
 
 R = TypeVar("R", bound=Record)
 
@@ -40,22 +31,29 @@ class Commons:
 
     Args:
         path: folder of the commons.
+        left_out: called with the name of each run that SQL leaves out, as its records cannot be read, and
+            what is wrong with them. None: one such run is an error of every query.
 
     Raises:
         BadInput: it is not a commons, or has a layout newer than this version knows.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, left_out: Callable[[str, BadInput], None] | None = None) -> None:
         self.path = Path(path)
+        self._left_out = left_out
         self.layout = check_layout(self.path)
 
     def runs(self) -> list[str]:
         """The ids of all runs, sorted."""
         return run_names(self.path)
 
+    def folders(self) -> list[str]:
+        """The names of all folders that should hold a run, sorted, whatever they hold."""
+        return run_folders(self.path)
+
     def sql(self, query: str) -> duckdb.DuckDBPyRelation:
         """The answer to one SELECT over the tables runs, networks, epochs, predictions, considered, events,
-        layers, edges and the views lineage and front.
+        layers, edges and the views lineage, wiring and front.
 
         The query has access to nothing else: no file, no network, no variable of the program, no setting.
 
@@ -68,17 +66,21 @@ class Commons:
         Raises:
             BadInput: it is not one SELECT statement, or names a table or column that does not exist.
         """
-        import duckdb
-
-        connection = duckdb.connect(":memory:", config=_CLOSED)
-        try:
-            _one_select(connection, query)
-            self._register(connection, query)
-            connection.execute("set enable_external_access = false")
-            connection.execute("set lock_configuration = true")
+        connection = self._tables(query)
+        with failures_named():
             return connection.sql(query)
-        except duckdb.Error as error:
-            raise BadInput(query_message(error)) from None
+
+    def ask(self, query: str, rows: int = 8192) -> Answer:
+        """The answer to one SELECT as it is computed, in constant memory; see ``sql``.
+
+        Args:
+            query: as there.
+            rows: number of rows of a batch, about.
+
+        Raises:
+            BadInput: as there; inside the block also that the query fails.
+        """
+        return Answer(self._tables(query), query, rows)
 
     def answer(self, query: str) -> pa.Table:
         """The whole answer to one SELECT; see ``sql``.
@@ -86,22 +88,29 @@ class Commons:
         Raises:
             BadInput: as there, or the query fails.
         """
-        import duckdb
+        with self.ask(query) as answer:
+            return pa.Table.from_batches(answer, answer.schema)
 
-        try:
-            return self.sql(query).to_arrow_table()
-        except (duckdb.Error, pa.ArrowException, OSError) as error:
-            raise BadInput(query_message(error)) from None
+    def _tables(self, query: str) -> duckdb.DuckDBPyConnection:
+        """A sealed connection with the tables that a query names."""
+        with failures_named():
+            connection = connect()
+            check_select(connection, query)
+            self._register(connection, query)
+            seal(connection)
+        return connection
 
     def _register(self, connection: duckdb.DuckDBPyConnection, query: str) -> None:
         text = query.lower()
         # only tables whose names occur are loaded; query() and query_table() compute names, so load all
         every = "query" in text
-        snapshot = Snapshot(self.path)
+        asked = {name for name in (*TABLES, FRONT.name) if every or name in text}
+        asked |= {source for view in VIEWS if view.name in text for source in view.sources}
+        sources = asked | ({"networks"} if FRONT.name in asked else set())
+        snapshot = self._snapshot(TABLES[name] for name in sources if name in TABLES)
         connection.register("commons_lock", _Held(snapshot.lock))
         for name, table in TABLES.items():
-            named = every or name in text or (name == "networks" and "lineage" in text)
-            parts = snapshot.parts(table) if named else [table.schema.empty_table()]
+            parts = snapshot.parts(table) if name in asked else [table.schema.empty_table()]
             if len(parts) == 1:
                 connection.register(name, parts[0])
                 continue
@@ -109,9 +118,20 @@ class Commons:
                 connection.register(f"{name}_{number}", part)
             union = " union all ".join(f"from {name}_{number}" for number in range(len(parts)))
             connection.execute(f"create view {name} as {union}")
-        connection.execute(f"create view lineage as {LINEAGE_SQL}")
-        front = snapshot.front() if every or "front" in text else FRONT.schema.empty_table()
+        for view in VIEWS:
+            connection.execute(f"create view {view.name} as {view.sql}")
+        front = snapshot.front() if FRONT.name in asked else FRONT.schema.empty_table()
         connection.register("front", front)
+
+    def _snapshot(self, tables: Iterable[Table]) -> Snapshot:
+        """The commons now; if it may be, without runs in which one of some tables cannot be read."""
+        if self._left_out is None:
+            return Snapshot(self.path)
+        snapshot = Snapshot(self.path, forgiving=True)
+        snapshot.leave_out_damaged(tables)
+        for run, error in sorted(snapshot.damaged.items()):
+            self._left_out(run, error)
+        return snapshot
 
     def networks(self, run: str) -> list[Network]:
         """The final records of a run's networks, sorted by number."""
@@ -154,7 +174,9 @@ class Commons:
 
     def _folder(self, run: str) -> RunFolder:
         folder = RunFolder(self.path, run)
-        if not folder.run_file.is_file():
+        if not os.path.lexists(folder.run_file):  # what is there and cannot be read is said by who reads it
+            if folder.path.is_dir():
+                raise Damaged(f"{folder.path} is no run: it has no run.json")
             known = self.runs()
             names = ", ".join(known[:20]) + (", ..." if len(known) > 20 else "") or "none"
             raise BadInput(f"{self.path} has no run {run!r}; runs there: {names}")
@@ -168,25 +190,6 @@ class Commons:
             return records(record, data.sort_by([(key, "ascending") for key in table.key]))
 
 
-def query_message(error: BaseException) -> str:
-    """DuckDB's message on a query that failed, on one line."""
-    text = str(error).split("\n\nLINE ")[0]
-    text = re.sub(r"^(\w+ )+Error: ", "", text)
-    return f"the query cannot be answered: {' '.join(text.split())}"
-
-
-@contextmanager
-def damage_named(commons: Path, run: str) -> Iterator[None]:
-    """Turn Arrow's error on an unreadable file, or an unknown enum value, into one message."""
-    try:
-        yield
-    except UnknownWord as error:
-        raise Damaged(f"a record of run {run!r} in {commons} is damaged: {error}") from None
-    except (OSError, pa.ArrowException) as error:
-        text = " ".join(str(error).split())
-        raise Damaged(f"a file of run {run!r} in {commons} is damaged: {text}") from None
-
-
 class _Held:
     """Keeps an object alive as long as a connection, and so a relation, lives; an empty table to DuckDB."""
 
@@ -195,17 +198,3 @@ class _Held:
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         return pa.schema([("held", pa.bool_())]).empty_table().__arrow_c_stream__(requested_schema)
-
-
-def _one_select(connection: duckdb.DuckDBPyConnection, query: str) -> None:
-    import duckdb
-
-    statements = connection.extract_statements(query)
-    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-        kinds = ", ".join(str(s.type).rpartition(".")[2] for s in statements) or "nothing"
-        raise BadInput(f"only one SELECT statement can be asked of a commons, not {kinds}: {_clip(query)}")
-
-
-def _clip(query: str) -> str:
-    flat = " ".join(query.split())
-    return flat if len(flat) <= 100 else f"{flat[:97]}..."
