@@ -6,6 +6,7 @@ import json
 import os
 import pwd
 import random
+import re
 import shutil
 import signal
 import socket
@@ -68,7 +69,9 @@ class Stack:
         self.environment = {
             **os.environ,
             "PREFECT_HOME": str(home / "prefect"),
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "PREFECT_API_URL": f"http://127.0.0.1:{self.port}/api",
+            "PREFECT_SERVER_API_PORT": str(self.port),
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "PREFECT_SERVER_DATABASE_TIMEOUT": "60",
             "PREFECT_WORKER_QUERY_SECONDS": "2",
@@ -82,20 +85,21 @@ class Stack:
         self.server: subprocess.Popen[bytes] | None = None
         self.worker: subprocess.Popen[bytes] | None = None
 
-    def _start(self, name: str, arguments: list[str]) -> subprocess.Popen[bytes]:
-        with (self.home / f"{name}.log").open("ab") as log:
-            # a group of its own, so that a worker that is killed leaves its flows, as on a real machine
-            return subprocess.Popen(
-                [*PREFECT, *arguments], env=self.environment, stdout=log, stderr=log, start_new_session=True
-            )
+    def _start(self, command: str) -> subprocess.Popen[bytes]:
+        # a group of its own, so that a worker that is killed leaves its flows, as on a real machine
+        return subprocess.Popen(
+            ["sh", "-c", f"exec {command}"], env=self.environment, cwd=self.home, start_new_session=True
+        )
 
     def log(self, name: str) -> str:
         return (self.home / f"{name}.log").read_text()[-6000:]
 
     def start_server(self) -> None:
-        self.server = self._start(
-            "server", ["server", "start", "--host", "127.0.0.1", "--port", str(self.port)]
-        )
+        """By the command of docs/operations.md, except that it stays in the foreground."""
+        page = (ROOT / "docs/operations.md").read_text()
+        command = re.search(r"^    nohup (prefect server start .*) &$", page, re.MULTILINE)
+        assert command
+        self.server = self._start(command[1])
 
         def healthy() -> bool:
             assert self.server
@@ -109,12 +113,15 @@ class Stack:
         until(healthy, 180, lambda: self.log("server"))
 
     def start_worker(self) -> None:
-        self.worker = self._start("worker", ["worker", "start", "--pool", "a4nn"])
+        self.worker = self._start("prefect worker start --pool a4nn >> worker.log 2>&1")
 
     def prefect(self, *arguments: str) -> str:
         """Run a prefect command; returns its output."""
+        return self._run(*PREFECT, "--no-prompt", *arguments)
+
+    def _run(self, *words: str) -> str:
         done = subprocess.run(
-            [*PREFECT, "--no-prompt", *arguments],
+            words,
             env=self.environment,
             cwd=DEPLOYMENTS,  # as docs/operations.md says: Prefect imports what lies in the current folder
             capture_output=True,
@@ -129,7 +136,11 @@ class Stack:
         template = DEPLOYMENTS / "work-pools/process.json"
         options = ("--type", "process", "--base-job-template", str(template), "--overwrite")
         self.prefect("work-pool", "create", "a4nn", *options)
-        self.prefect("deploy", "--prefect-file", str(file), "--all")
+        self.redeploy(file)
+
+    def redeploy(self, file: Path) -> list[str]:
+        """Deploy everything in a file; returns what was said."""
+        return self._run(sys.executable, "-m", "a4nn_flows.deploy", "--file", str(file)).splitlines()
 
     def run(self, deployment: str, **parameters: Any) -> str:
         """Start a flow run now; returns its id."""
@@ -143,7 +154,7 @@ class Stack:
 
         def answer() -> bytes | None:
             try:
-                return urllib.request.urlopen(request, timeout=30).read()
+                return urllib.request.urlopen(request, timeout=30).read() or b"null"
             except urllib.error.HTTPError as error:
                 if error.code != 503:
                     raise
@@ -154,14 +165,16 @@ class Stack:
     def get(self, path: str) -> Any:
         return self._ask(f"{self.environment['PREFECT_API_URL']}/{path}")
 
-    def post(self, path: str, body: dict[str, Any]) -> Any:
-        return self._ask(
-            urllib.request.Request(
-                f"{self.environment['PREFECT_API_URL']}/{path}",
-                json.dumps(body).encode(),
-                {"Content-Type": "application/json"},
-            )
-        )
+    def post(self, path: str, body: Any) -> Any:
+        return self._send("POST", path, body)
+
+    def patch(self, path: str, body: Any) -> Any:
+        return self._send("PATCH", path, body)
+
+    def _send(self, method: str, path: str, body: Any) -> Any:
+        url = f"{self.environment['PREFECT_API_URL']}/{path}"
+        header = {"Content-Type": "application/json"}
+        return self._ask(urllib.request.Request(url, json.dumps(body).encode(), header, method=method))
 
     def ask(self, what: str, **filters: Any) -> list[dict[str, Any]]:
         answer: list[dict[str, Any]] = self.post(f"{what}/filter", {"limit": 200, **filters})
