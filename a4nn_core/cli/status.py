@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from rich.console import Group
 
     from a4nn_core.commons import Commons
+    from a4nn_core.commons.totals import Totals
     from a4nn_core.workflow.live import Live
-    from a4nn_core.workflow.summary import Summary
 
 
 def status(
@@ -37,7 +37,7 @@ def status(
     if run_id is None:
         _list(store, as_json)
     elif as_json:
-        print_json([_document(*_state(store, run_id))])
+        print_json([_document(store, *_state(store, run_id))])
     else:
         _follow(store, run_id, every, once)
 
@@ -54,7 +54,7 @@ def _list(store: Commons, as_json: bool) -> None:
             rows.append([name, "unreadable", *("-" * (len(_HEADER) - 2))])
             troubles.append(f"{name}: {error}")
         else:
-            documents.append(_document(*state))
+            documents.append(_document(store, *state))
             rows.append(_row(*state))
     if as_json:
         print_json(documents)
@@ -63,38 +63,41 @@ def _list(store: Commons, as_json: bool) -> None:
     tell(*troubles)
 
 
-def _state(store: Commons, run: str) -> tuple[Summary, Live]:
-    from a4nn_core.workflow.live import look
-    from a4nn_core.workflow.summary import summarise
+def _state(store: Commons, run: str) -> tuple[Totals, Live]:
+    from a4nn_core.commons.totals import totals
+    from a4nn_core.workflow.live import is_alive, look
 
+    # records are read of runs that are alive alone: there can be thousands of others
+    networks = store.networks(run) if is_alive(store.path, run) else []
     # a network that equals another one took no time
-    live = look(Path(store.path), run, [n.seconds or 0.0 for n in store.networks(run)])
-    # the summary comes last: a run that is not alive has recorded how it ended
-    return summarise(store, run), live
+    live = look(store.path, run, [n.seconds or 0.0 for n in networks])
+    # the totals come last: a run that is not alive has recorded how it ended
+    return totals(store, run), live
 
 
-def _document(summary: Summary, live: Live) -> dict[str, Json]:
-    return summary.as_dict() | {"front": len(summary.front)} | live.as_dict()
+def _document(store: Commons, totals: Totals, live: Live) -> dict[str, Json]:
+    place = {"front": totals.networks_on_front, "commons": str(store.path)}
+    return totals.as_dict() | place | live.as_dict()
 
 
 _HEADER = ["run", "status", "networks", "epochs", "epochs saved", "best accuracy", "time", "left"]
 
 
-def _row(summary: Summary, live: Live) -> list[str]:
+def _row(totals: Totals, live: Live) -> list[str]:
     from a4nn_core.workflow.summary import duration
 
-    budget = summary.networks_budget
-    outside = f" ({summary.networks_infeasible} outside the bounds)" if summary.networks_infeasible else ""
-    seconds = live.seconds_so_far + (summary.seconds or 0.0)
-    timed = live.alive or summary.seconds is not None
-    killed = summary.status is RunStatus.running and not live.alive
+    budget = totals.networks_budget
+    outside = f" ({totals.networks_infeasible} outside the bounds)" if totals.networks_infeasible else ""
+    seconds = live.seconds_so_far + (totals.seconds or 0.0)
+    timed = live.alive or totals.seconds is not None
+    killed = totals.status is RunStatus.running and not live.alive
     return [
-        summary.run,
-        "killed, can be resumed" if killed else summary.status or "-",
-        str(summary.networks) + ("" if budget is None else f"/{budget}") + outside,
-        f"{summary.epochs_trained}/{summary.epochs_budget}",
-        f"{summary.epochs_saved_percent:.1f} %",
-        in_percent(summary.best_accuracy_percent, summary.best_accuracy_se_points),
+        totals.run,
+        "killed, can be resumed" if killed else totals.status or "-",
+        str(totals.networks) + ("" if budget is None else f"/{budget}") + outside,
+        f"{totals.epochs_trained}/{totals.epochs_budget}",
+        f"{totals.epochs_saved_percent:.1f} %",
+        in_percent(totals.best_accuracy_percent, totals.best_accuracy_se_points),
         duration(seconds) if timed else "-",
         "-" if live.seconds_left is None else f"about {duration(live.seconds_left)}",
     ]
@@ -111,24 +114,24 @@ def _follow(store: Commons, run: str, every: float, once: bool) -> None:
         return
     with Screen(console=console, auto_refresh=False) as screen:
         while True:
-            summary, live = _state(store, run)
-            screen.update(_view(summary, live), refresh=True)
+            totals, live = _state(store, run)
+            screen.update(_view(totals, live), refresh=True)
             if not live.alive:
                 return
             time.sleep(every)
 
 
-def _view(summary: Summary, live: Live) -> Group:
+def _view(totals: Totals, live: Live) -> Group:
     from rich.console import Group
 
-    tables = [make_table(_HEADER, [_row(summary, live)])]
+    tables = [make_table(_HEADER, [_row(totals, live)])]
     if live.training:
         tables.append(make_table(_TRAINING, _training(live)))
     return Group(*(part for table in tables for part in (table, "")), _paused(live))
 
 
-def _print(summary: Summary, live: Live) -> None:
-    print_table(_HEADER, [_row(summary, live)])
+def _print(totals: Totals, live: Live) -> None:
+    print_table(_HEADER, [_row(totals, live)])
     if live.training:
         tell("")
         print_table(_TRAINING, _training(live))

@@ -12,7 +12,7 @@ from a4nn_core.commons.columns import UnknownWord
 from a4nn_core.commons.layout import Damaged
 from a4nn_core.errors import BadInput
 
-_UNREADABLE = (OSError, pa.ArrowException, TypeError, ValueError, OverflowError)
+UNREADABLE = (OSError, pa.ArrowException, TypeError, ValueError, OverflowError)
 
 
 @contextmanager
@@ -24,7 +24,7 @@ def damage_named(commons: Path, run: str) -> Iterator[None]:
         raise
     except UnknownWord as error:
         raise Damaged(f"a record of run {run!r} in {commons} is damaged: {error}") from None
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         text = " ".join(str(error).split())
         raise Damaged(f"a file of run {run!r} in {commons} is damaged: {text}") from None
     except BadInput as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -15,7 +15,7 @@ from a4nn_core.commons.damage import damage_named
 from a4nn_core.commons.layout import Damaged, RunFolder, check_layout
 from a4nn_core.commons.records import Edge, Epoch, Event, LayerRecord, Network, Prediction, Run
 from a4nn_core.commons.rows import python_rows, records
-from a4nn_core.commons.schema import FRONT, LINEAGE_SQL, TABLES, Table
+from a4nn_core.commons.schema import FRONT, LINEAGE_SQL, TABLES
 from a4nn_core.commons.snapshot import Snapshot, run_folders, run_names
 from a4nn_core.errors import BadInput
 from a4nn_core.metrics import front_rows
@@ -41,16 +41,13 @@ class Commons:
 
     Args:
         path: folder of the commons.
-        left_out: called with the name of each run that SQL leaves out, as its records cannot be read, and
-            what is wrong with them. None: one such run is an error of every query.
 
     Raises:
         BadInput: it is not a commons, or has a layout newer than this version knows.
     """
 
-    def __init__(self, path: Path, left_out: Callable[[str, Damaged], None] | None = None) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = Path(path)
-        self._left_out = left_out
         self.layout = check_layout(self.path)
 
     def runs(self) -> list[str]:
@@ -76,65 +73,49 @@ class Commons:
         Raises:
             BadInput: it is not one SELECT statement, or names a table or column that does not exist.
         """
-        import duckdb
+        return self._ask(query, Snapshot(self.path))
 
-        connection = duckdb.connect(":memory:", config=_CLOSED)
-        try:
-            _one_select(connection, query)
-            self._register(connection, query)
-            connection.execute("set enable_external_access = false")
-            connection.execute("set lock_configuration = true")
-            return connection.sql(query)
-        except duckdb.Error as error:
-            raise BadInput(query_message(error)) from None
-
-    def answer(self, query: str) -> pa.Table:
+    def answer(self, query: str, left_out: Callable[[str, Damaged], None] | None = None) -> pa.Table:
         """The whole answer to one SELECT; see ``sql``.
+
+        Args:
+            query: as there.
+            left_out: called with the name of each run that the answer leaves out, as its records cannot be
+                read, and what is wrong with them. None: one such run is an error of the query.
 
         Raises:
             BadInput: as there, or the query fails.
         """
         import duckdb
 
+        damaged: dict[str, Damaged] | None = None if left_out is None else {}
+        while True:
+            snapshot = Snapshot(self.path, damaged=damaged)
+            try:
+                found = self._ask(query, snapshot).to_arrow_table()
+            except (BadInput, duckdb.Error, pa.ArrowException, OSError) as error:
+                if snapshot.error is None:
+                    raise BadInput(query_message(error)) from None
+                if damaged is None:
+                    raise snapshot.error from None
+            if snapshot.error is None:
+                for run, trouble in sorted((damaged or {}).items()):
+                    if left_out is not None:
+                        left_out(run, trouble)
+                return found
+
+    def _ask(self, query: str, snapshot: Snapshot) -> duckdb.DuckDBPyRelation:
+        import duckdb
+
+        connection = duckdb.connect(":memory:", config=_CLOSED)
         try:
-            return self.sql(query).to_arrow_table()
-        except (duckdb.Error, pa.ArrowException, OSError) as error:
+            _one_select(connection, query)
+            _register(connection, query, snapshot)
+            connection.execute("set enable_external_access = false")
+            connection.execute("set lock_configuration = true")
+            return connection.sql(query)
+        except duckdb.Error as error:
             raise BadInput(query_message(error)) from None
-
-    def _register(self, connection: duckdb.DuckDBPyConnection, query: str) -> None:
-        text = query.lower()
-        # only tables whose names occur are loaded; query() and query_table() compute names, so load all
-        every = "query" in text
-        views = ("lineage", "front")  # of networks
-        named = {
-            name
-            for name in TABLES
-            if every or name in text or (name == "networks" and any(view in text for view in views))
-        }
-        snapshot = self._snapshot(TABLES[name] for name in named)
-        connection.register("commons_lock", _Held(snapshot.lock))
-        for name, table in TABLES.items():
-            parts = snapshot.parts(table) if name in named else [table.schema.empty_table()]
-            if len(parts) == 1:
-                connection.register(name, parts[0])
-                continue
-            for number, part in enumerate(parts):
-                connection.register(f"{name}_{number}", part)
-            union = " union all ".join(f"from {name}_{number}" for number in range(len(parts)))
-            connection.execute(f"create view {name} as {union}")
-        connection.execute(f"create view lineage as {LINEAGE_SQL}")
-        front = snapshot.front() if every or "front" in text else FRONT.schema.empty_table()
-        connection.register("front", front)
-
-    def _snapshot(self, tables: Iterable[Table]) -> Snapshot:
-        """The commons now; if it may be, without runs in which one of some tables cannot be read."""
-        if self._left_out is None:
-            return Snapshot(self.path)
-        snapshot = Snapshot(self.path, forgiving=True)
-        snapshot.leave_out_damaged(tables)
-        for run, error in sorted(snapshot.damaged.items()):
-            self._left_out(run, error)
-        return snapshot
 
     def networks(self, run: str) -> list[Network]:
         """The final records of a run's networks, sorted by number."""
@@ -171,7 +152,7 @@ class Commons:
         """
         self._folder(run)
         with damage_named(self.path, run):
-            rows = python_rows(Snapshot(self.path, run).front())
+            rows = python_rows(Snapshot(self.path, run).table(FRONT))
         front = front_rows(rows, self.run(run).objectives or {})
         return [from_cells(Network, row) for row in front]
 
@@ -198,6 +179,25 @@ def query_message(error: BaseException) -> str:
     text = str(error).split("\n\nLINE ")[0]
     text = re.sub(r"^(\w+ )+Error: ", "", text)
     return f"the query cannot be answered: {' '.join(text.split())}"
+
+
+def _register(connection: duckdb.DuckDBPyConnection, query: str, snapshot: Snapshot) -> None:
+    """Give a connection the tables and views that a query names."""
+    text = query.lower()
+    # only tables whose names occur are loaded; query() and query_table() compute names, so load all
+    every = "query" in text
+    connection.register("commons_lock", _Held(snapshot.lock))
+    for name, table in {**TABLES, FRONT.name: FRONT}.items():
+        named = every or name in text or (name == "networks" and "lineage" in text)
+        parts = snapshot.parts(table) if named else [table.schema.empty_table()]
+        if len(parts) == 1:
+            connection.register(name, parts[0])
+            continue
+        for number, part in enumerate(parts):
+            connection.register(f"{name}_{number}", part)
+        union = " union all ".join(f"from {name}_{number}" for number in range(len(parts)))
+        connection.execute(f"create view {name} as {union}")
+    connection.execute(f"create view lineage as {LINEAGE_SQL}")
 
 
 class _Held:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from a4nn_core.commons.compact import compact_run
 from a4nn_core.commons.layout import RunFolder, check_run_id
 from a4nn_core.commons.records import Edge, Epoch, LayerRecord, Network, Prediction
 from a4nn_core.commons.writer import RunWriter
@@ -77,4 +78,5 @@ class IncomingRun:
         except BaseException:
             shutil.rmtree(self.folder.path, ignore_errors=True)
             raise
+        compact_run(self.folder.commons, self.folder.run_id)
         return count

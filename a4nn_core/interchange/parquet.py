@@ -76,10 +76,11 @@ def views(commons: Path, runs: Sequence[str]) -> list[tuple[str, pa.Schema, pa.T
     import duckdb
 
     wanted = pc.field("run").isin(list(runs) or [""])
-    front = Snapshot(commons).front().filter(wanted)
-    parts = Snapshot(commons).parts(TABLES["networks"])
+    snapshot = Snapshot(commons)
+    front = pa.concat_tables([p.to_table(filter=wanted).cast(FRONT.schema) for p in snapshot.parts(FRONT)])
     columns = ["run", "network", "parents", "operator", "generation"]
-    networks = pa.concat_tables([p.to_table(columns=columns, filter=wanted) for p in parts])
+    parts = [p.to_table(columns=columns, filter=wanted) for p in snapshot.parts(TABLES["networks"])]
+    networks = pa.concat_tables(parts)
     with duckdb.connect(":memory:") as database:
         database.register("networks", networks)
         lineage = database.sql(LINEAGE_SQL).to_arrow_table().cast(LINEAGE.schema)
