@@ -49,9 +49,7 @@ def sql(
     """Query a commons with SQL: one SELECT statement, which can read nothing but the commons."""
     from a4nn_core.commons import Commons
 
-    data = Commons(commons).answer(
-        query, lambda run, error: say(f"warning: run {run} is left out: {error}")
-    )
+    data = Commons(commons).answer(query, lambda run, error: say(f"warning: run {run} is left out: {error}"))
     chosen = Format.json if json_ else format
     if out is not None:
         from a4nn_core.files import atomic_write

@@ -26,12 +26,16 @@ from a4nn_core.commons.run_snapshot import RunSnapshot
 from a4nn_core.commons.schema import NETWORK_TABLES, RUN_TABLES, SEALED_TABLES, TABLES
 from a4nn_core.commons.snapshot import RunFile, Snapshot, front_of, headless, run_files
 from a4nn_core.commons.totals import keep
+from a4nn_core.commons.unpacked import FILES_AT_ONCE, small_files
 from a4nn_core.errors import BadInput
 from a4nn_core.files import make_folder
 from a4nn_core.vocabulary import RunStatus
 
 # Approximate maximum of rows of ``epochs`` in a pack, all of which are in memory at once (about 300 MB).
 PACK_ROWS = 1_000_000
+
+# how long a run that ends waits for another compaction
+PATIENCE_SECONDS = 60.0
 
 _log = logging.getLogger(__name__)
 
@@ -114,7 +118,7 @@ def compact_run(commons: Path, run: str) -> None:
     """Compact a run that has ended. What goes wrong is logged: the run is complete without, and the next
     compaction of the commons does what is left."""
     try:
-        compact(commons, run, patience=60.0)
+        compact(commons, run, PATIENCE_SECONDS)
     except (BadInput, OSError) as error:
         _log.warning("run %r was not compacted: %s", run, error)
 
@@ -187,7 +191,14 @@ def complete(run: RunSnapshot) -> bool:
 
 def _read_fragments(run: RunSnapshot, name: str, numbers: list[int]) -> pa.Table:
     table = TABLES[name]
-    return pa.concat_tables([read_fragment(run.folder.fragment(name, number), table) for number in numbers])
+    files = [run.folder.fragment(name, number) for number in numbers]
+    try:
+        some = [files[at : at + FILES_AT_ONCE] for at in range(0, len(files), FILES_AT_ONCE)]
+        return pa.concat_tables([small_files(table, part).to_table() for part in some]).cast(table.schema)
+    except (OSError, pa.ArrowException):
+        for file in files:
+            read_fragment(file, table)  # names the file that is damaged
+        raise
 
 
 def _started(commons: Path, archive: Archive, runs: Sequence[RunFile]) -> dict[str, str]:

@@ -24,10 +24,12 @@ from a4nn_core.commons.damage import UNREADABLE, damage_named
 from a4nn_core.commons.fragments import read_fragment
 from a4nn_core.commons.layout import Damaged, RunFolder
 from a4nn_core.commons.lock import ReaderLock
+from a4nn_core.commons.packed import Packed, PackFile
 from a4nn_core.commons.rows import arrow, python_rows
 from a4nn_core.commons.run_snapshot import RunSnapshot
+from a4nn_core.commons.scan import FORMAT
 from a4nn_core.commons.schema import FRONT, RUN_TABLES, SEALED_TABLES, TABLES, Table
-from a4nn_core.commons.unpacked import FILES_AT_ONCE, FORMAT, LOCAL, Unpacked, small_files
+from a4nn_core.commons.unpacked import FILES_AT_ONCE, Unpacked, small_files
 from a4nn_core.errors import BadInput
 from a4nn_core.metrics import front_rows
 
@@ -38,18 +40,10 @@ RUNS_AT_ONCE = 64
 
 
 @lru_cache(maxsize=32)
-def _pack_files(table: str, files: tuple[tuple[str, str, str, str], ...]) -> ds.Dataset:
-    """Dataset of the complete files of packs, each given as (path, SHA-256, first run, last run); a scan
-    skips files by their first and last run.
-
-    Cached, so that the same files need not have their footers parsed again.
-    """
-    run = ds.field("run")
-    fragments = [
-        FORMAT.make_fragment(path, LOCAL, partition_expression=(run >= first) & (run <= last))
-        for path, _, first, last in files
-    ]
-    return ds.FileSystemDataset(fragments, SORTED[table].schema, FORMAT, LOCAL)
+def _pack_files(table: str, files: tuple[PackFile, ...]) -> Packed:
+    """Dataset of complete files of packs; cached, so that the same files need not have their footers parsed
+    again."""
+    return Packed(SORTED[table], files)
 
 
 class Snapshot:
@@ -58,9 +52,9 @@ class Snapshot:
     Args:
         commons: folder of the commons.
         run: id of the only run to read; all if None.
-        damaged: runs to leave out, and what is wrong with them. It receives those whose records turn out to be
-            unreadable; what has been read when it does is not consistent, and is to be read again. If None,
-            such a run is an error.
+        damaged: runs to leave out, and what is wrong with them. It receives those whose records turn out to
+            be unreadable; what has been read when it does is not consistent, and is to be read again. If
+            None, such a run is an error.
 
     Attributes:
         lock: must be kept for as long as data of this snapshot is read.
@@ -132,13 +126,17 @@ class Snapshot:
         """The records of some unsealed runs that are in no pack, some hundred files at a time."""
         live = not final or table.name in RUN_TABLES
         held: list[tuple[str, list[Path], list[Row]]] = []
-        for place, name in enumerate(names, start=1):
+        for name in names:
+            files: list[Path] = []
             with self._damage(name):
-                run = self.run(name)
-                held.append((name, run.files(table), run.rows(table) if live else []))
-            if place == len(names) or sum(len(files) for _, files, _ in held) >= FILES_AT_ONCE:
-                yield from self._read(table, held, asked)
-                held = []
+                files = self.run(name).files(table)
+                held.append((name, [], self.run(name).rows(table) if live else []))
+            for start in range(0, len(files), FILES_AT_ONCE):
+                held.append((name, files[start : start + FILES_AT_ONCE], []))
+                if sum(len(files) for _, files, _ in held) >= FILES_AT_ONCE:
+                    yield from self._read(table, held, asked)
+                    held = []
+        yield from self._read(table, held, asked)
 
     def _read(
         self, table: Table, held: Sequence[tuple[str, list[Path], list[Row]]], asked: Mapping[str, Any]
@@ -161,11 +159,9 @@ class Snapshot:
 
     def _fronts(self, names: Sequence[str], asked: Mapping[str, Any]) -> Iterator[pa.Table]:
         """The fronts of some unsealed runs."""
-        networks = self.parts(TABLES["networks"])
         for start in range(0, len(names), RUNS_AT_ONCE):
             some = names[start : start + RUNS_AT_ONCE]
-            wanted = ds.field("run").isin(some)
-            rows = pa.concat_tables([part.to_table(filter=wanted) for part in networks])
+            rows = self.table(TABLES["networks"], where=ds.field("run").isin(some))
             for name in some:
                 with self._damage(name):
                     of_run = rows.filter(pc.equal(rows["run"], name))
@@ -176,7 +172,7 @@ class Snapshot:
 
         A pack can contain more: rows of runs that were deleted, or resumed after they were sealed.
         """
-        whole: list[tuple[str, str, str, str]] = []
+        whole: list[PackFile] = []
         parts: list[ds.Dataset] = []
         for pack in self.archive.packs:
             if table.name not in pack.files:
@@ -190,7 +186,7 @@ class Snapshot:
             path = str(self.archive.folder / str(pack.files[table.name]["file"]))
             if len(good) == len(held):
                 digest = str(pack.files[table.name]["sha256"])
-                whole.append((path, digest, min(held, default=""), max(held, default="")))
+                whole.append(PackFile(path, digest, min(held, default=""), max(held, default="")))
             elif good:
                 part = ds.dataset(path, schema=table.schema, format=FORMAT)
                 parts.append(part.filter(ds.field("run").isin(good)))
@@ -212,18 +208,27 @@ class Snapshot:
     def _known(self) -> set[str]:
         return set(self.unsealed)
 
-    def table(self, table: Table, *, final: bool = False, columns: Sequence[str] | None = None) -> pa.Table:
+    def table(
+        self,
+        table: Table,
+        *,
+        final: bool = False,
+        columns: Sequence[str] | None = None,
+        where: ds.Expression | None = None,
+    ) -> pa.Table:
         """All rows of one table, in memory; see ``parts``.
 
         Args:
             table, final: as there.
             columns: names of the columns to read; all if None.
+            where: condition on the rows; by default those of the only run.
         """
-        wanted = ds.field("run") == self.only if self.only is not None else None
+        if where is None and self.only is not None:
+            where = ds.field("run") == self.only
         names = table.schema.names if columns is None else list(columns)
         schema = pa.schema([table.schema.field(name) for name in names], table.schema.metadata)
         parts = self.parts(table, final=final)
-        return pa.concat_tables([part.to_table(columns=names, filter=wanted).cast(schema) for part in parts])
+        return pa.concat_tables([part.to_table(columns=names, filter=where).cast(schema) for part in parts])
 
 
 def front_of(networks: pa.Table, objectives: Mapping[str, str]) -> pa.Table:

@@ -1,8 +1,8 @@
-"""What a run amounts to in a few numbers, kept beside its ``run.json`` so that a list of runs reads no tables.
+"""What a run amounts to in a few numbers, kept beside its ``run.json``; a list of runs reads no tables.
 
-They are derived: ``runs/<run>/totals.json`` has a SHA-256 over the ``run.json`` that it belongs to and itself,
-and what is missing, damaged or belongs to another state is computed from the records again. Whoever resumes a
-run changes its ``run.json`` before anything else, so totals are never those of an earlier state.
+They are derived: ``runs/<run>/totals.json`` has a SHA-256 over the ``run.json`` that it belongs to and
+itself. If they are missing, damaged or of another state, they are computed from the records again. Whoever
+resumes a run changes its ``run.json`` before anything else, so they are never those of an earlier state.
 """
 
 from __future__ import annotations

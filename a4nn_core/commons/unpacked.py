@@ -13,42 +13,12 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.dataset as ds
-from pyarrow import fs
 
 from a4nn_core.commons.fragments import read_fragment
+from a4nn_core.commons.scan import FORMAT, LOCAL, Scan
 from a4nn_core.commons.schema import Table
 
-FORMAT = ds.ParquetFileFormat(
-    default_fragment_scan_options=ds.ParquetFragmentScanOptions(page_checksum_verification=True)
-)
-LOCAL = fs.LocalFileSystem()
 FILES_AT_ONCE = 256
-
-
-class Scan:
-    """What a scanner is to DuckDB and Arrow: batches of the columns and rows that were asked for.
-
-    They are made in the thread that asks, not in one of Arrow's: a few scans would block all of those.
-
-    Attributes:
-        projected_schema: schema of the batches.
-    """
-
-    def __init__(self, schema: pa.Schema, batches: Callable[[], Iterator[pa.RecordBatch]]) -> None:
-        self.projected_schema = schema
-        self._batches = batches
-
-    def to_reader(self) -> pa.RecordBatchReader:
-        """The batches, as a stream."""
-        return pa.RecordBatchReader.from_batches(self.projected_schema, self._batches())
-
-    def to_batches(self) -> Iterator[pa.RecordBatch]:
-        """The batches."""
-        return self._batches()
-
-    def to_table(self) -> pa.Table:
-        """All of them, in memory."""
-        return pa.Table.from_batches(self._batches(), self.projected_schema)
 
 
 class Unpacked(ds.FileSystemDataset):
@@ -72,7 +42,7 @@ class Unpacked(ds.FileSystemDataset):
         super().__init__(known, table.schema, FORMAT, LOCAL)
         self._read = read
 
-    def scanner(self, columns: Any = None, filter: Any = None, **options: Any) -> Scan:  # noqa: A002
+    def scanner(self, columns: Any = None, filter: Any = None, **options: Any) -> Scan:
         """The rows that meet a condition; see ``pyarrow.dataset.Dataset.scanner``."""
         asked = {"columns": columns, "filter": filter, **options}
         schema = ds.dataset(self.schema.empty_table()).scanner(**asked).projected_schema

@@ -77,10 +77,9 @@ def views(commons: Path, runs: Sequence[str]) -> list[tuple[str, pa.Schema, pa.T
 
     wanted = pc.field("run").isin(list(runs) or [""])
     snapshot = Snapshot(commons)
-    front = pa.concat_tables([p.to_table(filter=wanted).cast(FRONT.schema) for p in snapshot.parts(FRONT)])
+    front = snapshot.table(FRONT, where=wanted)
     columns = ["run", "network", "parents", "operator", "generation"]
-    parts = [p.to_table(columns=columns, filter=wanted) for p in snapshot.parts(TABLES["networks"])]
-    networks = pa.concat_tables(parts)
+    networks = snapshot.table(TABLES["networks"], columns=columns, where=wanted)
     with duckdb.connect(":memory:") as database:
         database.register("networks", networks)
         lineage = database.sql(LINEAGE_SQL).to_arrow_table().cast(LINEAGE.schema)
