@@ -8,19 +8,47 @@ the others; other packages add theirs by an entry point in the registry's group.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TypeVar, cast, get_args, get_origin
+from typing import Any, TypeVar, cast, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
+from pydantic_core import CoreSchema, ErrorDetails
 
 from a4nn_core.errors import BadInput
 from a4nn_core.plugins import Catalogue
 
 
-class Component(BaseModel):
-    """Base of every named part. Subclasses declare ``name: Literal["..."] = "..."`` and their settings."""
+def _take_as_written(schema: object) -> None:
+    """Make pydantic's schemas of simple values strict, wherever they are inside another schema."""
+    if isinstance(schema, list | tuple):
+        for inner in schema:
+            _take_as_written(inner)
+    elif isinstance(schema, dict):
+        if schema.get("type") in ("bool", "int", "float", "str"):
+            schema["strict"] = True
+        for key, inner in schema.items():
+            if key not in ("default", "metadata", "serialization"):
+                _take_as_written(inner)
+
+
+class Settings(BaseModel):
+    """Base of everything that an experiment is made of.
+
+    Numbers, texts and truth values are taken as they were written: ``true`` and ``"10"`` are no numbers,
+    ``10.0`` is no whole number, and a whole number can stand for any. Pydantic's own strict mode would also
+    refuse the lists that TOML has for tuples, and the texts that it has for enums.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        schema = handler(source)
+        _take_as_written(handler.resolve_ref_schema(schema))
+        return schema
+
+
+class Component(Settings):
+    """Base of every named part. Subclasses declare ``name: Literal["..."] = "..."`` and their settings."""
 
     name: str
 

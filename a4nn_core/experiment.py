@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SerializeAsAny,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
-from a4nn_core.component import Component, Registry, explain
+from a4nn_core.component import Component, Registry, Settings, explain
 from a4nn_core.data.base import DATA_SOURCES, DataSource
 from a4nn_core.errors import BadInput
 from a4nn_core.search.base import STRATEGIES, SearchSettings
 from a4nn_core.spaces.base import SPACES, SearchSpace
 from a4nn_core.termination.base import RULES, TerminationRule
+from a4nn_core.toml import toml_tables
 from a4nn_core.training.settings import Training, as_recorded
 
 C = TypeVar("C", bound=Component)
@@ -36,10 +35,8 @@ def _part(registry: Registry[C], place: str) -> BeforeValidator:
     return BeforeValidator(make)
 
 
-class Prior(BaseModel):
+class Prior(Settings):
     """Earlier runs of the same commons that a search learns from. Exactly one key is given."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     runs: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     """their ids"""
@@ -48,6 +45,13 @@ class Prior(BaseModel):
     auto: Literal[True] | None = None
     """all completed runs that searched the same kind of space and measured validation accuracies, at most the
     20 newest; their data sets may differ"""
+
+    @field_validator("auto", mode="before")
+    @classmethod
+    def _true_alone(cls, auto: object) -> object:
+        if auto is True or auto is None:  # 1 equals True, and would pass for it
+            return auto
+        raise ValueError("input should be true")
 
     @model_validator(mode="after")
     def _names_runs_in_one_way(self) -> Prior:
@@ -58,10 +62,8 @@ class Prior(BaseModel):
         return self
 
 
-class Experiment(BaseModel):
+class Experiment(Settings):
     """A search: which images, which networks, how to look for them, how to train, when to stop."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     name: str = Field(min_length=1, max_length=60, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     """what runs of it are called"""
@@ -129,7 +131,7 @@ def presets() -> dict[str, str]:
     texts = {
         e.name.removesuffix(".toml"): e.read_text() for e in folder.iterdir() if e.name.endswith(".toml")
     }
-    return {name: tomllib.loads(text)["description"] for name, text in sorted(texts.items())}
+    return {name: toml_tables(text)["description"] for name, text in sorted(texts.items())}
 
 
 def load_experiment(source: str, changes: Sequence[str] = ()) -> Experiment:
@@ -147,7 +149,7 @@ def load_experiment(source: str, changes: Sequence[str] = ()) -> Experiment:
     if path.suffix == ".toml" or path.is_file():
         place = str(path)
         try:
-            text = path.read_text()
+            text = path.read_text(encoding="utf-8-sig")  # editors on Windows begin a file with a mark
         except OSError as error:
             raise BadInput(f"experiment file {source} cannot be read: {error.strerror}") from None
         except UnicodeDecodeError:
@@ -159,8 +161,8 @@ def load_experiment(source: str, changes: Sequence[str] = ()) -> Experiment:
         place = f"preset {source}"
         text = (files("a4nn_core") / "presets" / f"{source}.toml").read_text()
     try:
-        settings = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        settings = toml_tables(text)
+    except ValueError as error:
         raise BadInput(f"experiment file {source} is not TOML: {error}") from None
     for change in changes:
         _apply(settings, change)
@@ -172,8 +174,8 @@ def _apply(settings: dict[str, object], change: str) -> None:
     if not equals or not key.strip():
         raise BadInput(f"--set {change!r} is not of the form table.key=value")
     try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        value = toml_tables(f"value = {text}")["value"]
+    except ValueError:
         value = text.strip()
     *tables, last = key.strip().split(".")
     table = settings
@@ -201,22 +203,23 @@ def _without_none(table: Mapping[str, object]) -> dict[str, object]:
 
 def _toml(tables: Mapping[str, object], prefix: str = "") -> list[str]:
     """TOML lines: single values first, then one section per table. The standard library cannot write TOML."""
-    lines = [f"{key} = {_value(value)}\n" for key, value in tables.items() if not isinstance(value, dict)]
+    lines = [f"{key} = {toml_value(value)}\n" for key, value in tables.items() if not isinstance(value, dict)]
     for key, value in tables.items():
         if isinstance(value, dict):
             lines += [f"\n[{prefix}{key}]\n", *_toml(value, f"{prefix}{key}.")]
     return lines
 
 
-def _value(value: object) -> str:
+def toml_value(value: object) -> str:
+    """One value as TOML, on one line."""
     import json
 
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(_value(inner) for inner in value) + "]"
+        return "[" + ", ".join(toml_value(inner) for inner in value) + "]"
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{key} = {_value(inner)}" for key, inner in value.items()) + " }"
+        return "{ " + ", ".join(f"{key} = {toml_value(inner)}" for key, inner in value.items()) + " }"
     if isinstance(value, float):
         return repr(value)
     return json.dumps(value, ensure_ascii=False)

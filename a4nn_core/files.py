@@ -1,4 +1,4 @@
-"""Atomic writes of files and folders, and which of their errors the user can fix."""
+"""Atomic writes of files and folders, which of their errors the user can fix, and what kind a file is of."""
 
 from __future__ import annotations
 
@@ -27,6 +27,25 @@ _USER_ERRNOS = {
     errno.EISDIR,
 }
 
+ZIP = "a zip archive"
+UNKNOWN = "a file of an unknown kind"
+_BEGINNINGS = {
+    b"\x93NUMPY": "a NumPy array (.npy)",
+    b"PK\x03\x04": ZIP,
+    b"\x89PNG": "a PNG image",
+    b"\xff\xd8\xff": "a JPEG image",
+    b"GIF8": "a GIF image",
+    b"II*\x00": "a TIFF image",
+    b"MM\x00*": "a TIFF image",
+    b"\x89HDF": "an HDF5 file",
+    b"%PDF": "a PDF document",
+    b"PAR1": "a Parquet file",
+    b"\x1f\x8b": "a gzip archive",
+    b"\x80\x04": "a Python pickle",
+    b"\x80\x05": "a Python pickle",
+    b"MATLAB": "a MATLAB file",
+}
+
 
 @contextmanager
 def user_errors(what: str, path: Path) -> Iterator[None]:
@@ -42,6 +61,11 @@ def user_errors(what: str, path: Path) -> Iterator[None]:
         if error.errno in _USER_ERRNOS:
             raise BadInput(f"cannot {what} {path}: {error.strerror or error}") from error
         raise
+
+
+def denied(error: PermissionError) -> str:
+    """The message on a file or folder that the user may not open."""
+    return f"cannot open {error.filename}: {error.strerror}" if error.filename else str(error)
 
 
 def sync_folder(folder: Path) -> None:
@@ -121,3 +145,21 @@ def remove_unfinished(folder: Path) -> None:
     """Remove what a killed process left half-written; only for the holder of the run's lock."""
     for left in folder.rglob(f".*{_TEMPORARY}"):
         left.unlink(missing_ok=True)
+
+
+def kind_of(path: Path) -> str:
+    """What a file is by how it begins, for messages on a file of the wrong kind."""
+    if path.is_dir():
+        return "a folder"
+    with path.open("rb") as file:
+        head = file.read(1024)
+    if not head:
+        return "an empty file"
+    for beginning, kind in _BEGINNINGS.items():
+        if head.startswith(beginning):
+            return kind
+    try:
+        head[:-3].decode()  # the last character may be cut
+    except UnicodeDecodeError:
+        return UNKNOWN
+    return UNKNOWN if b"\0" in head else "a text file"

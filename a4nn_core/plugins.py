@@ -31,6 +31,11 @@ class Catalogue(Generic[T]):
         """All names that can be used, built-in first."""
         return [*self._paths, *(e.name for e in entry_points(group=self.group) if e.name not in self._paths)]
 
+    def package(self, name: str) -> str:
+        """The package that the plug-in with a name comes from; nothing is imported for it."""
+        others = {entry.name: entry.value for entry in entry_points(group=self.group)}
+        return (others | self._paths)[name].partition(":")[0].partition(".")[0]
+
     def find(self, name: str) -> T:
         """The plug-in with a name.
 

@@ -17,7 +17,9 @@ from collections.abc import Callable
 _HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 _JOINERS = "\u200c\u200d"  # Persian, Indic scripts and emoji cannot be written without them
 # what has a meaning within a line; not inside of words and addresses, which would lose their shape
-_MARKDOWN = re.compile(r"[\\`*\[\]<>|$]|(?<![^\W_])_|_(?![^\W_])|(?<!/)~|&(?=#|\w+;)|(?<!\S)#")
+_MARKDOWN = re.compile(
+    r"[`*\[\]<>|$]|\\(?=[!-/:-@[-`{-~]|$)|(?<![^\W_])_|_(?![^\W_])|(?<!/)~|&(?=#|\w+;)|(?<!\S)#"
+)
 
 
 def printable(text: object) -> str:

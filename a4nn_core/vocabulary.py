@@ -94,7 +94,9 @@ class EventKind(StrEnum):
     """What an entry of the event log reports."""
 
     started = "started"
+    """a session began, where, and with which warnings"""
     resumed = "resumed"
+    """the same of a run that goes on"""
     asked = "asked"
     considered = "considered"
     """genomes that the strategy looked at for an ask and did not ask for"""

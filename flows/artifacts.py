@@ -20,13 +20,14 @@ from prefect.artifacts import (
     create_table_artifact,
     update_progress_artifact,
 )
-from prefect.logging import get_logger
+from prefect.logging import get_logger, get_run_logger
 
 from a4nn_core.commons import Commons
 from a4nn_core.commons.records import Network
 from a4nn_core.jsonable import Json
 from a4nn_core.precision import Images, in_percent
 from a4nn_core.printable import code_span, markdown, printable
+from a4nn_core.workflow.startup import StartUp
 from a4nn_core.workflow.summary import Member, Summary
 from a4nn_core.workflow.watcher import SearchView, Watcher
 
@@ -112,6 +113,14 @@ class Artifacts:
         self.shown: set[int] = set()
         self.done = 0
 
+    def on_start(self, check: StartUp) -> None:
+        if self.other:
+            self.other.on_start(check)
+        log = get_run_logger()
+        log.info("\n".join(map(printable, check.lines())))
+        for warning in check.warnings:
+            log.warning(printable(warning))
+
     def on_poll(self, search: SearchView) -> None:
         if self.other:
             self.other.on_poll(search)
@@ -156,7 +165,7 @@ class Artifacts:
         table = [_front_row(member) for member in summary.front]
         self._progress(summary.networks)
         self.publisher.put(key, lambda: create_table_artifact(table, key=key, description=title))
-        if summary.networks:
+        if summary.front:
             url = _picture(Path(summary.commons), self.run_id)
             picture = artifact_key("front-picture", self.run_id)
             self.publisher.put(

@@ -70,6 +70,8 @@ def work(commons: Path, run: str, networks: int) -> None:
 class Reporter:
     """Reports which networks' final records are written."""
 
+    def on_start(self, _: object) -> None: ...
+
     def on_poll(self, search: Any) -> None:
         """Nothing to report."""
 

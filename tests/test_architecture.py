@@ -22,6 +22,7 @@ FLOWS = ROOT.parent / "a4nn_flows"
 # here and told in docs/architecture.md.
 GROUND = {
     *(
+        "assessment",
         "component",
         "errors",
         "exports",
@@ -34,14 +35,16 @@ GROUND = {
         "printable",
         "retry",
     ),
-    *("version", "vocabulary"),
+    *("toml", "version", "vocabulary"),
 }
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "version": set(),
+    "assessment": {"jsonable"},
     "exports": set(),
     "jsonable": set(),
     "vocabulary": set(),
+    "toml": {"jsonable"},
     "precision": set(),
     "printable": set(),
     "retry": set(),
@@ -61,13 +64,14 @@ ALLOWED: dict[str, set[str]] = {
     "experiment": GROUND | {"data", "search", "spaces", "termination", "training"},
     "workflow": GROUND
     | {"commons", "data", "experiment", "penguin", "search", "spaces", "termination", "training"},
+    "reference": GROUND | {"data", "experiment", "penguin", "search", "spaces", "termination", "training"},
     "replay": GROUND | {"commons", "penguin", "spaces", "termination", "training", "workflow"},
-    "archaeology": GROUND | {"commons", "spaces"},
+    "archaeology": GROUND | {"commons", "spaces", "termination"},
     "adapters": GROUND | {"penguin", "termination"},
     "publish": GROUND | {"archaeology", "commons", "data", "interchange", "spaces", "training", "workflow"},
     "cli": GROUND
     | {"archaeology", "commons", "data", "experiment", "interchange", "penguin", "publish", "spaces"}
-    | {"replay", "termination", "training", "workflow"},
+    | {"reference", "replay", "termination", "workflow"},
     "__main__": {"cli"},
 }
 

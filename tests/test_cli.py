@@ -80,6 +80,7 @@ def test_the_same_id_shows_a_finished_run_again(whole: tuple[Path, dict[str, Any
     commons, result = whole
     again = a4nn("run", *SMALL, "--run-id", "r", "--commons", commons, "--json")
     assert json.loads(again.stdout)["front"] == result["front"]
+    assert "chance level 10.0 %; one validation image is 0.37 points" in again.stderr
     other = a4nn("run", *SMALL, "--set", "seed=9", "--run-id", "r", "--commons", commons)
     assert other.returncode == 2
     assert "was started with experiment.seed = 1, not 9" in other.stderr
@@ -207,6 +208,9 @@ def test_bad_experiment_files(tmp_path: Path) -> None:
     done = a4nn("run", file)
     assert done.returncode == 2
     assert f"{file} lacks the key 'space'" in done.stderr
+    # editors on Windows begin a file with a byte order mark
+    file.write_text("\N{BYTE ORDER MARK}" + load_experiment("digits").to_toml(), encoding="utf-8")
+    assert load_experiment(str(file)) == load_experiment("digits")
     file.write_text("name = ")
     own = subprocess.run([*A4NN, "run", file], capture_output=True, text=True, timeout=300)
     assert "is not TOML" in own.stderr

@@ -18,7 +18,6 @@ from a4nn_core.commons import compact as compaction
 from a4nn_core.commons.archive import Archive
 from a4nn_core.commons.check import check
 from a4nn_core.commons.compact import compact, compact_run, only_one
-from a4nn_core.commons.layout import Damaged
 from a4nn_core.commons.merge import merge
 from a4nn_core.commons.packed import Packed
 from a4nn_core.commons.schema import NETWORK_TABLES, TABLES
@@ -164,7 +163,7 @@ def test_a_query_reads_only_the_tables_it_names(tmp_path: Path) -> None:
     for name in set(NETWORK_TABLES) - {"networks"}:
         spoil(tmp_path.glob(f"runs/a/tables/{name}/0*.parquet"))
     assert Commons(tmp_path).answer("select count(*) as n from networks").to_pylist() == [{"n": 2}]
-    with pytest.raises(Damaged, match=r"epochs/0000\.parquet is damaged"):
+    with pytest.raises(BadInput, match=r"epochs/0000\.parquet is damaged"):
         Commons(tmp_path).answer("from epochs")
 
 
@@ -186,13 +185,15 @@ def test_files_are_read_a_few_at_a_time(tmp_path: Path, monkeypatch: pytest.Monk
     assert [Commons(tmp_path).answer(f"from {name} order by all") for name in (*TABLES, "front")] == whole
     assert set(opened) <= {1, 2, 3}
     spoil([RunFolder(tmp_path, "b").fragment("networks", 3)])
-    with pytest.raises(Damaged, match=r"b/tables/networks/0003\.parquet is damaged"):
+    with pytest.raises(BadInput, match=r"b/tables/networks/0003\.parquet is damaged"):
         Commons(tmp_path).answer("from networks")
     left_out: list[str] = []
-    found = Commons(tmp_path).answer(
-        "select distinct run from networks join epochs using (run)", lambda run, _: left_out.append(run)
-    )
+    forgiving = Commons(tmp_path, lambda run, _: left_out.append(run))
+    found = forgiving.answer("select distinct run from networks join epochs using (run)")
     assert (found.to_pylist(), left_out) == ([{"run": "a"}], ["b"])
+    left_out.clear()
+    assert forgiving.answer("select count(*) as n from networks where run = 'a'").to_pylist() == [{"n": 5}]
+    assert left_out == []  # the question has nothing to do with it
 
 
 @pytest.mark.slow

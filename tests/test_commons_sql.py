@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-import typer
-from commons_data import made_up_run
-from typer.testing import CliRunner
+from commons_data import header, made_up_run
 
-from a4nn_core.cli.sql import sql
-from a4nn_core.commons import Commons
+from a4nn_core.commons import Commons, RunWriter
+from a4nn_core.commons.cookbook import COOKBOOK
+from a4nn_core.commons.records import Network
 from a4nn_core.errors import BadInput
-
-app = typer.Typer()
-app.command()(sql)
-app.command("other")(lambda: None)  # with two commands typer keeps their names
-runner = CliRunner()
+from a4nn_core.jsonable import JsonText
+from a4nn_core.spaces.macro import Macro
+from a4nn_core.workflow.network_records import graph_records
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +46,68 @@ def test_ways_to_say_select(commons: Commons, query: str) -> None:
     assert commons.sql(query).fetchall() == [(8,)]
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "pivot networks on status using count(*) group by run",
+        "pivot networks on status using count(*) group by run; -- two columns",
+        "from (pivot networks on status using count(*) group by run) -- two columns;",
+        "with wide as (pivot networks on status using count(*) group by run) select * from wide",
+        "pivot networks on status in ('completed', 'stopped') using count(*) group by run",
+    ],
+)
+def test_a_pivot_is_a_select(commons: Commons, query: str) -> None:
+    relation = commons.sql(query)
+    assert relation.columns == ["run", "completed", "stopped"]
+    assert relation.fetchall() == [("made-up", 3, 5)]
+
+
+def test_times_are_in_utc_wherever_the_machine_is(commons: Commons) -> None:
+    assert commons.sql("select current_setting('TimeZone')").fetchall() == [("UTC",)]
+
+
+def test_an_answer_comes_as_it_is_computed(commons: Commons) -> None:
+    endless = "select a.range as n from range(1000000) a, range(1000000) b"
+    with commons.ask(endless, rows=3000) as answer:
+        assert answer.schema.names == ["n"]
+        assert 3000 <= next(iter(answer)).num_rows < 6000
+    failing = "select (10 - range)::utinyint from range(1000000)"
+    with (
+        pytest.raises(BadInput, match="cannot be answered: Type INT64 with value -1 can't be cast"),
+        commons.ask(failing, rows=3000) as answer,
+    ):
+        list(answer)
+
+
+def test_wiring(tmp_path: Path) -> None:
+    macro = Macro(phases=2, nodes=3, channels=4)
+    # nodes 1 and 2 feed node 3, and the input the output; then a chain of two
+    genome = [[0, 1, 1, 1], [1, 0, 0, 0]]
+    layers, edges = graph_records(macro.decode(genome, (1, 8, 8), 2))
+    with RunWriter.open(tmp_path, "r", header()) as writer:
+        writer.record(Network(network=0, genome=JsonText.of(genome)), layers=layers, edges=edges)
+    rows = Commons(tmp_path).sql(
+        "select phase, node, operation, inputs, channels_in, channels_out, height_out from wiring "
+        "order by layer"
+    )
+    told = {(phase, node): rest for phase, node, *rest in rows.fetchall()}
+    assert len(told) == len(layers)
+    assert told[None, "input"] == ["input", None, 0, 1, 8]
+    assert told[1, "widen"] == ["conv 3x3", "input", 1, 4, 6]
+    assert told[1, "node 2 conv"] == ["conv 3x3", "widen", 4, 4, 6]
+    assert told[1, "node 3 concat"] == ["concat", "node 1 relu, node 2 relu", 8, 4 * 2, 6]
+    assert told[1, "node 3 merge"] == ["conv 1x1", "node 3 concat", 8, 4, 6]
+    assert told[1, "output concat"] == ["concat", "widen, node 3 relu", 8, 8, 6]
+    assert told[2, "pool"] == ["max_pool 2x2 stride 2", "output relu", 4, 4, 3]
+    assert told[None, "classify"][:2] == ["linear", "average"]
+    [recipe] = [recipe for recipe in COOKBOOK if recipe.name == "genome-bits"]
+    bits = recipe.query.replace("from front", "from networks")
+    assert Commons(tmp_path).sql(bits).fetchall() == [
+        ("r", 0, 1, "1 -> 3, 2 -> 3", True),
+        ("r", 0, 2, "1 -> 2", False),
+    ]
+
+
 def test_lineage(commons: Commons) -> None:
     rows = commons.sql("select network, parent from lineage where network = 5 order by all").fetchall()
     assert rows == [(5, 2), (5, 3)]
@@ -62,6 +119,11 @@ def test_lineage(commons: Commons) -> None:
     [
         "copy networks to '{file}'",
         "copy (select 1) to '{file}' (format parquet)",
+        "copy (pivot networks on status using count(*)) to '{file}'",
+        "create table t as pivot networks on status using count(*)",
+        "insert into networks pivot networks on status using count(*)",
+        "explain pivot networks on status using count(*)",
+        "pivot networks on status using count(*); select 1",
         "attach '{file}' as other",
         "set threads = 1",
         "set enable_external_access = true",
@@ -116,6 +178,9 @@ def test_what_is_no_select_is_refused(commons: Commons, tmp_path: Path, query: s
         "select (select content from read_text('{file}')) from networks",
         "select * from query('from read_text(''{file}'')')",
         "from json_execute_serialized_sql(json_serialize_sql('select * from read_text(''{file}'')'))",
+        "with t as (copy networks to '{file}') from t",
+        "pivot (from read_csv('{file}')) on secret using count(*)",
+        "from (pivot networks on status using count(*)) union all by name from read_text('{file}')",
         "select getenv('HOME')",
         "select * from a_table_of_the_program",
         "select * from which_secret('s3://x', 's3')",
@@ -137,6 +202,7 @@ def test_a_select_reaches_nothing_but_the_commons(commons: Commons, tmp_path: Pa
         commons.sql(text).fetchall()
     assert "42" not in str(caught.value)
     assert [p.name for p in tmp_path.iterdir()] == ["secret.csv"]
+    assert file.read_text() == "secret\n42\n"
 
 
 def test_results_cannot_be_written_by_the_relation_either(commons: Commons, tmp_path: Path) -> None:
@@ -159,51 +225,6 @@ def test_mistakes_get_one_clear_sentence(commons: Commons, query: str, message: 
     with pytest.raises(BadInput, match=f"(?i)^the query cannot be answered: .*{message}") as caught:
         commons.sql(query)
     assert "\n" not in str(caught.value)
-
-
-class TestCommand:
-    def ask(self, folder: Path, *arguments: str) -> bytes:
-        result = runner.invoke(app, ["sql", *arguments, "--commons", str(folder)])
-        assert result.exit_code == 0, result.exception
-        return result.stdout_bytes
-
-    def test_json(self, folder: Path) -> None:
-        query = "select network, fitness, parents, genome from networks where network = 5"
-        for way in (["--format", "json"], ["--json"]):
-            [row] = json.loads(self.ask(folder, query, *way))
-            assert row["network"] == 5
-            assert row["parents"] == [3, 2]
-            assert set(row["fitness"]) == {"error_percent", "mflops"}
-
-    def test_csv(self, folder: Path) -> None:
-        text = self.ask(
-            folder, "select network, equal_to, operator from networks order by 1 limit 2", "--format", "csv"
-        )
-        assert text == b"network,equal_to,operator\n0,,sampling\n1,,sampling\n"
-
-    def test_table(self, folder: Path) -> None:
-        text = self.ask(folder, "select network, operator from networks where network = 4").decode()
-        assert "crossover+mutation" in text
-        assert text.endswith("(1 row)\n")
-
-    def test_parquet(self, folder: Path, tmp_path: Path) -> None:
-        out = tmp_path / "x.parquet"
-        assert self.ask(folder, "from epochs", "--format", "parquet", "--out", str(out)) == b""
-        assert pq.read_table(out).num_rows == len(Commons(folder).epochs("made-up"))
-        piped = self.ask(folder, "from epochs", "--format", "parquet")
-        assert pq.read_table(pa.BufferReader(piped)).num_rows == pq.read_table(out).num_rows
-
-    def test_errors_are_bad_input(self, folder: Path, tmp_path: Path) -> None:
-        for arguments in (
-            ["drop table networks", "--commons", str(folder)],
-            ["select 1", "--commons", str(tmp_path / "none")],
-            ["select cast(operator as integer) from networks", "--commons", str(folder)],
-        ):
-            result = runner.invoke(app, ["sql", *arguments])
-            assert isinstance(result.exception, BadInput), arguments
-
-    def test_two_columns_of_one_name(self, folder: Path) -> None:
-        assert json.loads(self.ask(folder, "select 1 as a, 2 as a", "--json")) == [{"a": 1, "a_2": 2}]
 
 
 @pytest.mark.slow

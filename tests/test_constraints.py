@@ -255,6 +255,8 @@ def test_a_killed_search_with_bounds_goes_on(schedule: str, seed: int, tmp_path:
     chance = random.Random(seed)
 
     class Deadly:
+        def on_start(self, _: object) -> None: ...
+
         def on_poll(self, _: object) -> None: ...
 
         def on_network_end(self, *_: object) -> None:

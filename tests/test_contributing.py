@@ -59,6 +59,12 @@ def test_a_search_with_every_example(installed: tuple[Path, Path], tmp_path: Pat
         "(select count(*) from layers where layers.network = networks.network and op = 'gelu') as gelus "
         "from networks order by network"
     )
+    for part in ("search.random", "space.chain", "operations.gelu", "termination.hopeless", "data.stripes"):
+        [listed] = json.loads(call(*a4nn, "settings", part, "--json", cwd=tmp_path, PYTHONPATH=str(target)))
+        assert listed["package"] == "a4nn_examples"
+        assert "cannot be loaded" not in listed["meaning"]
+    [metric] = json.loads(call(*a4nn, "settings", "depth", "--json", cwd=tmp_path, PYTHONPATH=str(target)))
+    assert (metric["table"], metric["package"]) == ("metrics", "a4nn_examples")
     # whoever reads the commons does not need the package
     rows = json.loads(call(*a4nn, "sql", query, "--format", "json", cwd=tmp_path))
     assert [row["network"] for row in rows] == [0, 1, 2, 3]

@@ -82,7 +82,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "status": (header(status=5), "column 'status' holds 5"),
     "seed": (header(header__seed="seven"), "seven"),
     "time": (header(started="yesterday"), "yesterday"),
-    "time of another type": (header(started=5), "5 is not a time"),
+    "time of another type": (header(started=5), "column 'started' holds 5, not a time"),
     "no JSON": (text("run.json", b"{"), "run.json is damaged: not JSON"),
     "no object": (text("run.json", b"[]"), "run.json is damaged: not a JSON object"),
     "unreadable": (looped, "Too many levels of symbolic links"),
@@ -166,6 +166,16 @@ def test_folders_that_are_no_runs(commons: Path) -> None:
         "warning: run bad",
         "warning: run my run",
     ]
+
+
+def test_what_an_import_of_curves_makes_of_names(tmp_path: Path) -> None:
+    (tmp_path / "c.csv").write_text('curve_id,epoch,accuracy\n"\x1b[31m[red]a|b<b>",1,50\nb,1,40\n')
+    commons = tmp_path / "commons"
+    assert a4nn("import", "csv", tmp_path / "c.csv", "--commons", commons).returncode == 0
+    shown = a4nn("status", "--commons", commons).stdout.splitlines()[1]
+    assert shown.split() == ["c", "completed", "2", "2/2", "0.0", "%", "50.00", "%", "-", "-"]
+    query = "select genome->>'curve_id' as curve from networks where network = 0"
+    assert a4nn("sql", query, "--commons", commons).stdout.splitlines()[2] == "\\x1b[31m[red]a|b<b>"
 
 
 def test_a_duration_that_is_no_number() -> None:

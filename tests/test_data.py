@@ -190,9 +190,18 @@ def test_damaged_npz(tmp_path: Path) -> None:
 def test_no_npz(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="does not exist"):
         load(name="npz", path=str(tmp_path / "none.npz"))
-    (tmp_path / "text.npz").write_text("hello")
-    with pytest.raises(BadInput, match=r"is not a readable \.npz"):
-        load(name="npz", path=str(tmp_path / "text.npz"))
+    for content, kind in (
+        ("hällo".encode(), "a text file"),
+        (b"", "an empty file"),
+        (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
+        (b"\x80\x04\x95", "a Python pickle"),
+        (b"\xff\x00\x01\x02\x03", "a file of an unknown kind"),
+    ):
+        (tmp_path / "wrong.npz").write_bytes(content)
+        with pytest.raises(BadInput, match=rf"wrong\.npz is not a readable \.npz: it is {kind}$"):
+            load(name="npz", path=str(tmp_path / "wrong.npz"))
+    with pytest.raises(BadInput, match=r"it is a folder$"):
+        load(name="npz", path=str(tmp_path))
 
 
 @pytest.mark.parametrize("log1p", [False, True])

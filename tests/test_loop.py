@@ -118,6 +118,8 @@ class Seeing:
         self.polls: list[SearchView] = []
         self.ends: list[int] = []
 
+    def on_start(self, _: object) -> None: ...
+
     def on_poll(self, search: SearchView) -> None:
         self.polls.append(search)
 

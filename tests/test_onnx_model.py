@@ -69,9 +69,9 @@ def inner_elsewhere() -> onnx.ModelProto:
 WHOLE = model().SerializeToString()
 FOREIGN: dict[str, tuple[Callable[[], onnx.ModelProto | bytes], str]] = {
     "truncated": (lambda: WHOLE[: len(WHOLE) // 2], "it is not ONNX, or only a part of it"),
-    "empty": (lambda: b"", "it holds no graph"),
+    "empty": (lambda: b"", "it is an empty file"),
     "zeros": (lambda: bytes(500), "it is not ONNX, or only a part of it"),
-    "text": (lambda: b"Dear Sir or Madam,\n", "it is not ONNX, or only a part of it"),
+    "text": (lambda: b"Dear Sir or Madam,\n", "it is a text file"),
     "other producer": (
         lambda: model(about=None),
         "its metadata have no entry 'a4nn' with the classes and the size of an image",

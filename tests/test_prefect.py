@@ -50,7 +50,7 @@ def test_the_same_search_with_a_task_run_a_segment(stack: Stack, tmp_path: Path)
     words = [*A4NN, "run", *SMALL, *changes, "--run-id", "flow", "--json"]
     done = subprocess.run(
         [*words, "--executor", "prefect", "--commons", str(tmp_path / "prefect")],
-        env=stack.environment,
+        env={**stack.environment, "PREFECT_LOGGING_LEVEL": "INFO"},
         capture_output=True,
         text=True,
         timeout=300,
@@ -65,6 +65,8 @@ def test_the_same_search_with_a_task_run_a_segment(stack: Stack, tmp_path: Path)
     assert flow["state_type"] == "COMPLETED"
     assert flow["parameters"]["experiment"]["search"]["networks"] == 6
     mine = {"flow_runs": {"id": {"any_": [flow["id"]]}}}
+    said = [line["message"] for line in stack.ask("logs", logs={"flow_run_id": {"any_": [flow["id"]]}})]
+    assert any("training  6 networks to come, 3 epochs at most: 18 epochs of 20 steps" in one for one in said)
     log = read_events(RunFolder(tmp_path / "prefect", "flow").events)
     submitted = [
         f"generation {e.generation} network {e.network} segment {payload(e, Submitted).segment}"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from command import a4nn
 from deposits import metadata
 from PIL import Image, ImageOps
 
+from a4nn_core.assessment import assess
 from a4nn_core.commons import Commons
 from a4nn_core.commons.check import check
 from a4nn_core.commons.records import Network
@@ -32,9 +35,11 @@ from a4nn_core.precision import standard_error
 from a4nn_core.publish.deposit.build import Settings, build
 from a4nn_core.publish.deposit.restore import restore
 from a4nn_core.publish.models import export as models
+from a4nn_core.publish.models import network as plain
 from a4nn_core.publish.models.classify import Classified, Classifier
-from a4nn_core.publish.models.found import Found, networks
+from a4nn_core.publish.models.found import Found, find, networks
 from a4nn_core.publish.models.model_card import model_card
+from a4nn_core.publish.models.plain import write_plain
 from a4nn_core.spaces import SPACES
 from a4nn_core.workflow.network_records import architecture_of, graph_records
 
@@ -160,7 +165,7 @@ def _shown(accuracy: float) -> str:
 def test_a_model_card_of_a_run_that_did_not_count_its_images(trained: Path) -> None:
     found = front(trained)[0]
     uncounted = replace(found, run=replace(found.run, dataset_details=JsonText.of({"name": "digits"})))
-    text = model_card(uncounted, gather(trained / "commons", ["r"]))
+    text = model_card(uncounted, Commons(trained / "commons").networks("r"))
     assert f"(it was selected by these) | {found.network.best_accuracy_percent:.2f} |" in text
     assert "±" not in text
 
@@ -199,6 +204,161 @@ def test_weights_come_back_and_predict_the_same(trained: Path, tmp_path: Path) -
     assert compared >= 6
 
 
+def recorded(trained: Path) -> list[Network]:
+    return Commons(trained / "commons").networks("r")
+
+
+def test_what_is_recorded_beside_the_accuracy_is_of_the_best_checkpoint(trained: Path) -> None:
+    validation = Digits().load().validation
+    seen = torch.from_numpy(validation.images.astype(np.float32))
+    for found in networks(gather(trained / "commons", ["r"])):
+        network = found.network
+        with torch.no_grad():
+            scores = models.deployed(trained / "commons" / network.best_checkpoint, found)(seen)
+        named = scores.argmax(dim=1).numpy()
+        expected = assess(scores.double().softmax(dim=1).numpy(), named, validation.labels)
+        known = network.assessment
+        assert known is not None
+        assert known.confusion == expected.confusion
+        assert known.accuracy_percent == network.best_accuracy_percent
+        assert network.balanced_accuracy_percent == expected.balanced_accuracy_percent
+        assert known.calibration_error_points == pytest.approx(expected.calibration_error_points, abs=0.01)
+        assert known.brier_score == pytest.approx(expected.brier_score, abs=1e-5)
+
+
+@pytest.fixture(scope="module")
+def exported(trained: Path) -> Found:
+    """The best network, exported to the folder ``best`` as ``a4nn front`` shows how."""
+    shown = a4nn("front", "r", "--commons", trained / "commons")
+    [line] = [line for line in shown.stdout.splitlines() if line.startswith("to use it: ")]
+    words = line.split("a4nn ")[1].replace("DIR", str(trained / "best")).split()
+    done = a4nn(*words)
+    assert done.returncode == 0, done.stderr
+    found = find(Commons(trained / "commons"), "r", int(words[2]))
+    files = sorted(path.name for path in (trained / "best").iterdir())
+    assert files == [
+        "network.py",
+        *(f"{found.name}.{ending}" for ending in ("md", "onnx", "pt2", "safetensors")),
+    ]
+    assert [Path(line.split()[0]).name for line in done.stdout.splitlines()] == files
+    return found
+
+
+def test_an_export_is_what_a_deposit_holds(trained: Path, exported: Found) -> None:
+    for ending in ("onnx", "pt2"):
+        file = f"{exported.name}.{ending}"
+        assert (trained / "best" / file).read_bytes() == (trained / "deposit/models" / file).read_bytes()
+
+
+def test_plain_weights_need_torch_and_safetensors_alone(trained: Path, exported: Found) -> None:
+    """The code of the card, in a process that cannot import this package."""
+    card = (trained / "best" / f"{exported.name}.md").read_text()
+    code = card.split("```python\n")[2].split("```")[0]
+    assert "from network import Network" in code
+    check = (
+        "import sys; sys.modules.update(dict.fromkeys(['a4nn_core', 'a4nn_flows', 'onnx', 'onnxruntime']))\n"
+        f"{code}\nimport json\nprint(json.dumps(network(torch.ones(3, 1, 8, 8)).tolist()))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", check], cwd=trained / "best", capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    named, scores = done.stdout.splitlines()
+    assert named[2:-2] in exported.classes
+    with torch.no_grad():
+        model = models.deployed(trained / "commons" / exported.network.best_checkpoint, exported)
+        expected = model(torch.ones(3, 1, 8, 8))
+    np.testing.assert_allclose(json.loads(scores), expected.numpy(), rtol=1e-4, atol=1e-5)
+
+
+class Halves(torch.nn.Module):
+    """An operation with two results, and one that takes an option by name."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        first, second = images.chunk(2, dim=3)
+        return torch.nn.functional.gelu(first, approximate="tanh") + second.sum(dim=3, keepdim=True)
+
+
+class Other(torch.nn.Module):
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images.to(torch.float64)
+
+
+def test_plain_weights_of_other_operations(tmp_path: Path) -> None:
+    images = torch.linspace(-1, 1, 32).view(2, 1, 4, 4)
+    program = torch.export.export(Halves(), (images,))
+    write_plain(program, {"classes": ["a", "b"]}, tmp_path / "h.safetensors")
+    assert torch.equal(plain.Network(str(tmp_path / "h.safetensors"))(images), Halves()(images))
+    assert (tmp_path / "network.py").read_bytes() == Path(plain.__file__).read_bytes()
+    with pytest.raises(BadInput, match=r"plain weights cannot describe torch\.float64"):
+        write_plain(torch.export.export(Other(), (images,)), {}, tmp_path / "o.safetensors")
+    assert not (tmp_path / "o.safetensors").exists()
+
+
+def test_export_of_what_is_not_there(trained: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    commons = shutil.copytree(trained / "commons", tmp_path / "commons")
+    number = front(trained)[0].network.network
+    weights = commons / front(trained)[0].network.best_checkpoint
+
+    def says(sentence: str, run: str = "r", network: int = number) -> None:
+        with pytest.raises(BadInput, match=sentence):
+            models.export_network(commons, run, network, out)
+        assert sorted(path.name for path in tmp_path.iterdir()) == [
+            "commons",
+            *(["out"] if out.exists() else []),
+        ]
+
+    says("has no run 'nobody'; runs there: r", run="nobody")
+    says("run 'r' has recorded no network 77; those recorded are 0 to 3", network=77)
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    says("is damaged: its SHA-256 differs")
+    weights.unlink()
+    says(f"network {number} of run 'r' has no weights any more: .* was not kept")
+    out.mkdir()
+    (out / "mine").write_text("kept")
+    says("cannot write .*out: it exists already", network=(number + 1) % 4)
+    assert [path.name for path in out.iterdir()] == ["mine"]
+
+
+def test_an_export_that_fails_leaves_nothing(trained: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    def fail(checkpoint: Path, found: Found, stem: Path) -> None:
+        assert found.name == "r-0000"
+        assert checkpoint.is_file()
+        stem.with_suffix(".onnx").write_bytes(b"half")
+        raise A4NNError("as if its scores differed")
+
+    monkeypatch.setattr(models, "export", fail)
+    with pytest.raises(A4NNError, match="as if"):
+        models.export_network(trained / "commons", "r", 0, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_describe_what_front_shows(trained: Path) -> None:
+    shown = json.loads(a4nn("front", "r", "--json", "--commons", trained / "commons").stdout)
+    member = shown["front"][0]
+    words = ["describe", "r", str(member["network"]), "--commons", trained / "commons"]
+    told = json.loads(a4nn(*words, "--json").stdout)
+    for name, other in (
+        ("accuracy_percent", "best_accuracy_percent"),
+        ("accuracy_se_points", "best_accuracy_se_points"),
+        ("test_accuracy_percent", "test_accuracy_percent"),
+        ("genome", "genome"),
+    ):
+        assert told[other] == member[name]
+    network = recorded(trained)[member["network"]]
+    assert told["confusion"] == [list(row) for row in network.assessment.confusion]
+    plain_text = a4nn(*words, "--picture", trained / "drawn.svg").stdout
+    assert (trained / "drawn.svg").read_text().startswith("<?xml")
+    assert f"balanced {network.balanced_accuracy_percent:.2f} %" in plain_text
+    assert f"expected error {network.calibration_error_points:.2f} points (15 bins)" in plain_text
+    rows = plain_text.splitlines()[-10:]
+    for number, (row, line) in enumerate(zip(network.assessment.confusion, rows, strict=True)):
+        assert [int(cell) for cell in line.split()[:12]] == [number + 1, number, *row]
+    assert max(len(line) for line in rows) <= 80
+    assert a4nn("describe", "r", "--commons", trained / "commons").returncode == 2
+
+
 def test_architectures_come_back_from_their_rows() -> None:
     space = SPACES.make({"name": "macro", "channels": 6, "phases": 3}, "test")
     random = np.random.default_rng(0)
@@ -226,6 +386,61 @@ def test_classify(trained: Path, tmp_path: Path) -> None:
     assert plain.stdout.split()[1] == said[0]["class"]
 
 
+@pytest.fixture
+def labelled(tmp_path: Path) -> Path:
+    """The test images, in a folder for each class."""
+    test = Digits().load().test
+    for number, (image, label) in enumerate(zip(test.images, test.labels, strict=True)):
+        file = tmp_path / f"test/{label}/{number:03d}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image[0]).save(file)
+    return tmp_path / "test"
+
+
+def test_classify_scores_class_folders(trained: Path, labelled: Path) -> None:
+    """On the test images, as a run records it of its networks."""
+    found = front(trained)[0]
+    model, network = trained / f"deposit/models/{found.name}.onnx", found.network
+    done = a4nn("classify", model, labelled, "--json")
+    said = json.loads(done.stdout)
+    assert said["score"]["accuracy_percent"] == pytest.approx(network.test_accuracy_percent, abs=0.5)
+    error = standard_error(said["score"]["accuracy_percent"], 269)
+    assert (said["score"]["images"], said["score"]["accuracy_se_points"]) == (269, error)
+    right = Counter(Path(one["image"]).parent.name == one["class"] for one in said["images"])
+    assert said["score"]["accuracy_percent"] == pytest.approx(100 * right[True] / 269)
+    assert np.trace(said["score"]["confusion"]) == right[True]
+    (labelled / "3/broken.png").write_bytes(b"x")
+    spoiled = a4nn("classify", model, labelled)  # the others are scored all the same
+    assert spoiled.returncode == 2
+    assert "1 of 270 images cannot be classified" in spoiled.stderr
+    text = spoiled.stdout
+    assert "± one standard error, of 269 images" in text
+    assert f"accuracy     {said['score']['accuracy_percent']:.2f} ± {error:.2f} %, balanced" in text
+    assert f"Brier score {said['score']['brier_score']:.4f}" in text
+
+
+def test_classify_scores_only_what_it_knows(trained: Path, labelled: Path) -> None:
+    model = trained / f"deposit/models/{front(trained)[0].name}.onnx"
+    one = next(labelled.glob("3/*.png"))
+    (labelled / "loose.png").write_bytes(one.read_bytes())
+    done = a4nn("classify", model, labelled)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"cannot be scored: {labelled / 'loose.png'} lies in none of its class folders" in done.stderr
+    (labelled / "loose.png").unlink()
+    (labelled / "3").rename(labelled / "three")
+    done = a4nn("classify", model, labelled)
+    assert "the model does not know the class 'three'; it knows 0, 1, 2" in done.stderr
+    (labelled / "three").rename(labelled.parent / "three")
+    plain_list = a4nn("classify", model, labelled.parent / "three", "--json")
+    assert {"image", "class", "shares"} == set(json.loads(plain_list.stdout)[0])
+    assert plain_list.stderr == ""
+    (labelled.parent / "other").mkdir()
+    (labelled.parent / "three").rename(labelled.parent / "other/three")
+    other = a4nn("classify", model, labelled.parent / "other", "--json")
+    assert isinstance(json.loads(other.stdout), list)
+    assert "not scored: no folder in" in other.stderr
+
+
 def test_classify_what_cannot_be(trained: Path, tmp_path: Path) -> None:
     model = trained / f"deposit/models/{front(trained)[0].name}.onnx"
     Image.new("L", (9, 8)).save(tmp_path / "large.png")
@@ -246,9 +461,15 @@ def test_classify_what_cannot_be(trained: Path, tmp_path: Path) -> None:
     for path, sentence in (
         (tmp_path / "none.onnx", "there is no model"),
         (model.with_suffix(".pt2"), "is not an .onnx file; others could hold code"),
-        (tmp_path / "bad.onnx", "is not a model that a4nn publish wrote: it is not ONNX"),
+        (tmp_path / "text.onnx", "text.onnx is not a model that a4nn publish wrote: it is a text file$"),
+        (tmp_path / "bad.onnx", "bad.onnx is not a model that a4nn publish wrote: it is not ONNX, or only"),
+        (tmp_path / "foreign.onnx", "it is by pytorch, and its metadata have no entry 'a4nn'"),
     ):
-        (tmp_path / "bad.onnx").write_bytes(b"x")
+        (tmp_path / "text.onnx").write_bytes(b"import onnx\n")
+        (tmp_path / "bad.onnx").write_bytes(b"\0\xff\0\xff\0\xff")
+        foreign = onnx.load(model)
+        del foreign.metadata_props[:]
+        onnx.save(foreign, tmp_path / "foreign.onnx")
         with pytest.raises(BadInput, match=sentence):
             Classifier(path)
 
@@ -277,7 +498,7 @@ def test_images_are_prepared_as_for_training(trained: Path, tmp_path: Path) -> N
     scores = classifier.scores(np.asarray(upright)[None, None])[0].astype(float)
     assert isinstance(said, Classified)
     assert list(said.shares.values()) == pytest.approx(list(np.exp(scores) / np.exp(scores).sum()))
-    card = model_card(prepared, gather(trained / "commons", ["r"]))
+    card = model_card(prepared, recorded(trained))
     assert (
         "made of an image file thus: turned upright as their EXIF data say; converted to greyscale; "
         "resized to 8 x 8 pixels by Pillow's antialiased bilinear filter, other aspect ratios cropped at "
@@ -306,7 +527,7 @@ def test_a_run_that_did_not_record_what_its_networks_saw(trained: Path) -> None:
 
 def test_without_the_packages_one_sentence(trained: Path, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setitem(sys.modules, "onnxscript", None)
-    with pytest.raises(BadInput, match=r"pip install 'a4nn\[onnx\]', or --models none"):
+    with pytest.raises(BadInput, match=r"pip install 'a4nn\[onnx\]'; .* --models none"):
         build(trained / "commons", ["r"], tmp_path / "deposit", metadata(), Settings())
     assert list(tmp_path.iterdir()) == []
     assert Commons(trained / "commons").runs() == ["r"]

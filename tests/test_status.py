@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -18,7 +19,7 @@ from test_training import CPU, segment
 from test_workflow import Killed
 
 from a4nn_core import logs
-from a4nn_core.cli.status import _follow, _state, _training
+from a4nn_core.cli.status import _follow, _row, _state, _training
 from a4nn_core.commons import Commons, RunFolder
 from a4nn_core.commons.lock import KernelLock
 from a4nn_core.errors import BadInput
@@ -27,6 +28,7 @@ from a4nn_core.training.loading import DeviceData
 from a4nn_core.training.segment import Segment, SegmentResult
 from a4nn_core.training.trainer import train_segment
 from a4nn_core.workflow.live import Live, look
+from a4nn_core.workflow.summary import summarise
 
 
 class Looks:
@@ -35,6 +37,8 @@ class Looks:
     def __init__(self, commons: Path) -> None:
         self.commons = commons
         self.seen: list[Live] = []
+
+    def on_start(self, _: object) -> None: ...
 
     def on_poll(self, one: Any) -> None:
         ended = [row.seconds or 0.0 for row in one.networks.values()]
@@ -75,6 +79,14 @@ def test_a_run_is_seen_as_it_goes_on(tmp_path: Path) -> None:
     assert 0 < middle.seconds_left <= 12 * 8.0  # type: ignore[operator]
     assert look(tmp_path, "r") == Live(False, 0.0, [], None)
     json.dumps(first.as_dict())
+    summary = summarise(Commons(tmp_path), "r")
+    # the others of its four wait for a slot
+    assert _row(summary, first)[2] == "12/12 (1 in training)"
+    assert (
+        _row(replace(summary, networks_infeasible=2), first)[2]
+        == "12/12 (1 in training, 2 outside the bounds)"
+    )
+    assert _row(summary, look(tmp_path, "r"))[2] == "12/12"
 
 
 def test_networks_that_wait_for_a_verdict_are_counted(tmp_path: Path) -> None:
@@ -98,8 +110,6 @@ def test_a_killed_run_is_told_from_one_that_goes_on(tmp_path: Path) -> None:
     store = Commons(tmp_path)
     assert store.run("r").status == "running"
     assert not look(tmp_path, "r").alive
-    from a4nn_core.cli.status import _row
-
     assert _row(*_state(store, "r"))[1] == "killed, can be resumed"
 
 

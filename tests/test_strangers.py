@@ -24,13 +24,12 @@ from rich.console import Console
 
 from a4nn_core.cli import progress
 from a4nn_core.cli.run import make_table
-from a4nn_core.cli.sql import Format, write
+from a4nn_core.cli.sql_formats import Format, write
 from a4nn_core.commons import Commons, RunWriter
 from a4nn_core.commons.check import Checked
 from a4nn_core.commons.records import Network, Run
-from a4nn_core.commons.schema import LINEAGE
 from a4nn_core.jsonable import JsonText
-from a4nn_core.logs import JsonLines
+from a4nn_core.logs import JsonLines, Plain
 from a4nn_core.penguin.base import EpochPrediction, Prediction
 from a4nn_core.penguin.plot import plot_traces
 from a4nn_core.printable import code_span, html_text, json_printable, markdown, printable
@@ -136,6 +135,12 @@ def test_tables_of_sql(commons: Path) -> None:
     assert "\x1b" not in shown
 
 
+def test_markdown_of_sql(commons: Path) -> None:
+    query = "select error from networks where error is not null"
+    page = PAGE.render(a4nn("sql", query, "--commons", commons, "--format", "md").stdout)
+    assert f"<td>{html.escape(SHOWN)}</td>" in page
+
+
 def test_data_of_sql_are_exact(commons: Path, tmp_path: Path) -> None:
     query = "select error from networks where error is not null"
     assert json.loads(a4nn("sql", query, "--commons", commons, "--json").stdout) == [{"error": EVIL}]
@@ -149,7 +154,8 @@ def test_csv_on_a_terminal_is_cleaned() -> None:
             return True
 
     seen = Terminal()
-    write(pa.table({"error": [EVIL]}), Format.csv, seen)
+    rows = pa.table({"error": [EVIL]})
+    write(rows.schema, rows.to_batches(), Format.csv, seen)
     assert seen.getvalue().decode() == f"error\n{SHOWN}\n"
 
 
@@ -183,6 +189,7 @@ def test_logs() -> None:
     line = JsonLines().format(logging.makeLogRecord({"msg": EVIL}))
     assert json.loads(line)["message"] == EVIL
     assert printable(line) == line
+    assert Plain().format(logging.makeLogRecord({"msg": "one\n\x1b[31mtwo"})) == "one\n\\x1b[31mtwo"
 
 
 @pytest.mark.slow
@@ -214,7 +221,7 @@ def test_a_model_card(commons: Path) -> None:
     network = replace(
         Commons(commons).networks("r")[0], operator=EVIL, termination_reason=EVIL, genome=JsonText(EVIL)
     )
-    page = model_card(Found(run, network, architecture), {"lineage": LINEAGE.schema.empty_table()})
+    page = model_card(Found(run, network, architecture), [network])
     assert not set("\x1b<") & set(page.partition("\n# ")[0])
     _, top, body = page.split("---\n", 2)
     assert yaml.safe_load(top)["datasets"] == [EVIL]

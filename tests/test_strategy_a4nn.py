@@ -11,6 +11,7 @@ import test_search
 from pymoo.indicators.hv import HV
 
 from a4nn_core.errors import BadInput
+from a4nn_core.metrics import find_metric
 from a4nn_core.penguin.observed import Observed, Past
 from a4nn_core.penguin.predictor import JointForecast, PerformancePredictor
 from a4nn_core.search import Candidate, Outcome, Strategy, Study, no_violation
@@ -344,8 +345,9 @@ def test_other_objectives(objectives: dict[str, Direction]) -> None:
     ],
 )
 def test_objectives_that_cannot_be_predicted_are_refused(objectives: list[str], said: str) -> None:
+    wanted = {name: find_metric(name).direction for name in objectives}
     with pytest.raises(BadInput, match=said):
-        STRATEGIES.make({"name": "a4nn", "objectives": dict.fromkeys(objectives, "minimise")}, "[search]")
+        STRATEGIES.make({"name": "a4nn", "objectives": wanted}, "[search]")
 
 
 # what it considered

@@ -8,7 +8,7 @@ from pathlib import Path
 from a4nn_core.commons.columns import Field, Kind
 from a4nn_core.commons.cookbook import COOKBOOK
 from a4nn_core.commons.layout import LAYOUT_VERSION
-from a4nn_core.commons.schema import LINEAGE, TABLES, Table
+from a4nn_core.commons.schema import TABLES, VIEWS, Table
 from a4nn_core.files import atomic_write_bytes
 
 _KINDS = {
@@ -34,15 +34,31 @@ set, every network with its lineage, every epoch, every prediction and verdict, 
 Parquet and JSON, which many programs can read; `a4nn sql` queries all of them at once.
 
     a4nn sql "select network, best_accuracy_percent, flops from front order by flops"
-    a4nn sql "from epochs where network = 7" --format csv
+    a4nn sql "from epochs where network = 7" --out epochs.csv
     a4nn commons check | compact | merge OTHER
     a4nn commons export --out FOLDER | FILE.duckdb | s3://BUCKET/PATH
     a4nn commons export --out FOLDER --format syne-tune      for Syne Tune's simulator
     a4nn import icpp23 | optuna | csv | deposit
 
 From Python, after `from a4nn_core import Commons`, `Commons(path).sql("select ...")` returns a DuckDB
-relation (`.fetchall()`, `.df()`, `.arrow()`). A query is one SELECT statement; it can read the tables and
-nothing else on the machine.
+relation (`.fetchall()`, `.df()`, `.arrow()`). A query is one SELECT statement (WITH, PIVOT and the like
+included); it can read the tables and nothing else on the machine.
+
+## a4nn sql
+
+The query is text, `@FILE` or `--file FILE`, or `-` for standard input. A terminal gets the first 40 rows as a
+table or, if the table is too wide, the first 5 with a line for each column; `--rows N` changes that, 0 is
+all. A pipe gets every row. `--out FILE` writes `.csv`, `.tsv`, `.json`, `.jsonl` or `.ndjson` (an object a
+line), `.parquet`, `.md` or `.txt`; `--format` says it otherwise. Rows are written as they are found, so a
+large answer needs little memory, and Ctrl-C leaves no half file.
+
+- Times are in UTC, as ISO 8601 with their zone. Intervals are `1 day 2 h 13 min 5.25 s`, which DuckDB and
+  pandas read; tables round them, and Parquet has durations.
+- NaN and infinities are kept: in JSON as `NaN`, `Infinity` and `-Infinity`, which DuckDB, pandas and Python
+  read as numbers. Strict JSON has none; for a strict reader, such as a browser, ask for
+  `case when isfinite(x) then x end`. In CSV they are `nan`, `inf` and `-inf`; where an infinity comes first
+  in a column, DuckDB must be told its type.
+- In CSV null is an empty cell, and lists and maps are JSON. Tables show numbers with six digits.
 
 ## Guarantees
 
@@ -56,7 +72,13 @@ nothing else on the machine.
 - Compaction moves final records into a few large files while others read and write; old files are deleted
   only while nobody reads.
 - `a4nn commons check` reads every byte: JSON, the CRC-32 of every journal and event line, page checksums,
-  the SHA-256 of records, packs and checkpoints.
+  the SHA-256 of records, packs and checkpoints; and whether values can be, rows are there once, and what
+  tables say of each other is true.
+- A run whose records cannot be read takes no other away: `a4nn status` lists it with what is wrong, and
+  `a4nn sql` answers without it and says so. In Python a query raises, unless `Commons` is given `left_out`.
+- Names, messages and other text are stored as they were given. Where they are shown, what would control a
+  terminal or a page is an escape such as `\\x1b`; the formats CSV, JSON and Parquet of `a4nn sql` keep them
+  exactly, except CSV on a terminal.
 
 A column that was added after a file was written is null for its rows. Energy is recorded if
 `training.energy` is true and a counter can be read (NVML for a GPU, powercap for a CPU). It is the energy
@@ -79,6 +101,19 @@ real GPU.
 ## Tables
 """
 
+_GENOMES = """## Genomes, layers and edges
+
+A genome is written as its search space writes it. One of the space `macro` has a list of bits for each phase,
+such as `[[0,0,0,1,1,0,1],[1,1,0,0,0,0,0],[0,1,1,0,0,1,0]]`. With K nodes in a phase (here 4) they are in
+order: node 2 <- 1; node 3 <- 1, 2; ...; node K <- 1 ... K-1; and last whether the input of the phase feeds
+its output. A 1 connects. A node with outputs but no inputs takes the input of the phase, one with inputs but
+no outputs feeds its output, one with neither is left out, and so is a phase that connects no nodes.
+
+What a genome decodes to, in any search space, is in `layers`, numbered from 0 (the images) so that inputs
+come before what they feed, and in `edges`, a row for each connection from a layer `source` to a `target`.
+`wiring` puts both into words, a row for each layer.
+"""
+
 
 def _table(table: Table) -> str:
     lines = [f"### `{table.name}`", "", f"Each row is {table.row}.", ""]
@@ -93,12 +128,13 @@ def _row(column: Field) -> str:
 
 def document() -> str:
     """The whole page."""
-    parts = [_HEAD, *(_table(table) for table in TABLES.values()), _table(LINEAGE)]
+    parts = [_HEAD, *(_table(table) for table in (*TABLES.values(), *VIEWS))]
     parts.append(
         "### `front`\n\nRows of `networks` that no other trained network of their run dominates in the run's "
         "objectives (`runs.objectives`). Networks that failed, were infeasible or are equal to another are "
         "not on it. The columns are those of `networks`.\n"
     )
+    parts.append(_GENOMES)
     parts.append("## Cookbook\n")
     for recipe in COOKBOOK:
         parts.append(f"### {recipe.question}\n\n```sql{recipe.query}\n```\n")

@@ -10,12 +10,14 @@ from a4nn_core.cli import (
     classify,
     commons,
     describe,
+    export,
     import_deposit,
     importing,
     predict,
     publish,
     replay,
     run,
+    settings,
     shadow,
     simulate,
     sql,
@@ -56,7 +58,9 @@ app.command()(status.status)
 app.command()(shadow.shadow)
 app.command()(run.front)
 app.command()(run.presets)
+app.command()(settings.settings)
 app.command()(describe.describe)
+app.command()(export.export)
 app.command()(predict.predict)
 app.command()(replay.replay)
 app.command()(sql.sql)

@@ -1,31 +1,53 @@
-"""``a4nn describe``: what a genome costs and looks like, without training it."""
+"""``a4nn describe``: a network of a run; or what a genome costs and looks like, without training it."""
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from a4nn_core.cli.options import JsonOption, print_json, tell
+from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption, print_json, tell
+from a4nn_core.cli.recorded import describe_recorded
 
 if TYPE_CHECKING:
     from a4nn_core.jsonable import Json
 
 
 def describe(
-    genome: Annotated[str, typer.Option(help='Genome as JSON, such as "[[1,0,0,0,0,0,1],...]".')],
-    input_shape: Annotated[str, typer.Option("--input", metavar="CxHxW", help="Channels x height x width.")],
-    classes: Annotated[int, typer.Option(help="Number of classes.")],
-    space: Annotated[str, typer.Option(help="Search space, or its settings as JSON.")] = "macro",
+    run_id: Annotated[str | None, typer.Argument(metavar="[RUN", help="Id of a run.")] = None,
+    network: Annotated[
+        int | None, typer.Argument(metavar="NETWORK]", help="Its network, as `a4nn front` shows it.")
+    ] = None,
+    genome: Annotated[
+        str | None, typer.Option(help='Instead: a genome as JSON, such as "[[1,0,0,0,0,0,1],...]".')
+    ] = None,
+    input_shape: Annotated[
+        str | None, typer.Option("--input", metavar="CxHxW", help="Channels x height x width, for a genome.")
+    ] = None,
+    classes: Annotated[int | None, typer.Option(help="Number of classes, for a genome.")] = None,
+    space: Annotated[str, typer.Option(help="Search space of a genome, or its settings as JSON.")] = "macro",
     picture: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw the phases into an .svg, .png or .pdf file.")
     ] = None,
+    commons: CommonsOption = DEFAULT_COMMONS,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the FLOPs, parameters and hash of one genome; with --picture, draw it."""
+    """Show what is known of a network of a run, or what a genome costs; with --picture, draw it."""
+    from a4nn_core.errors import BadInput
+
+    if genome is None and run_id is not None and network is not None:
+        describe_recorded(commons, run_id, network, picture, as_json)
+    elif genome is not None and input_shape is not None and classes is not None and run_id is None:
+        _describe_genome(genome, input_shape, classes, space, picture, as_json)
+    else:
+        raise BadInput("give RUN and NETWORK, or --genome with --input and --classes")
+
+
+def _describe_genome(
+    genome: str, input_shape: str, classes: int, space: str, picture: Path | None, as_json: bool
+) -> None:
     from a4nn_core.errors import BadInput
     from a4nn_core.spaces import SPACES
 
@@ -72,9 +94,9 @@ def describe(
 
 def _json(text: str, option: str) -> Json:
     from a4nn_core.errors import BadInput
+    from a4nn_core.jsonable import parsed
 
     try:
-        found: Json = json.loads(text)
-        return found
-    except json.JSONDecodeError as error:
+        return parsed(text)
+    except ValueError as error:
         raise BadInput(f"{option} {text!r} is not JSON: {error}") from None

@@ -16,6 +16,7 @@ CommonsOption = Annotated[
         "--commons",
         metavar="DIR",
         envvar="A4NN_COMMONS",
+        readable=False,  # not for typer to check: its message is a page
         help="Folder of the data commons.",
     ),
 ]

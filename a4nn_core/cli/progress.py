@@ -27,10 +27,12 @@ from a4nn_core.commons import read_epochs
 from a4nn_core.commons.records import EpochCount, Network, best_accuracy
 from a4nn_core.data.progress import Listener, listening
 from a4nn_core.experiment import Experiment
+from a4nn_core.jsonable import members
 from a4nn_core.precision import in_percent
 from a4nn_core.printable import printable
-from a4nn_core.training.settings import LEAST_STEPS, USUAL_BATCH
+from a4nn_core.termination.endings import Endings
 from a4nn_core.vocabulary import NetworkStatus
+from a4nn_core.workflow.startup import StartUp
 from a4nn_core.workflow.watcher import SearchView
 
 _ACCURACY_WIDTH = len(in_percent(100.0, 0.0))
@@ -132,11 +134,14 @@ class Progress:
         """Show how far the loading of a data set has come."""
         self.bars.update(self.data, completed=done, total=total, note=printable(what), visible=done < total)
 
+    def on_start(self, check: StartUp) -> None:
+        """Print the start-up check; its warnings come by the log, as all others do."""
+        for line in check.lines():
+            _print(self.console, line)
+
     def on_poll(self, search: SearchView) -> None:
         """Update the bars."""
         check_interrupt()
-        if self.at_start is None:
-            self._print_batch_size(search)
         networks = search.networks.values()
         running = sum(len(read_epochs(search.folder.journal(n))) for n in search.training)
         ended = EpochCount.of(networks)
@@ -157,15 +162,6 @@ class Progress:
             completed=ended.budget + running,
             note=f"{ended.saved} saved ({ended.saved_percent:.0f} %)",
         )
-
-    def _print_batch_size(self, search: SearchView) -> None:
-        """Print the batch size that was chosen if it is not the usual one."""
-        chosen = search.experiment.training.batch_size
-        if self.experiment.training.batch_size == "auto" and chosen != USUAL_BATCH:
-            _print(
-                self.console,
-                f"batch size {chosen}: with {USUAL_BATCH} an epoch would have fewer than {LEAST_STEPS} steps",
-            )
 
     def _left(self, search: SearchView) -> str:
         """Time left, from the pace of this process only: networks trained before a resume do not count."""
@@ -189,7 +185,7 @@ class Progress:
             self.console,
             f"network {network.network:>3}  generation {network.generation}  "
             f"{(network.flops or 0) / 1e6:>9.3f} MFLOPs  {network.epochs_trained or 0:>3} epochs  "
-            f"{accuracy:>{_ACCURACY_WIDTH}}  {_outcome(network)}",
+            f"{accuracy:>{_ACCURACY_WIDTH}}  {_outcome(search, network)}",
         )
 
 
@@ -198,12 +194,16 @@ def _print(console: Console, line: str) -> None:
     console.print(printable(line), soft_wrap=True)
 
 
-def _outcome(network: Network) -> str:
+def _outcome(search: SearchView, network: Network) -> str:
     match network.status:
         case NetworkStatus.completed:
             return "trained to the end"
         case NetworkStatus.stopped:
-            return f"stopped early ({network.termination_reason})"
+            what = search.experiment
+            rule = members(what.to_mapping()["termination"])
+            return str(Endings(search.networks, rule, what.search.objectives, search.images).find(network))
+        case NetworkStatus.paused:
+            return "waits to be compared with others"
         case NetworkStatus.equal:
             return f"same architecture as network {network.equal_to}, not trained"
         case NetworkStatus.infeasible:

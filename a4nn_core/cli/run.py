@@ -12,10 +12,12 @@ import typer
 from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption, print_json, say, tell
 from a4nn_core.errors import BadInput
 from a4nn_core.precision import in_percent
+from a4nn_core.vocabulary import RunStatus
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from a4nn_core.commons import Commons
     from a4nn_core.experiment import Experiment
     from a4nn_core.workflow.summary import Summary
 
@@ -36,6 +38,9 @@ def run(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, such as training.epochs=5."),
     ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Show what would be trained and what it takes; train nothing.")
+    ] = False,
     commons: CommonsOption = DEFAULT_COMMONS,
     as_json: JsonOption = False,
 ) -> None:
@@ -44,6 +49,9 @@ def run(
 
     experiment = _experiment(source, changes or (), commons, run_id)
     name = run_id or new_run_id(experiment)
+    if check:
+        _check(experiment, name, commons, executor, as_json)
+        return
     again = ["a4nn", "run", *([source] if source else []), "--run-id", name]
     again += ["--commons", str(commons), "--executor", executor]
     for change in changes or ():
@@ -51,10 +59,26 @@ def run(
     search_and_show(experiment, name, commons, executor, again, as_json)
 
 
+def _check(experiment: Experiment, name: str, commons: Path, executor: str, as_json: bool) -> None:
+    """Show the start-up check of a run."""
+    from a4nn_core.cli.progress import data_progress
+    from a4nn_core.workflow.run import EXECUTORS, look_ahead_of
+
+    EXECUTORS.find(executor)
+    with data_progress():
+        ahead = look_ahead_of(experiment, commons, name, is_local=executor in ("local", "prefect"))
+    if as_json:
+        print_json(ahead.as_dict())
+        return
+    tell(*ahead.lines())
+    for warning in ahead.warnings:
+        tell(f"warning: {warning}")
+
+
 def search_and_show(
     experiment: Experiment, name: str, commons: Path, executor: str, again: Sequence[str], as_json: bool
 ) -> None:
-    """Run an experiment to its end and show what it found.
+    """Run an experiment to its end and show what it found. A run that is complete is only shown.
 
     Args:
         experiment, name, commons: what to search, the id of the run and the commons.
@@ -64,17 +88,35 @@ def search_and_show(
     """
     from a4nn_core.cli.progress import Progress
     from a4nn_core.data.progress import listening
+    from a4nn_core.workflow.final import has_ended
     from a4nn_core.workflow.run import EXECUTORS
 
     execute = EXECUTORS.find(executor)
     say(f"run {name}: {experiment.description or experiment.name}")
     try:
-        with Progress(experiment) as progress, listening(progress.loading):
-            execute(experiment, commons, name, progress)
+        ended = has_ended(experiment, commons, name)
+        if ended:
+            say(f"run {name} is complete; this is its result")
+        else:
+            with Progress(experiment) as progress, listening(progress.loading):
+                execute(experiment, commons, name, progress)
+        show(commons, name, as_json, draw=not ended)
     except KeyboardInterrupt:
-        say(f"interrupted; nothing is lost. To continue: {shlex.join(again)}")
+        say(_interrupted(commons, name, again))
         raise
-    show(commons, name, as_json, draw=True)
+
+
+def _interrupted(commons: Path, name: str, again: Sequence[str]) -> str:
+    """What an interrupt has left of a run, and how to go on."""
+    from a4nn_core.commons import Commons
+    from a4nn_core.workflow.plan import recorded_header
+
+    if recorded_header(commons, name) is None:
+        return f"interrupted before the run began; nothing was recorded. To start it: {shlex.join(again)}"
+    if Commons(commons).run(name).status is RunStatus.completed:
+        shown = ["a4nn", "front", name, "--commons", str(commons)]
+        return f"interrupted after the run was complete. To see its result: {shlex.join(shown)}"
+    return f"interrupted; nothing is lost. To continue: {shlex.join(again)}"
 
 
 def _experiment(source: str | None, changes: Sequence[str], commons: Path, run_id: str | None) -> Experiment:
@@ -130,26 +172,51 @@ def presets(
 
 
 def show(commons: Path, run_id: str, as_json: bool, draw: bool) -> None:
-    """Print the result of a run and draw its pictures into the folder of its records."""
+    """Print the result of a run.
+
+    Args:
+        commons, run_id: where the run is.
+        as_json: whether to print it as JSON.
+        draw: whether to draw its pictures into its folder, if that can be written; else only missing ones are
+            drawn.
+    """
     from a4nn_core.commons import Commons
     from a4nn_core.workflow.summary import summarise
 
     store = Commons(commons)
     summary = summarise(store, run_id)
-    if draw and summary.networks:
-        from a4nn_core.archaeology.figures import front_figure
-
-        folder = commons / "runs" / run_id
-        front_figure(store, run_id, folder / "front.png", folder / "front.html")
+    where = "" if commons == DEFAULT_COMMONS else f" --commons {shlex.quote(str(commons))}"
     if as_json:
         print_json(summary.as_dict())
+    else:
+        _print(summary, where)
+    picture = store.path / "runs" / run_id / "front.png"
+    drawn = picture.exists() and picture.with_suffix(".html").exists()
+    if draw or not drawn:
+        drawn = _draw(store, run_id, picture)
+    if as_json:
         return
-    _print(summary)
-    if draw and summary.networks:
-        tell("", f"pictures: {folder / 'front.png'} and front.html")
+    if drawn:
+        tell("", f"pictures: {picture} and front.html")
+    if summary.front:
+        one = f"{run_id} {summary.front[0].network}"
+        tell(f"more on one: a4nn describe {one}{where}", f"to use it:   a4nn export {one} --out DIR{where}")
 
 
-def _print(summary: Summary) -> None:
+def _draw(store: Commons, run_id: str, picture: Path) -> bool:
+    """Draw the pictures of a run, and say why if they cannot be written; whether there are any."""
+    from a4nn_core.archaeology.figures import front_figure
+
+    try:
+        return front_figure(store, run_id, picture, picture.with_suffix(".html"))
+    except BadInput as error:
+        say("", f"no pictures: {error}")
+        return False
+
+
+def _print(summary: Summary, where: str) -> None:
+    if summary.error is not None:
+        say(f"run {summary.run} {summary.status}: {summary.error}")
     tell("", f"Pareto front of {summary.run} ({summary.status})", "")
     alike = any(member.indistinguishable_from is not None for member in summary.front)
     print_table(
@@ -183,6 +250,8 @@ def _print(summary: Summary) -> None:
         tell("≈ not distinguishable from this cheaper network by validation accuracy")
     first, *others = summary.cost()
     tell("", first, *(f"  {line}" for line in others))
+    if len(summary.endings) > 1:
+        tell(f"  why each network was ended early: a4nn status {summary.run}{where}")
 
 
 def make_table(header: list[str], rows: list[list[str]]) -> Table:

@@ -2,153 +2,114 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
+import os
+import shutil
 import sys
-from datetime import datetime
-from enum import StrEnum
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO
+from typing import Annotated, BinaryIO
 
 import typer
 
 from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption, say
+from a4nn_core.cli.sql_formats import Format, batch_rows, format_of, write
 from a4nn_core.errors import BadInput
-from a4nn_core.printable import json_printable, printable
+from a4nn_core.files import atomic_write
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-
-class Format(StrEnum):
-    """The formats of a result."""
-
-    table = "table"
-    csv = "csv"
-    json = "json"
-    parquet = "parquet"
+_INTERRUPTED = 130
 
 
 def sql(
     query: Annotated[
-        str,
+        str | None,
         typer.Argument(
+            metavar="[QUERY]",
             help="One SELECT over runs, networks, epochs, predictions, considered, events, layers, edges, "
-            "lineage, front."
+            "lineage, wiring, front; @FILE reads it from a file, - from standard input.",
         ),
-    ],
+    ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            "--file", metavar="FILE", help="File with the query.", readable=False, show_default=False
+        ),
+    ] = None,
     commons: CommonsOption = DEFAULT_COMMONS,
-    format: Annotated[Format, typer.Option("--format", help="How to write the result.")] = Format.table,
+    format: Annotated[
+        Format | None,
+        typer.Option(
+            "--format",
+            help="How to write the result; default: as the suffix of --out says, otherwise a table.",
+            show_default=False,
+        ),
+    ] = None,
     json_: JsonOption = False,
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="File to write to instead of standard output.", show_default=False),
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            readable=False,
+            help="File to write to: .csv, .tsv, .json, .jsonl, .ndjson, .parquet, .md or .txt.",
+            show_default=False,
+        ),
+    ] = None,
+    rows: Annotated[
+        int | None,
+        typer.Option(
+            "--rows",
+            min=0,
+            metavar="N",
+            help="Write the first N rows, 0 for all; default: all, in a terminal's table the first 40.",
+            show_default=False,
+        ),
     ] = None,
 ) -> None:
     """Query a commons with SQL: one SELECT statement, which can read nothing but the commons."""
     from a4nn_core.commons import Commons
 
-    data = Commons(commons).answer(query, lambda run, error: say(f"warning: run {run} is left out: {error}"))
-    chosen = Format.json if json_ else format
-    if out is not None:
-        from a4nn_core.files import atomic_write
+    terminal = out is None and sys.stdout.isatty()
+    chosen = format_of(Format.json if json_ else format, out)
+    if chosen is Format.parquet and terminal:
+        raise BadInput("Parquet is not for a terminal: give --out FILE or pipe the output")
+    store = Commons(commons, lambda run, error: say(f"warning: run {run} is left out: {error}"))
+    answer = store.ask(_query(query, file), batch_rows(chosen))
 
-        with atomic_write(out) as temporary, temporary.open("wb") as file:
-            write(data, chosen, file)
-    else:
-        if chosen is Format.parquet and sys.stdout.isatty():
-            raise BadInput("Parquet is not for a terminal: give --out FILE or pipe the output")
-        write(data, chosen, sys.stdout.buffer)
+    width = shutil.get_terminal_size().columns if terminal else None
+    try:
+        with _sink(out) as sink, answer:
+            write(answer.schema, answer, chosen, sink, rows=rows, width=width)
+    except KeyboardInterrupt:
+        # all is put away, and an orderly end could wait: for a function of DuckDB that does not hear, or for
+        # whoever reads the pipe to take what is still in the buffer
+        os._exit(_INTERRUPTED)
+
+
+@contextmanager
+def _sink(out: Path | None) -> Iterator[BinaryIO]:
+    """Standard output, or a file that gets its name when it is complete."""
+    if out is None:
+        yield sys.stdout.buffer
         sys.stdout.flush()
+        return
+    with atomic_write(out) as temporary, temporary.open("wb") as file:
+        yield file
 
 
-def write(data: pa.Table, format: Format, file: BinaryIO) -> None:
-    """Write a result.
-
-    Args:
-        data: the result.
-        format: ``json`` is one list of objects; ``csv`` has a header line.
-        file: binary, open for writing.
-    """
-    import pyarrow.parquet as pq
-
-    match format:
-        case Format.parquet:
-            sink = io.BytesIO()  # a pipe is not seekable
-            pq.write_table(data, sink, compression="zstd")
-            file.write(sink.getvalue())
-        case Format.json:
-            text = json.dumps(_rows(data), ensure_ascii=False, indent=1, default=str)
-            file.write(json_printable(text).encode() + b"\n")
-        case Format.csv:
-            text_file = io.StringIO(newline="")
-            writer = csv.writer(text_file, lineterminator="\n")
-            cell = printable if file.isatty() else str
-            writer.writerow(map(cell, data.column_names))
-            writer.writerows([cell(_text(v, null="")) for v in row.values()] for row in _rows(data))
-            file.write(text_file.getvalue().encode())
-        case Format.table:
-            file.write(_table(data).encode())
-    file.flush()
-
-
-def _rows(data: pa.Table) -> list[dict[str, object]]:
-    names = [f"{i}:{name}" for i, name in enumerate(data.column_names)]  # names may repeat
-    rows = data.rename_columns(names).to_pylist()
-    seen: dict[str, int] = {}
-    final = []
-    for name in data.column_names:
-        seen[name] = seen.get(name, 0) + 1
-        final.append(name if seen[name] == 1 else f"{name}_{seen[name]}")
-    maps = {i for i, field in enumerate(data.schema) if str(field.type).startswith("map<")}
-    return [
-        {
-            name: _as_json(dict(value) if i in maps and value is not None else value)
-            for i, (name, value) in enumerate(zip(final, row.values(), strict=True))
-        }
-        for row in rows
-    ]
-
-
-def _as_json(value: object) -> object:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, float) and value != value:
-        return None
-    if isinstance(value, (dict, list)):
-        items = value.items() if isinstance(value, dict) else enumerate(value)
-        made = {k: _as_json(v) for k, v in items}
-        return made if isinstance(value, dict) else list(made.values())
-    if isinstance(value, float) and value in (float("inf"), float("-inf")):
-        return None
-    return value
-
-
-def _text(value: object, null: str, digits: int | None = None) -> str:
-    if value is None:
-        return null
-    if isinstance(value, float):
-        return repr(value) if digits is None else f"{value:.{digits}g}"
-    if isinstance(value, (dict, list)):
-        return json.dumps(value, ensure_ascii=False, default=str)
-    return str(value)
-
-
-def _table(data: pa.Table) -> str:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    # without a terminal a table keeps its full width: nothing is folded
-    console = Console(file=io.StringIO(), width=None if sys.stdout.isatty() else 10_000)
-    table = Table(show_edge=False, pad_edge=False)
-    for field in data.schema:
-        number = str(field.type).startswith(("int", "uint", "float", "double", "decimal", "half"))
-        table.add_column(Text(printable(field.name)), justify="right" if number else "left", overflow="fold")
-    for row in _rows(data):
-        table.add_row(*(Text(printable(_text(value, null="", digits=6))) for value in row.values()))
-    console.print(table)
-    text: str = console.file.getvalue()  # type: ignore[attr-defined]
-    lines = [line.rstrip() for line in text.splitlines()]
-    return "\n".join([*lines, f"({data.num_rows} row{'' if data.num_rows == 1 else 's'})", ""])
+def _query(query: str | None, file: Path | None) -> str:
+    """The text of the query, wherever it was given."""
+    if (query is None) == (file is None):
+        raise BadInput("give one query: as text, as @FILE, as --file FILE, or as - to read standard input")
+    if query == "-":
+        return sys.stdin.read()
+    if query is not None and query.startswith("@"):
+        file = Path(query[1:])
+    if file is None:
+        return query or ""
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise BadInput(f"query file {file} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise BadInput(f"query file {file} is not text") from None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from a4nn_core.cli.interrupt import check_interrupt
 from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption, print_json, tell
 from a4nn_core.cli.run import make_table, print_table
 from a4nn_core.errors import BadInput
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 
     from a4nn_core.commons import Commons
     from a4nn_core.commons.totals import Totals
+    from a4nn_core.termination.endings import Ending
     from a4nn_core.workflow.live import Live
+    from a4nn_core.workflow.summary import Summary
 
 
 def status(
@@ -47,7 +50,7 @@ def _list(store: Commons, as_json: bool) -> None:
     rows, troubles = [], []
     for name in store.folders():
         try:
-            state = _state(store, name)
+            state = _listed(store, name)
         except BadInput as error:
             documents.append({"run": name, "error": str(error)})
             rows.append([name, "unreadable", *("-" * (len(_HEADER) - 2))])
@@ -62,16 +65,29 @@ def _list(store: Commons, as_json: bool) -> None:
     tell(*troubles)
 
 
-def _state(store: Commons, run: str) -> tuple[Totals, Live]:
+def _state(store: Commons, run: str) -> tuple[Summary, Live]:
+    """One run; all its networks are read."""
+    from a4nn_core.workflow.summary import summarise
+
+    live = _look(store, run)
+    # the summary comes last: a run that is not alive has recorded how it ended
+    return summarise(store, run), live
+
+
+def _listed(store: Commons, run: str) -> tuple[Totals, Live]:
+    """One of many runs; networks are read only of those that are alive."""
     from a4nn_core.commons.totals import totals
+
+    live = _look(store, run)
+    return totals(store, run), live
+
+
+def _look(store: Commons, run: str) -> Live:
     from a4nn_core.workflow.live import is_alive, look
 
-    # records are read of runs that are alive alone: there can be thousands of others
     networks = store.networks(run) if is_alive(store.path, run) else []
     # a network that equals another one took no time
-    live = look(store.path, run, [n.seconds or 0.0 for n in networks])
-    # the totals come last: a run that is not alive has recorded how it ended
-    return totals(store, run), live
+    return look(store.path, run, [n.seconds or 0.0 for n in networks])
 
 
 def _document(store: Commons, totals: Totals, live: Live) -> dict[str, Json]:
@@ -86,14 +102,19 @@ def _row(totals: Totals, live: Live) -> list[str]:
     from a4nn_core.workflow.summary import duration
 
     budget = totals.networks_budget
-    outside = f" ({totals.networks_infeasible} outside the bounds)" if totals.networks_infeasible else ""
+    training = sum(one.where is not None for one in live.training)
+    notes = [f"{training} in training"] if training else []
+    if totals.networks_infeasible:
+        notes.append(f"{totals.networks_infeasible} outside the bounds")
     seconds = live.seconds_so_far + (totals.seconds or 0.0)
     timed = live.alive or totals.seconds is not None
     killed = totals.status is RunStatus.running and not live.alive
     return [
         totals.run,
         "killed, can be resumed" if killed else totals.status or "-",
-        str(totals.networks) + ("" if budget is None else f"/{budget}") + outside,
+        str(totals.networks)
+        + ("" if budget is None else f"/{budget}")
+        + (f" ({', '.join(notes)})" if notes else ""),
         f"{totals.epochs_trained}/{totals.epochs_budget}",
         f"{totals.epochs_saved_percent:.1f} %",
         in_percent(totals.best_accuracy_percent, totals.best_accuracy_se_points),
@@ -113,29 +134,43 @@ def _follow(store: Commons, run: str, every: float, once: bool) -> None:
         return
     with Screen(console=console, auto_refresh=False) as screen:
         while True:
-            totals, live = _state(store, run)
-            screen.update(_view(totals, live), refresh=True)
+            check_interrupt()
+            summary, live = _state(store, run)
+            screen.update(_view(summary, live), refresh=True)
             if not live.alive:
                 return
             time.sleep(every)
 
 
-def _view(totals: Totals, live: Live) -> Group:
+def _view(summary: Summary, live: Live) -> Group:
     from rich.console import Group
 
-    tables = [make_table(_HEADER, [_row(totals, live)])]
+    tables = [make_table(_HEADER, [_row(summary, live)])]
     if live.training:
         tables.append(make_table(_TRAINING, _training(live)))
-    return Group(*(part for table in tables for part in (table, "")), _paused(live))
+    return Group(*(part for table in tables for part in (table, "")), "\n\n".join(_notes(summary, live)))
 
 
-def _print(totals: Totals, live: Live) -> None:
-    print_table(_HEADER, [_row(totals, live)])
+def _print(summary: Summary, live: Live) -> None:
+    print_table(_HEADER, [_row(summary, live)])
     if live.training:
         tell("")
         print_table(_TRAINING, _training(live))
-    if live.paused:
-        tell("", _paused(live))
+    for note in _notes(summary, live):
+        tell("", *note.splitlines())
+
+
+def _notes(summary: Summary, live: Live) -> list[str]:
+    """What is said below the tables: who waits, and once the run has ended why networks were ended early."""
+    notes = [_paused(live)]
+    if not live.alive:
+        notes.append("\n".join(map(_ended, summary.endings)))
+        notes.append("" if summary.error is None else f"{summary.status}: {summary.error}")
+    return [note for note in notes if note]
+
+
+def _ended(one: Ending) -> str:
+    return f"network {one.network}, {one.epochs} of {one.epochs + one.epochs_saved} epochs, {one}"
 
 
 def _paused(live: Live) -> str:

@@ -335,6 +335,35 @@ group by l.run, l.op
 order by l.run, mflops desc, l.op""",
     ),
     Recipe(
+        "genome-bits",
+        "Which nodes do the bits of a genome connect (search space macro)?",
+        """
+with phases as (
+    select run, network, generate_subscripts(bits, 1) as phase, unnest(bits) as bits
+    from (select run, network, try_cast(genome as int[][]) as bits from front)
+)
+-- the bits in order: node 2 <- 1; node 3 <- 1, 2; ...; and last whether the input feeds the output
+select run, network, phase,
+       string_agg(format('{} -> {}', source, node), ', ' order by node, source)
+           filter (bits[(node - 1) * (node - 2) // 2 + source] = 1) as connections,
+       bits[-1] = 1 as input_feeds_output
+from phases, range(2, 11) nodes(node), range(1, 10) sources(source)
+where source < node and (node - 1) * (node - 2) // 2 + source < len(bits)
+group by run, network, phase, bits
+order by run, network, phase""",
+    ),
+    Recipe(
+        "wiring",
+        "What are the layers of the best network, and what feeds each?",
+        """
+select w.run, w.network, w.layer, w.phase, w.node, w.operation, w.inputs, w.channels_out as channels,
+       w.height_out || ' x ' || w.width_out as size, round(w.flops / 1e6, 2) as mflops
+from wiring w semi join (
+    select run, arg_max(network, best_accuracy_percent) as network from front group by run
+) best on best.run = w.run and best.network = w.network
+order by w.run, w.layer""",
+    ),
+    Recipe(
         "settings",
         "With what settings and versions was each run made?",
         """

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from a4nn_core.commons.columns import UnknownWord
+from a4nn_core.commons.columns import BadCell
 from a4nn_core.commons.layout import Damaged
 from a4nn_core.errors import BadInput
+from a4nn_core.files import denied
 
 UNREADABLE = (OSError, pa.ArrowException, TypeError, ValueError, OverflowError)
 
@@ -22,8 +23,10 @@ def damage_named(commons: Path, run: str) -> Iterator[None]:
         yield
     except Damaged:
         raise
-    except UnknownWord as error:
+    except BadCell as error:
         raise Damaged(f"a record of run {run!r} in {commons} is damaged: {error}") from None
+    except PermissionError as error:
+        raise BadInput(denied(error)) from None
     except UNREADABLE as error:
         text = " ".join(str(error).split())
         raise Damaged(f"a file of run {run!r} in {commons} is damaged: {text}") from None

@@ -9,14 +9,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from a4nn_core.commons.columns import Row, cell, from_cells
+from a4nn_core.assessment import Assessment
+from a4nn_core.commons.columns import BadCell, Row, cell, from_line
 from a4nn_core.commons.journal import read_journal
 from a4nn_core.commons.layout import Damaged
 from a4nn_core.commons.records import Epoch, Prediction, by_epoch
 from a4nn_core.jsonable import Json, JsonText, members, number
 from a4nn_core.vocabulary import Action
 
-_COMPUTING, _LAG = "manner", "measurement_lag_points"
+_COMPUTING, _LAG, _ASSESSMENT = "manner", "measurement_lag_points", "assessment"
 _VERDICT = ("verdict", "reason", "predicted", "predicted_low", "predicted_high", "evidence")
 _PLAIN = tuple(f.name for f in Epoch.definition.columns if f.name not in (*_VERDICT, "run", "network"))
 _OF_ITS_EPOCH = ("run", "network", "epoch", "verdict", "reason")
@@ -32,11 +33,13 @@ class JournalEpoch(Epoch):
         computing: settings in which the compute plan differs from the usual one; empty if in none.
         measurement_lag_points: percentage points of accuracy on training images by which the measured network
             lags behind the trained one; None if it does not.
+        assessment: of the answers to the validation images; None if an earlier epoch was as accurate.
     """
 
     fits: tuple[Prediction, ...] = ()
     computing: Mapping[str, Json] | None = None
     measurement_lag_points: float | None = None
+    assessment: Assessment | None = None
 
     def row(self) -> Row:
         """The values of the columns of ``epochs``; the evidence only of verdicts to pause or stop."""
@@ -52,6 +55,8 @@ class JournalEpoch(Epoch):
             line[_COMPUTING] = dict(self.computing)
         if self.measurement_lag_points is not None:
             line[_LAG] = self.measurement_lag_points
+        if self.assessment is not None:
+            line[_ASSESSMENT] = self.assessment.to_json()
         line["verdict"] = {
             "action": cell(self.verdict),
             "reason": self.reason,
@@ -71,9 +76,11 @@ class JournalEpoch(Epoch):
         """The epoch of a line. Lines of earlier versions lack what was not recorded then.
 
         Raises:
+            BadCell: a value is not one of its column.
+            KeyError: the line has no epoch.
             ValueError: the line has an unknown key, whose value would otherwise be lost silently.
         """
-        unknown = line.keys() - {*_PLAIN, "verdict", "fits", _COMPUTING, _LAG}
+        unknown = line.keys() - {*_PLAIN, "verdict", "fits", _COMPUTING, _LAG, _ASSESSMENT}
         if unknown:
             raise ValueError(f"an epoch has no {sorted(unknown)[0]!r}")
         verdict = members(line.get("verdict"))
@@ -82,7 +89,7 @@ class JournalEpoch(Epoch):
         evidence = verdict.get("evidence")
         judged = {"epoch": line["epoch"], "verdict": verdict.get("action"), "reason": verdict.get("reason")}
         fits = line.get("fits")
-        epoch = from_cells(
+        epoch = from_line(
             cls,
             {
                 **{name: line[name] for name in _PLAIN if name in line},
@@ -96,11 +103,12 @@ class JournalEpoch(Epoch):
         return replace(
             epoch,
             fits=tuple(
-                from_cells(Prediction, {**members(fit), **judged})
+                from_line(Prediction, {**members(fit), **judged})
                 for fit in (fits if isinstance(fits, list) else ())
             ),
             computing=members(line.get(_COMPUTING)) or None,
             measurement_lag_points=number(line.get(_LAG)),
+            assessment=Assessment.from_json(line.get(_ASSESSMENT)),
         )
 
 
@@ -114,7 +122,7 @@ def read_epochs(path: Path) -> list[JournalEpoch]:
     for count, line in enumerate(read_journal(path), start=1):
         try:
             found.append(JournalEpoch.of(line))
-        except (KeyError, ValueError, TypeError) as error:
+        except (KeyError, ValueError, TypeError, BadCell) as error:
             raise Damaged(f"{path} line {count} is damaged: {error}") from None
     return found
 

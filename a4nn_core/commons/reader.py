@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -13,25 +13,16 @@ import pyarrow as pa
 from a4nn_core.commons.columns import Record, from_cells
 from a4nn_core.commons.damage import damage_named
 from a4nn_core.commons.layout import Damaged, RunFolder, check_layout
+from a4nn_core.commons.query import Answer, check_select, connect, failures_named, seal
 from a4nn_core.commons.records import Edge, Epoch, Event, LayerRecord, Network, Prediction, Run
 from a4nn_core.commons.rows import python_rows, records
-from a4nn_core.commons.schema import FRONT, LINEAGE_SQL, TABLES
+from a4nn_core.commons.schema import FRONT, TABLES, VIEWS, Table
 from a4nn_core.commons.snapshot import Snapshot, run_folders, run_names
 from a4nn_core.errors import BadInput
 from a4nn_core.metrics import front_rows
 
 if TYPE_CHECKING:
     import duckdb
-
-# Disabled before a query is parsed: by default DuckDB reads any file that a SELECT names, loads extensions,
-# and takes variables of the calling Python program as tables.
-_CLOSED: dict[str, str | bool | int | float | list[str]] = {
-    "autoinstall_known_extensions": "false",
-    "autoload_known_extensions": "false",
-    "python_enable_replacements": "false",
-    "allow_community_extensions": "false",
-}
-
 
 R = TypeVar("R", bound=Record)
 
@@ -41,13 +32,16 @@ class Commons:
 
     Args:
         path: folder of the commons.
+        left_out: called with the name of each run that SQL leaves out, as its records cannot be read, and
+            what is wrong with them. None: one such run is an error of every query.
 
     Raises:
         BadInput: it is not a commons, or has a layout newer than this version knows.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, left_out: Callable[[str, BadInput], None] | None = None) -> None:
         self.path = Path(path)
+        self._left_out = left_out
         self.layout = check_layout(self.path)
 
     def runs(self) -> list[str]:
@@ -60,7 +54,7 @@ class Commons:
 
     def sql(self, query: str) -> duckdb.DuckDBPyRelation:
         """The answer to one SELECT over the tables runs, networks, epochs, predictions, considered, events,
-        layers, edges and the views lineage and front.
+        layers, edges and the views lineage, wiring and front.
 
         The query has access to nothing else: no file, no network, no variable of the program, no setting.
 
@@ -73,49 +67,75 @@ class Commons:
         Raises:
             BadInput: it is not one SELECT statement, or names a table or column that does not exist.
         """
-        return self._ask(query, Snapshot(self.path))
+        connection = self._tables(query)
+        with failures_named():
+            return connection.sql(query)
 
-    def answer(self, query: str, left_out: Callable[[str, Damaged], None] | None = None) -> pa.Table:
-        """The whole answer to one SELECT; see ``sql``.
+    def ask(self, query: str, rows: int = 8192) -> Answer:
+        """The answer to one SELECT as it is computed, in constant memory; see ``sql``.
 
         Args:
             query: as there.
-            left_out: called with the name of each run that the answer leaves out, as its records cannot be
-                read, and what is wrong with them. None: one such run is an error of the query.
+            rows: number of rows of a batch, about.
+
+        Raises:
+            BadInput: as there; inside the block also that the query fails.
+        """
+        return Answer(self._tables(query), query, rows)
+
+    def answer(self, query: str) -> pa.Table:
+        """The whole answer to one SELECT; see ``sql``.
 
         Raises:
             BadInput: as there, or the query fails.
         """
-        import duckdb
+        with self.ask(query) as answer:
+            return pa.Table.from_batches(answer, answer.schema)
 
-        damaged: dict[str, Damaged] | None = None if left_out is None else {}
-        while True:
-            snapshot = Snapshot(self.path, damaged=damaged)
-            try:
-                found = self._ask(query, snapshot).to_arrow_table()
-            except (BadInput, duckdb.Error, pa.ArrowException, OSError) as error:
-                if snapshot.error is None:
-                    raise BadInput(query_message(error)) from None
-                if damaged is None:
-                    raise snapshot.error from None
-            if snapshot.error is None:
-                for run, trouble in sorted((damaged or {}).items()):
-                    if left_out is not None:
-                        left_out(run, trouble)
-                return found
+    def _tables(self, query: str) -> duckdb.DuckDBPyConnection:
+        """A sealed connection with the tables that a query names."""
+        with failures_named():
+            connection = connect()
+            check_select(connection, query)
+            self._register(connection, query)
+            seal(connection)
+        return connection
 
-    def _ask(self, query: str, snapshot: Snapshot) -> duckdb.DuckDBPyRelation:
-        import duckdb
+    def _register(self, connection: duckdb.DuckDBPyConnection, query: str) -> None:
+        text = query.lower()
+        # only tables whose names occur are loaded; query() and query_table() compute names, so load all
+        every = "query" in text
+        asked = {name for name in (*TABLES, FRONT.name) if every or name in text}
+        asked |= {source for view in VIEWS if view.name in text for source in view.sources}
+        sources = asked | ({"networks"} if FRONT.name in asked else set())
+        snapshot = self._snapshot([TABLES[name] for name in sources if name in TABLES], query)
+        connection.register("commons_lock", _Held(snapshot.lock))
+        for name, table in {**TABLES, FRONT.name: FRONT}.items():
+            parts = snapshot.parts(table) if name in asked else [table.schema.empty_table()]
+            if len(parts) == 1:
+                connection.register(name, parts[0])
+                continue
+            for number, part in enumerate(parts):
+                connection.register(f"{name}_{number}", part)
+            union = " union all ".join(f"from {name}_{number}" for number in range(len(parts)))
+            connection.execute(f"create view {name} as {union}")
+        for view in VIEWS:
+            connection.execute(f"create view {view.name} as {view.sql}")
 
-        connection = duckdb.connect(":memory:", config=_CLOSED)
-        try:
-            _one_select(connection, query)
-            _register(connection, query, snapshot)
-            connection.execute("set enable_external_access = false")
-            connection.execute("set lock_configuration = true")
-            return connection.sql(query)
-        except duckdb.Error as error:
-            raise BadInput(query_message(error)) from None
+    def _snapshot(self, tables: Sequence[Table], query: str) -> Snapshot:
+        """The commons now; if it may be, without runs in which one of some tables cannot be read.
+
+        If a query names runs, the others are not looked at: it may have nothing to do with them.
+        """
+        if self._left_out is None:
+            return Snapshot(self.path)
+        snapshot = Snapshot(self.path, forgiving=True)
+        named = set(re.findall(r"'([^']+)'", query))
+        snapshot.leave_out_damaged(tables, [run for run in snapshot.unsealed if run in named] or None)
+        for run, error in sorted(snapshot.damaged.items()):
+            if not named & {*snapshot.sealed, *snapshot.unsealed, *snapshot.damaged} or run in named:
+                self._left_out(run, error)
+        return snapshot
 
     def networks(self, run: str) -> list[Network]:
         """The final records of a run's networks, sorted by number."""
@@ -174,32 +194,6 @@ class Commons:
             return records(record, data.sort_by([(key, "ascending") for key in table.key]))
 
 
-def query_message(error: BaseException) -> str:
-    """DuckDB's message on a query that failed, on one line."""
-    text = str(error).split("\n\nLINE ")[0]
-    text = re.sub(r"^(\w+ )+Error: ", "", text)
-    return f"the query cannot be answered: {' '.join(text.split())}"
-
-
-def _register(connection: duckdb.DuckDBPyConnection, query: str, snapshot: Snapshot) -> None:
-    """Give a connection the tables and views that a query names."""
-    text = query.lower()
-    # only tables whose names occur are loaded; query() and query_table() compute names, so load all
-    every = "query" in text
-    connection.register("commons_lock", _Held(snapshot.lock))
-    for name, table in {**TABLES, FRONT.name: FRONT}.items():
-        named = every or name in text or (name == "networks" and "lineage" in text)
-        parts = snapshot.parts(table) if named else [table.schema.empty_table()]
-        if len(parts) == 1:
-            connection.register(name, parts[0])
-            continue
-        for number, part in enumerate(parts):
-            connection.register(f"{name}_{number}", part)
-        union = " union all ".join(f"from {name}_{number}" for number in range(len(parts)))
-        connection.execute(f"create view {name} as {union}")
-    connection.execute(f"create view lineage as {LINEAGE_SQL}")
-
-
 class _Held:
     """Keeps an object alive as long as a connection, and so a relation, lives; an empty table to DuckDB."""
 
@@ -208,17 +202,3 @@ class _Held:
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         return pa.schema([("held", pa.bool_())]).empty_table().__arrow_c_stream__(requested_schema)
-
-
-def _one_select(connection: duckdb.DuckDBPyConnection, query: str) -> None:
-    import duckdb
-
-    statements = connection.extract_statements(query)
-    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-        kinds = ", ".join(str(s.type).rpartition(".")[2] for s in statements) or "nothing"
-        raise BadInput(f"only one SELECT statement can be asked of a commons, not {kinds}: {_clip(query)}")
-
-
-def _clip(query: str) -> str:
-    flat = " ".join(query.split())
-    return flat if len(flat) <= 100 else f"{flat[:97]}..."

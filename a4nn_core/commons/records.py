@@ -10,11 +10,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, TypeVar
 
-from a4nn_core.commons.columns import Column, Kind, Record, table
+from a4nn_core.assessment import Assessment
+from a4nn_core.commons.columns import Column, Form, Kind, Record, table
 from a4nn_core.jsonable import Json, JsonText, members, number, whole
 from a4nn_core.metrics import front_rows
 from a4nn_core.precision import Images, Rated
-from a4nn_core.vocabulary import Action, NetworkStatus, RunStatus
+from a4nn_core.vocabulary import Action, Bounds, NetworkStatus, RunStatus
+
+_PERCENT: Bounds = (0, 100)
+_NOT_NEGATIVE: Bounds = (0, None)
+_ANY: Bounds = (None, None)
+_FROM_ONE: Bounds = (1, None)
+_SHA256 = Form("[0-9a-f]{64}", "a SHA-256")
+_FILE = Form(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", "the name of a file")
+CHECKPOINT = Form(
+    rf"runs/[A-Za-z0-9][A-Za-z0-9._-]*/checkpoints/[0-9]{{4,}}/{_FILE.pattern}",
+    "the path of a checkpoint, runs/RUN/checkpoints/NUMBER/FILE",
+)
 
 RunId = Annotated[str, Column("id of the run")]
 NetworkNumber = Annotated[int, Column("number of the network inside its run")]
@@ -32,7 +44,7 @@ class Run(Record):
     ] = None
     experiment: Annotated[JsonText | None, Column("the whole experiment, as resolved")] = None
     objectives: Annotated[Mapping[str, str] | None, Column("metric name to minimise or maximise")] = None
-    seed: Annotated[int | None, Column("seed of the search", kind=Kind.int64)] = None
+    seed: Annotated[int | None, Column("seed of the search", kind=Kind.int64, bounds=_ANY)] = None
     dataset: Annotated[str | None, Column("name of the data set")] = None
     dataset_fingerprint: Annotated[str | None, Column("SHA-256 over every image and label")] = None
     dataset_details: Annotated[
@@ -57,10 +69,17 @@ class Run(Record):
     ] = None
     totals: Annotated[JsonText | None, Column("totals recorded at the end", timing=True)] = None
     notes: Annotated[JsonText | None, Column("what an import could not place, and other remarks")] = None
-    shadow_of: Annotated[str | None, Column("run whose networks this one trains again")] = None
+    shadow_of: Annotated[str | None, Column("run whose networks this one trains again", later=True)] = None
     prior: Annotated[
         JsonText | None,
-        Column("runs that it learned from: id, numbers of the networks, SHA-256 of what was read of them"),
+        Column(
+            "runs that it learned from: id, numbers of the networks, SHA-256 of what was read of them",
+            later=True,
+        ),
+    ] = None
+    error: Annotated[
+        str | None,
+        Column("why it failed, or what interrupted it; null for a signal and where nothing did", later=True),
     ] = None
 
     def settings(self, part: str) -> dict[str, Json]:
@@ -108,7 +127,9 @@ class Network(Record):
     network: NetworkNumber
     generation: Annotated[int | None, Column("generation that asked for it, from 0")] = None
     position: Annotated[int | None, Column("place inside its generation, from 0")] = None
-    genome: Annotated[JsonText | None, Column("the genome, as its search space writes it")] = None
+    genome: Annotated[
+        JsonText | None, Column("the genome, as its search space writes it (macro: a list of bits per phase)")
+    ] = None
     architecture_hash: Annotated[
         str | None, Column("the same for two genomes that build the same network")
     ] = None
@@ -131,13 +152,49 @@ class Network(Record):
         Column("what the search was told: metric name to value", kind=Kind.metrics),
     ] = None
     fitness_source: Annotated[str | None, Column("measured or predicted")] = None
-    best_accuracy_percent: Annotated[float | None, Column("best validation accuracy", "percent")] = None
-    best_epoch: Annotated[int | None, Column("epoch of the best validation accuracy, from 1")] = None
+    best_accuracy_percent: Annotated[
+        float | None, Column("best validation accuracy", "percent", bounds=_PERCENT)
+    ] = None
+    best_epoch: Annotated[
+        int | None, Column("epoch of the best validation accuracy, from 1", bounds=_FROM_ONE)
+    ] = None
     last_accuracy_percent: Annotated[
-        float | None, Column("validation accuracy after the last epoch", "percent")
+        float | None, Column("validation accuracy after the last epoch", "percent", bounds=_PERCENT)
     ] = None
     test_accuracy_percent: Annotated[
-        float | None, Column("accuracy on the test part, never selected by", "percent")
+        float | None, Column("accuracy on the test part, never selected by", "percent", bounds=_PERCENT)
+    ] = None
+    balanced_accuracy_percent: Annotated[
+        float | None,
+        Column(
+            "mean of the classes' shares of rightly classified validation images, best epoch",
+            "percent",
+            bounds=_PERCENT,
+            later=True,
+        ),
+    ] = None
+    calibration_error_points: Annotated[
+        float | None,
+        Column(
+            "expected calibration error on the validation part in 15 bins of equal width, best epoch",
+            "percentage points",
+            bounds=_NOT_NEGATIVE,
+            later=True,
+        ),
+    ] = None
+    brier_score: Annotated[
+        float | None,
+        Column(
+            "Brier score on the validation part, from 0 to 2, best epoch", bounds=_NOT_NEGATIVE, later=True
+        ),
+    ] = None
+    confusion: Annotated[
+        JsonText | None,
+        Column(
+            "numbers of validation images, best epoch: a list for each true class, in it a number for each "
+            "class named; in the order of the run's classes",
+            later=True,
+        ),
     ] = None
     predicted_accuracy_percent: Annotated[
         float | None, Column("last prediction at the end of the budget", "percent")
@@ -154,21 +211,34 @@ class Network(Record):
     termination_evidence: Annotated[JsonText | None, Column("the numbers the last verdict rested on")] = None
     front_version: Annotated[int | None, Column("version of the Pareto front it was judged against")] = None
     device: Annotated[str | None, Column("device it was trained on", timing=True)] = None
-    seconds: Annotated[float | None, Column("time of training, all epochs", "s", timing=True)] = None
+    seconds: Annotated[
+        float | None, Column("time of training, all epochs", "s", timing=True, bounds=_NOT_NEGATIVE)
+    ] = None
     energy_joules: Annotated[
         float | None,
-        Column("sum over its epochs; null unless all were measured (see epochs)", "J", timing=True),
+        Column(
+            "sum over its epochs; null unless all were measured (see epochs)",
+            "J",
+            timing=True,
+            bounds=_NOT_NEGATIVE,
+            later=True,
+        ),
     ] = None
     checkpoint: Annotated[
-        str | None, Column("last checkpoint, relative to the commons (see event checkpoints_removed)")
+        str | None,
+        Column("last checkpoint, relative to the commons (see event checkpoints_removed)", form=CHECKPOINT),
     ] = None
-    checkpoint_sha256: Annotated[str | None, Column("its SHA-256")] = None
-    best_checkpoint: Annotated[str | None, Column("checkpoint of the best epoch, if it was kept")] = None
-    best_checkpoint_sha256: Annotated[str | None, Column("its SHA-256")] = None
+    checkpoint_sha256: Annotated[str | None, Column("its SHA-256", form=_SHA256)] = None
+    best_checkpoint: Annotated[
+        str | None, Column("checkpoint of the best epoch, if it was kept", form=CHECKPOINT)
+    ] = None
+    best_checkpoint_sha256: Annotated[str | None, Column("its SHA-256", form=_SHA256)] = None
     error: Annotated[
         str | None, Column("what went wrong, or which bound an infeasible network is outside of")
     ] = None
-    seed: Annotated[int | None, Column("seed of the network's weights and batches", kind=Kind.int64)] = None
+    seed: Annotated[
+        int | None, Column("seed of the network's weights and batches", kind=Kind.int64, bounds=_ANY)
+    ] = None
 
     @property
     def trained(self) -> bool:
@@ -179,6 +249,17 @@ class Network(Record):
     def trained_as(self) -> int:
         """Number of the network whose training its result comes from: its own, or that of its equal."""
         return self.network if self.equal_to is None else self.equal_to
+
+    @property
+    def assessment(self) -> Assessment | None:
+        """What its answers to the validation images say beside their accuracy, at its best epoch."""
+        return Assessment.from_json(
+            {
+                "confusion": self.confusion.value if self.confusion else None,
+                "calibration_error_points": self.calibration_error_points,
+                "brier_score": self.brier_score,
+            }
+        )
 
     def rated(self, images: Images) -> Rated:
         """Its accuracy and cost, for comparisons with other networks."""
@@ -267,14 +348,16 @@ class Epoch(Record):
 
     run: RunId = ""
     network: NetworkNumber = -1
-    epoch: Annotated[int, Column("from 1")]
+    epoch: Annotated[int, Column("from 1", bounds=_FROM_ONE)]
     train_loss: Annotated[float | None, Column("mean training loss")] = None
     validation_loss: Annotated[float | None, Column("mean validation loss")] = None
-    train_accuracy_percent: Annotated[float | None, Column("accuracy on the training part", "percent")] = None
-    validation_accuracy_percent: Annotated[
-        float | None, Column("accuracy on the validation part", "percent")
+    train_accuracy_percent: Annotated[
+        float | None, Column("accuracy on the training part", "percent", bounds=_PERCENT)
     ] = None
-    learning_rate: Annotated[float | None, Column("learning rate of the epoch")] = None
+    validation_accuracy_percent: Annotated[
+        float | None, Column("accuracy on the validation part", "percent", bounds=_PERCENT)
+    ] = None
+    learning_rate: Annotated[float | None, Column("learning rate of the epoch", bounds=_NOT_NEGATIVE)] = None
     seconds: Annotated[float | None, Column("time of the epoch", "s", Kind.float32, timing=True)] = None
     images_per_second: Annotated[
         float | None, Column("training throughput", "1/s", Kind.float32, timing=True)
@@ -290,13 +373,14 @@ class Epoch(Record):
             "J",
             Kind.float32,
             timing=True,
+            later=True,
         ),
     ] = None
     time: Annotated[datetime | None, Column("when the epoch was recorded", "UTC", timing=True)] = None
-    checkpoint: Annotated[str | None, Column("file in the network's checkpoint folder; null if not kept")] = (
-        None
-    )
-    checkpoint_sha256: Annotated[str | None, Column("its SHA-256")] = None
+    checkpoint: Annotated[
+        str | None, Column("file in the network's checkpoint folder; null if not kept", form=_FILE)
+    ] = None
+    checkpoint_sha256: Annotated[str | None, Column("its SHA-256", form=_SHA256)] = None
     segment: Annotated[int | None, Column("segment that trained it, from 0")] = None
     verdict: Annotated[Action | None, Column("continue, pause or stop")] = None
     reason: Annotated[str | None, Column("the rule's reason")] = None
@@ -330,7 +414,12 @@ def by_epoch(epochs: Iterable[E]) -> list[E]:
     return [last[number] for number in sorted(last)]
 
 
-@table("predictions", "one fit of a parametric function after one epoch", ("run", "network", "epoch"))
+@table(
+    "predictions",
+    "one fit of a parametric function after one epoch",
+    ("run", "network", "epoch"),
+    identity=("run", "network", "epoch", "function", "predicted", "microseconds"),
+)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction(Record):
     """One fit."""
@@ -344,7 +433,9 @@ class Prediction(Record):
     predicted: Annotated[float | None, Column("value at the end of the budget", "percent")] = None
     low: Annotated[float | None, Column("lower end of the interval", "percent")] = None
     high: Annotated[float | None, Column("upper end of the interval", "percent")] = None
-    residual: Annotated[float | None, Column("root mean square residual", "percent")] = None
+    residual: Annotated[
+        float | None, Column("root mean square residual", "percent", bounds=_NOT_NEGATIVE)
+    ] = None
     status: Annotated[str | None, Column("how the fit ended")] = None
     microseconds: Annotated[float | None, Column("cost of the fit", "us", Kind.float32, timing=True)] = None
     verdict: Annotated[Action | None, Column("what the rule said after this epoch")] = None
@@ -387,7 +478,7 @@ class Event(Record):
     """One entry of the event log; ``events.payload`` returns its data as the payload of its kind."""
 
     run: RunId = ""
-    number: Annotated[int, Column("from 1, without gaps")]
+    number: Annotated[int, Column("from 1, without gaps", bounds=_FROM_ONE)]
     time: Annotated[datetime | None, Column("when it happened", "UTC", timing=True)] = None
     kind: Annotated[str, Column("asked, submitted, started, stopped, failed, told, checkpoints_removed, ...")]
     network: Annotated[int | None, Column("network it happened to")] = None
@@ -405,15 +496,16 @@ class LayerRecord(Record):
     layer: Annotated[int, Column("number of the layer; inputs come before what they feed")]
     op: Annotated[str | None, Column("what it does: conv, batch_norm, relu, ...")] = None
     label: Annotated[str | None, Column("its name for people, such as: node 2 conv")] = None
-    phase: Annotated[int | None, Column("phase of the genome, null outside")] = None
+    phase: Annotated[int | None, Column("phase of the genome, from 0; null outside")] = None
     channels_in: Annotated[int | None, Column("input channels")] = None
     channels_out: Annotated[int | None, Column("output channels")] = None
     kernel: Annotated[int | None, Column("side of the kernel", "pixels")] = None
     stride: Annotated[int | None, Column("stride", "pixels")] = None
     padding: Annotated[int | None, Column("padding on each side", "pixels")] = None
-    bias: Annotated[bool | None, Column("whether a convolution or linear layer adds one")] = None
+    bias: Annotated[bool | None, Column("whether a convolution or linear layer adds one", later=True)] = None
     settings: Annotated[
-        JsonText | None, Column("further settings of its operation; null if all are as usual")
+        JsonText | None,
+        Column("further settings of its operation; null if all are as usual", later=True),
     ] = None
     height_out: Annotated[int | None, Column("height of the output", "pixels")] = None
     width_out: Annotated[int | None, Column("width of the output", "pixels")] = None
@@ -421,15 +513,15 @@ class LayerRecord(Record):
     parameters: Annotated[int | None, Column("trainable parameters", kind=Kind.int64)] = None
 
 
-@table("edges", "one connection between two layers", ("run", "network"))
+@table("edges", "one connection between two layers", ("run", "network"), identity=())
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edge(Record):
     """One connection."""
 
     run: RunId = ""
     network: NetworkNumber = -1
-    source: Annotated[int, Column("layer whose output it carries")]
-    target: Annotated[int, Column("layer it feeds")]
+    source: Annotated[int, Column("number of the layer whose output it carries")]
+    target: Annotated[int, Column("number of the layer it feeds, which is greater")]
 
 
 @table(
@@ -447,3 +539,30 @@ class Descent(Record):
     parent: Annotated[int, Column("one of its parents")]
     operator: Annotated[str | None, Column("what made the child")] = None
     generation: Annotated[int | None, Column("generation of the child")] = None
+
+
+@table(
+    "wiring",
+    "one layer of one network in words: what it does and what feeds it (a view of layers and edges)",
+    ("run", "network", "layer"),
+    view=True,
+)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wired(Record):
+    """One layer with what feeds it."""
+
+    run: RunId
+    network: NetworkNumber
+    layer: Annotated[int, Column("number of the layer")]
+    phase: Annotated[int | None, Column("phase of the genome, from 1 as in pictures; null outside")] = None
+    node: Annotated[str | None, Column("its name: the label, or the operation if it has none")] = None
+    operation: Annotated[str | None, Column("what it does, such as: conv 3x3, max_pool 2x2 stride 2")] = None
+    inputs: Annotated[
+        str | None, Column("names of the layers that feed it, in their order; null for the first layer")
+    ] = None
+    channels_in: Annotated[int | None, Column("input channels, of all inputs together")] = None
+    channels_out: Annotated[int | None, Column("output channels")] = None
+    height_out: Annotated[int | None, Column("height of the output", "pixels")] = None
+    width_out: Annotated[int | None, Column("width of the output", "pixels")] = None
+    flops: Annotated[int | None, Column("cost of one image", "multiply-adds", Kind.int64)] = None
+    parameters: Annotated[int | None, Column("trainable parameters", kind=Kind.int64)] = None

@@ -11,7 +11,7 @@ from functools import cached_property
 import pyarrow as pa
 
 from a4nn_core.commons.columns import DEFINITIONS, Definition, Field, Kind
-from a4nn_core.commons.records import Descent, Network
+from a4nn_core.commons.records import Descent, Network, Wired
 
 ARROW_TYPES: dict[Kind, pa.DataType] = {
     Kind.text: pa.string(),
@@ -35,7 +35,7 @@ class Table(Definition):
     @classmethod
     def of(cls, definition: Definition) -> Table:
         """The table of a definition."""
-        return cls(definition.name, definition.row, definition.key, definition.record)
+        return cls(definition.name, definition.row, definition.key, definition.record, definition.identity)
 
     @cached_property
     def schema(self) -> pa.Schema:
@@ -66,16 +66,64 @@ NETWORK_TABLES = (
 RUN_TABLES = tuple(name for name in TABLES if name not in NETWORK_TABLES)
 """tables of a run as a whole: its header, and what is made from its event log"""
 
-LINEAGE = Table.of(Descent.definition)
 
-LINEAGE_SQL = "select run, network, unnest(parents) as parent, operator, generation from networks"
-"""query of the view ``lineage``"""
+@dataclass(frozen=True)
+class View(Table):
+    """A view, which DuckDB computes.
+
+    Attributes:
+        sources: names of the tables it is made from.
+        sql: its query.
+    """
+
+    sources: tuple[str, ...] = ()
+    sql: str = ""
+
+    @classmethod
+    def made(cls, definition: Definition, sources: tuple[str, ...], sql: str) -> View:
+        """The view of a definition."""
+        return cls(
+            definition.name,
+            definition.row,
+            definition.key,
+            definition.record,
+            definition.identity,
+            sources,
+            sql,
+        )
+
+
+LINEAGE = View.made(
+    Descent.definition,
+    ("networks",),
+    "select run, network, unnest(parents) as parent, operator, generation from networks",
+)
+
+WIRING = View.made(
+    Wired.definition,
+    ("layers", "edges"),
+    """
+with named as (select *, coalesce(nullif(label, ''), op) as node from layers),
+fed as (
+    select e.run, e.network, e.target, string_agg(s.node, ', ' order by s.layer) as inputs
+    from edges e join named s on s.run = e.run and s.network = e.network and s.layer = e.source
+    group by all
+)
+select l.run, l.network, l.layer, l.phase + 1 as phase, l.node,
+       concat(l.op, case when l.kernel > 1 or l.op = 'conv' then format(' {0}x{0}', l.kernel) end,
+              case when l.stride > 1 then ' stride ' || l.stride end, ' ' || l.settings) as operation,
+       f.inputs, l.channels_in, l.channels_out, l.height_out, l.width_out, l.flops, l.parameters
+from named l left join fed f on f.run = l.run and f.network = l.network and f.target = l.layer""",
+)
+
+VIEWS = (LINEAGE, WIRING)
 
 FRONT = Table(
     "front",
     "a network on its run's Pareto front (a view of networks)",
     Network.definition.key,
     Network,
+    Network.definition.identity,
 )
 """the view ``front``: the networks that no other network of their run dominates"""
 

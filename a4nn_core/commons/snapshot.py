@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Container, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -52,59 +51,59 @@ class Snapshot:
     Args:
         commons: folder of the commons.
         run: id of the only run to read; all if None.
-        damaged: runs to leave out, and what is wrong with them. It receives those whose records turn out to
-            be unreadable; what has been read when it does is not consistent, and is to be read again. If
-            None, such a run is an error.
+        forgiving: whether a run whose records cannot be read is left out; if not, it is an error.
 
     Attributes:
+        damaged: the runs that were left out by name, and what is wrong with them.
         lock: must be kept for as long as data of this snapshot is read.
         sealed: the runs that are read from the archive alone, and the packs they are sealed in.
-        unsealed: the ids of the others.
-        error: the first error that a damaged run was, None if there was none.
+        unsealed: the ids of the other runs.
     """
 
-    def __init__(
-        self, commons: Path, run: str | None = None, damaged: dict[str, Damaged] | None = None
-    ) -> None:
+    def __init__(self, commons: Path, run: str | None = None, *, forgiving: bool = False) -> None:
         self.commons = commons
         self.only = run
-        self.error: Damaged | None = None
-        self._damaged = damaged
+        self.damaged: dict[str, BadInput] = {}
         self._runs: dict[str, RunSnapshot] = {}
         self.lock = ReaderLock(commons)
         self.archive = Archive(commons)
         self.sealed: dict[str, Pack] = {}
         self.unsealed: list[str] = []
-        there = run_files(commons, run, damaged)
-        if damaged is not None and run is None:
-            damaged.update(_without_header(commons, {name for name, _ in there} | set(damaged)))
+        there = run_files(commons, run, self.damaged if forgiving else None)
         for name, state in there:
             pack = self.archive.sealed(name, state)
             if pack is not None:
                 self.sealed[name] = pack
-            elif name not in (damaged or ()):
+            else:
                 self.unsealed.append(name)
+        if forgiving and run is None:
+            self.damaged |= _without_header(commons, {name for name, _ in there} | set(self.damaged))
 
     def run(self, name: str) -> RunSnapshot:
         """One unsealed run, as it was when it was first looked at."""
         if name not in self._runs:
-            found = RunSnapshot(RunFolder(self.commons, name), self.archive)
-            if self._damaged is not None:
-                arrow(TABLES["runs"], found.rows(TABLES["runs"]))  # a damaged header is damage of any table
-            self._runs[name] = found
+            self._runs[name] = RunSnapshot(RunFolder(self.commons, name), self.archive)
         return self._runs[name]
 
-    @contextmanager
-    def _damage(self, run: str) -> Iterator[None]:
-        """Name a run whose records turn out to be unreadable; leave it out if that is wanted."""
-        try:
-            with damage_named(self.commons, run):
-                yield
-        except Damaged as error:
-            self.error = self.error or error
-            if self._damaged is None:
-                raise
-            self._damaged[run] = error
+    def leave_out_damaged(self, tables: Sequence[Table], runs: Sequence[str] | None = None) -> None:
+        """Leave out the runs in which a file of some tables is not one, or a cell not of its column's type.
+
+        Of a Parquet file its footer is read.
+
+        Args:
+            tables: the tables that are going to be read.
+            runs: ids of the unsealed runs to look at; None for all.
+        """
+        for name in self.unsealed if runs is None else runs:
+            try:
+                with damage_named(self.commons, name):
+                    run = self.run(name)
+                    for table in (TABLES["runs"], *tables):
+                        arrow(table, run.rows(table))
+                        small_files(table, run.files(table))
+            except BadInput as error:
+                self.damaged[name] = error
+        self.unsealed = [name for name in self.unsealed if name not in self.damaged]
 
     def parts(self, table: Table, *, final: bool = False) -> list[ds.Dataset]:
         """One table as Arrow datasets to be read one after the other; a file is opened when it is read.
@@ -127,35 +126,31 @@ class Snapshot:
         live = not final or table.name in RUN_TABLES
         held: list[tuple[str, list[Path], list[Row]]] = []
         for name in names:
-            files: list[Path] = []
-            with self._damage(name):
+            with damage_named(self.commons, name):
                 files = self.run(name).files(table)
                 held.append((name, [], self.run(name).rows(table) if live else []))
             for start in range(0, len(files), FILES_AT_ONCE):
                 held.append((name, files[start : start + FILES_AT_ONCE], []))
-                if sum(len(files) for _, files, _ in held) >= FILES_AT_ONCE:
-                    yield from self._read(table, held, asked)
+                if sum(len(some) for _, some, _ in held) >= FILES_AT_ONCE:
+                    yield self._read(table, held, asked)
                     held = []
-        yield from self._read(table, held, asked)
+        yield self._read(table, held, asked)
 
     def _read(
         self, table: Table, held: Sequence[tuple[str, list[Path], list[Row]]], asked: Mapping[str, Any]
-    ) -> Iterator[pa.Table]:
-        files = [file for _, files, _ in held for file in files]
+    ) -> pa.Table:
+        """Files and other rows of some runs: each its id, files and rows."""
         try:
-            if files:
-                yield small_files(table, files).to_table(**asked)
-            rows = [row for _, _, rows in held for row in rows]
-            if rows:
-                yield ds.dataset(arrow(table, rows)).to_table(**asked)
+            rows = ds.dataset(arrow(table, [row for _, _, some in held for row in some]))
+            files = small_files(table, [file for _, some, _ in held for file in some])
+            return pa.concat_tables([files.to_table(**asked), rows.to_table(**asked)])
         except (BadInput, *UNREADABLE):
-            for name, files, rows in held:
-                with self._damage(name):
-                    arrow(table, rows)
-                    for file in files:
+            for name, some, of_run in held:
+                with damage_named(self.commons, name):
+                    arrow(table, of_run)
+                    for file in some:
                         read_fragment(file, table)
-            if self.error is None:
-                raise
+            raise
 
     def _fronts(self, names: Sequence[str], asked: Mapping[str, Any]) -> Iterator[pa.Table]:
         """The fronts of some unsealed runs."""
@@ -163,9 +158,10 @@ class Snapshot:
             some = names[start : start + RUNS_AT_ONCE]
             rows = self.table(TABLES["networks"], where=ds.field("run").isin(some))
             for name in some:
-                with self._damage(name):
+                with damage_named(self.commons, name):
                     of_run = rows.filter(pc.equal(rows["run"], name))
-                    yield ds.dataset(front_of(of_run, self.run(name).objectives)).to_table(**asked)
+                    front = front_of(of_run, self.run(name).objectives)
+                yield ds.dataset(front).to_table(**asked)
 
     def _packs(self, table: Table) -> list[ds.Dataset]:
         """The rows of one table that packs contain of the existing runs.
@@ -200,9 +196,8 @@ class Snapshot:
             return self.sealed[run].started[run]
         if run not in self._known:
             return None
-        with self._damage(run):
+        with damage_named(self.commons, run):
             return self.run(run).started
-        return None
 
     @cached_property
     def _known(self) -> set[str]:
@@ -248,7 +243,7 @@ def run_folders(commons: Path) -> list[str]:
 
 
 def run_files(
-    commons: Path, run: str | None = None, damaged: dict[str, Damaged] | None = None
+    commons: Path, run: str | None = None, damaged: dict[str, BadInput] | None = None
 ) -> list[RunFile]:
     """The ids of all runs, or of one, and the ``stat`` of their ``run.json``.
 
@@ -279,7 +274,7 @@ def run_files(
 def headless(commons: Path) -> list[Path]:
     """The paths of ``run.json`` that are missing in folders with records of a run; without them the records
     are not read."""
-    unreached: dict[str, Damaged] = {}
+    unreached: dict[str, BadInput] = {}
     there = {name for name, _ in run_files(commons, damaged=unreached)} | set(unreached)
     return [commons / "runs" / name / "run.json" for name in _without_header(commons, there)]
 
@@ -296,5 +291,5 @@ def _without_header(commons: Path, there: Container[str]) -> dict[str, Damaged]:
 
 def run_names(commons: Path) -> list[str]:
     """The ids of all runs, sorted; also of those whose ``run.json`` cannot be reached."""
-    unreached: dict[str, Damaged] = {}
+    unreached: dict[str, BadInput] = {}
     return sorted([*(name for name, _ in run_files(commons, damaged=unreached)), *unreached])

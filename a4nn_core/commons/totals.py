@@ -34,6 +34,7 @@ class Totals:
 
     Attributes:
         run, status: id and status of the run.
+        error: why it failed, or what interrupted it; None if nothing is recorded.
         networks, networks_budget: number of networks recorded so far, and number that the search is to
             evaluate.
         networks_infeasible: number of recorded networks outside the bounds, which were not trained.
@@ -55,6 +56,7 @@ class Totals:
 
     run: str
     status: RunStatus | None
+    error: str | None
     networks: int
     networks_budget: int | None
     networks_infeasible: int
@@ -96,6 +98,7 @@ class Totals:
         return cls(
             run=header.run,
             status=header.status,
+            error=header.error,
             networks=len(networks),
             networks_budget=header.networks_budget,
             networks_infeasible=sum(n.status is NetworkStatus.infeasible for n in networks),

@@ -108,6 +108,11 @@ class ImageData:
         channels, height, width = self.train.images.shape[1:]
         return int(channels), int(height), int(width)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its images and labels in memory."""
+        return sum(p.images.nbytes + p.labels.nbytes for p in (self.train, self.validation, self.test))
+
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 (hexadecimal) of the classes and of every image and label of the three parts."""

@@ -25,6 +25,7 @@ from a4nn_core.data.folders import PARTS, ReadImages, class_folders, given_parts
 from a4nn_core.data.images import LARGEST_SIDE, Channels, Preparation, Resize, path_text
 from a4nn_core.data.kept import read_once
 from a4nn_core.errors import BadInput
+from a4nn_core.files import ZIP, denied, kind_of
 
 
 class _Own(DataSource):
@@ -133,8 +134,12 @@ class NpzFile(_Own):
                 x, y = file["x"], file["y"]
         except FileNotFoundError:
             raise BadInput(f"data file {self.path} does not exist") from None
+        except PermissionError as error:
+            raise BadInput(denied(error)) from None
         except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            raise BadInput(f"data file {self.path} is not a readable .npz: {error}") from None
+            found = kind_of(Path(self.path))
+            reason = f"it is {found}" if found != ZIP else str(error)
+            raise BadInput(f"data file {self.path} is not a readable .npz: {reason}") from None
         if x.ndim == 3:
             x = x[:, None]
         if x.ndim != 4 or x.dtype.kind not in "uif" or 0 in x.shape[1:]:

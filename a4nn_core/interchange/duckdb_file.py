@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from a4nn_core.commons.merge import chosen_runs
-from a4nn_core.commons.schema import FRONT, LINEAGE_SQL, TABLES, Table
+from a4nn_core.commons.schema import FRONT, LINEAGE, TABLES, VIEWS, Table
 from a4nn_core.errors import BadInput
 from a4nn_core.files import atomic_write, make_folder
 from a4nn_core.interchange.parquet import batches, views
@@ -60,8 +60,9 @@ def _fill(database: duckdb.DuckDBPyConnection, commons: Path, names: Sequence[st
         counts[name] = _create(database, table, reader)
     [front] = [rows for name, _, rows in views(commons, names) if name == "front"]
     counts["front"] = _create(database, FRONT, front)
-    database.execute(f"create view lineage as {LINEAGE_SQL}")
-    counts["lineage"] = int(database.execute("select count(*) from lineage").fetchall()[0][0])
+    for view in VIEWS:
+        database.execute(f"create view {view.name} as {view.sql}")
+    counts[LINEAGE.name] = int(database.execute("select count(*) from lineage").fetchall()[0][0])
     database.execute("checkpoint")
     return counts
 

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from a4nn_core.commons.merge import chosen_runs
-from a4nn_core.commons.schema import FRONT, LINEAGE, LINEAGE_SQL, TABLES, Table
+from a4nn_core.commons.schema import FRONT, LINEAGE, TABLES, Table
 from a4nn_core.commons.snapshot import Snapshot
 from a4nn_core.errors import BadInput
 from a4nn_core.files import atomic_folder
@@ -82,7 +82,7 @@ def views(commons: Path, runs: Sequence[str]) -> list[tuple[str, pa.Schema, pa.T
     networks = snapshot.table(TABLES["networks"], columns=columns, where=wanted)
     with duckdb.connect(":memory:") as database:
         database.register("networks", networks)
-        lineage = database.sql(LINEAGE_SQL).to_arrow_table().cast(LINEAGE.schema)
+        lineage = database.sql(LINEAGE.sql).to_arrow_table().cast(LINEAGE.schema)
     return [("front", FRONT.schema, front), ("lineage", LINEAGE.schema, lineage)]
 
 

@@ -21,7 +21,7 @@ times slower, on whose path the published numbers depend."""
 
 
 class Icpp23Engine(PredictionEngine):
-    """The engine of ICPP 2023 (TauferLab/A4NN_workflow, ``penguin/penguino.py``).
+    """The engine of ICPP 2023 (``penguino.py`` of TauferLab/A4NN_workflow).
 
     From the fourth epoch on a function is fitted to the whole curve, and the prediction is its value at
     x = horizon. As published, x runs from 0 (from 1 for a function with no value at 0), so that this is one

@@ -11,7 +11,7 @@ from pydantic import Field, field_validator
 
 from a4nn_core.component import Component, Registry
 from a4nn_core.errors import BadInput
-from a4nn_core.metrics import DEFAULT_OBJECTIVES, Metric, find_metric, recorded
+from a4nn_core.metrics import BUILTIN, DEFAULT_OBJECTIVES, Metric, find_metric, recorded
 from a4nn_core.penguin.observed import Past
 from a4nn_core.search.constraints import Bound, Constraints, check_bound
 from a4nn_core.spaces.architecture import Architecture
@@ -185,11 +185,16 @@ class SearchSettings(Component):
     @field_validator("objectives")
     @classmethod
     def _known(cls, objectives: dict[str, Direction]) -> dict[str, Direction]:
-        for name in objectives:
+        for name, direction in objectives.items():
             try:
-                find_metric(name)
+                metric = find_metric(name)
             except BadInput as error:
                 raise ValueError(str(error)) from None
+            # of a cost, or of another package's metric, the user may want either
+            if name in BUILTIN and not metric.before_training and direction is not metric.direction:
+                raise ValueError(
+                    f"to {direction} {name} is to look for the worst networks: {metric.direction} it"
+                )
         return objectives
 
     @field_validator("constraints")

@@ -6,8 +6,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from a4nn_core.component import Settings
 from a4nn_core.errors import BadInput
 from a4nn_core.metrics import BUILTIN, find_metric, values
 from a4nn_core.spaces.architecture import Architecture
@@ -16,10 +17,8 @@ NO_NUMBER = 1e300
 """Violation of a network whose metric is NaN: greater than any other, and still finite."""
 
 
-class Bound(BaseModel):
+class Bound(Settings):
     """The range of a metric that a network may have, both ends included."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     least: float | None = Field(default=None, allow_inf_nan=False)
     """no less than this, in the metric's unit"""

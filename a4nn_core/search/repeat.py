@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from a4nn_core.component import Settings
 from a4nn_core.search.base import Candidate, Outcome, SearchSettings, Strategy, Violation, no_violation
 from a4nn_core.spaces.base import Genome, SearchSpace
 
 
-class Repeated(BaseModel):
+class Repeated(Settings):
     """One network of the other run."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     number: int = Field(ge=0)
     """its number, from which its seed follows"""

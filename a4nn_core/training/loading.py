@@ -118,3 +118,37 @@ def augmentation(entries: Sequence[Mapping[str, object]]) -> Callable[[Tensor], 
     each = v2.Compose(made)
     # v2 draws once per call; one image per call, so that the images of a batch differ
     return lambda images: torch.stack([each(image) for image in images])
+
+
+_TRIED = 16
+"""images that transforms are tried on: some transforms draw what they do"""
+
+
+def check_augmentation(entries: Sequence[Mapping[str, object]], data: ImageData) -> None:
+    """Try transforms on a few training images. Random numbers that others draw stay what they are.
+
+    Raises:
+        BadInput: they cannot be made, fail, or give something else than images of as many channels.
+    """
+    augment = augmentation(entries)
+    if augment is None:
+        return
+    first = Split(data.train.images[:_TRIED], data.train.labels[:_TRIED])
+    with torch.random.fork_rng(devices=[]):
+        images = _on_device(data.transform, torch.device("cpu"))(
+            DeviceSplit.of(first, torch.device("cpu")).images
+        )
+        try:
+            seen = augment(images)
+        except Exception as error:  # of any kind: transforms are other people's code
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise BadInput(f"[training] augment fails on {_form(images)}: {reason}") from None
+    if seen.dtype != torch.float32 or seen.dim() != 4 or seen.shape[1] != images.shape[1]:
+        raise BadInput(
+            f"[training] augment makes {_form(seen)} of {_form(images)}, and networks take {_form(images)}"
+        )
+
+
+def _form(images: Tensor) -> str:
+    sizes = " x ".join(map(str, images.shape[1:]))
+    return f"images of {sizes} ({str(images.dtype).removeprefix('torch.')})"

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from math import ceil
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
+from a4nn_core.component import Settings
 from a4nn_core.vocabulary import Curves
 
 FIRST_DEFAULTS = {"evaluation": "as-trained", "batch_size": 128}
@@ -26,10 +27,8 @@ def _whole_number_or_auto(size: object) -> object:
     raise ValueError("input should be a whole number from 1 on, or auto")
 
 
-class Training(BaseModel):
+class Training(Settings):
     """Stochastic gradient descent with a cosine to the last epoch, and how it is run."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     epochs: int = Field(default=25, ge=1)
     """the budget of each network"""
@@ -52,19 +51,19 @@ class Training(BaseModel):
     augment: list[dict[str, object]] = Field(default_factory=list)
     """torchvision.transforms.v2 for training images, such as [{ name = "RandomHorizontalFlip" }]"""
     segment_epochs: int | None = Field(default=None, ge=1)
-    """epochs per segment, after which a worker hands a network back; None for the whole budget in one
+    """epochs per segment, after which a worker hands a network back; if not set, the whole budget is one
     segment"""
     device: str = "auto"
     """cpu, cuda, cuda:1, mps; auto uses a GPU if there is one"""
     threads: int = Field(default=1, ge=1)
     """CPU threads per network; another number changes the last bits of results"""
     slots: int | None = Field(default=None, ge=1)
-    """networks trained at the same time, None for as many as the machine has cores for or GPU slots"""
+    """networks trained at the same time; if not set, as many as the machine has cores for or GPU slots"""
     slots_per_device: int = Field(default=1, ge=1)
     """networks that share a GPU when they are small; of several runs on a machine, the least counts"""
     stall_seconds: float = Field(default=900.0, gt=0)
-    """a worker that makes no progress for so long is ended, and its segment started again; while a network is
-    compiled there is none to see"""
+    """a worker that makes no progress for so many seconds is ended, and its segment started again; while a
+    network is compiled there is none to see"""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """number format of the computation; auto takes bfloat16 on GPUs that have it, float32 elsewhere"""
     compile: Literal["auto", "always", "never"] = "auto"

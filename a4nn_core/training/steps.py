@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from a4nn_core.assessment import Assessment, assess
 from a4nn_core.training.compute_plan import ComputePlan
 from a4nn_core.training.loading import DeviceData, DeviceSplit
 
@@ -43,6 +44,30 @@ def settle(passes: Sequence[Sums]) -> list[tuple[float, float]]:
         (loss / sums.count, 100 * int(correct) / sums.count)
         for sums, loss, correct in zip(passes, values[::2], values[1::2], strict=True)
     ]
+
+
+class Answers:
+    """A network's answers to the images of a pass. They stay on the device until they are assessed, so a pass
+    that collects them computes nothing more."""
+
+    def __init__(self) -> None:
+        self._scores: list[Tensor] = []
+        self._named: list[Tensor] = []
+
+    def add(self, scores: Tensor, named: Tensor) -> None:
+        """Add a batch: class scores, shape (batch, classes), and the class named, shape (batch,)."""
+        self._scores.append(scores)
+        self._named.append(named)
+
+    def assess(self, labels: Tensor) -> Assessment:
+        """What the answers say beside the accuracy.
+
+        Args:
+            labels: true classes of all images of the pass, shape (count,).
+        """
+        # on the CPU: not every device has double precision
+        shares = torch.cat(self._scores).cpu().double().softmax(dim=1)
+        return assess(shares.numpy(), torch.cat(self._named).cpu().numpy(), labels.cpu().numpy())
 
 
 class Computation:
@@ -145,14 +170,18 @@ def evaluate(
     data: DeviceData,
     part: DeviceSplit,
     heartbeat: Callable[[], None] = lambda: None,
+    answers: Answers | None = None,
 ) -> Sums:
-    """One pass over a part of the data, which changes nothing."""
+    """One pass over a part of the data, which changes nothing; ``answers`` collects it if given."""
     computation.model.eval()
     sums = Sums.of(len(part), data.device)
     for images, labels in data.batches(part, computation.plan.evaluation_batch):
         scores = computation(images)
+        named = scores.argmax(dim=1)
         sums.loss += nn.functional.cross_entropy(scores, labels, reduction="sum")
-        sums.correct += (scores.argmax(dim=1) == labels).sum()
+        sums.correct += (named == labels).sum()
+        if answers is not None:
+            answers.add(scores, named)
         heartbeat()
     return sums
 

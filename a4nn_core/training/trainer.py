@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
+from a4nn_core.assessment import Assessment
 from a4nn_core.commons import Journal, JournalEpoch, RunFolder, read_epochs
 from a4nn_core.commons.records import best_epoch
 from a4nn_core.errors import A4NNError
@@ -37,7 +38,7 @@ from a4nn_core.training.process import (
     peak_memory,
 )
 from a4nn_core.training.segment import SLOT_VARIABLE, Segment, SegmentResult
-from a4nn_core.training.steps import Computation, Stopwatch, evaluate, settle, train_epoch
+from a4nn_core.training.steps import Answers, Computation, Stopwatch, evaluate, settle, train_epoch
 from a4nn_core.training.verdicts import judged
 from a4nn_core.vocabulary import Action, NetworkStatus
 
@@ -150,6 +151,8 @@ class _Epoch:
         train_loss, loss: mean cross entropy during the training steps, and on the validation images.
         train_accuracy, accuracy: accuracy in percent on the same images.
         training_seconds: seconds of the training steps alone.
+        assessment: what the answers to the validation images say beside their accuracy; None if an earlier
+            epoch was as accurate.
     """
 
     number: int
@@ -160,6 +163,7 @@ class _Epoch:
     loss: float
     accuracy: float
     training_seconds: float
+    assessment: Assessment | None
 
 
 class Trainer:
@@ -268,11 +272,16 @@ class Trainer:
         watch.mark()
         training.scheduler.step()
         training.measured.refresh()
-        validated = evaluate(training.measured.computation, self.data, self.data.validation, self.heartbeat)
+        answers, validation = Answers(), self.data.validation
+        validated = evaluate(training.measured.computation, self.data, validation, self.heartbeat, answers)
         (train_loss, train_accuracy), (loss, accuracy) = settle((trained, validated))
         if not (math.isfinite(train_loss) and math.isfinite(loss)):
             raise Diverged(f"diverged in epoch {number}: training loss {train_loss}, validation loss {loss}")
-        return _Epoch(number, started, rate, train_loss, train_accuracy, loss, accuracy, watch.seconds()[0])
+        before = best_epoch(self.epochs)
+        better = before is None or accuracy > (before.validation_accuracy_percent or 0.0)
+        assessment = answers.assess(validation.labels) if better else None
+        seconds = watch.seconds()[0]
+        return _Epoch(number, started, rate, train_loss, train_accuracy, loss, accuracy, seconds, assessment)
 
     def _judge(self, rule: TerminationRule, context: Context, epoch: _Epoch) -> Verdict:
         """The rule's verdict after an epoch that is not in the journal yet."""
@@ -305,6 +314,7 @@ class Trainer:
             segment=self.segment.number,
             computing=plan.changed(self.usual),
             measurement_lag_points=lag,
+            assessment=epoch.assessment,
         )
         return judged(measured, verdict)
 

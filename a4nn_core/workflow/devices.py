@@ -19,6 +19,15 @@ commas, or ``@`` and the path of a file that holds them. They are locked and pin
 the CPU."""
 
 
+MOST_PER_CORE = 16
+"""threads of all networks in training for each core; with more, a machine mostly changes between them"""
+
+
+def cores() -> int:
+    """Number of CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 @dataclass(frozen=True)
 class Device:
     """One device that networks are placed on.
@@ -158,7 +167,7 @@ def choose_slots(settings: Training, device: str) -> int:
         return max(1, len(discover(device))) * settings.slots_per_device
     if device != "cpu":
         return 1
-    return max(1, len(os.sched_getaffinity(0)) // settings.threads) if hasattr(os, "sched_getaffinity") else 1
+    return max(1, cores() // settings.threads) if hasattr(os, "sched_getaffinity") else 1
 
 
 @dataclass(frozen=True)
@@ -192,7 +201,14 @@ class Machine:
         """Make sure that networks can train on this machine.
 
         Raises:
-            BadInput: this machine has no such device.
+            BadInput: this machine has no such device, or far too few cores.
         """
         if self.missing is not None:
             raise BadInput(self.missing)
+        together, most = self.slots * self.threads, MOST_PER_CORE * cores()
+        if together > most:
+            raise BadInput(
+                f"[training] slots x threads = {self.slots:,} x {self.threads:,} threads on {cores()} cores "
+                f"would do little else than take turns: at most {most} are allowed here, and {cores()} are "
+                "fastest; lower one of the two"
+            )

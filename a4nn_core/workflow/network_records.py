@@ -81,6 +81,14 @@ def network_record(
             best_checkpoint=f"{checkpoints}/{best.checkpoint}",
             best_checkpoint_sha256=best.checkpoint_sha256,
         )
+    if best.assessment is not None:
+        network = replace(
+            network,
+            balanced_accuracy_percent=best.assessment.balanced_accuracy_percent,
+            calibration_error_points=best.assessment.calibration_error_points,
+            brier_score=best.assessment.brier_score,
+            confusion=JsonText.of(best.assessment.to_json()["confusion"]),
+        )
     if status is NetworkStatus.failed or accuracy is None:
         return network
     return replace(
@@ -120,6 +128,10 @@ def equal_record(
         best_epoch=original.best_epoch,
         last_accuracy_percent=original.last_accuracy_percent,
         test_accuracy_percent=original.test_accuracy_percent,
+        balanced_accuracy_percent=original.balanced_accuracy_percent,
+        calibration_error_points=original.calibration_error_points,
+        brier_score=original.brier_score,
+        confusion=original.confusion,
         best_checkpoint=original.best_checkpoint,
         best_checkpoint_sha256=original.best_checkpoint_sha256,
         checkpoint=original.checkpoint,

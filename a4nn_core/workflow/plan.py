@@ -5,7 +5,6 @@ Nothing is written before the last step, so that bad input leaves nothing behind
 
 from __future__ import annotations
 
-import logging
 import platform
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,19 +16,18 @@ from pathlib import Path
 
 from a4nn_core.commons import RunFolder, RunWriter
 from a4nn_core.commons.layout import read_json
+from a4nn_core.commons.writer import require_same
 from a4nn_core.data.base import ImageData
 from a4nn_core.errors import A4NNError, BadInput
 from a4nn_core.experiment import Experiment
-from a4nn_core.jsonable import Json, members
+from a4nn_core.jsonable import Json, members, whole
 from a4nn_core.search.repeat import Repeat
 from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.training.settings import FIRST_DEFAULTS, Training
 from a4nn_core.version import __version__
 from a4nn_core.workflow.devices import Machine
-from a4nn_core.workflow.preflight import check_fit, warn_unless_measured
+from a4nn_core.workflow.preflight import check_fit, check_images, warn_unless_measured
 from a4nn_core.workflow.prior import ResolvedPrior, resolve_again, resolve_prior
-
-log = logging.getLogger(__name__)
 
 PACKAGES = (
     *("numpy", "scipy", "torch", "torchvision", "pillow", "pymoo", "scikit-learn", "duckdb", "pyarrow"),
@@ -122,15 +120,29 @@ def resolve(experiment: Experiment, commons: Path, run_id: str, machine: Machine
         machine: the machine on which the search loop runs.
 
     Raises:
-        BadInput: the data cannot be loaded, the run's records cannot be read, or ``[prior]`` names runs that
-            cannot be learned from.
+        BadInput: the run was started with another experiment, the data cannot be loaded, the run's records
+            cannot be read, or ``[prior]`` names runs that cannot be learned from.
     """
+    _check_before_loading(experiment, commons, run_id)
     data = experiment.data.load()
-    for remark in data.remarks:
-        log.warning("%s", remark)
     experiment, recorded = as_begun(experiment, len(data.train), commons, run_id)
     plan = Plan(experiment, recorded, data, commons, run_id, machine)
     return replace(plan, prior=_prior(plan))
+
+
+def _check_before_loading(experiment: Experiment, commons: Path, run_id: str) -> None:
+    """Refuse what can be refused before the data are loaded, which may take minutes."""
+    header = recorded_header(commons, run_id)
+    if header is not None:
+        images = whole(members(header.get("dataset")).get("train"))
+        given = None if images is None else as_begun(experiment, images, commons, run_id)[1]
+        if given is not None:
+            folder = RunFolder(commons, run_id)
+            require_same(folder, header, {"experiment": given})
+    if experiment.training.augment:
+        from a4nn_core.training.loading import augmentation
+
+        augmentation(experiment.training.augment)
 
 
 def _prior(plan: Plan) -> ResolvedPrior | None:
@@ -152,11 +164,17 @@ def check(plan: Plan, is_local: bool) -> None:
         is_local: whether networks train on this machine; of other machines nothing is known in advance.
 
     Raises:
-        BadInput: no genome fits the images, the largest network does not fit this machine, or networks would
-            be trained again on other images.
+        BadInput: no genome fits the images, nothing can be learned from them, they cannot be augmented as
+            asked, the largest network does not fit this machine, or networks would be trained again on other
+            images.
     """
     largest = plan.largest
     _check_same_images(plan)
+    check_images(plan.data)
+    if plan.experiment.training.augment:
+        from a4nn_core.training.loading import check_augmentation
+
+        check_augmentation(plan.experiment.training.augment, plan.data)
     if not is_local:
         return
     if not plan.experiment.search.limits().violation(largest):

@@ -1,10 +1,13 @@
-"""Checks before anything trains: whether networks fit their device, and whether energy can be measured."""
+"""Checks before anything trains: whether images differ, networks fit their device, energy can be measured."""
 
 from __future__ import annotations
 
 import logging
 
+import numpy as np
+
 from a4nn_core.data.base import ImageData
+from a4nn_core.errors import BadInput
 from a4nn_core.experiment import Experiment
 from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.training.energy import Unmeasurable, counters
@@ -12,6 +15,22 @@ from a4nn_core.training.memory import Need, check_room, machine_memory
 from a4nn_core.workflow.devices import discover, gpu_memory, places
 
 log = logging.getLogger(__name__)
+
+
+def check_images(data: ImageData) -> None:
+    """Refuse a data set from which nothing can be learned.
+
+    Raises:
+        BadInput: all its training images are the same.
+    """
+    first = data.train.images[0]
+    if any(not np.array_equal(image, first) for image in data.train.images):
+        return
+    value = f", every value {first.flat[0]}" if first.min() == first.max() else ""
+    raise BadInput(
+        f"data set {data.name}: all {len(data.train)} training images are the same{value}; nothing tells the "
+        f"classes {', '.join(data.classes[:5])} apart"
+    )
 
 
 def check_fit(
@@ -51,7 +70,6 @@ def check_fit(
     workers = min(slots, experiment.search.networks)
     if workers > 1:
         lower = ["training.slots", *lower]
-    parts = (data.train, data.validation, data.test)
     check_room(
         what,
         need,
@@ -59,7 +77,7 @@ def check_fit(
         machine_memory(),
         lower=lower,
         copies=workers + 1,
-        data=sum(part.images.nbytes + part.labels.nbytes for part in parts),
+        data=data.nbytes,
     )
 
 

@@ -11,6 +11,8 @@ from a4nn_core.commons.records import Network, front_among
 from a4nn_core.commons.totals import JOULES_PER_KWH, Totals
 from a4nn_core.jsonable import Json, to_json
 from a4nn_core.precision import Images, cheaper_alike
+from a4nn_core.termination.endings import Ending, Endings
+from a4nn_core.termination.endings import summary as why_ended
 
 if TYPE_CHECKING:
     from a4nn_core.commons import Commons
@@ -61,10 +63,12 @@ class Summary(Totals):
 
     Attributes:
         front: the Pareto front, best accuracy first.
+        endings: why networks were ended early, in order.
         commons: folder of the commons.
     """
 
     front: list[Member]
+    endings: list[Ending]
     commons: str
 
     @property
@@ -80,6 +84,7 @@ class Summary(Totals):
             f"{self.epochs_saved_by_termination} epochs by ending training early, "
             f"{self.epochs_saved_by_equality} by not training equal architectures again",
         ]
+        lines += why_ended(self.endings)
         if self.networks_infeasible:
             plural = "" if self.networks_infeasible == 1 else "s"
             lines.append(f"{self.networks_infeasible} network{plural} outside the bounds, not trained")
@@ -119,6 +124,7 @@ def summarise(commons: Commons, run: str) -> Summary:
     return Summary(
         **vars(Totals.of(header, networks, front)),
         front=_front(front, header.images),
+        endings=Endings.of(header, {network.network: network for network in networks}).all(),
         commons=str(Path(commons.path)),
     )
 

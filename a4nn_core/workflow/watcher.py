@@ -10,6 +10,7 @@ from a4nn_core.commons import RunFolder
 from a4nn_core.commons.records import Network
 from a4nn_core.experiment import Experiment
 from a4nn_core.precision import Images
+from a4nn_core.workflow.startup import StartUp
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,9 @@ class SearchView:
 
 class Watcher(Protocol):
     """Anything that follows a search, such as a progress bar."""
+
+    def on_start(self, check: StartUp) -> None:
+        """Called once, before anything trains."""
 
     def on_poll(self, search: SearchView) -> None:
         """Called about twice per second."""

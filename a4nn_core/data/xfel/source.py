@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
 from a4nn_core.data.base import DataSource, ImageData, InputTransform, Split, TransformName
 from a4nn_core.data.cache import cached_file, read_arrays, write_arrays
@@ -50,12 +50,15 @@ def fluence_of(beam: str | float) -> float:
     return float(beam)
 
 
-def _known(beam: str | float) -> str | float:
+def _known(beam: object) -> str | float:
+    # before the union, for which pydantic would report one mistake twice
+    if isinstance(beam, bool) or not isinstance(beam, str | int | float):
+        raise ValueError("a name or a number is needed")
     fluence_of(beam)
     return beam
 
 
-Beam = Annotated[str | float, AfterValidator(_known)]
+Beam = Annotated[str | float, BeforeValidator(_known)]
 """A beam by name or fluence, see fluence_of."""
 
 

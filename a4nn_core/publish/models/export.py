@@ -1,25 +1,31 @@
-"""Models for people: a network of a front as ONNX and as a ``torch.export`` program, with a model card.
+"""Models for people: a network as ONNX, as a ``torch.export`` program, as plain weights, with a model card.
 
-Both take images as they are stored, so that nobody needs to know how they were normalised, and return
-class scores. Both are run and compared with the network before they are accepted.
+All take images as they are stored, so that nobody needs to know how they were normalised, and return
+class scores. All are run and compared with the network before they are accepted.
 """
 
 from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from a4nn_core.commons import Commons
+from a4nn_core.commons.fragments import file_checksum
+from a4nn_core.commons.records import Network
+from a4nn_core.commons.rows import records
 from a4nn_core.errors import A4NNError, BadInput
-from a4nn_core.files import atomic_write, atomic_write_bytes
-from a4nn_core.publish.models.found import Found, Tables, networks
+from a4nn_core.files import atomic_folder, atomic_write, atomic_write_bytes
+from a4nn_core.publish.models.found import Found, Tables, find, networks
 from a4nn_core.publish.models.model_card import model_card
 from a4nn_core.publish.models.onnx_model import INPUT, METADATA, OUTPUT
+from a4nn_core.publish.models.plain import write_plain
+from a4nn_core.spaces.architecture import Shape
 from a4nn_core.version import __version__
 
 if TYPE_CHECKING:
@@ -41,21 +47,74 @@ def export_front(commons: Path, tables: Tables, folder: Path) -> list[str]:
         BadInput: the packages of the extra ``onnx`` are missing, or a checkpoint cannot be used.
         A4NNError: the scores of an exported model differ from the network's.
     """
-    from a4nn_core.commons.records import Network
-    from a4nn_core.commons.rows import records
-
     front = [network for network in records(Network, tables["front"]) if network.best_checkpoint is not None]
     if not front:
         return []
-    _check_packages()
+    every = records(Network, tables["networks"])
     made = []
-    (folder / "models").mkdir(exist_ok=True)
-    for found in networks(tables, front):
-        stem = folder / "models" / found.name
-        export(commons / str(found.network.best_checkpoint), found, stem)
-        atomic_write_bytes(stem.with_name(f"{stem.name}.md"), model_card(found, tables).encode())
-        made += [f"models/{found.name}{ending}" for ending in (".md", ".onnx", ".pt2")]
+    try:
+        _check_packages()
+        (folder / "models").mkdir(exist_ok=True)
+        for found in networks(tables, front):
+            stem = folder / "models" / found.name
+            export(commons / str(found.network.best_checkpoint), found, stem)
+            atomic_write_bytes(stem.with_name(f"{stem.name}.md"), model_card(found, every).encode())
+            made += [f"models/{found.name}{ending}" for ending in (".md", ".onnx", ".pt2")]
+    except BadInput as error:
+        raise BadInput(f"{error}; to publish without models: --models none") from None
     return made
+
+
+def export_network(commons: Path, run: str, number: int, out: Path) -> list[Path]:
+    """Export one network in every form: ``<run>-<number>.onnx``, ``.pt2``, ``.safetensors``, ``.md``, and
+    ``network.py``, which loads the ``.safetensors``. Of a network that equals another, that other one, which
+    was trained.
+
+    Args:
+        commons: folder of the commons.
+        run: id of the run.
+        number: number of the network.
+        out: folder that does not exist yet.
+
+    Returns:
+        the files, sorted.
+
+    Raises:
+        BadInput: there is no such network, its weights are not there, ``out`` exists or cannot be written, or
+            the packages of the extra ``onnx`` are missing. Nothing is left behind.
+    """
+    _check_packages()
+    store = Commons(commons)
+    found = find(store, run, number)
+    if found.network.equal_to is not None:
+        found = find(store, run, found.network.equal_to)
+    checkpoint = _weights(commons, found.network)
+    with atomic_folder(out) as folder:
+        stem = folder / found.name
+        write_plain(
+            export(checkpoint, found, stem), describe(found), stem.with_name(f"{stem.name}.safetensors")
+        )
+        _compare_plain(deployed(checkpoint, found), stem, found.architecture.input_shape)
+        card = model_card(found, store.networks(run), plain=True)
+        atomic_write_bytes(stem.with_name(f"{stem.name}.md"), card.encode())
+    return sorted(out.iterdir())
+
+
+def _weights(commons: Path, network: Network) -> Path:
+    """The file of a network's best checkpoint.
+
+    Raises:
+        BadInput: it was not trained, or its weights were not kept or have changed.
+    """
+    name = f"network {network.network} of run {network.run!r}"
+    if network.best_checkpoint is None:
+        raise BadInput(f"{name} has no weights: {network.error or network.status or 'none were recorded'}")
+    path = commons / network.best_checkpoint
+    if not path.is_file():
+        raise BadInput(f"{name} has no weights any more: {path} was not kept")
+    if file_checksum(path) != network.best_checkpoint_sha256:
+        raise BadInput(f"{path} is damaged: its SHA-256 differs from the recorded one")
+    return path
 
 
 def _check_packages() -> None:
@@ -64,9 +123,7 @@ def _check_packages() -> None:
         import onnxruntime  # noqa: F401
         import onnxscript  # noqa: F401
     except ImportError as error:
-        raise BadInput(
-            f"exporting models needs the package {error.name}: pip install 'a4nn[onnx]', or --models none"
-        ) from None
+        raise BadInput(f"exporting models needs the package {error.name}: pip install 'a4nn[onnx]'") from None
 
 
 def deployed(checkpoint: Path, found: Found) -> torch.nn.Module:
@@ -126,11 +183,14 @@ def describe(found: Found) -> dict[str, object]:
     }
 
 
-def export(checkpoint: Path, found: Found, stem: Path) -> None:
+def export(checkpoint: Path, found: Found, stem: Path) -> torch.export.ExportedProgram:
     """Write ``<stem>.onnx`` and ``<stem>.pt2`` and compare their scores with the network's.
 
     The bytes follow from the network and the versions of the packages: stack traces, which name folders of
     this machine, are taken out.
+
+    Returns:
+        the program of the ``.pt2`` file.
     """
     import onnx
     import torch
@@ -160,6 +220,8 @@ def export(checkpoint: Path, found: Found, stem: Path) -> None:
     atomic_write_bytes(stem.with_name(f"{stem.name}.onnx"), graph.SerializeToString(deterministic=True))
     _save_program(program, stem)
     _compare(model, stem, shape)
+    exported: torch.export.ExportedProgram = program
+    return exported
 
 
 def _save_program(program: Any, stem: Path) -> None:
@@ -175,7 +237,7 @@ def _save_program(program: Any, stem: Path) -> None:
             temporary.write_bytes(own.read_bytes())
 
 
-def _compare(model: torch.nn.Module, stem: Path, shape: tuple[int, int, int]) -> None:
+def _compare(model: torch.nn.Module, stem: Path, shape: Shape) -> None:
     import onnxruntime
     import torch
 
@@ -183,18 +245,47 @@ def _compare(model: torch.nn.Module, stem: Path, shape: tuple[int, int, int]) ->
         stem.with_name(f"{stem.name}.onnx"), providers=["CPUExecutionProvider"]
     )
     again = torch.export.load(stem.with_name(f"{stem.name}.pt2")).module()  # written by us a moment ago
+    _check(
+        model,
+        shape,
+        stem.name,
+        {
+            "ONNX": lambda images: torch.from_numpy(session.run([OUTPUT], {INPUT: images.numpy()})[0]),
+            "torch.export": again,
+        },
+    )
+
+
+def _compare_plain(model: torch.nn.Module, stem: Path, shape: Shape) -> None:
+    from a4nn_core.publish.models.network import Network as Plain
+
+    _check(model, shape, stem.name, {"plain": Plain(str(stem.with_name(f"{stem.name}.safetensors")))})
+
+
+def _check(
+    model: torch.nn.Module,
+    shape: Shape,
+    name: str,
+    forms: Mapping[str, Callable[[torch.Tensor], torch.Tensor]],
+) -> None:
+    """Compare the scores of exported forms with the network's.
+
+    Raises:
+        A4NNError: they differ.
+    """
+    import torch
+
     random = np.random.default_rng(0)
     for count in (1, 7):
-        images = (random.random((count, *shape)) * 20).astype(np.float32)
+        images = torch.from_numpy((random.random((count, *shape)) * 20).astype(np.float32))
         with torch.no_grad():
-            expected = model(torch.from_numpy(images)).numpy()
-            exported = again(torch.from_numpy(images)).numpy()
-        (scores,) = session.run([OUTPUT], {INPUT: images})
-        for form, given in (("ONNX", scores), ("torch.export", exported)):
-            scale = max(float(np.abs(expected).max()), 1.0)
-            if not np.allclose(given, expected, rtol=1e-3, atol=1e-4 * scale):
-                worst = float(np.abs(given - expected).max())
-                raise A4NNError(f"{stem.name}: its {form} model differs from the network by {worst:.2g}")
+            expected = model(images)
+            scale = max(float(expected.abs().max()), 1.0)
+            for form, scores in forms.items():
+                given = scores(images)
+                if not torch.allclose(given, expected, rtol=1e-3, atol=1e-4 * scale):
+                    worst = float((given - expected).abs().max())
+                    raise A4NNError(f"{name}: its {form} model differs from the network by {worst:.2g}")
 
 
 @contextmanager

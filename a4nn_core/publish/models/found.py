@@ -9,6 +9,7 @@ from typing import TypeVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from a4nn_core.commons import Commons
 from a4nn_core.commons.columns import from_cells
 from a4nn_core.commons.records import Edge, LayerRecord, Network, Run
 from a4nn_core.commons.rows import records
@@ -86,7 +87,7 @@ class Found:
         prefix = f"run {name!r} does not say what its networks saw of an image, and its data"
         settings = self.run.settings("data")
         if not settings:
-            raise BadInput(f"{prefix} are not named in its experiment: --models none")
+            raise BadInput(f"{prefix} are not named in its experiment")
         try:
             data = DATA_SOURCES.make(settings, "[data]").load()
         except A4NNError as error:
@@ -102,6 +103,32 @@ def _numbers(values: Json) -> tuple[float, ...]:
         if isinstance(values, list)
         else ()
     )
+
+
+def recorded(commons: Commons, run: str, number: int) -> tuple[Run, Network]:
+    """The header of a run and the final record of one of its networks.
+
+    Raises:
+        BadInput: there is no such run or network.
+    """
+    header, every = commons.run(run), commons.networks(run)
+    for network in every:
+        if network.network == number:
+            return header, network
+    numbers = f"those recorded are {every[0].network} to {every[-1].network}" if every else "it has none yet"
+    raise BadInput(f"run {run!r} has recorded no network {number}; {numbers}")
+
+
+def find(commons: Commons, run: str, number: int) -> Found:
+    """One network of a commons.
+
+    Raises:
+        BadInput: there is no such run or network, or its layers are not known.
+    """
+    header, network = recorded(commons, run, number)
+    layers = [layer for layer in commons.layers(run) if layer.network == number]
+    edges = [edge for edge in commons.edges(run) if edge.network == number]
+    return Found(header, network, _architecture(header, network, layers, edges))
 
 
 def runs_of(tables: Tables) -> dict[str, Run]:
@@ -166,7 +193,7 @@ def _architecture(run: Run, network: Network, layers: list[LayerRecord], edges: 
         made = architecture_of(layers, edges)
         if made.hash == network.architecture_hash:
             return made
-    except (KeyError, TypeError, ValueError):
+    except (IndexError, KeyError, TypeError, ValueError):
         pass  # layers that the tables cannot describe in full: the genome says what they are
     name = f"network {network.network} of run {network.run!r}"
     space, shape = run.settings("space"), run.details.get("shape")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 
-from a4nn_core.commons.records import Descent, Network, Run
-from a4nn_core.commons.rows import records
+from a4nn_core.assessment import BINS
+from a4nn_core.commons.records import Network, Run
 from a4nn_core.jsonable import whole
 from a4nn_core.precision import plus_minus
 from a4nn_core.printable import code_span, markdown
-from a4nn_core.publish.models.found import Found, Tables
+from a4nn_core.publish.models.found import Found
 from a4nn_core.vocabulary import NetworkStatus
 
 
@@ -25,8 +26,14 @@ def _weights(run: Run, epoch: int | None) -> str:
             return f"the weights are those of epoch {epoch}"
 
 
-def model_card(found: Found, tables: Tables) -> str:
-    """What a network is for, how good it is and on what, what it costs, and how it was found."""
+def model_card(found: Found, networks: Iterable[Network], plain: bool = False) -> str:
+    """What a network is for, how good it is and on what, what it costs, and how it was found.
+
+    Args:
+        found: the network.
+        networks: every network of its run, for its ancestors.
+        plain: whether its plain weights and their loader are beside the card.
+    """
     network, run = found.network, found.run
     channels, height, width = found.architecture.input_shape
     header = {
@@ -75,6 +82,7 @@ def model_card(found: Found, tables: Tables) -> str:
                 if validation_se is not None or test_se is not None
                 else []
             ),
+            *_assessed(network),
             f"The test value is the one to quote. Data set: {data_set}"
             + (f" ({', '.join(parts)} images)" if parts else "")
             + f", fingerprint {code_span(run.dataset_fingerprint or 'unknown')}.",
@@ -97,7 +105,7 @@ def model_card(found: Found, tables: Tables) -> str:
             + f"; {_weights(run, network.best_epoch)}",
             f"- genome {code_span(network.genome or 'unknown')}, "
             f"architecture {code_span(network.architecture_hash or 'unknown')}",
-            f"- ancestors: {_ancestors(network, tables)}",
+            f"- ancestors: {_ancestors(network, networks)}",
             "",
             "## How to use it",
             "",
@@ -117,6 +125,7 @@ def model_card(found: Found, tables: Tables) -> str:
             f"or `a4nn classify {found.name}.onnx IMAGES...`. The `.pt2` file is the same network for "
             "`torch.export.load`, tied to its version of torch; open such files only from people you trust.",
             "",
+            *(_plain(found) if plain else []),
             "## Intended use and limits",
             "",
             f"For images made as those of {markdown(run.dataset or 'its data set')} were: same size, same "
@@ -128,6 +137,38 @@ def model_card(found: Found, tables: Tables) -> str:
             "",
         ]
     )
+
+
+def _plain(found: Found) -> list[str]:
+    """How the plain weights are used."""
+    shape = ", ".join(map(str, found.architecture.input_shape))
+    return [
+        f"`{found.name}.safetensors` holds plain weights, by name, and the operations that are computed with "
+        "them; `network.py` computes these with torch and safetensors alone:",
+        "",
+        "```python",
+        "import torch",
+        "from network import Network",
+        f'network = Network("{found.name}.safetensors")',
+        f"scores = network(torch.zeros(1, {shape}))",
+        "print([network.classes[i] for i in scores.argmax(dim=1)])",
+        "```",
+        "",
+    ]
+
+
+def _assessed(network: Network) -> list[str]:
+    """How evenly and how confidently it answers, if that was recorded."""
+    known = network.assessment
+    if known is None:
+        return []
+    return [
+        f"On the validation images, its balanced accuracy (the mean over the classes) is "
+        f"{known.balanced_accuracy_percent:.2f} %. Expected calibration error "
+        f"({BINS} bins of equal width): {known.calibration_error_points:.2f} percentage points; "
+        f"Brier score: {known.brier_score:.4f}.",
+        "",
+    ]
 
 
 def _numbers(found: Found) -> str:
@@ -144,17 +185,14 @@ def _or_unknown(value: int | str | None) -> str:
     return "unknown" if value is None else markdown(value)
 
 
-def _ancestors(network: Network, tables: Tables) -> str:
+def _ancestors(network: Network, networks: Iterable[Network]) -> str:
     """Parents, their parents, and so on, one generation back at a time."""
-    lineage: dict[int, list[int]] = {}
-    for link in records(Descent, tables["lineage"]):
-        if link.run == network.run:
-            lineage.setdefault(link.network, []).append(link.parent)
+    lineage = {one.network: one.parents or () for one in networks if one.run == network.run}
     steps: list[str] = []
     seen: set[int] = set()
-    now = lineage.get(network.network, [])
+    now = sorted(set(lineage.get(network.network, ())))
     while now:
         seen |= set(now)
-        steps.append(", ".join(str(n) for n in sorted(set(now))))
-        now = sorted({p for n in now for p in lineage.get(n, [])} - seen)
+        steps.append(", ".join(map(str, now)))
+        now = sorted({p for n in now for p in lineage.get(n, ())} - seen)
     return " ← ".join(steps) or "none, it is of the first generation"

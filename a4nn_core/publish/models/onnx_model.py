@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from a4nn_core.data.images import AS_STORED, Preparation
 from a4nn_core.errors import BadInput
-from a4nn_core.files import user_errors
+from a4nn_core.files import UNKNOWN, kind_of, user_errors
 from a4nn_core.jsonable import Json, members, whole
 
 METADATA = "a4nn"  # key of our JSON in the file's metadata
@@ -73,7 +73,7 @@ class OnnxModel:
             content = path.read_bytes()
         self.path = path
         try:
-            claims = _claims(_parsed(content))
+            claims = _claims(_parsed(content, kind_of(path)))
         except _NotOurs as reason:
             raise BadInput(f"{path} is not a model that a4nn publish wrote: {reason}") from None
         self.classes, self.shape = claims.classes, claims.shape
@@ -125,16 +125,17 @@ def shares(scores: NDArray[np.float32]) -> NDArray[np.float64]:
     return found
 
 
-def _parsed(content: bytes) -> Any:
-    """The ``onnx.ModelProto`` of a file; no other file is read for it."""
+def _parsed(content: bytes, kind: str) -> Any:
+    """The ``onnx.ModelProto`` of a file of some kind; no other file is read for it."""
     import onnx
 
     try:
         model = onnx.load_model_from_string(content)
     except Exception:  # of protobuf, whichever implementation of it is installed
-        raise _NotOurs("it is not ONNX, or only a part of it") from None
+        reason = "it is not ONNX, or only a part of it" if kind == UNKNOWN else f"it is {kind}"
+        raise _NotOurs(reason) from None
     if not model.HasField("graph"):
-        raise _NotOurs("it holds no graph")
+        raise _NotOurs("it holds no graph" if content else f"it is {kind}")
     for tensor in _tensors(model):
         if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
             places = [entry.value for entry in tensor.external_data if entry.key == "location"]
@@ -159,7 +160,10 @@ def _claims(model: Any) -> Claims:
     """What a file says of its model, if its graph takes and gives what it says."""
     texts = {entry.key: entry.value for entry in model.metadata_props}
     if METADATA not in texts:
-        raise _NotOurs(f"its metadata have no entry {METADATA!r} with the classes and the size of an image")
+        maker = f"it is by {_flat(model.producer_name)}, and " if model.producer_name else ""
+        raise _NotOurs(
+            f"{maker}its metadata have no entry {METADATA!r} with the classes and the size of an image"
+        )
     try:
         about: dict[str, Json] = members(json.loads(texts[METADATA]))
     except (ValueError, RecursionError):
