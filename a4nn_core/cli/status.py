@@ -91,7 +91,7 @@ def _look(store: Commons, run: str) -> Live:
 
 
 def _document(store: Commons, totals: Totals, live: Live) -> dict[str, Json]:
-    place = {"front": totals.networks_on_front, "commons": str(store.path)}
+    place: dict[str, Json] = {"front": totals.networks_on_front, "commons": str(store.path)}
     return totals.as_dict() | place | live.as_dict()
 
 

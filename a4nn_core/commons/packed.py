@@ -37,7 +37,7 @@ class PackFile:
     last: str
 
 
-class Packed(ds.FileSystemDataset):
+class Packed(ds.FileSystemDataset):  # type: ignore[misc]
     """One table as the files of packs hold it.
 
     Args:

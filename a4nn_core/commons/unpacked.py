@@ -21,7 +21,7 @@ from a4nn_core.commons.schema import Table
 FILES_AT_ONCE = 256
 
 
-class Unpacked(ds.FileSystemDataset):
+class Unpacked(ds.FileSystemDataset):  # type: ignore[misc]
     """One table of some runs. Each run is a fragment of which only the id is known until it is read.
 
     Args:
