@@ -27,7 +27,7 @@ from a4nn_core.commons.schema import NETWORK_TABLES, RUN_TABLES, SEALED_TABLES, 
 from a4nn_core.commons.snapshot import RunFile, Snapshot, front_of, headless, run_files
 from a4nn_core.commons.totals import keep
 from a4nn_core.commons.unpacked import FILES_AT_ONCE, small_files
-from a4nn_core.errors import BadInput
+from a4nn_core.errors import A4NNError, BadInput
 from a4nn_core.files import make_folder
 from a4nn_core.vocabulary import RunStatus
 
@@ -110,7 +110,8 @@ def compact(commons: Path, run: str | None = None, patience: float = 1.0) -> Com
         _sweep(commons, archive, runs, done, wait)
     store = Commons(commons)
     for name, _ in runs:
-        keep(store, name)
+        with suppress(Damaged):  # of a run that has not ended well; whoever asks for its totals is told
+            keep(store, name)
     return done
 
 
@@ -119,7 +120,7 @@ def compact_run(commons: Path, run: str) -> None:
     compaction of the commons does what is left."""
     try:
         compact(commons, run, PATIENCE_SECONDS)
-    except (BadInput, OSError) as error:
+    except (A4NNError, OSError, pa.ArrowException) as error:
         _log.warning("run %r was not compacted: %s", run, error)
 
 
