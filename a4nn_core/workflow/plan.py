@@ -6,7 +6,8 @@ Nothing is written before the last step, so that bad input leaves nothing behind
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import cached_property
@@ -202,13 +203,21 @@ def _check_same_images(plan: Plan) -> None:
         )
 
 
-def open_run(plan: Plan) -> RunWriter:
-    """Create the run's records, or open the existing ones.
+@contextmanager
+def open_run(plan: Plan) -> Iterator[RunWriter]:
+    """Create the run's records, or open the existing ones; they are compacted at the end, whatever ends it.
 
     Raises:
         BadInput: they cannot be written, another process writes them, or they belong to another experiment.
     """
-    return RunWriter.open(plan.commons, plan.run_id, plan.header)
+    writer = RunWriter.open(plan.commons, plan.run_id, plan.header)
+    try:
+        with writer:
+            yield writer
+    finally:
+        from a4nn_core.commons.compact import compact_run  # imports what a search does not need
+
+        compact_run(plan.commons, plan.run_id)
 
 
 def new_run_id(experiment: Experiment) -> str:
