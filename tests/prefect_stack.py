@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import pwd
@@ -56,12 +57,17 @@ def until(
 class Stack:
     """A server, and workers on its pool ``a4nn``.
 
-    Attributes:
+    Args:
         home: folder of everything, logs included.
+        database: URL of the database; SQLite in ``home`` if None.
+        login: user and password, as USER:PASSWORD, that the server asks for; none if None.
+
+    Attributes:
+        home: as given.
         environment: in which the server is found.
     """
 
-    def __init__(self, home: Path, database: str | None = None) -> None:
+    def __init__(self, home: Path, database: str | None = None, login: str | None = None) -> None:
         self.home = home
         self.commons = home / "commons"
         self.port = free_port()
@@ -77,24 +83,29 @@ class Stack:
             "A4NN_COMMONS": str(self.commons),
             "COLUMNS": "200",
         }
+        self.login = login
+        if login:
+            self.environment["PREFECT_API_AUTH_STRING"] = login
         if database:
             self.environment["PREFECT_API_DATABASE_CONNECTION_URL"] = database
         self.server: subprocess.Popen[bytes] | None = None
         self.worker: subprocess.Popen[bytes] | None = None
 
-    def _start(self, name: str, arguments: list[str]) -> subprocess.Popen[bytes]:
+    def _start(self, name: str, arguments: list[str], **more: str) -> subprocess.Popen[bytes]:
+        environment = {**self.environment, **more}
         with (self.home / f"{name}.log").open("ab") as log:
             # a group of its own, so that a worker that is killed leaves its flows, as on a real machine
             return subprocess.Popen(
-                [*PREFECT, *arguments], env=self.environment, stdout=log, stderr=log, start_new_session=True
+                [*PREFECT, *arguments], env=environment, stdout=log, stderr=log, start_new_session=True
             )
 
     def log(self, name: str) -> str:
         return (self.home / f"{name}.log").read_text()[-6000:]
 
     def start_server(self) -> None:
+        lock = {"PREFECT_SERVER_API_AUTH_STRING": self.login} if self.login else {}
         self.server = self._start(
-            "server", ["server", "start", "--host", "127.0.0.1", "--port", str(self.port)]
+            "server", ["server", "start", "--host", "127.0.0.1", "--port", str(self.port)], **lock
         )
 
         def healthy() -> bool:
@@ -138,7 +149,7 @@ class Stack:
         body = {"parameters": parameters, "idempotency_key": uuid4().hex}
         return str(self.post(f"deployments/{found['id']}/create_flow_run", body)["id"])
 
-    def _ask(self, request: urllib.request.Request | str) -> Any:
+    def _ask(self, request: urllib.request.Request) -> Any:
         """The server's answer; asked again while it says that it is busy, as Prefect's own client does."""
 
         def answer() -> bytes | None:
@@ -151,17 +162,18 @@ class Stack:
 
         return json.loads(until(answer, 60, lambda: self.log("server")))
 
+    def _request(self, path: str, body: dict[str, Any] | None = None) -> urllib.request.Request:
+        headers = {"Content-Type": "application/json"}
+        if self.login:
+            headers["Authorization"] = f"Basic {base64.b64encode(self.login.encode()).decode()}"
+        sent = None if body is None else json.dumps(body).encode()
+        return urllib.request.Request(f"{self.environment['PREFECT_API_URL']}/{path}", sent, headers)
+
     def get(self, path: str) -> Any:
-        return self._ask(f"{self.environment['PREFECT_API_URL']}/{path}")
+        return self._ask(self._request(path))
 
     def post(self, path: str, body: dict[str, Any]) -> Any:
-        return self._ask(
-            urllib.request.Request(
-                f"{self.environment['PREFECT_API_URL']}/{path}",
-                json.dumps(body).encode(),
-                {"Content-Type": "application/json"},
-            )
-        )
+        return self._ask(self._request(path, body))
 
     def ask(self, what: str, **filters: Any) -> list[dict[str, Any]]:
         answer: list[dict[str, Any]] = self.post(f"{what}/filter", {"limit": 200, **filters})
