@@ -183,7 +183,10 @@ def test_a_published_run_is_shown(tmp_path: Path) -> None:
     assert (status["best_accuracy_percent"], status["best_accuracy_se_points"]) == (91.25, None)
     text, front = shown("front", "icpp23-1gpu-1e14", tmp_path / "c")
     assert "1000001 0000001 1100000" in text
-    assert "23 epochs by ending training early, 0 by not training equal architectures again\n\n" in text
+    assert (
+        "23 epochs by ending training early, 0 by not training equal architectures again\n"
+        "  1 network ended early, network 0: the newest predictions agree with each other\n\n"
+    ) in text
     [one] = front["front"]
     assert (one["accuracy_percent"], one["accuracy_se_points"]) == (91.25, None)
     assert (one["test_accuracy_percent"], one["indistinguishable_from"]) == (None, None)

@@ -15,8 +15,9 @@ from a4nn_core.commons.archive import Archive
 from a4nn_core.commons.compact import PACK_ROWS, Batch, complete, only_one, whole_run
 from a4nn_core.commons.layout import RunFolder, check_layout, open_commons, read_json, write_json
 from a4nn_core.commons.lock import holder
+from a4nn_core.commons.run_snapshot import RunSnapshot
 from a4nn_core.commons.schema import NETWORK_TABLES, TABLES
-from a4nn_core.commons.snapshot import RunSnapshot, Snapshot, run_names
+from a4nn_core.commons.snapshot import Snapshot, run_names
 from a4nn_core.errors import BadInput
 from a4nn_core.files import make_folder, user_errors
 from a4nn_core.jsonable import Json

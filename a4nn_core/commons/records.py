@@ -63,6 +63,9 @@ class Run(Record):
         JsonText | None,
         Column("runs that it learned from: id, numbers of the networks, SHA-256 of what was read of them"),
     ] = None
+    error: Annotated[
+        str | None, Column("why it failed, or what interrupted it; null for a signal and where nothing did")
+    ] = None
 
     def settings(self, part: str) -> dict[str, Json]:
         """A table of the experiment, such as ``training``; empty if the run did not record it."""

@@ -37,6 +37,7 @@ def run_record(run: str, stored: Mapping[str, Json]) -> Run:
             "host": last_session(stored).get("host"),
             "started": stored.get("started"),
             "ended": stored.get("ended"),
+            "error": stored.get("error"),
             "totals": _json(stored.get("totals")),
         },
     )
