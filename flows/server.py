@@ -50,11 +50,11 @@ def ask_server(question: Callable[[SyncPrefectClient], T], seconds: float = AWAY
     return retry(ask, is_away, every(_PAUSE_SECONDS, seconds))
 
 
-def check_server(executor: str) -> None:
+def check_server(what: str) -> None:
     """Make sure that there is a server.
 
     Args:
-        executor: name of the executor that needs one, for the message.
+        what: what needs one, for the message.
 
     Raises:
         BadInput: no server is configured, it does not answer, or it wants another password.
@@ -66,7 +66,7 @@ def check_server(executor: str) -> None:
     if not url:
         # the server that Prefect would start by itself loses task runs when the process ends
         raise BadInput(
-            f"executor {executor} needs a server: start one with `prefect server start` and set "
+            f"{what} needs a server: start one with `prefect server start` and set "
             "PREFECT_API_URL=http://127.0.0.1:4200/api"
         )
     server = f"the Prefect server at PREFECT_API_URL={url}"

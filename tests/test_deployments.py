@@ -4,8 +4,10 @@ without Docker, Kubernetes and a GPU."""
 from __future__ import annotations
 
 import asyncio
+import configparser
 import json
 import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -24,6 +26,7 @@ from prefect.workers.process import ProcessJobConfiguration
 from a4nn_core.errors import BadInput
 from a4nn_core.experiment import Experiment, load_experiment, presets
 from a4nn_core.workflow.slots import LOCK_FOLDER
+from a4nn_flows.deploy import deploy
 from a4nn_flows.parameters import form, name_of, resolve
 
 ROOT = Path(__file__).parent.parent
@@ -385,10 +388,62 @@ def test_docker_compose_takes_its_file() -> None:
         assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("name", ["a4nn-server", "a4nn-worker"])
+def test_systemd_takes_the_units(name: str) -> None:
+    file = DEPLOYMENTS / f"systemd/{name}.service"
+    unit = configparser.ConfigParser(interpolation=None)
+    unit.optionxform = str  # type: ignore[assignment,method-assign]  keys are case-sensitive
+    unit.read(file)
+    service = unit["Service"]
+    assert service["Restart"] == "always"
+    assert unit["Unit"]["StartLimitIntervalSec"] == "0", "or it would give up after a few starts"
+    # a flow of a worker that was killed goes on
+    assert (service.get("KillMode") == "process") == (name == "a4nn-worker")
+    shell, option, script = shlex.split(service["ExecStart"])
+    assert (shell, option) == ("/bin/sh", "-c")
+    settings, command = script.split(" && exec ")
+    assert (ROOT / settings.removeprefix(". ")).exists()
+    assert command in (ROOT / "docs/operations.md").read_text()
+    assert "--background" not in command
+    verify = shutil.which("systemd-analyze")
+    if verify:
+        done = subprocess.run([verify, "verify", str(file)], capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_what_is_deployed_at_every_start_keeps_what_an_operator_changed() -> None:
+    _, _, command = yaml_file(DEPLOYMENTS / "compose.yaml")["services"]["deploy"]["command"]
+    made, deployed = command.split(" && ", 1)
+    assert made.startswith("{ prefect work-pool inspect a4nn > /dev/null || prefect work-pool create a4nn ")
+    assert "--overwrite" not in made
+    assert deployed == "cd deployments && python -m a4nn_flows.deploy"
+    assert subprocess.run(["sh", "-n", "-c", command]).returncode == 0
+    pages = [(ROOT / "docs/operations.md").read_text(), (DEPLOYMENTS / "prefect.yaml").read_text()]
+    assert all(f"({deployed})" in page for page in pages)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (None, "cannot be read: No such file or directory"),
+        ("deployments: [", "is not a prefect.yaml: while parsing a flow node"),
+        ("name: a4nn", "lacks 'deployments'; it lists deployments, each with name and entrypoint"),
+        ("deployments: [{ name: nightly }]", "lacks 'entrypoint'; it lists deployments"),
+    ],
+)
+def test_a_file_that_cannot_be_deployed(text: str | None, sentence: str, tmp_path: Path) -> None:
+    file = tmp_path / "prefect.yaml"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(BadInput) as caught:
+        deploy(file)
+    assert str(caught.value).startswith(f"{file} {sentence}")
+
+
 # docs/operations.md
 
 
-def test_the_operators_page_names_every_deployment_and_begins_with_six_commands() -> None:
+def test_the_operators_page_names_every_deployment_and_begins_with_seven_commands() -> None:
     page = (ROOT / "docs/operations.md").read_text()
     flows = {
         "search": "a4nn-search",
@@ -402,6 +457,6 @@ def test_the_operators_page_names_every_deployment_and_begins_with_six_commands(
     block = re.search(r"## From nothing[^#]*?\n\n((?:    [^\n]*\n)+)", page)
     assert block
     commands = [line.strip() for line in block[1].splitlines()]
-    assert len(commands) == 6
+    assert len(commands) == 7
     for file in re.findall(r"deployments/[\w./-]+", page):
         assert (ROOT / file.replace("KIND", "docker").rstrip(".")).exists(), file
