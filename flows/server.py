@@ -78,7 +78,7 @@ def check_server(what: str) -> None:
     except httpx.HTTPStatusError as error:
         if error.response.status_code != httpx.codes.UNAUTHORIZED:
             raise
-        if settings.auth_string is None:
+        if settings.auth_string is None or not settings.auth_string.get_secret_value():
             raise BadInput(
                 f"{server} asks for a password: set PREFECT_API_AUTH_STRING=USER:PASSWORD"
             ) from None

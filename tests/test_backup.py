@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -20,6 +22,7 @@ from a4nn_core.commons.fragments import fragment_numbers
 from a4nn_core.commons.lock import READERS
 from a4nn_core.training.segment import SegmentResult
 
+ROOT = Path(__file__).parent.parent
 EVENTS = "events.jsonl"
 
 
@@ -96,3 +99,35 @@ def test_compaction_takes_nothing_from_a_copy_that_holds_the_readers_lock(tmp_pa
     assert check(copy, checkpoints=False).problems == []
     assert rows(copy) == whole
     assert compact(commons).left == 0
+
+
+def test_the_operators_page_copies_in_this_order() -> None:
+    page = (ROOT / "docs/operations.md").read_text()
+    script = re.search(r"```sh\n(export BACKUP=.*?)```", page, re.DOTALL)
+    assert script
+    assert subprocess.run(["sh", "-n", "-c", script[1]]).returncode == 0
+    wanted = [
+        f'flock --shared "$A4NN_COMMONS/{READERS}"',
+        f'rsync -a --include="*/" --include={EVENTS} --exclude="*"',
+        f"rsync -a --exclude={EVENTS}",
+        "a4nn commons check",
+    ]
+    places = [script[1].find(words) for words in wanted]
+    assert -1 not in places
+    assert places == sorted(places)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("rsync") is None, reason="rsync is not installed")
+def test_the_operators_page_copies_a_commons(tmp_path: Path) -> None:
+    commons, copy = tmp_path / "the commons", tmp_path / "copy"
+    search(experiment(), commons, FakeExecutor())
+    script = re.search(
+        r"(flock --shared.*?)a4nn commons", (ROOT / "docs/operations.md").read_text(), re.DOTALL
+    )
+    assert script
+    copy.mkdir()
+    places = {"A4NN_COMMONS": str(commons), "BACKUP": str(copy)}
+    subprocess.run(["sh", "-ec", script[1]], env={**os.environ, **places}, check=True)
+    assert check(copy, checkpoints=False).problems == []
+    assert rows(copy) == rows(commons)

@@ -371,7 +371,13 @@ def test_compose_brings_server_database_and_a_worker_with_gpus() -> None:
     for service in services.values():
         for other, how in service.get("depends_on", {}).items():
             assert how["condition"] != "service_healthy" or "healthcheck" in services[other]
-    assert "0.0.0.0" not in services["server"]["ports"][0], "the server has no password: this machine only"
+    assert "0.0.0.0" not in services["server"]["ports"][0], "this machine only, as it may have no password"
+    # given without a value, a variable that is unset stays unset; an empty password would shut everybody out
+    assert services["server"]["environment"]["PREFECT_SERVER_API_AUTH_STRING"] is None
+    for client in ("deploy", "worker"):
+        environment = services[client]["environment"]
+        assert set(environment) == {"PREFECT_API_URL", "PREFECT_API_AUTH_STRING"}
+        assert environment["PREFECT_API_AUTH_STRING"] is None
 
 
 def test_docker_compose_takes_its_file() -> None:
