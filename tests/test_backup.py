@@ -69,12 +69,14 @@ def test_a_copy_of_a_search_under_way_resumes(after: int, tmp_path: Path) -> Non
     assert rows(copy) == rows(commons)
 
 
+@pytest.mark.slow
 def test_event_logs_copied_last_name_networks_that_the_copy_lacks(tmp_path: Path) -> None:
     commons, copy = tmp_path / "commons", tmp_path / "copy"
     copied(experiment(), commons, copy, 4, copy_rest, copy_events)
     assert any("by the event log network" in problem for problem in check(copy, checkpoints=False).problems)
 
 
+@pytest.mark.slow
 def test_compaction_takes_nothing_from_a_copy_that_holds_the_readers_lock(tmp_path: Path) -> None:
     commons, copy = tmp_path / "commons", tmp_path / "copy"
     search(experiment(), commons, FakeExecutor())

@@ -193,6 +193,7 @@ def container(values: dict[str, Any]) -> dict[str, Any]:
     return created
 
 
+@pytest.mark.slow
 def test_containers_share_the_locks_of_the_gpus_they_all_see(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREFECT_HOME", "/home/operator/.prefect")
     # a deployment's own variables and volumes take neither locks nor home from it
