@@ -35,7 +35,7 @@ GROUND = {
         "printable",
         "retry",
     ),
-    *("version", "vocabulary"),
+    *("toml", "version", "vocabulary"),
 }
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
@@ -44,6 +44,7 @@ ALLOWED: dict[str, set[str]] = {
     "exports": set(),
     "jsonable": set(),
     "vocabulary": set(),
+    "toml": {"jsonable"},
     "precision": set(),
     "printable": set(),
     "retry": set(),

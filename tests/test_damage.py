@@ -82,7 +82,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "status": (header(status=5), "column 'status' holds 5"),
     "seed": (header(header__seed="seven"), "seven"),
     "time": (header(started="yesterday"), "yesterday"),
-    "time of another type": (header(started=5), "5 is not a time"),
+    "time of another type": (header(started=5), "column 'started' holds 5, not a time"),
     "no JSON": (text("run.json", b"{"), "run.json is damaged: not JSON"),
     "no object": (text("run.json", b"[]"), "run.json is damaged: not a JSON object"),
     "unreadable": (looped, "Too many levels of symbolic links"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -95,9 +94,9 @@ def _describe_genome(
 
 def _json(text: str, option: str) -> Json:
     from a4nn_core.errors import BadInput
+    from a4nn_core.jsonable import parsed
 
     try:
-        found: Json = json.loads(text)
-        return found
-    except json.JSONDecodeError as error:
+        return parsed(text)
+    except ValueError as error:
         raise BadInput(f"{option} {text!r} is not JSON: {error}") from None

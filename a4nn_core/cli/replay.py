@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -109,12 +108,13 @@ def _together(found: Sequence[Replayed], compared: Sequence[Compared]) -> list[d
 def _rule(text: str) -> tuple[str, TerminationRule]:
     from a4nn_core.replay.recorded import AsRecorded
     from a4nn_core.termination import RULES
+    from a4nn_core.toml import toml_tables
 
     settings: object = {"name": text}
     if text.lstrip().startswith("{"):
         try:
-            settings = tomllib.loads(f"rule = {text}")["rule"]
-        except tomllib.TOMLDecodeError as error:
+            settings = toml_tables(f"rule = {text}")["rule"]
+        except ValueError as error:
             raise BadInput(f"--rule {text!r} is not an inline TOML table: {error}") from None
     if settings == {"name": AS_RECORDED}:
         return AS_RECORDED, AsRecorded()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from a4nn_core.commons.columns import UnknownWord
+from a4nn_core.commons.columns import BadCell
 from a4nn_core.commons.layout import Damaged
 from a4nn_core.errors import BadInput
 from a4nn_core.files import denied
@@ -23,7 +23,7 @@ def damage_named(commons: Path, run: str) -> Iterator[None]:
         yield
     except Damaged:
         raise
-    except UnknownWord as error:
+    except BadCell as error:
         raise Damaged(f"a record of run {run!r} in {commons} is damaged: {error}") from None
     except PermissionError as error:
         raise BadInput(denied(error)) from None
