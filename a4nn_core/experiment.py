@@ -49,11 +49,11 @@ class Prior(Settings):
     may_be_empty: Literal[True] | None = None
     """the query may find no runs, as before the first of a series of searches"""
 
-    @field_validator("auto", mode="before")
+    @field_validator("auto", "may_be_empty", mode="before")
     @classmethod
-    def _true_alone(cls, auto: object) -> object:
-        if auto is True or auto is None:  # 1 equals True, and would pass for it
-            return auto
+    def _true_alone(cls, given: object) -> object:
+        if given is True or given is None:  # 1 equals True, and would pass for it
+            return given
         raise ValueError("input should be true")
 
     @model_validator(mode="after")
