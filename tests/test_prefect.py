@@ -19,7 +19,12 @@ import pytest
 import yaml
 from command import A4NN, SMALL, a4nn
 from prefect.events.worker import EventsWorker
-from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
+from prefect.settings import (
+    PREFECT_API_AUTH_STRING,
+    PREFECT_API_URL,
+    PREFECT_LOGGING_TO_API_ENABLED,
+    temporary_settings,
+)
 from prefect_stack import ROOT, SELDOM, Postgres, Stack, kill, until
 from test_cli import children
 from test_training import segment
@@ -132,7 +137,11 @@ def test_a_task_run_that_comes_late_is_not_called_crashed(
             executor.submit(segment(tmp_path, network=7))
             return executor.completed(5.0)
 
-    given = {PREFECT_API_URL: stack.environment["PREFECT_API_URL"], PREFECT_LOGGING_TO_API_ENABLED: False}
+    given = {
+        PREFECT_API_URL: stack.environment["PREFECT_API_URL"],
+        PREFECT_API_AUTH_STRING: stack.login,
+        PREFECT_LOGGING_TO_API_ENABLED: False,
+    }
     with temporary_settings(given):
         assert one_segment() == [SegmentResult(7, 0, NetworkStatus.completed)]
         EventsWorker.drain_all()  # it is kept, and knows this server only
@@ -154,6 +163,29 @@ def test_no_server_is_one_sentence(url: str, sentence: str, tmp_path: Path) -> N
     assert done.returncode == 2
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
+    assert not (tmp_path / "commons").exists()
+
+
+@pytest.mark.parametrize(
+    ("login", "sentence"),
+    [
+        (None, "asks for a password: set PREFECT_API_AUTH_STRING=USER:PASSWORD"),
+        ("a4nn:other", "refuses the user or the password of PREFECT_API_AUTH_STRING"),
+    ],
+)
+def test_without_its_password_a_server_starts_nothing(
+    stack: Stack, login: str | None, sentence: str, tmp_path: Path
+) -> None:
+    environment = {k: v for k, v in stack.environment.items() if k != "PREFECT_API_AUTH_STRING"}
+    if login:
+        environment["PREFECT_API_AUTH_STRING"] = login
+    words = [*A4NN, "run", "digits", "--executor", "prefect", "--commons", str(tmp_path / "commons")]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 2
+    (line,) = [line for line in done.stderr.splitlines() if sentence in line]
+    assert stack.environment["PREFECT_API_URL"] in line
+    assert "Traceback" not in done.stderr
+    assert "other" not in done.stderr
     assert not (tmp_path / "commons").exists()
 
 
