@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -23,6 +22,7 @@ from a4nn_core.errors import BadInput
 from a4nn_core.search.base import STRATEGIES, SearchSettings
 from a4nn_core.spaces.base import SPACES, SearchSpace
 from a4nn_core.termination.base import RULES, TerminationRule
+from a4nn_core.toml import toml_tables
 from a4nn_core.training.settings import Training, as_recorded
 
 C = TypeVar("C", bound=Component)
@@ -131,7 +131,7 @@ def presets() -> dict[str, str]:
     texts = {
         e.name.removesuffix(".toml"): e.read_text() for e in folder.iterdir() if e.name.endswith(".toml")
     }
-    return {name: tomllib.loads(text)["description"] for name, text in sorted(texts.items())}
+    return {name: toml_tables(text)["description"] for name, text in sorted(texts.items())}
 
 
 def load_experiment(source: str, changes: Sequence[str] = ()) -> Experiment:
@@ -161,8 +161,8 @@ def load_experiment(source: str, changes: Sequence[str] = ()) -> Experiment:
         place = f"preset {source}"
         text = (files("a4nn_core") / "presets" / f"{source}.toml").read_text()
     try:
-        settings = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        settings = toml_tables(text)
+    except ValueError as error:
         raise BadInput(f"experiment file {source} is not TOML: {error}") from None
     for change in changes:
         _apply(settings, change)
@@ -174,8 +174,8 @@ def _apply(settings: dict[str, object], change: str) -> None:
     if not equals or not key.strip():
         raise BadInput(f"--set {change!r} is not of the form table.key=value")
     try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        value = toml_tables(f"value = {text}")["value"]
+    except ValueError:
         value = text.strip()
     *tables, last = key.strip().split(".")
     table = settings

@@ -37,6 +37,47 @@ def to_json(value: object) -> str:
     return json.dumps(to_jsonable(value), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
+MOST_NESTED = 100
+"""so many objects and lists may be inside each other in JSON from elsewhere"""
+
+
+def parsed(text: str) -> Json:
+    """The value of strict JSON, as it may come from strangers.
+
+    Raises:
+        ValueError: it is not JSON, not UTF-8, nested too deep, or has what records cannot hold: a number that
+            is not finite, or half a character.
+    """
+    if isinstance(text, bytes):
+        text = text.decode()
+    try:
+        value: Json = json.loads(text, parse_constant=_finite, parse_float=_finite)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+    if "\\u" in text:
+        json.dumps(value, ensure_ascii=False).encode()
+    if text.count("[") + text.count("{") > MOST_NESTED and depth(value) > MOST_NESTED:
+        raise ValueError("nested too deep")
+    return value
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is not a finite number")
+    return value
+
+
+def depth(value: object) -> int:
+    """How many lists and objects are inside each other in a value."""
+    found, level = 0, [value]
+    while level:
+        inner = (v.values() if isinstance(v, dict) else v for v in level if isinstance(v, (dict, list)))
+        level = [each for values in inner for each in values]
+        found += 1
+    return found - 1
+
+
 class JsonText(str):
     """JSON text, as stored in a column of a table; it is parsed when its value is asked for."""
 
@@ -51,10 +92,9 @@ class JsonText(str):
     def value(self) -> Json:
         """The parsed value; the text itself if it is not JSON, as another tool may have written it."""
         try:
-            found: Json = json.loads(self)
+            return parsed(self)
         except ValueError:
             return str(self)
-        return found
 
     @property
     def members(self) -> dict[str, Json]:
@@ -68,8 +108,13 @@ def members(value: Json) -> dict[str, Json]:
 
 
 def number(value: Json) -> float | None:
-    """A JSON number; None for anything else."""
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    """A JSON number; None for anything else, and for one beyond the range of floats."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return None
 
 
 def whole(value: Json) -> int | None:

@@ -16,6 +16,7 @@ from typing import Any
 
 from a4nn_core.errors import BadInput
 from a4nn_core.files import user_errors
+from a4nn_core.printable import json_printable, printable
 
 LOG_FILE = "A4NN_LOG"
 LOG_LEVEL = "A4NN_LOG_LEVEL"
@@ -48,16 +49,26 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False, default=str)
+        return json_printable(json.dumps(line, ensure_ascii=False, default=str))
+
+
+class Plain(logging.Formatter):
+    """A record as text for a terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return "\n".join(map(printable, super().format(record).split("\n")))
 
 
 def set_up() -> None:
-    """Write logs where the environment says; without it nothing changes. A second call does nothing.
+    """Write logs where the environment says; without it, warnings come to standard error as Python has it.
+    A second call does nothing.
 
     Raises:
         BadInput: the file cannot be written, or there is no such level.
     """
     target = os.environ.get(LOG_FILE)
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(Plain())
     logger = logging.getLogger("a4nn_core")
     if not target or any(isinstance(handler.formatter, JsonLines) for handler in logger.handlers):
         return

@@ -32,7 +32,8 @@ import pyarrow.parquet as pq
 from a4nn_core.commons import Commons, RunFolder, RunWriter
 from a4nn_core.commons.archive import SORTED, Archive
 from a4nn_core.commons.layout import open_commons
-from a4nn_core.commons.snapshot import RunSnapshot, Snapshot
+from a4nn_core.commons.run_snapshot import RunSnapshot
+from a4nn_core.commons.snapshot import Snapshot
 from a4nn_core.metrics import nondominated
 
 EPOCHS = 25

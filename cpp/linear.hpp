@@ -35,6 +35,8 @@ struct BoundedPair {
         // the optimum lies on a bound that the free one violates
         const double free0 = c[0], free1 = c[1];
         more = infinity;
+        // where every square overflows, none of them is the least
+        for (int j = 0; j < 2; ++j) c[j] = std::clamp(c[j], lower[j], upper[j]);
         const auto keep = [&](double c0, double c1) {
             const double left0 = z0 - r00 * c0 - r01 * c1, left1 = z1 - r11 * c1;
             const double square = left0 * left0 + left1 * left1;

@@ -26,6 +26,7 @@ from a4nn_core.commons import Commons
 from a4nn_core.commons.records import Network
 from a4nn_core.jsonable import Json
 from a4nn_core.precision import Images, in_percent
+from a4nn_core.printable import code_span, markdown, printable
 from a4nn_core.workflow.startup import StartUp
 from a4nn_core.workflow.summary import Member, Summary
 from a4nn_core.workflow.watcher import SearchView, Watcher
@@ -116,9 +117,9 @@ class Artifacts:
         if self.other:
             self.other.on_start(check)
         log = get_run_logger()
-        log.info("\n".join(check.lines()))
+        log.info("\n".join(map(printable, check.lines())))
         for warning in check.warnings:
-            log.warning(warning)
+            log.warning(printable(warning))
 
     def on_poll(self, search: SearchView) -> None:
         if self.other:
@@ -160,17 +161,16 @@ class Artifacts:
     def result(self, summary: Summary) -> None:
         """Show what was found: the front as a table and a picture, and a report."""
         key = artifact_key("front", self.run_id)
+        title = f"Pareto front of {markdown(self.run_id)}"
         table = [_front_row(member) for member in summary.front]
         self._progress(summary.networks)
-        self.publisher.put(
-            key, lambda: create_table_artifact(table, key=key, description=f"Pareto front of {self.run_id}")
-        )
-        if summary.networks:
+        self.publisher.put(key, lambda: create_table_artifact(table, key=key, description=title))
+        if summary.front:
             url = _picture(Path(summary.commons), self.run_id)
             picture = artifact_key("front-picture", self.run_id)
             self.publisher.put(
                 picture,
-                lambda: create_image_artifact(url, key=picture, description=f"Pareto front of {self.run_id}"),
+                lambda: create_image_artifact(url, key=picture, description=title),
             )
         report = artifact_key("report", self.run_id)
         self.publisher.put(report, lambda: create_markdown_artifact(_report(summary), key=report))
@@ -204,7 +204,7 @@ def _generation_row(network: Network, images: Images) -> dict[str, Json]:
         "flops": network.flops,
         "parameters": network.parameters,
         "epochs_trained": network.epochs_trained,
-        "genome": None if network.genome is None else str(network.genome),
+        "genome": None if network.genome is None else printable(network.genome),
     }
 
 
@@ -219,7 +219,7 @@ def _front_row(member: Member) -> dict[str, Json]:
         "flops": member.flops,
         "parameters": member.parameters,
         "epochs_trained": member.epochs_trained,
-        "genome": member.genome_text,
+        "genome": printable(member.genome_text),
     }
 
 
@@ -229,4 +229,4 @@ def _report(summary: Summary) -> str:
     if summary.front and str(summary.images):
         found += f" ± is one standard error, of {summary.images}."
     costs = "\n".join(f"- {line}" for line in summary.cost())
-    return f"# {summary.run}\n\n{found}\n\n{costs}\n\nRecords: `{summary.commons}`"
+    return f"# {markdown(summary.run)}\n\n{found}\n\n{costs}\n\nRecords: {code_span(summary.commons)}"

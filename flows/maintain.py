@@ -12,6 +12,7 @@ from a4nn_core.commons.check import Checked
 from a4nn_core.commons.check import check as check_commons
 from a4nn_core.commons.compact import compact as compact_commons
 from a4nn_core.errors import A4NNError
+from a4nn_core.printable import markdown
 
 
 class DamagedCommons(A4NNError):
@@ -48,10 +49,10 @@ def maintain(
 
 
 def _report(commons: Path, found: Checked) -> str:
-    lines = [f"# {commons}", f"{found.runs} runs, {found.networks} networks, {found.files} files."]
+    lines = [f"# {markdown(commons)}", f"{found.runs} runs, {found.networks} networks, {found.files} files."]
     for title, texts in (("Problems", found.problems), ("Notes", found.notes)):
         if texts:
-            lines += [f"## {title}", "\n".join(f"- {text}" for text in texts[:100])]
+            lines += [f"## {title}", "\n".join(f"- {markdown(text)}" for text in texts[:100])]
             if len(texts) > 100:
                 lines.append(f"... and {len(texts) - 100} more")
     return "\n\n".join(lines)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from prefect import State, flow, task
 from prefect.artifacts import create_markdown_artifact
@@ -12,6 +13,7 @@ from prefect.cache_policies import NO_CACHE
 
 from a4nn_core.errors import BadInput
 from a4nn_core.experiment import Experiment
+from a4nn_core.printable import code_span, markdown
 from a4nn_core.publish.dataverse.client import Dataverse
 from a4nn_core.publish.dataverse.upload import upload
 from a4nn_core.publish.deposit.build import Settings, build
@@ -89,9 +91,10 @@ def publish(
     chosen: Any = {"weights": weights, "models": models}
     unf = build_deposit(runs, commons, out, metadata, Settings(**chosen))
     name = upload_draft(out, server, dataverse, token_block, doi)
-    url = f"{server.rstrip('/')}/dataset.xhtml?persistentId={name}"
+    url = f"{server.rstrip('/')}/dataset.xhtml?persistentId={quote(name, safe=':/')}"
     create_markdown_artifact(
-        f"# Draft {name}\n\nRuns: {', '.join(runs)}. Review and release it: [{url}]({url})\n\n`{unf}`",
+        f"# Draft {markdown(name)}\n\nRuns: {', '.join(map(markdown, runs))}. "
+        f"Review and release it: [{markdown(url)}](<{url}>)\n\n{code_span(unf)}",
         key=artifact_key("draft", runs[0]),
     )
     return {"persistent_id": name, "url": url, "unf": unf}

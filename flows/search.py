@@ -15,6 +15,7 @@ from a4nn_core.errors import BadInput
 from a4nn_core.experiment import Experiment
 from a4nn_core.workflow.devices import Machine
 from a4nn_core.workflow.executor import Executor
+from a4nn_core.workflow.final import has_ended
 from a4nn_core.workflow.run import execute
 from a4nn_core.workflow.summary import summarise
 from a4nn_core.workflow.watcher import Watcher
@@ -47,7 +48,8 @@ def search(
     Args:
         experiment: the search: a preset, a TOML file on the worker's machine, or all its settings.
         commons: folder of the data commons, on a file system that all machines of the run share.
-        run_id: id of the run; an existing run is resumed. If empty, a new id made for this flow run.
+        run_id: id of the run; an existing run is resumed, or shown if it is complete. If empty, a new
+            id made for this flow run.
         changes: settings to change in a preset or file, each KEY=VALUE, such as training.epochs=5.
         segments: name of a deployment, such as a4nn-segment/segment, whose work pool trains the networks. If
             empty, they are trained where the search runs.
@@ -78,14 +80,15 @@ def search(
         return PrefectExecutor(machine.slots, machine.threads)
 
     with ExitStack() as stack:
-        stack.enter_context(held_run(commons, run_id))
-        if "schedule" in come_from:
-            lock = deployment_lock(commons, str(come_from["deployment"]))
-            resumed = RunFolder(commons, run_id).run_file.exists()
-            try:
-                stack.enter_context(held(lock, str(come_from["deployment"]), wait=resumed))
-            except BadInput as error:
-                return Cancelled(name="Skipped", message=f"the previous run has not ended: {error}")
+        if not has_ended(experiment, commons, run_id):  # else its folder is not even locked
+            stack.enter_context(held_run(commons, run_id))
+            if "schedule" in come_from:
+                lock = deployment_lock(commons, str(come_from["deployment"]))
+                resumed = RunFolder(commons, run_id).run_file.exists()
+                try:
+                    stack.enter_context(held(lock, str(come_from["deployment"]), wait=resumed))
+                except BadInput as error:
+                    return Cancelled(name="Skipped", message=f"the previous run has not ended: {error}")
         shown = Artifacts(run_id, experiment.search.networks)
         with closing(shown.publisher):
             execute(experiment, commons, run_id, make_executor, shown, come_from)

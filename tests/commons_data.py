@@ -107,7 +107,9 @@ def journal_records(network: int, epochs: int) -> Iterator[dict[str, Any]]:
         }
 
 
-def network_record(network: int, epochs: Sequence[JournalEpoch], per_generation: int = 4) -> Network:
+def network_record(
+    network: int, epochs: Sequence[JournalEpoch], per_generation: int = 4, run: str = "made-up"
+) -> Network:
     """The final record of one trained network."""
     values = [epoch.validation_accuracy_percent or 0.0 for epoch in epochs]
     best = max(values)
@@ -141,7 +143,7 @@ def network_record(network: int, epochs: Sequence[JournalEpoch], per_generation:
         device="cpu",
         seconds=1.5 * len(epochs),
         energy_joules=30.0 * len(epochs),
-        checkpoint=f"runs/made-up/checkpoints/{network:04d}/epoch-{len(epochs):04d}.safetensors",
+        checkpoint=f"runs/{run}/checkpoints/{network:04d}/epoch-{len(epochs):04d}.safetensors",
         checkpoint_sha256="00" * 32,
         seed=network,
     )
@@ -167,11 +169,11 @@ def train(writer: RunWriter, network: int, epochs: int) -> list[JournalEpoch]:
     return read_epochs(writer.folder.journal(network))
 
 
-def record(writer: RunWriter, network: int, epochs: int) -> None:
-    """Train and record one network."""
+def record(writer: RunWriter, network: int, epochs: int, checkpoints_of: str | None = None) -> None:
+    """Train and record one network; its checkpoints are said to be its run's, or another's."""
     records = by_epoch(train(writer, network, epochs))
     writer.record(
-        network_record(network, records),
+        network_record(network, records, run=checkpoints_of or writer.folder.run_id),
         epochs=records,
         predictions=predictions_of(records),
         layers=LAYERS,

@@ -6,6 +6,7 @@ import errno
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -47,7 +48,7 @@ from a4nn_core.commons import (
     read_events,
     read_journal,
 )
-from a4nn_core.commons.events import Considered
+from a4nn_core.commons.events import Considered, SegmentEnded, payload
 from a4nn_core.commons.layout import Damaged
 from a4nn_core.commons.lock import holder
 from a4nn_core.commons.records import ConsideredRecord, Network
@@ -162,6 +163,32 @@ class TestJournal:
         ):
             read_journal(path)
 
+    @pytest.mark.parametrize(
+        ("line", "said"),
+        [
+            ('{"epoch":{}}', "column 'epoch' holds {}, not a whole number of 32 bits"),
+            ('{"epoch":null}', "column 'epoch' holds null, not a whole number of 32 bits"),
+            ('{"epoch":2147483648}', "column 'epoch' holds 2147483648, not a whole number of 32 bits"),
+            ('{"epoch":true}', "column 'epoch' holds true, not a whole number of 32 bits"),
+            ('{"epoch":1,"time":[]}', "column 'time' holds [], not a time in the form of ISO 8601"),
+            ('{"epoch":1,"time":"0001-01-01T00:00+14:00"}', "not a time in the form of ISO 8601"),
+            ('{"epoch":1,"seconds":1' + "0" * 400 + "}", "000..., not a number"),
+            ('{"epoch":1,"verdict":{"action":"halt"}}', "column 'verdict' holds 'halt'; known: continue"),
+            ('{"epoch":1,"fits":[{"function":3}]}', "column 'function' holds 3, not text"),
+            ('{"epoch":1,"x":' + "[" * 5000 + "]" * 5000 + "}", "nested too deep"),
+            (
+                '{"epoch":1,"verdict":{"evidence":' + '{"a":' * 99 + "0" + "}" * 101,
+                "nested too deep",
+            ),
+            (r'{"epoch":1,"reason":"\ud800"}', "surrogates not allowed"),
+        ],
+    )
+    def test_a_cell_that_is_none_of_its_column_is_named(self, tmp_path: Path, line: str, said: str) -> None:
+        path = tmp_path / "0001.jsonl"
+        path.write_text(f'{line}\n{{"epoch":2}}\n')
+        with pytest.raises(Damaged, match=rf"0001\.jsonl line 1 is damaged: .*{re.escape(said)}"):
+            read_epochs(path)
+
     def test_lines_of_older_versions_have_no_checksum(self, tmp_path: Path) -> None:
         path = tmp_path / "0001.jsonl"
         path.write_text('{"epoch":1}\n')
@@ -229,6 +256,32 @@ class TestEvents:
         with pytest.raises(Damaged, match="line 2 is damaged: event number 3"):
             read_events(path)
 
+    @pytest.mark.parametrize(
+        ("members", "said"),
+        [
+            ('"kind":{}', "column 'kind' holds {}, not text"),
+            ('"kind":null', "column 'kind' holds null, not text"),
+            ('"kind":"told","network":{}', "column 'network' holds {}, not a whole number of 32 bits"),
+            ('"kind":"told","time":[1]', "column 'time' holds [1], not a time in the form of ISO 8601"),
+        ],
+    )
+    def test_a_cell_that_is_none_of_its_column_is_named(
+        self, tmp_path: Path, members: str, said: str
+    ) -> None:
+        path = tmp_path / "events.jsonl"
+        path.write_text(f'{{"number":1,{members}}}\n')
+        with pytest.raises(Damaged, match=rf"events\.jsonl line 1 is damaged: {re.escape(said)}"):
+            read_events(path)
+
+    def test_a_member_of_a_payload_of_another_type_is_named(self, tmp_path: Path) -> None:
+        path = tmp_path / "events.jsonl"
+        path.write_text('{"number":1,"kind":"paused","data":{"segment":0,"epochs":"3"}}\n')
+        (event,) = read_events(path)
+        with pytest.raises(
+            Damaged, match=r"event 1 \(paused\) is damaged: 'epochs': Input should be a valid"
+        ):
+            payload(event, SegmentEnded)
+
 
 class TestRun:
     def test_every_table_comes_back(self, commons: Path) -> None:
@@ -279,7 +332,7 @@ class TestRun:
             record(writer, 0, 10)
             records = read_epochs(writer.folder.journal(0))
             same = [replace(r, seconds=99.0, time=datetime(2027, 1, 1, tzinfo=UTC)) for r in records]
-            network = network_record(0, records)
+            network = network_record(0, records, run="r")
             all_same: dict[str, Any] = {
                 "predictions": predictions_of(records),
                 "layers": LAYERS,

@@ -6,7 +6,6 @@ import csv
 import json
 import math
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,14 +15,14 @@ from typer.testing import CliRunner
 
 from a4nn_core.cli.app import app as a4nn
 from a4nn_core.cli.importing import app, macro_127
-from a4nn_core.commons import Commons
+from a4nn_core.commons import Commons, RunWriter
 from a4nn_core.commons.check import check
 from a4nn_core.commons.records import Network
 from a4nn_core.errors import BadInput
 from a4nn_core.interchange.curves_csv import import_csv
 from a4nn_core.interchange.icpp23 import icpp23_run, import_icpp23, printed_array
 from a4nn_core.interchange.incoming import IncomingNetwork, IncomingRun
-from a4nn_core.jsonable import JsonText
+from a4nn_core.jsonable import JsonText, to_json
 from a4nn_core.vocabulary import NetworkStatus
 
 runner = CliRunner()
@@ -111,6 +110,12 @@ HEADER = "epoch,train_accs,val_accs,predictions,converged,genome,arch,flops\n"
         (HEADER + '0,50,,inf,False,"[[1]]",0,1.0\n', "network 0 has no validation accuracy in epoch 0"),
         (HEADER + '1,50,50,inf,False,"[[1]]",0,1.0\n', "network 0 has no epoch 0"),
         (HEADER + '0,50,50,inf,False,"[[1]]",0.5,1.0\n', "'arch': '0.5' is not a whole number"),
+        (
+            HEADER + '0,50,50,inf,False,"[[1]]",1e300,1.0\n',
+            "'arch': '1e300' is not a whole number from 0 to 21",
+        ),
+        (HEADER + '0,50,50,inf,False,"[[1]]",-1,1.0\n', "'arch': '-1' is not a whole number from 0 to 2147"),
+        (HEADER + "0,50,50,inf,False," + "[" * 5000 + ",0,1.0\n", r"has the genome '\[{60}', not a list"),
         (HEADER + "0,50,50,inf,False,[[1,0,1.0\n", "line 2: not 8 fields|has the genome"),
         (HEADER + "0,50\n", "line 2: not 8 fields"),
     ],
@@ -120,6 +125,18 @@ def test_bad_tables_leave_nothing(tmp_path: Path, text: str, message: str) -> No
     file.write_text(text)
     with pytest.raises(BadInput, match=message):
         import_icpp23(file, tmp_path / "c", known)
+    assert not (tmp_path / "c").exists()
+
+
+@pytest.mark.parametrize("value", ["1e300", "150", "-1"])
+def test_accuracies_that_cannot_be_are_refused(tmp_path: Path, value: str) -> None:
+    file = tmp_path / "x.csv"
+    file.write_text(f"curve_id,epoch,accuracy\na,1,50\nb,1,50\nb,2,{value}\n")
+    with pytest.raises(
+        BadInput, match=r"network 1 of x.csv cannot be imported: in \w+, row \d has \w+ "
+    ) as caught:
+        import_csv(file, tmp_path / "c")
+    assert repr(float(value)) in str(caught.value)
     assert not (tmp_path / "c").exists()
 
 
@@ -183,7 +200,10 @@ def test_a_published_run_is_shown(tmp_path: Path) -> None:
     assert (status["best_accuracy_percent"], status["best_accuracy_se_points"]) == (91.25, None)
     text, front = shown("front", "icpp23-1gpu-1e14", tmp_path / "c")
     assert "1000001 0000001 1100000" in text
-    assert "23 epochs by ending training early, 0 by not training equal architectures again\n\n" in text
+    assert (
+        "23 epochs by ending training early, 0 by not training equal architectures again\n"
+        "  1 network ended early, network 0: the newest predictions agree with each other\n\n"
+    ) in text
     [one] = front["front"]
     assert (one["accuracy_percent"], one["accuracy_se_points"]) == (91.25, None)
     assert (one["test_accuracy_percent"], one["indistinguishable_from"]) == (None, None)
@@ -229,19 +249,22 @@ SHOWN = Network(
 
 
 @pytest.mark.slow
-def test_a_run_is_looked_at_while_it_is_imported(tmp_path: Path) -> None:
+def test_a_run_is_looked_at_while_it_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table = tmp_path / "1gpu_1e14_training_data.csv"
     table.write_text(PUBLISHED)
-    arriving = IncomingRun(tmp_path / "c", "r", "csv", "none", [])
     seen: list[dict[str, Any]] = []
+    record = RunWriter.record
 
-    def networks() -> Iterator[Any]:
-        for number in range(2):
-            network = replace(SHOWN, network=number, best_accuracy_percent=90.0 + number)
-            yield IncomingNetwork(network)
-            seen.append(shown("status", "r", tmp_path / "c")[1])
+    def recorded(writer: RunWriter, *parts: Any, **more: Any) -> None:
+        record(writer, *parts, **more)
+        seen.append(shown("status", "r", tmp_path / "c")[1])
 
-    assert arriving.write(networks()) == 2
+    monkeypatch.setattr(RunWriter, "record", recorded)
+    networks = [
+        IncomingNetwork(replace(SHOWN, network=number, best_accuracy_percent=90.0 + number))
+        for number in range(2)
+    ]
+    assert IncomingRun(tmp_path / "c", "r", "csv", "none", table.name, networks, []).write() == 2
     assert [(one["alive"], one["networks"], one["seconds_left"]) for one in seen] == [
         (True, 1, None),
         (True, 2, None),
@@ -251,16 +274,16 @@ def test_a_run_is_looked_at_while_it_is_imported(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_genome_may_be_any_text(tmp_path: Path) -> None:
+def test_a_genome_may_be_any_json(tmp_path: Path) -> None:
     genomes = ["C-R-B", 7, {"layers": 2}, [1, 2], None]
     rows = [
         IncomingNetwork(
-            replace(SHOWN, network=n, genome=None if genome is None else JsonText.of(genome)),
+            replace(SHOWN, network=n, genome=None if genome is None else JsonText(to_json(genome))),
         )
         for n, genome in enumerate(genomes)
     ]
     objectives: dict[str, Any] = {"search": {"objectives": {"error_percent": "minimise"}}}
-    IncomingRun(tmp_path / "c", "r", "csv", "none", [], experiment=objectives).write(rows)
+    IncomingRun(tmp_path / "c", "r", "csv", "none", "x", rows, [], experiment=objectives).write()
     text, front = shown("front", "r", tmp_path / "c")
     assert [one["genome"] for one in front["front"]] == genomes
     assert all(word in text for word in ("C-R-B", '{"layers":2}', "[1,2]"))

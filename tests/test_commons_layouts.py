@@ -69,7 +69,7 @@ def test_it_reads_as_it_was_written(commons: Path) -> None:
 def test_it_goes_on(commons: Path) -> None:
     with RunWriter.open(commons, "going", header()) as writer:
         assert list(writer.recorded()) == [0]
-        record(writer, 0, 9)  # what is recorded already is recognised
+        record(writer, 0, 9, "made-up")  # what is recorded already is recognised
         record(writer, 1, 9)
     before = everything(commons)
     compact(commons)

@@ -155,7 +155,7 @@ def test_losses_and_uneven_steps(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("values", "expected"),
-    [("auto", [90.0, 0.5]), ("percent", [90.0, 0.5]), ("fraction", [9000.0, 50.0]), ("loss", [None, None])],
+    [("auto", [90.0, 0.5]), ("percent", [90.0, 0.5]), ("loss", [None, None])],
 )
 def test_what_the_values_are_can_be_said(tmp_path: Path, values: str, expected: list[float]) -> None:
     url, _ = study_of(
@@ -168,6 +168,17 @@ def test_what_the_values_are_can_be_said(tmp_path: Path, values: str, expected: 
     assert [e.validation_accuracy_percent for e in found.epochs("s")] == expected
     assert [n.last_accuracy_percent for n in found.networks("s")] == expected
     assert [n.fitness for n in found.networks("s")] == [{"value": 90.0}, {"value": 0.5}]
+
+
+def test_values_that_cannot_be_what_is_said_are_refused(tmp_path: Path) -> None:
+    url, _ = study_of(tmp_path, [{"value": 0.9}, {"value": 90.0}], direction="maximize")
+    with pytest.raises(BadInput) as caught:
+        import_optuna(url, tmp_path / "c", values="fraction")
+    assert str(caught.value) == (
+        f"network 1 of study 's' in {url} cannot be imported: in networks, row 1 has best_accuracy_percent "
+        "9000.0, more than 100"
+    )
+    assert not (tmp_path / "c").exists()
 
 
 @pytest.mark.slow

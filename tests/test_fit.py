@@ -269,6 +269,9 @@ def test_a_robust_loss_is_that_of_scipy(loss: str) -> None:
         ("exp", "without an argument"),
         ("(" * 5000 + "a" + ")" * 5000, "longer than"),
         ("-" * 900 + "a", "nested too deeply"),
+        ("a * x + é", "unexpected 'é' at position 9"),
+        ("a * x + \udcff", r"unexpected '\\udcff' at position 9"),
+        ("a\0 * x", r"unexpected '\\x00' at position 2"),
     ],
 )
 def test_an_expression_that_cannot_be_read_is_refused(text: str, said: str) -> None:
@@ -313,6 +316,13 @@ def test_nothing_in_a_curve_can_crash_a_fit(y: list[float]) -> None:
     done = fit(function("default"), np.arange(len(y)), y)
     assert done.status in {word for word, _ in _lm.STATUSES}
     assert all(math.isfinite(v) or math.isinf(v) for v in done.parameters.values())
+
+
+def test_values_whose_squares_overflow_take_no_parameter_out_of_its_bounds() -> None:
+    y = [3.0, 1e300, 1.0, 3.0, 1.0, 1.0, 3.0]
+    done = fit(function("pow4"), np.arange(7.0), y, weights=[0, 0.95, 0, 0, 0, 0, 0.57])
+    assert done.parameters == {}
+    assert done.status == "undefined"
 
 
 @pytest.mark.slow

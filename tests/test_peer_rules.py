@@ -279,7 +279,12 @@ def test_any_all_and_not_before_on_one_curve() -> None:
     assert not isinstance(made("any", rules=[FIXED, "none"]), PeerRule)
     verdict = made("all", rules=[FIXED, PATIENCE]).judge(FALLING[:4], Context(HORIZON))
     assert verdict.reason == "fixed"
-    assert verdict.evidence == {"fixed.epochs": 4, "patience.best": 9.0, "patience.epoch": 1}
+    assert verdict.evidence == {
+        "rule": "fixed",
+        "fixed.epochs": 4,
+        "patience.best": 9.0,
+        "patience.epoch": 1,
+    }
 
 
 HALVING = {"name": "successive-halving"}

@@ -262,6 +262,8 @@ def test_a_run_goes_on_with_what_it_began_with(commons: Path) -> None:
 @pytest.mark.slow
 def test_a_run_whose_teacher_is_gone_or_another_is_refused(commons: Path) -> None:
     started(commons, learner(runs=["a", "b"]))
+    stored = RunFolder(commons, "new").run_file
+    stored.write_text(stored.read_text().replace('"completed"', '"interrupted"'))
     shutil.move(RunFolder(commons, "a").path, commons.parent / "away")
     with pytest.raises(BadInput, match=r"'new' cannot go on: run 'a', from which it learned, is no longer"):
         started(commons, learner(runs=["a", "b"]))

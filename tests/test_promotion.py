@@ -11,6 +11,7 @@ from fakes import FakeExecutor, experiment, search
 from test_workflow import Killed, rows, survive
 
 from a4nn_core.commons import Commons, RunFolder
+from a4nn_core.commons.check import check
 from a4nn_core.commons.events import read_events
 from a4nn_core.commons.records import Network
 from a4nn_core.experiment import Experiment
@@ -235,6 +236,8 @@ def test_a_search_killed_at_any_event_goes_on(
         if event.kind == kind:
             seen[0] += 1
             if seen[0] in (1, 4, 9):
+                # whoever waits has been reported, and has no final records yet
+                assert check(tmp_path / "killed", checkpoints=False).problems == []
                 raise Killed
         return event
 

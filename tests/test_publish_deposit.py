@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 import re
 import shutil
@@ -11,11 +10,9 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import commons_data
 import duckdb
 import pandas as pd
 import pyarrow.parquet as pq
@@ -25,13 +22,12 @@ import rocrate
 from command import a4nn
 from commons_data import made_up_run
 from dataverse_server import TOKEN, StandIn
-from deposits import METADATA, made_up_deposit, metadata
+from deposits import METADATA, made_up_deposit, metadata, weighted_run
 from rocrate.rocrate import ROCrate
 
 from a4nn_core.commons import Commons
 from a4nn_core.commons.check import check
 from a4nn_core.commons.compact import compact
-from a4nn_core.commons.records import Network
 from a4nn_core.errors import BadInput
 from a4nn_core.interchange.deposit_tables import csv_columns, gather
 from a4nn_core.interchange.ingest import csv_unf
@@ -46,32 +42,11 @@ from a4nn_core.publish.deposit.files import paths_in, verify, write_manifest
 from a4nn_core.publish.deposit.restore import restore
 
 
-def weights_of(network: int) -> bytes:
-    return b"weights" * 1000 + bytes([network])
-
-
 @pytest.fixture
-def weighted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def weighted(tmp_path: Path) -> Path:
     """A commons with a made-up run of six networks whose checkpoints are files."""
-    plain = commons_data.network_record
-
-    def row(network: int, *rest: Any) -> Network:
-        made = plain(network, *rest)
-        digest = hashlib.sha256(weights_of(network)).hexdigest()
-        return replace(
-            made,
-            best_checkpoint=made.checkpoint,
-            best_checkpoint_sha256=digest,
-            checkpoint_sha256=digest,
-        )
-
-    monkeypatch.setattr(commons_data, "network_record", row)
-    commons = tmp_path / "commons"
-    made_up_run(commons, networks=6)
-    for network, name in names(commons).items():
-        (commons / name).parent.mkdir(parents=True, exist_ok=True)
-        (commons / name).write_bytes(weights_of(network))
-    return commons
+    weighted_run(tmp_path / "commons")
+    return tmp_path / "commons"
 
 
 def names(commons: Path) -> dict[int, str]:
@@ -260,7 +235,7 @@ def test_round_trip(built: Path, tmp_path: Path) -> None:
     again = restore(built / "deposit", tmp_path / "back")
     assert (again.added, again.present) == ({}, ["made-up"])
     assert [p.name for p in tmp_path.iterdir()] == ["back"]
-    # the run record too: the import can be published to the same bytes
+    # the import can be published to the same bytes
     build(
         tmp_path / "back",
         ["made-up"],
@@ -268,10 +243,9 @@ def test_round_trip(built: Path, tmp_path: Path) -> None:
         metadata(),
         Settings(weights="none", models="none"),
     )
-    assert verify(tmp_path / "again") == verify(built / "deposit") | {
-        path: verify(tmp_path / "again")[path]
-        for path in ("deposit.json", "README.md", "croissant.json", "ro-crate-metadata.json")
-    }
+    assert verify(tmp_path / "again") == verify(built / "deposit")
+    logs = [(tmp_path / c / "runs/made-up/events.jsonl").read_bytes() for c in (built / "commons", "back")]
+    assert logs[0] == logs[1]  # with a checksum in every line
     found = check(tmp_path / "back")
     assert found.problems == []
     assert any("were not in the deposit" in note for note in found.notes)

@@ -461,9 +461,9 @@ def test_classify_what_cannot_be(trained: Path, tmp_path: Path) -> None:
     for path, sentence in (
         (tmp_path / "none.onnx", "there is no model"),
         (model.with_suffix(".pt2"), "is not an .onnx file; others could hold code"),
-        (tmp_path / "text.onnx", "text.onnx is a text file, not an ONNX model$"),
-        (tmp_path / "bad.onnx", "bad.onnx is not an ONNX model that can be run: .*Protobuf parsing failed"),
-        (tmp_path / "foreign.onnx", "foreign.onnx is an ONNX model by pytorch, but none that a4nn publish"),
+        (tmp_path / "text.onnx", "text.onnx is not a model that a4nn publish wrote: it is a text file$"),
+        (tmp_path / "bad.onnx", "bad.onnx is not a model that a4nn publish wrote: it is not ONNX, or only"),
+        (tmp_path / "foreign.onnx", "it is by pytorch, and its metadata have no entry 'a4nn'"),
     ):
         (tmp_path / "text.onnx").write_bytes(b"import onnx\n")
         (tmp_path / "bad.onnx").write_bytes(b"\0\xff\0\xff\0\xff")

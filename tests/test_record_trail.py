@@ -27,7 +27,8 @@ from a4nn_core.workflow.search import network_seed
 EPOCHS = 8
 # columns that may be empty in this run, and why
 EMPTY = {
-    "runs": {"notes", "shadow_of", "prior"},  # of imports, shadows and runs that learn from others
+    # of imports, shadows, runs that learn from others, and runs that failed
+    "runs": {"notes", "shadow_of", "prior", "error"},
     "networks": {
         "predicted_low",  # this rule gives no intervals
         "predicted_high",

@@ -248,6 +248,12 @@ def test_every_run_can_be_published(commons: Commons, tmp_path: Path) -> None:
     build(commons.path, commons.runs(), tmp_path / "deposit", metadata(), NO_WEIGHTS)
     for run in commons.runs():
         assert run in (tmp_path / "deposit" / "README.md").read_text()
+    if (
+        "compacted" in commons.runs()
+    ):  # the made-up runs of that time say that their checkpoints are another's
+        with pytest.raises(BadInput, match="which is not in the folder of the run"):
+            restore(tmp_path / "deposit", tmp_path / "back")
+        return
     restore(tmp_path / "deposit", tmp_path / "back")
     back = Commons(tmp_path / "back")
     for run in commons.runs():

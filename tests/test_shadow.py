@@ -193,6 +193,6 @@ def test_the_curves_of_a_shadow_go_on_bit_for_bit(tmp_path: Path) -> None:
         ):
             assert getattr(one, column) == getattr(other, column)
     before = RunFolder(commons, "r-shadow").run_file.stat().st_mtime_ns
-    again = CliRunner().invoke(app, ["shadow", "r", "--commons", str(commons)])  # resumes what has ended
+    again = CliRunner().invoke(app, ["shadow", "r", "--commons", str(commons)])  # only shows what has ended
     assert again.exit_code == 0, again.output
-    assert RunFolder(commons, "r-shadow").run_file.stat().st_mtime_ns > before
+    assert RunFolder(commons, "r-shadow").run_file.stat().st_mtime_ns == before

@@ -72,7 +72,13 @@ large answer needs little memory, and Ctrl-C leaves no half file.
 - Compaction moves final records into a few large files while others read and write; old files are deleted
   only while nobody reads.
 - `a4nn commons check` reads every byte: JSON, the CRC-32 of every journal and event line, page checksums,
-  the SHA-256 of records, packs and checkpoints.
+  the SHA-256 of records, packs and checkpoints; and whether values can be, rows are there once, and what
+  tables say of each other is true.
+- A run whose records cannot be read takes no other away: `a4nn status` lists it with what is wrong, and
+  `a4nn sql` answers without it and says so. In Python a query raises, unless `Commons` is given `left_out`.
+- Names, messages and other text are stored as they were given. Where they are shown, what would control a
+  terminal or a page is an escape such as `\\x1b`; the formats CSV, JSON and Parquet of `a4nn sql` keep them
+  exactly, except CSV on a terminal.
 
 A column that was added after a file was written is null for its rows. Energy is recorded if
 `training.energy` is true and a counter can be read (NVML for a GPU, powercap for a CPU). It is the energy

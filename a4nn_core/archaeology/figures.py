@@ -6,6 +6,7 @@ They work on any run in a commons: finished or not, with failed networks, with o
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from a4nn_core.archaeology.pages import front_page
@@ -19,6 +20,7 @@ from a4nn_core.archaeology.picture import (
 )
 from a4nn_core.files import atomic_write, make_folder
 from a4nn_core.metrics import ACCURACY_PERCENT, MFLOPS
+from a4nn_core.printable import printable
 from a4nn_core.vocabulary import NetworkStatus
 
 if TYPE_CHECKING:
@@ -32,9 +34,11 @@ if TYPE_CHECKING:
 _INK = "#1f2430"
 _FAINT = "#8a8f98"
 _FRONT = "#d1495b"
+_CAPTION = 118
+"""characters of the caption that fit into a line"""
 
 
-def front_figure(commons: Commons, run: str, png: Path, html: Path) -> None:
+def front_figure(commons: Commons, run: str, png: Path, html: Path) -> bool:
     """Draw a run: a still picture for papers and posters, and an interactive page.
 
     Left, the best validation accuracy of every trained network against its cost, coloured by generation, with
@@ -46,27 +50,33 @@ def front_figure(commons: Commons, run: str, png: Path, html: Path) -> None:
         png: file for the still picture.
         html: file for the page; it loads nothing from the internet.
 
+    Returns:
+        whether there was anything to draw; if not, no file was written.
+
     Raises:
         BadInput: there is no such run, or a file cannot be written.
     """
     shown = picture(commons, run)
+    if not (shown.points or shown.curves):
+        return False
     for file in (png, html):
         make_folder(file.parent)
     with atomic_write(png) as temporary:
         draw(shown, temporary, html.name)
     with atomic_write(html) as temporary:
         temporary.write_text(front_page(shown), encoding="utf-8")
+    return True
 
 
 def draw(shown: Picture, file: Path, page: str | None = None) -> None:
-    """Write the still picture, PNG, 2250 x 1350 pixels.
+    """Write the still picture, PNG, 2250 x 1350 pixels and a caption.
 
     Args:
         shown: what it shows.
         file: where to write it.
         page: name of the interactive page beside it, if there is one.
     """
-    still(shown, page).savefig(file, format="png", metadata={"Title": shown.title})
+    still(shown, page).savefig(file, format="png", metadata={"Title": printable(shown.title)})
 
 
 def still(shown: Picture, page: str | None = None) -> Figure:
@@ -96,13 +106,22 @@ def still(shown: Picture, page: str | None = None) -> Figure:
         "legend.fontsize": 10.5,
     }
     with mpl.rc_context(style):
-        layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.08, rect=(0, 0.15, 1, 0.73))
-        figure = Figure(figsize=(10, 6), dpi=225, facecolor="white", layout=layout)
+        whole = (words.replace(" %", "\u00a0%") for words in shown.caption)  # no line begins with a unit
+        caption = [line for words in whole for line in wrap(words, _CAPTION)]
+        height = 6 + 0.22 * len(caption)  # the caption has its own room, so that the rest stays where it is
+        layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.08, rect=(0, 1 - 5.1 / height, 1, 4.38 / height))
+        figure = Figure(figsize=(10, height), dpi=225, facecolor="white", layout=layout)
         FigureCanvasAgg(figure)
-        figure.text(0.012, 0.96, shown.title, fontsize=19, fontweight="bold", va="center")
+        title, summary = printable(shown.title), printable(shown.summary)
+        look: dict[str, Any] = {"va": "center", "parse_math": False}  # a name may hold dollars
+        top, below = 1 - 0.24 / height, 1 - 0.552 / height
+        figure.text(0.012, top, title, fontsize=19, fontweight="bold", **look)
         if page:
-            figure.text(0.988, 0.96, f"interactive: {page}", color="#555b66", ha="right", va="center")
-        figure.text(0.012, 0.908, shown.summary, color="#555b66", va="center")
+            figure.text(0.988, top, f"interactive: {page}", color="#555b66", ha="right", va="center")
+        figure.text(0.012, below, summary, color="#555b66", **look)
+        for place, line in enumerate(reversed(caption)):
+            at = (0.16 + 0.22 * place) / height
+            figure.text(0.012, at, printable(line), fontsize=10.5, color="#555b66", **look)
         left, right = figure.subplots(1, 2, width_ratios=[1.0, 1.08])
         first, last = shown.generations
         # the lightest fifth of viridis is too faint on white

@@ -16,7 +16,8 @@ from a4nn_core.archaeology.picture import (
 )
 from a4nn_core.jsonable import JsonText
 from a4nn_core.metrics import ACCURACY_PERCENT, MFLOPS
-from a4nn_core.precision import Images, in_percent
+from a4nn_core.precision import in_percent
+from a4nn_core.printable import html_text
 from a4nn_core.vocabulary import NetworkStatus
 
 _FRONT = "#d1495b"
@@ -134,7 +135,7 @@ def front_page(shown: Picture) -> str:
                         "line": {"color": "white", "width": 1},
                     },
                     customdata=[[n.network] for n in members],
-                    text=[_about(n, shown.images) for n in members],
+                    text=[_about(n, shown) for n in members],
                     hovertemplate="%{text}<extra></extra>",
                 ),
                 row=1,
@@ -173,7 +174,7 @@ def front_page(shown: Picture) -> str:
         post_script=_HIGHLIGHT,
         default_height="92vh",
     )
-    return text.replace("<head>", f"<head><title>{_escape(shown.title)}</title>", 1)
+    return text.replace("<head>", f"<head><title>{html_text(shown.title)}</title>", 1)
 
 
 def _add_stops(figure: Any, shown: Picture, colour: Colour) -> None:
@@ -285,13 +286,18 @@ def _lay_out(figure: Any, shown: Picture, colour: Colour) -> None:
     figure.update_layout(
         template="plotly_white",
         title={
-            "text": f"<b>{_escape(shown.title)}</b><br><sup>{_escape(shown.summary)}</sup>",
+            "text": "<br>".join(
+                [
+                    f"<b>{html_text(shown.title)}</b>",
+                    *(f"<sup>{html_text(words)}</sup>" for words in (shown.summary, *shown.caption)),
+                ]
+            ),
             "x": 0.01,
             "font": {"size": 22},
         },
         legend={"orientation": "h", "y": -0.13},
         hoverlabel={"align": "left", "bgcolor": "white", "font": {"color": "#1f2430"}},
-        margin={"l": 70, "r": 20, "t": 110, "b": 80},
+        margin={"l": 70, "r": 20, "t": 110 + 22 * len(shown.caption), "b": 80},
         font={"size": 14},
     )
 
@@ -309,9 +315,10 @@ def _end_axis(figure: Any, chance_percent: float | None, title: str, drawn: list
         )
 
 
-def _about(point: Point, images: Images) -> str:
+def _about(point: Point, shown: Picture) -> str:
     """The text shown for the network under the pointer."""
-    network = point.record
+    network, images = point.record, shown.images
+    ending = next((ending for ending in shown.endings if ending.network == network.network), None)
     best, test = point.accuracy_percent, network.test_accuracy_percent
     lines = [
         f"<b>network {network.network}</b>, generation {_or_unknown(network.generation)}",
@@ -319,8 +326,8 @@ def _about(point: Point, images: Images) -> str:
         + (f", test {in_percent(test, images.test_error(test))}" if test is not None else ""),
         f"{point.mflops:,.1f} M multiply-adds"
         + (f", {network.parameters:,} parameters" if network.parameters is not None else ""),
-        f"{_or_unknown(network.epochs_trained)} of {_or_unknown(network.epochs_budget)} epochs"
-        + (f" ({_escape(network.termination_reason)})" if network.termination_reason else ""),
+        f"{_or_unknown(network.epochs_trained)} of {_or_unknown(network.epochs_budget)} epochs",
+        *([] if ending is None else [html_text(str(ending))]),
         f"genome {_genome(network.genome)}",
     ]
     return "<br>".join(lines)
@@ -342,11 +349,4 @@ def _genome(text: JsonText | None) -> str:
         )
     else:
         flat = text
-    flat = _escape(flat)
-    return flat if len(flat) <= 90 else f"{flat[:87]}..."
-
-
-def _escape(text: str) -> str:
-    import html
-
-    return html.escape(text)
+    return html_text(flat if len(flat) <= 90 else f"{flat[:87]}...")

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from a4nn_core.commons.records import Epoch, EpochCount, Event, Network, Run, best_accuracy, front_among
 from a4nn_core.precision import Images, in_percent
+from a4nn_core.termination.endings import Ending, Endings
+from a4nn_core.termination.endings import summary as why_ended
 from a4nn_core.vocabulary import NetworkStatus, RunStatus
 
 if TYPE_CHECKING:
@@ -105,6 +107,7 @@ class Picture:
         failed, finished: number of networks that did.
         curves: learning curves, also of networks in training.
         images: those on which accuracies were measured.
+        endings: why networks were ended early.
         chance_percent: validation accuracy of always predicting the most frequent class; None if unknown.
     """
 
@@ -118,7 +121,13 @@ class Picture:
     finished: int = 0
     curves: list[Curve] = field(default_factory=list)
     images: Images = field(default_factory=Images)
+    endings: list[Ending] = field(default_factory=list)
     chance_percent: float | None = None
+
+    @property
+    def caption(self) -> list[str]:
+        """Which rules ended training, with an example; a line each."""
+        return why_ended(self.endings)
 
     @property
     def generations(self) -> tuple[int, int]:
@@ -221,6 +230,7 @@ def picture(commons: Commons, run: str) -> Picture:
         finished=sum(n.status in (NetworkStatus.completed, NetworkStatus.stopped) for n in networks),
         curves=_curves(networks, epochs, commons.events(run)),
         images=header.images,
+        endings=Endings.of(header, {network.network: network for network in networks}).all(),
         chance_percent=header.chance_percent,
     )
 

@@ -5,10 +5,11 @@ Results go to standard output, all else to standard error.
 
 from __future__ import annotations
 
-import signal
 import sys
 from io import TextIOWrapper
 from typing import NoReturn
+
+from a4nn_core.cli.interrupt import listen
 
 
 def main() -> None:
@@ -16,19 +17,23 @@ def main() -> None:
 
     Exit codes: 0 done; 1 the run failed; 2 something the user gave cannot be used; 130 Ctrl-C.
     """
+    # SIGTERM (a service manager's stop) is handled like Ctrl-C: close cleanly, say how to resume
+    listen()
+    try:
+        _run()
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _run() -> None:
     from a4nn_core import logs
     from a4nn_core.cli.app import app
-    from a4nn_core.cli.interrupt import interrupt
     from a4nn_core.errors import A4NNError, BadInput
     from a4nn_core.files import denied
 
     if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
         # print a question mark for characters that the terminal's encoding lacks, not a traceback
         sys.stdout.reconfigure(errors="replace")
-    # SIGTERM (a service manager's stop) is handled like Ctrl-C: close cleanly, say how to resume
-    signal.signal(signal.SIGTERM, interrupt)
-    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # in the background of a shell it is ignored
-        signal.signal(signal.SIGINT, interrupt)
     try:
         logs.set_up()
         app()  # usage errors and Ctrl-C end here, with exit codes 2 and 130
@@ -41,5 +46,7 @@ def main() -> None:
 
 
 def _end(message: str, code: int) -> NoReturn:
-    sys.stderr.write(f"Error: {message}\n")
+    from a4nn_core.cli.options import say
+
+    say(f"Error: {message}")
     sys.exit(code)

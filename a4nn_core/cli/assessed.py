@@ -8,6 +8,7 @@ from itertools import islice
 from a4nn_core.assessment import BINS, Assessment
 from a4nn_core.jsonable import Json
 from a4nn_core.precision import in_percent, standard_error
+from a4nn_core.printable import printable
 
 MOST_CLASSES = 10
 """of more classes, whose matrix no terminal has room for, the most frequent mistakes are shown instead"""
@@ -52,7 +53,11 @@ def confusion(known: Assessment, classes: Sequence[str]) -> list[str]:
     """The confusion matrix, a line for each true class and a column for each class named, by its number; of
     many classes, the most frequent mistakes."""
     known_names = len(classes) == len(known.confusion)
-    names = list(classes) if known_names else [str(number) for number in range(len(known.confusion))]
+    names = (
+        list(map(printable, classes))
+        if known_names
+        else [str(number) for number in range(len(known.confusion))]
+    )
     if len(names) > MOST_CLASSES:
         return ["the most frequent mistakes:", *_mistakes(known, names)]
     names = [name if len(name) <= _NAME else f"{name[: _NAME - 3]}..." for name in names]

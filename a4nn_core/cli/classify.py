@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from a4nn_core.cli import assessed
-from a4nn_core.cli.options import JsonOption, print_json, say
+from a4nn_core.cli.options import JsonOption, print_json, say, tell
 
 
 def classify(
@@ -22,8 +22,9 @@ def classify(
 
     Images that cannot be used are named and counted; then the exit code is 2.
     """
-    from a4nn_core.data.images import Unusable, path_text
+    from a4nn_core.data.images import Unusable
     from a4nn_core.errors import BadInput
+    from a4nn_core.printable import printable
     from a4nn_core.publish.models.classify import Classified, Classifier
     from a4nn_core.publish.models.labelled import score, true_classes
 
@@ -32,28 +33,29 @@ def classify(
     root = images[0] if len(images) == 1 and images[0].is_dir() else None
     truth = true_classes(root, files, classifier.classes) if root else None
     if root and truth is None and any(file.parent != root for file in files):
-        known = path_text(", ".join(classifier.classes))
-        say(f"not scored: no folder in {path_text(root)} is named after a class ({known})")
-    width = max(len(str(file)) for file in files)
+        known = ", ".join(classifier.classes)
+        say(f"not scored: no folder in {printable(root)} is named after a class ({known})")
+    width = max(len(printable(file)) for file in files)
     unusable = 0
     classified: list[Classified] = []
     document: list[dict[str, object]] = []
     for one in classifier.classify(files):
         if isinstance(one, Unusable):
             unusable += 1
-            say(f"{path_text(one.file)}: {path_text(one.why)}")
+            say(f"{printable(one.file)}: {one.why}")
             document.append({"image": str(one.file), "error": one.why})
             continue
         classified.append(one)
         document.append({"image": one.image, "class": one.label, "shares": one.shares})
         if not as_json:
-            typer.echo(f"{one.image:<{width}}  {one.label}  {100 * one.shares[one.label]:.1f} %")
+            label, percent = printable(one.label), 100 * one.shares[one.label]
+            tell(f"{printable(one.image):<{width}}  {label}  {percent:.1f} %")
     scored = score(classified, truth, classifier.classes) if truth and classified else None
     if as_json:
         of_all = scored and assessed.document(scored, classifier.classes)
         print_json({"images": document, "score": of_all} if truth else document)
     elif scored is not None:
-        typer.echo("\n".join(assessed.lines(scored, classifier.classes)))
+        tell(*assessed.lines(scored, classifier.classes))
     if unusable:
         raise BadInput(f"{unusable} of {len(files)} images cannot be classified")
 

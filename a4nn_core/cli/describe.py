@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption, print_json
+from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption, print_json, tell
 from a4nn_core.cli.recorded import describe_recorded
 
 if TYPE_CHECKING:
@@ -84,20 +83,20 @@ def _describe_genome(
         print_json(facts)
         return
     million = f"{architecture.flops / 1e6:.4f} million"
-    typer.echo(f"FLOPs       {architecture.flops:,} multiply-adds for one image ({million})")
-    typer.echo(f"            {torch_flops:,} operations as torch counts them")
-    typer.echo(f"parameters  {architecture.parameters:,}")
-    typer.echo(f"layers      {len(architecture.layers)}")
-    typer.echo(f"hash        {architecture.hash}")
+    tell(f"FLOPs       {architecture.flops:,} multiply-adds for one image ({million})")
+    tell(f"            {torch_flops:,} operations as torch counts them")
+    tell(f"parameters  {architecture.parameters:,}")
+    tell(f"layers      {len(architecture.layers)}")
+    tell(f"hash        {architecture.hash}")
     if picture is not None:
-        typer.echo(f"picture     {picture}")
+        tell(f"picture     {picture}")
 
 
 def _json(text: str, option: str) -> Json:
     from a4nn_core.errors import BadInput
+    from a4nn_core.jsonable import parsed
 
     try:
-        found: Json = json.loads(text)
-        return found
-    except json.JSONDecodeError as error:
+        return parsed(text)
+    except ValueError as error:
         raise BadInput(f"{option} {text!r} is not JSON: {error}") from None

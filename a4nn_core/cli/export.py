@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption, print_json
+from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption, print_json, tell
 
 
 def export(
@@ -25,4 +25,4 @@ def export(
         print_json([str(file) for file in files])
         return
     for file in files:
-        typer.echo(f"{file}  {file.stat().st_size:,} bytes")
+        tell(f"{file}  {file.stat().st_size:,} bytes")

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+import signal
+from types import FrameType
 
 _interrupted = False
 
 
-def interrupt(*_: Any) -> NoReturn:
-    """Signal handler: raise KeyboardInterrupt wherever the program is."""
+def listen() -> None:
+    """Raise KeyboardInterrupt, wherever the program is, at the first SIGINT or SIGTERM."""
     global _interrupted
-    _interrupted = True
-    raise KeyboardInterrupt
+    _interrupted = False
+    signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # in the background of a shell it is ignored
+        signal.signal(signal.SIGINT, _interrupt)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+    """Once: what closes the records, or says how to go on, must not be interrupted by the next signal."""
+    global _interrupted
+    if not _interrupted:
+        _interrupted = True
+        raise KeyboardInterrupt
 
 
 def check_interrupt() -> None:

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from a4nn_core.printable import json_printable, printable
+
 CommonsOption = Annotated[
     Path,
     typer.Option(
@@ -23,11 +25,18 @@ DEFAULT_COMMONS = Path("commons")
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 
 
-def say(message: str) -> None:
-    """Print a line for people, on standard error."""
-    typer.echo(message, err=True)
+def say(*lines: str) -> None:
+    """Print lines for people, on standard error."""
+    for line in lines:
+        typer.echo(printable(line), err=True)
+
+
+def tell(*lines: str) -> None:
+    """Print lines of a result for people, on standard output."""
+    for line in lines:
+        typer.echo(printable(line))
 
 
 def print_json(document: object) -> None:
     """Print a result for programs, on standard output."""
-    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    typer.echo(json_printable(json.dumps(document, indent=2, ensure_ascii=False)))

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
-from a4nn_core.cli.options import JsonOption, print_json, say
+from a4nn_core.cli.options import JsonOption, print_json, say, tell
+from a4nn_core.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -142,13 +143,14 @@ def _converged_at(trace: Sequence[EpochPrediction]) -> int | None:
 def _table(
     curves: Mapping[str, Sequence[float]], traces: Mapping[str, Sequence[EpochPrediction]], horizon: int
 ) -> None:
-    width = max(8, *(len(name) for name in curves))
-    typer.echo(f"{'curve':{width}}  epochs    last  at {horizon:<4}  90 % interval    agreed at  rests on")
+    names = {name: printable(name) for name in curves}
+    width = max(8, *map(len, names.values()))
+    tell(f"{'curve':{width}}  epochs    last  at {horizon:<4}  90 % interval    agreed at  rests on")
     for name, values in curves.items():
         newest = traces[name][-1].prediction
         shown = "none" if newest.value is None else f"{newest.value:.2f}"
         interval = "" if newest.interval is None else "{:.2f} to {:.2f}".format(*newest.interval)
         agreed = _converged_at(traces[name]) or "-"
         rests = newest.function if newest.value is not None else newest.status
-        start = f"{name:{width}}  {len(values):6}  {values[-1]:6.2f}"
-        typer.echo(f"{start}  {shown:>7}  {interval:15}  {agreed:>9}  {rests}")
+        start = f"{names[name]:{width}}  {len(values):6}  {values[-1]:6.2f}"
+        tell(f"{start}  {shown:>7}  {interval:15}  {agreed:>9}  {rests}")

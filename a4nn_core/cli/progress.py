@@ -27,12 +27,20 @@ from a4nn_core.commons import read_epochs
 from a4nn_core.commons.records import EpochCount, Network, best_accuracy
 from a4nn_core.data.progress import Listener, listening
 from a4nn_core.experiment import Experiment
+from a4nn_core.jsonable import members
 from a4nn_core.precision import in_percent
+from a4nn_core.printable import printable
+from a4nn_core.termination.endings import Endings
 from a4nn_core.vocabulary import NetworkStatus
 from a4nn_core.workflow.startup import StartUp
 from a4nn_core.workflow.watcher import SearchView
 
 _ACCURACY_WIDTH = len(in_percent(100.0, 0.0))
+
+
+def plain_console() -> Console:
+    """Standard error, for texts in which no colour, emoji or link is written."""
+    return Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 
 @contextmanager
@@ -45,7 +53,7 @@ def named_bars(console: Console, *columns: ProgressColumn, keep: bool = True) ->
         keep: whether a bar stays on the screen when its work is done.
     """
     with Bars(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=30),
         *columns,
         console=console,
@@ -55,7 +63,7 @@ def named_bars(console: Console, *columns: ProgressColumn, keep: bool = True) ->
 
         def show(what: str, done: int, total: int) -> None:
             if what not in tasks:
-                tasks[what] = bars.add_task(what)
+                tasks[what] = bars.add_task(printable(what))
             bars.update(tasks[what], completed=done, total=total, visible=keep or done < total)
 
         yield show
@@ -64,7 +72,7 @@ def named_bars(console: Console, *columns: ProgressColumn, keep: bool = True) ->
 @contextmanager
 def file_progress() -> Iterator[Listener]:
     """Show a bar, in bytes, for each file that is sent or fetched."""
-    with named_bars(Console(stderr=True), DownloadColumn(), TransferSpeedColumn(), keep=False) as show:
+    with named_bars(plain_console(), DownloadColumn(), TransferSpeedColumn(), keep=False) as show:
         yield show
 
 
@@ -72,7 +80,7 @@ def file_progress() -> Iterator[Listener]:
 def data_progress() -> Iterator[None]:
     """While it is entered, long work on data shows a bar on standard error; without a terminal, one line
     per tenth of the work."""
-    console = Console(stderr=True, highlight=False)
+    console = plain_console()
     tenths: dict[str, int] = {}
     with named_bars(console, MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()) as show:
 
@@ -82,7 +90,7 @@ def data_progress() -> Iterator[None]:
             tenth = 10 * done // total
             if not console.is_terminal and tenth > tenths.get(what, 0):
                 tenths[what] = tenth
-                console.print(f"{what}: {done:,} of {total:,}", soft_wrap=True)
+                _print(console, f"{what}: {done:,} of {total:,}")
 
         with listening(report):
             yield
@@ -93,12 +101,12 @@ class Progress:
 
     def __init__(self, experiment: Experiment) -> None:
         self.experiment = experiment
-        self.console = Console(stderr=True, highlight=False)
+        self.console = plain_console()
         self.bars = Bars(
             TextColumn("{task.description:<10}"),
             BarColumn(bar_width=30),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
             # on a narrow terminal the bars shrink first
             TimeElapsedColumn(table_column=Column(min_width=len("0:00:00"))),
             console=self.console,
@@ -113,7 +121,7 @@ class Progress:
 
     def __enter__(self) -> Progress:
         if not self.console.is_terminal:
-            self.console.print(f"loading data set {self.experiment.data.name}")
+            _print(self.console, f"loading data set {self.experiment.data.name}")
         self.bars.start()
         return self
 
@@ -124,12 +132,12 @@ class Progress:
 
     def loading(self, what: str, done: int, total: int) -> None:
         """Show how far the loading of a data set has come."""
-        self.bars.update(self.data, completed=done, total=total, note=what, visible=done < total)
+        self.bars.update(self.data, completed=done, total=total, note=printable(what), visible=done < total)
 
     def on_start(self, check: StartUp) -> None:
         """Print the start-up check; its warnings come by the log, as all others do."""
         for line in check.lines():
-            self.bars.console.print(line, soft_wrap=True, markup=False)
+            _print(self.console, line)
 
     def on_poll(self, search: SearchView) -> None:
         """Update the bars."""
@@ -173,20 +181,29 @@ class Progress:
         """Print the outcome of a network."""
         best = network.best_accuracy_percent
         accuracy = "" if best is None else _with_error(search, best)
-        self.bars.console.print(
+        _print(
+            self.console,
             f"network {network.network:>3}  generation {network.generation}  "
             f"{(network.flops or 0) / 1e6:>9.3f} MFLOPs  {network.epochs_trained or 0:>3} epochs  "
-            f"{accuracy:>{_ACCURACY_WIDTH}}  {_outcome(network)}",
-            soft_wrap=True,
+            f"{accuracy:>{_ACCURACY_WIDTH}}  {_outcome(search, network)}",
         )
 
 
-def _outcome(network: Network) -> str:
+def _print(console: Console, line: str) -> None:
+    """Print one line, above the bars if there are any; it is not folded."""
+    console.print(printable(line), soft_wrap=True)
+
+
+def _outcome(search: SearchView, network: Network) -> str:
     match network.status:
         case NetworkStatus.completed:
             return "trained to the end"
         case NetworkStatus.stopped:
-            return f"stopped early ({network.termination_reason})"
+            what = search.experiment
+            rule = members(what.to_mapping()["termination"])
+            return str(Endings(search.networks, rule, what.search.objectives, search.images).find(network))
+        case NetworkStatus.paused:
+            return "waits to be compared with others"
         case NetworkStatus.equal:
             return f"same architecture as network {network.equal_to}, not trained"
         case NetworkStatus.infeasible:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
 from a4nn_core.cli import assessed
-from a4nn_core.cli.options import print_json
+from a4nn_core.cli.options import print_json, tell
 from a4nn_core.precision import in_percent
-from a4nn_core.vocabulary import NetworkStatus
 
 if TYPE_CHECKING:
     from a4nn_core.commons.records import Network, Run
     from a4nn_core.jsonable import Json
+    from a4nn_core.termination.endings import Ending
 
 
 def describe_recorded(commons: Path, run: str, number: int, picture: Path | None, as_json: bool) -> None:
@@ -25,26 +24,28 @@ def describe_recorded(commons: Path, run: str, number: int, picture: Path | None
     """
     from a4nn_core.commons import Commons
     from a4nn_core.publish.models.found import find, recorded
+    from a4nn_core.termination.endings import Endings
 
     store = Commons(commons)
     header, network = recorded(store, run, number)
+    ending = Endings.of(header, {one.network: one for one in store.networks(run)}).find(network)
     if picture is not None:
         from a4nn_core.archaeology.drawing import draw_architecture
 
         draw_architecture(find(store, run, number).architecture, picture)
     if as_json:
-        print_json(_document(header, network))
+        print_json(_document(header, network, ending))
         return
-    for name, text in _facts(commons, header, network).items():
-        typer.echo(f"{name:<12}{text}")
+    for name, text in _facts(commons, header, network, ending).items():
+        tell(f"{name:<12}{text}")
     if picture is not None:
-        typer.echo(f"picture     {picture}")
+        tell(f"picture     {picture}")
     if network.assessment is not None:
-        typer.echo("\nvalidation images by true class and by the class named, at the best epoch:\n")
-        typer.echo("\n".join(assessed.confusion(network.assessment, header.classes)))
+        tell("", "validation images by true class and by the class named, at the best epoch:", "")
+        tell(*assessed.confusion(network.assessment, header.classes))
 
 
-def _document(header: Run, network: Network) -> dict[str, Json]:
+def _document(header: Run, network: Network, ending: Ending | None) -> dict[str, Json]:
     from a4nn_core.jsonable import JsonText, to_jsonable
 
     row = {
@@ -55,16 +56,17 @@ def _document(header: Run, network: Network) -> dict[str, Json]:
         "best_accuracy_se_points": header.images.validation_error(network.best_accuracy_percent),
         "test_accuracy_se_points": header.images.test_error(network.test_accuracy_percent),
         "classes": list(header.classes),
+        "ending": None if ending is None else to_jsonable(asdict(ending)),
     }
 
 
-def _facts(commons: Path, header: Run, network: Network) -> dict[str, str]:
+def _facts(commons: Path, header: Run, network: Network, ending: Ending | None) -> dict[str, str]:
     images, known = header.images, network.assessment
     validation, test = network.best_accuracy_percent, network.test_accuracy_percent
     balanced = "" if known is None else f", balanced {known.balanced_accuracy_percent:.2f} %"
     facts = {
         "network": f"{network.network} of run {network.run}{_origin(network)}",
-        "status": _status(network),
+        "status": _status(network, ending),
         "validation": in_percent(validation, images.validation_error(validation)) + balanced,
         "test": in_percent(test, images.test_error(test)),
     }
@@ -91,9 +93,7 @@ def _origin(network: Network) -> str:
     )
 
 
-def _status(network: Network) -> str:
-    from a4nn_core.termination.reasons import meaning
-
+def _status(network: Network, ending: Ending | None) -> str:
     if network.equal_to is not None:
         return f"not trained: its architecture is that of network {network.equal_to}, whose results it shares"
     status = str(network.status or "-")
@@ -101,8 +101,8 @@ def _status(network: Network) -> str:
         status += f" after {network.epochs_trained or 0} of {network.epochs_budget} epochs"
     if network.best_epoch is not None:
         status += f", the best is epoch {network.best_epoch}"
-    if network.status is NetworkStatus.stopped and network.termination_reason:
-        return f"{status}: {meaning(network.termination_reason)}"
+    if ending is not None:
+        return f"{status}, {ending}"
     return f"{status}: {network.error}" if network.error else status
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption, print_json
+from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption, print_json, tell
 from a4nn_core.errors import BadInput
 
 if TYPE_CHECKING:
@@ -109,12 +108,13 @@ def _together(found: Sequence[Replayed], compared: Sequence[Compared]) -> list[d
 def _rule(text: str) -> tuple[str, TerminationRule]:
     from a4nn_core.replay.recorded import AsRecorded
     from a4nn_core.termination import RULES
+    from a4nn_core.toml import toml_tables
 
     settings: object = {"name": text}
     if text.lstrip().startswith("{"):
         try:
-            settings = tomllib.loads(f"rule = {text}")["rule"]
-        except tomllib.TOMLDecodeError as error:
+            settings = toml_tables(f"rule = {text}")["rule"]
+        except ValueError as error:
             raise BadInput(f"--rule {text!r} is not an inline TOML table: {error}") from None
     if settings == {"name": AS_RECORDED}:
         return AS_RECORDED, AsRecorded()
@@ -149,18 +149,18 @@ def _print(histories: Sequence[RunHistory], found: Sequence[Replayed], wide: boo
 
     columns = _WIDE if wide else _NARROW
     for history in histories:
-        typer.echo(f"{_heading(history)}\n")
+        tell(_heading(history), "")
         rows = [[cell(one) for cell in columns.values()] for one in found if one.run == history.run]
         print_table(list(columns), rows, fold_first=True, least_width=_WIDTH if wide else 0)
-        typer.echo("")
-    typer.echo(_LEGEND)
+        tell("")
+    tell(*_LEGEND.splitlines())
     known = [one for one in found if one.front_regret_points is not None]
     if len(known) < len(found):
-        typer.echo("what was lost is not known of a run whose networks were ended early")
+        tell("what was lost is not known of a run whose networks were ended early")
     if any(one.front_regret_se is None for one in known):
-        typer.echo("a run did not record its validation images: say how many with --images")
+        tell("a run did not record its validation images: say how many with --images")
     if any(one.modelled_seconds for one in found):
-        typer.echo("times were not recorded: modelled, one second per epoch of the average network")
+        tell("times were not recorded: modelled, one second per epoch of the average network")
 
 
 def _heading(history: RunHistory) -> str:
@@ -213,7 +213,7 @@ _WIDE: _Columns = {
 def _print_compared(runs: Sequence[str], compared: Sequence[Compared]) -> None:
     from a4nn_core.cli.run import print_table
 
-    typer.echo("\ni-Epoch: every network trained for i epochs, then the front of that finished")
+    tell("", "i-Epoch: every network trained for i epochs, then the front of that finished")
     for run in runs:
         rows = [
             [
@@ -227,10 +227,10 @@ def _print_compared(runs: Sequence[str], compared: Sequence[Compared]) -> None:
             for one in compared
             if one.run == run
         ]
-        typer.echo(f"\n{run}\n")
+        tell("", run, "")
         header = ["rule", "epochs", "hypervolume", "as good: i", "its epochs", "complement"]
         print_table(header, rows, fold_first=True)
-    typer.echo(_I_EPOCH_LEGEND)
+    tell(*_I_EPOCH_LEGEND.splitlines())
 
 
 _I_EPOCH_LEGEND = """

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption, print_json, say
+from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption, print_json, say, tell
 from a4nn_core.errors import BadInput
 from a4nn_core.precision import in_percent
+from a4nn_core.vocabulary import RunStatus
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -69,15 +70,15 @@ def _check(experiment: Experiment, name: str, commons: Path, executor: str, as_j
     if as_json:
         print_json(ahead.as_dict())
         return
-    typer.echo("\n".join(ahead.lines()))
+    tell(*ahead.lines())
     for warning in ahead.warnings:
-        typer.echo(f"warning: {warning}")
+        tell(f"warning: {warning}")
 
 
 def search_and_show(
     experiment: Experiment, name: str, commons: Path, executor: str, again: Sequence[str], as_json: bool
 ) -> None:
-    """Run an experiment to its end and show what it found.
+    """Run an experiment to its end and show what it found. A run that is complete is only shown.
 
     Args:
         experiment, name, commons: what to search, the id of the run and the commons.
@@ -87,17 +88,35 @@ def search_and_show(
     """
     from a4nn_core.cli.progress import Progress
     from a4nn_core.data.progress import listening
+    from a4nn_core.workflow.final import has_ended
     from a4nn_core.workflow.run import EXECUTORS
 
     execute = EXECUTORS.find(executor)
     say(f"run {name}: {experiment.description or experiment.name}")
     try:
-        with Progress(experiment) as progress, listening(progress.loading):
-            execute(experiment, commons, name, progress)
+        ended = has_ended(experiment, commons, name)
+        if ended:
+            say(f"run {name} is complete; this is its result")
+        else:
+            with Progress(experiment) as progress, listening(progress.loading):
+                execute(experiment, commons, name, progress)
+        show(commons, name, as_json, draw=not ended)
     except KeyboardInterrupt:
-        say(f"interrupted; nothing is lost. To continue: {shlex.join(again)}")
+        say(_interrupted(commons, name, again))
         raise
-    show(commons, name, as_json, draw=True)
+
+
+def _interrupted(commons: Path, name: str, again: Sequence[str]) -> str:
+    """What an interrupt has left of a run, and how to go on."""
+    from a4nn_core.commons import Commons
+    from a4nn_core.workflow.plan import recorded_header
+
+    if recorded_header(commons, name) is None:
+        return f"interrupted before the run began; nothing was recorded. To start it: {shlex.join(again)}"
+    if Commons(commons).run(name).status is RunStatus.completed:
+        shown = ["a4nn", "front", name, "--commons", str(commons)]
+        return f"interrupted after the run was complete. To see its result: {shlex.join(shown)}"
+    return f"interrupted; nothing is lost. To continue: {shlex.join(again)}"
 
 
 def _experiment(source: str | None, changes: Sequence[str], commons: Path, run_id: str | None) -> Experiment:
@@ -149,45 +168,56 @@ def presets(
         print_json(known())
         return
     for name, description in known().items():
-        typer.echo(f"{name:<26}{description}")
+        tell(f"{name:<26}{description}")
 
 
 def show(commons: Path, run_id: str, as_json: bool, draw: bool) -> None:
-    """Print the result of a run and draw its pictures into its folder, if that can be written."""
+    """Print the result of a run.
+
+    Args:
+        commons, run_id: where the run is.
+        as_json: whether to print it as JSON.
+        draw: whether to draw its pictures into its folder, if that can be written; else only missing ones are
+            drawn.
+    """
     from a4nn_core.commons import Commons
     from a4nn_core.workflow.summary import summarise
 
     store = Commons(commons)
     summary = summarise(store, run_id)
+    where = "" if commons == DEFAULT_COMMONS else f" --commons {shlex.quote(str(commons))}"
     if as_json:
         print_json(summary.as_dict())
     else:
-        _print(summary)
-    if draw and summary.networks:
-        _draw(store, run_id, as_json)
-    if summary.front and not as_json:
-        where = "" if commons == DEFAULT_COMMONS else f" --commons {shlex.quote(str(commons))}"
+        _print(summary, where)
+    picture = store.path / "runs" / run_id / "front.png"
+    drawn = picture.exists() and picture.with_suffix(".html").exists()
+    if draw or not drawn:
+        drawn = _draw(store, run_id, picture)
+    if as_json:
+        return
+    if drawn:
+        tell("", f"pictures: {picture} and front.html")
+    if summary.front:
         one = f"{run_id} {summary.front[0].network}"
-        typer.echo(f"more on one: a4nn describe {one}{where}")
-        typer.echo(f"to use it:   a4nn export {one} --out DIR{where}")
+        tell(f"more on one: a4nn describe {one}{where}", f"to use it:   a4nn export {one} --out DIR{where}")
 
 
-def _draw(store: Commons, run_id: str, as_json: bool) -> None:
-    """Draw the pictures of a run, and say where they are or why there are none."""
+def _draw(store: Commons, run_id: str, picture: Path) -> bool:
+    """Draw the pictures of a run, and say why if they cannot be written; whether there are any."""
     from a4nn_core.archaeology.figures import front_figure
 
-    picture = store.path / "runs" / run_id / "front.png"
     try:
-        front_figure(store, run_id, picture, picture.with_suffix(".html"))
+        return front_figure(store, run_id, picture, picture.with_suffix(".html"))
     except BadInput as error:
-        say(f"\nno pictures: {error}")
-        return
-    if not as_json:
-        typer.echo(f"\npictures: {picture} and front.html")
+        say("", f"no pictures: {error}")
+        return False
 
 
-def _print(summary: Summary) -> None:
-    typer.echo(f"\nPareto front of {summary.run} ({summary.status})\n")
+def _print(summary: Summary, where: str) -> None:
+    if summary.error is not None:
+        say(f"run {summary.run} {summary.status}: {summary.error}")
+    tell("", f"Pareto front of {summary.run} ({summary.status})", "")
     alike = any(member.indistinguishable_from is not None for member in summary.front)
     print_table(
         [
@@ -215,21 +245,27 @@ def _print(summary: Summary) -> None:
         ],
     )
     if summary.front and str(summary.images):
-        typer.echo(f"\n± one standard error, of {summary.images}")
+        tell("", f"± one standard error, of {summary.images}")
     if alike:
-        typer.echo("≈ not distinguishable from this cheaper network by validation accuracy")
-    typer.echo("\n" + "\n  ".join(summary.cost()))
+        tell("≈ not distinguishable from this cheaper network by validation accuracy")
+    first, *others = summary.cost()
+    tell("", first, *(f"  {line}" for line in others))
+    if len(summary.endings) > 1:
+        tell(f"  why each network was ended early: a4nn status {summary.run}{where}")
 
 
 def make_table(header: list[str], rows: list[list[str]]) -> Table:
     """A plain table for ``rich``; the first and the last column are text."""
     from rich.table import Table
+    from rich.text import Text
+
+    from a4nn_core.printable import printable
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for position, name in enumerate(header):
         table.add_column(name, justify="left" if position in (0, len(header) - 1) else "right", no_wrap=True)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(Text(printable(cell)) for cell in row))
     return table
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, BinaryIO
 
 import typer
 
-from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption
+from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption, say
 from a4nn_core.cli.sql_formats import Format, batch_rows, format_of, write
 from a4nn_core.errors import BadInput
 from a4nn_core.files import atomic_write
@@ -73,7 +73,8 @@ def sql(
     chosen = format_of(Format.json if json_ else format, out)
     if chosen is Format.parquet and terminal:
         raise BadInput("Parquet is not for a terminal: give --out FILE or pipe the output")
-    answer = Commons(commons).ask(_query(query, file), batch_rows(chosen))
+    store = Commons(commons, lambda run, error: say(f"warning: run {run} is left out: {error}"))
+    answer = store.ask(_query(query, file), batch_rows(chosen))
 
     width = shutil.get_terminal_size().columns if terminal else None
     try:

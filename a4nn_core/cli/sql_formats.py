@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from a4nn_core.errors import BadInput
+from a4nn_core.printable import json_printable, markdown, printable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -128,12 +129,13 @@ class _Utf8:
 
 
 def _write_csv(schema: pa.Schema, batches: Iterable[pa.RecordBatch], file: BinaryIO, delimiter: str) -> None:
-    from a4nn_core.cli.sql_values import data_cell, rows_of
+    from a4nn_core.cli.sql_values import data_cell, rows_of, shown_cell
 
+    shown = file.isatty()
     writer = csv.writer(_Utf8(file), delimiter=delimiter, lineterminator="\n")
-    writer.writerow(schema.names)
+    writer.writerow(map(printable, schema.names) if shown else schema.names)
     for batch in batches:
-        writer.writerows(rows_of(batch, data_cell, plain=True))
+        writer.writerows(rows_of(batch, shown_cell if shown else data_cell, plain=not shown))
 
 
 def _write_json(
@@ -146,7 +148,7 @@ def _write_json(
     for batch in batches:
         for row in rows_of(batch, json_value, plain=True):
             text = json.dumps(dict(zip(schema.names, row, strict=True)), ensure_ascii=False)
-            file.write(f"{before if empty else between}{text}".encode())
+            file.write(f"{before if empty else between}{json_printable(text)}".encode())
             empty = False
     if one_document:
         file.write(b"[]\n" if empty else b"\n]\n")
@@ -158,12 +160,15 @@ def _write_markdown(schema: pa.Schema, batches: Iterable[pa.RecordBatch], file: 
     from a4nn_core.cli.sql_values import people_cell, rows_of
 
     def line(cells: Iterable[str]) -> bytes:
-        return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n".encode()
+        return f"| {' | '.join(cells)} |\n".encode()
 
-    file.write(line(map(people_cell, schema.names)))
+    def cell(value: object) -> str:
+        return markdown(people_cell(value))
+
+    file.write(line(map(cell, schema.names)))
     file.write(line("---:" if number else "---" for number in _numbers(schema)))
     for batch in batches:
-        file.writelines(map(line, rows_of(batch, people_cell, plain=False)))
+        file.writelines(map(line, rows_of(batch, cell, plain=False)))
 
 
 def _write_table(

@@ -11,13 +11,12 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from a4nn_core.printable import printable
 from a4nn_core.workflow.summary import duration
 
 T = TypeVar("T")
 
 _SECOND = 1_000_000_000
-_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
-_CONTROLS |= {ord("\n"): "\\n", ord("\r"): "\\r", ord("\t"): "\\t"}
 
 
 def rows_of(batch: pa.RecordBatch, cell: Callable[[object], T], *, plain: bool) -> Iterator[tuple[T, ...]]:
@@ -86,6 +85,12 @@ def data_cell(value: object) -> object:
     return json_value(value)
 
 
+def shown_cell(value: object) -> object:
+    """A cell of CSV on a terminal."""
+    cell = data_cell(value)
+    return printable(cell) if isinstance(cell, str) else cell
+
+
 def people_cell(value: object) -> str:
     """A value on one line for people: rounded, and without what would control a terminal."""
     match value:
@@ -97,8 +102,7 @@ def people_cell(value: object) -> str:
             return value.isoformat(timespec="seconds")
         case pa.MonthDayNano() | timedelta():
             return _rounded(value)
-    text = str(data_cell(value))
-    return text if text.isprintable() else text.translate(_CONTROLS)
+    return printable(data_cell(value))
 
 
 def interval_text(value: pa.MonthDayNano | timedelta) -> str:

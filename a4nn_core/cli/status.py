@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption, print_json
+from a4nn_core.cli.interrupt import check_interrupt
+from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption, print_json, tell
 from a4nn_core.cli.run import make_table, print_table
+from a4nn_core.errors import BadInput
 from a4nn_core.jsonable import Json
 from a4nn_core.precision import in_percent
 from a4nn_core.vocabulary import RunStatus
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Group
 
     from a4nn_core.commons import Commons
+    from a4nn_core.termination.endings import Ending
     from a4nn_core.workflow.live import Live
     from a4nn_core.workflow.summary import Summary
 
@@ -33,13 +36,33 @@ def status(
     from a4nn_core.commons import Commons
 
     store = Commons(commons)
-    names = [run_id] if run_id else store.runs()
-    if as_json:
-        print_json([_document(*_state(store, name)) for name in names])
-    elif run_id is None:
-        print_table(_HEADER, [_row(*_state(store, name)) for name in names])
+    if run_id is None:
+        _list(store, as_json)
+    elif as_json:
+        print_json([_document(*_state(store, run_id))])
     else:
         _follow(store, run_id, every, once)
+
+
+def _list(store: Commons, as_json: bool) -> None:
+    """Show all runs; of one whose records cannot be read, what is wrong with them."""
+    documents: list[dict[str, Json]] = []
+    rows, troubles = [], []
+    for name in store.folders():
+        try:
+            state = _state(store, name)
+        except BadInput as error:
+            documents.append({"run": name, "error": str(error)})
+            rows.append([name, "unreadable", *("-" * (len(_HEADER) - 2))])
+            troubles.append(f"{name}: {error}")
+        else:
+            documents.append(_document(*state))
+            rows.append(_row(*state))
+    if as_json:
+        print_json(documents)
+        return
+    print_table(_HEADER, rows)
+    tell(*troubles)
 
 
 def _state(store: Commons, run: str) -> tuple[Summary, Live]:
@@ -95,6 +118,7 @@ def _follow(store: Commons, run: str, every: float, once: bool) -> None:
         return
     with Screen(console=console, auto_refresh=False) as screen:
         while True:
+            check_interrupt()
             summary, live = _state(store, run)
             screen.update(_view(summary, live), refresh=True)
             if not live.alive:
@@ -108,16 +132,29 @@ def _view(summary: Summary, live: Live) -> Group:
     tables = [make_table(_HEADER, [_row(summary, live)])]
     if live.training:
         tables.append(make_table(_TRAINING, _training(live)))
-    return Group(*(part for table in tables for part in (table, "")), _paused(live))
+    return Group(*(part for table in tables for part in (table, "")), "\n\n".join(_notes(summary, live)))
 
 
 def _print(summary: Summary, live: Live) -> None:
     print_table(_HEADER, [_row(summary, live)])
     if live.training:
-        typer.echo()
+        tell("")
         print_table(_TRAINING, _training(live))
-    if live.paused:
-        typer.echo(f"\n{_paused(live)}")
+    for note in _notes(summary, live):
+        tell("", *note.splitlines())
+
+
+def _notes(summary: Summary, live: Live) -> list[str]:
+    """What is said below the tables: who waits, and once the run has ended why networks were ended early."""
+    notes = [_paused(live)]
+    if not live.alive:
+        notes.append("\n".join(map(_ended, summary.endings)))
+        notes.append("" if summary.error is None else f"{summary.status}: {summary.error}")
+    return [note for note in notes if note]
+
+
+def _ended(one: Ending) -> str:
+    return f"network {one.network}, {one.epochs} of {one.epochs + one.epochs_saved} epochs, {one}"
 
 
 def _paused(live: Live) -> str:

@@ -7,6 +7,7 @@ torch.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime
@@ -16,7 +17,8 @@ from types import NoneType, UnionType
 from typing import ClassVar, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from a4nn_core.errors import BadInput
-from a4nn_core.jsonable import Json, JsonText, to_jsonable
+from a4nn_core.jsonable import Json, JsonText, number, to_jsonable, whole
+from a4nn_core.vocabulary import Bounds
 
 Row = dict[str, object]
 """one row in the form Arrow reads and writes: column name to value"""
@@ -44,6 +46,19 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Form:
+    """What the texts of a column look like.
+
+    Attributes:
+        pattern: regular expression that they match as a whole.
+        name: what they are, for messages.
+    """
+
+    pattern: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
     """What a field declares of its column beside its type.
 
@@ -52,12 +67,19 @@ class Column:
         unit: unit of the values; empty if they have none.
         kind: the type of the cells if it does not follow from the field's type: int64, float32.
         timing: whether the values differ between two runs of the same experiment.
+        bounds: the least and the greatest value, None where open. If left out, counts, times and rates are at
+            least 0, and other numbers are open. All numbers are finite.
+        form: what its texts look like; None for any text.
+        later: whether tables of earlier versions lack the column.
     """
 
     meaning: str
     unit: str = ""
     kind: Kind | None = None
     timing: bool = False
+    bounds: Bounds | None = None
+    form: Form | None = None
+    later: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +88,9 @@ class Field:
 
     Attributes:
         name: name of the column and of the field; chosen so that SQL needs no quotes.
-        kind, unit, meaning, timing: see Column.
+        kind, unit, meaning, timing, bounds, form, later: see Column.
         words: enum whose members are the allowed values; None if the values are not an enum's.
+        nullable: whether a value can be missing.
     """
 
     name: str
@@ -76,6 +99,10 @@ class Field:
     meaning: str
     timing: bool
     words: type[StrEnum] | None
+    nullable: bool
+    bounds: Bounds
+    form: Form | None
+    later: bool
 
 
 @dataclass(frozen=True)
@@ -85,14 +112,16 @@ class Definition:
     Attributes:
         name: name of the table.
         row: description of a row.
-        key: columns that identify a row; rows are stored in their order.
+        key: columns that rows are sorted by.
         record: class of its rows.
+        identity: columns whose values no two rows share; none if rows can repeat.
     """
 
     name: str
     row: str
     key: tuple[str, ...]
     record: type[Record]
+    identity: tuple[str, ...]
 
     @cached_property
     def columns(self) -> tuple[Field, ...]:
@@ -127,16 +156,24 @@ DEFINITIONS: dict[str, Definition] = {}
 """every table by name, in the order of declaration"""
 
 
-def table(name: str, row: str, key: tuple[str, ...], *, view: bool = False) -> Callable[[type[R]], type[R]]:
+def table(
+    name: str,
+    row: str,
+    key: tuple[str, ...],
+    *,
+    identity: tuple[str, ...] | None = None,
+    view: bool = False,
+) -> Callable[[type[R]], type[R]]:
     """Class decorator that declares a dataclass as the record of a table.
 
     Args:
         name, row, key: see Definition.
+        identity: see Definition; the key if None.
         view: whether its rows are derived from other tables and not stored.
     """
 
     def declare(record: type[R]) -> type[R]:
-        record.definition = Definition(name, row, key, record)
+        record.definition = Definition(name, row, key, record, key if identity is None else identity)
         if not view:
             DEFINITIONS[name] = record.definition
         return record
@@ -162,11 +199,26 @@ def _columns(record: type[Record]) -> Iterator[Field]:
         column = next((c for c in getattr(hint, "__metadata__", ()) if isinstance(c, Column)), None)
         if column is None:
             continue
-        types = _alternatives(get_args(hint)[0])
+        declared = get_args(hint)[0]
+        types = _alternatives(declared)
         words = next((t for t in types if isinstance(t, type) and issubclass(t, Enum)), None)
         assert words is None or issubclass(words, StrEnum)
         kind = column.kind or (Kind.text if words else _KINDS[types[0]])
-        yield Field(name, kind, column.unit, column.meaning, column.timing, words)
+        yield Field(
+            name,
+            kind,
+            column.unit,
+            column.meaning,
+            column.timing,
+            words,
+            nullable=NoneType in get_args(declared),
+            bounds=column.bounds or _BOUNDS.get(kind, (None, None)),
+            form=column.form,
+            later=column.later,
+        )
+
+
+_BOUNDS: dict[Kind, Bounds] = dict.fromkeys((Kind.int32, Kind.int64, Kind.float32, Kind.ints), (0, None))
 
 
 def _alternatives(hint: object) -> list[object]:
@@ -175,7 +227,11 @@ def _alternatives(hint: object) -> list[object]:
     return [t for t in get_args(hint) if t is not NoneType] if union else [hint]
 
 
-class UnknownWord(BadInput):
+class BadCell(BadInput):
+    """A cell holds something else than its column."""
+
+
+class UnknownWord(BadCell):
     """A cell has a value that is not a member of the column's enum in this version."""
 
 
@@ -185,7 +241,8 @@ def moment(value: object) -> datetime | None:
         return None
     if isinstance(value, str):
         value = datetime.fromisoformat(value)
-    assert isinstance(value, datetime)
+    if not isinstance(value, datetime):
+        raise TypeError(f"{value!r} is not a time")
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
@@ -239,3 +296,75 @@ def from_cells(record: type[R], row: Mapping[str, object]) -> R:
         if unknown:
             raise TypeError(f"the table {record.definition.name} has no column {unknown[0]!r}") from None
         raise
+
+
+def from_line(record: type[R], row: Mapping[str, Json]) -> R:
+    """The record of one row that was read from JSON, where nothing but this says what a cell holds.
+
+    Args:
+        record: class of the record.
+        row: column name to value; missing columns are null.
+
+    Raises:
+        BadCell: a cell is of another type than its column, out of its range, or null though it must not be.
+        TypeError: as from_cells.
+    """
+    for field in record.definition.columns:
+        value = row.get(field.name)
+        if not (_holds(field.kind, value) if value is not None else field.nullable or field.name not in row):
+            raise BadCell(f"column {field.name!r} holds {_shown(value)}, not {_MEANT[field.kind]}")
+    return from_cells(record, row)
+
+
+_MEANT = {
+    Kind.text: "text",
+    Kind.json: "JSON",
+    Kind.flag: "true or false",
+    Kind.int32: "a whole number of 32 bits",
+    Kind.int64: "a whole number of 64 bits",
+    Kind.float64: "a number",
+    Kind.float32: "a number",
+    Kind.time: "a time in the form of ISO 8601",
+    Kind.ints: "a list of whole numbers of 32 bits",
+    Kind.metrics: "numbers by name",
+    Kind.words: "texts by name",
+}
+
+
+def _holds(kind: Kind, value: Json) -> bool:
+    """Whether a column of a kind can hold a value of JSON that is not null."""
+    match kind:
+        case Kind.json:
+            return True
+        case Kind.text:
+            return isinstance(value, str)
+        case Kind.flag:
+            return isinstance(value, bool)
+        case Kind.int32 | Kind.int64:
+            most = 2**31 if kind is Kind.int32 else 2**63
+            found = whole(value)
+            return found is not None and -most <= found < most
+        case Kind.float64 | Kind.float32:
+            return number(value) is not None
+        case Kind.time:
+            return isinstance(value, str) and _is_time(value)
+        case Kind.ints:
+            return isinstance(value, list) and all(_holds(Kind.int32, one) for one in value)
+        case Kind.metrics:
+            held = value.values() if isinstance(value, dict) else [False]
+            return all(one is None or number(one) is not None for one in held)
+        case Kind.words:
+            return isinstance(value, dict) and all(isinstance(one, str) for one in value.values())
+
+
+def _is_time(text: str) -> bool:
+    try:
+        moment(text)
+    except (ValueError, OverflowError):  # the latter if it is before the year 1 in UTC
+        return False
+    return True
+
+
+def _shown(value: Json) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

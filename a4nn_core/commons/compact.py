@@ -19,8 +19,9 @@ from a4nn_core.commons.archive import SORTED, Archive, Pack
 from a4nn_core.commons.fragments import read_fragment
 from a4nn_core.commons.layout import Damaged, RunFolder, check_layout, read_json
 from a4nn_core.commons.lock import Held, KernelLock, holder, no_readers
+from a4nn_core.commons.run_snapshot import RunSnapshot
 from a4nn_core.commons.schema import NETWORK_TABLES, RUN_TABLES, SEALED_TABLES, TABLES
-from a4nn_core.commons.snapshot import RunSnapshot, Snapshot, front_of, headless, run_files
+from a4nn_core.commons.snapshot import Snapshot, front_of, headless, run_files
 from a4nn_core.errors import BadInput
 from a4nn_core.files import make_folder
 from a4nn_core.vocabulary import RunStatus

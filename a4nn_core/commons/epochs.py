@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from a4nn_core.assessment import Assessment
-from a4nn_core.commons.columns import Row, cell, from_cells
+from a4nn_core.commons.columns import BadCell, Row, cell, from_line
 from a4nn_core.commons.journal import read_journal
 from a4nn_core.commons.layout import Damaged
 from a4nn_core.commons.records import Epoch, Prediction, by_epoch
@@ -76,6 +76,8 @@ class JournalEpoch(Epoch):
         """The epoch of a line. Lines of earlier versions lack what was not recorded then.
 
         Raises:
+            BadCell: a value is not one of its column.
+            KeyError: the line has no epoch.
             ValueError: the line has an unknown key, whose value would otherwise be lost silently.
         """
         unknown = line.keys() - {*_PLAIN, "verdict", "fits", _COMPUTING, _LAG, _ASSESSMENT}
@@ -87,7 +89,7 @@ class JournalEpoch(Epoch):
         evidence = verdict.get("evidence")
         judged = {"epoch": line["epoch"], "verdict": verdict.get("action"), "reason": verdict.get("reason")}
         fits = line.get("fits")
-        epoch = from_cells(
+        epoch = from_line(
             cls,
             {
                 **{name: line[name] for name in _PLAIN if name in line},
@@ -101,7 +103,7 @@ class JournalEpoch(Epoch):
         return replace(
             epoch,
             fits=tuple(
-                from_cells(Prediction, {**members(fit), **judged})
+                from_line(Prediction, {**members(fit), **judged})
                 for fit in (fits if isinstance(fits, list) else ())
             ),
             computing=members(line.get(_COMPUTING)) or None,
@@ -120,7 +122,7 @@ def read_epochs(path: Path) -> list[JournalEpoch]:
     for count, line in enumerate(read_journal(path), start=1):
         try:
             found.append(JournalEpoch.of(line))
-        except (KeyError, ValueError, TypeError) as error:
+        except (KeyError, ValueError, TypeError, BadCell) as error:
             raise Damaged(f"{path} line {count} is damaged: {error}") from None
     return found
 

@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import ClassVar, TypeVar, get_type_hints
 
-from a4nn_core.commons.columns import Record, cell, from_cells
+from pydantic import TypeAdapter, ValidationError
+
+from a4nn_core.commons.columns import BadCell, Record, cell, from_cells, from_line
 from a4nn_core.commons.journal import Journal, read_journal
 from a4nn_core.commons.layout import Damaged
 from a4nn_core.commons.records import ConsideredRecord, Event
@@ -210,6 +213,13 @@ class CheckpointsRemoved(Payload):
 P = TypeVar("P", bound=Payload)
 
 
+@cache
+def _types(wanted: type[Payload]) -> dict[str, TypeAdapter[object]]:
+    """What the members of a payload may be."""
+    hints = get_type_hints(wanted, localns={"Json": object})
+    return {field.name: TypeAdapter(hints[field.name]) for field in fields(wanted)}
+
+
 def payload(event: Event, wanted: type[P]) -> P:
     """The payload of an event.
 
@@ -218,13 +228,20 @@ def payload(event: Event, wanted: type[P]) -> P:
         wanted: class of the payload.
 
     Raises:
-        Damaged: the event lacks what the payload must have.
+        Damaged: the event lacks what the payload must have, or has it of another type.
     """
     data = event.data.members if event.data else {}
     held: dict[str, object] = {}
+    types = _types(wanted)  # type: ignore[arg-type]  # mypy takes no class of a type variable for hashable
     for field in fields(wanted):
         if field.name in data:
-            held[field.name] = data[field.name]
+            try:
+                held[field.name] = types[field.name].validate_python(data[field.name], strict=True)
+            except ValidationError as error:
+                message = error.errors()[0]["msg"]
+                raise Damaged(
+                    f"event {event.number} ({event.kind}) is damaged: {field.name!r}: {message}"
+                ) from None
         elif field.default is MISSING:
             raise Damaged(f"event {event.number} ({event.kind}) has no {field.name!r}")
     if issubclass(wanted, SegmentEnded):
@@ -246,8 +263,8 @@ def considered_of(events: Iterable[Event]) -> list[ConsideredRecord]:
         for number, network in enumerate(held.networks):
             try:
                 row = {**members(dict(network)), "batch": held.batch, "number": number}
-                found.append(from_cells(ConsideredRecord, row))
-            except (TypeError, ValueError) as error:
+                found.append(from_line(ConsideredRecord, row))
+            except (TypeError, ValueError, BadCell) as error:
                 raise Damaged(f"event {event.number} ({event.kind}) is damaged: {error}") from None
     return found
 
@@ -272,8 +289,8 @@ def _events(path: Path, lines: list[dict[str, Json]]) -> list[Event]:
     found = []
     for expected, line in enumerate(lines, start=1):
         try:
-            found.append(from_cells(Event, line))
-        except (TypeError, ValueError) as error:
+            found.append(from_line(Event, line))
+        except (TypeError, BadCell) as error:
             raise Damaged(f"{path} line {expected} is damaged: {error}") from None
     return found
 

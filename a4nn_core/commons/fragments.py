@@ -71,11 +71,6 @@ def read_fragment(path: Path, table: Table) -> pa.Table:
     return pa.table(columns, schema=table.schema)
 
 
-def unknown_columns(path: Path, table: Table) -> list[str]:
-    """Columns of a file that its table does not have: of a newer version, or with a name that was altered."""
-    return [name for name in pq.read_schema(path).names if name not in table.by_name]
-
-
 def fragment_numbers(folder: Path) -> dict[int, Path]:
     """The fragments in a table's folder, by number of the network."""
     if not folder.is_dir():

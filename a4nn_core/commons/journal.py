@@ -7,7 +7,6 @@ Used inside training workers, so it imports neither torch nor Arrow nor DuckDB.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import zlib
@@ -17,7 +16,7 @@ from types import TracebackType
 
 from a4nn_core.commons.layout import Damaged
 from a4nn_core.files import make_folder, sync_folder, user_errors
-from a4nn_core.jsonable import Json, to_json
+from a4nn_core.jsonable import Json, parsed, to_json
 
 # any five characters: lines without a checksum do not end like this, and a bit of the key may have flipped
 _SUM = re.compile(rb',?"(.{5})":"(.{8})"}$', re.DOTALL)
@@ -37,7 +36,8 @@ class _Altered(Damaged):
     """A line was written completely and has been altered since, so it was not torn by a crash."""
 
 
-def _line(record: Mapping[str, object]) -> bytes:
+def journal_line(record: Mapping[str, object]) -> bytes:
+    """The line that holds a record, with its checksum and the newline."""
     text = to_json(record).encode()
     separator = b"," if len(text) > 2 else b""
     return b'%s%s"crc32":"%08x"}\n' % (text[:-1], separator, zlib.crc32(text))
@@ -45,7 +45,7 @@ def _line(record: Mapping[str, object]) -> bytes:
 
 def _parse(path: Path, number: int, line: bytes) -> dict[str, Json]:
     try:
-        record = json.loads(line)
+        record = parsed(line.decode())
     except ValueError as error:
         raise Damaged(f"{path} line {number} is damaged: {error}") from None
     if not isinstance(record, dict):
@@ -129,7 +129,7 @@ class Journal:
         Raises:
             BadInput: the disk is full or the file cannot be written; no part of the record stays.
         """
-        line = _line(record)
+        line = journal_line(record)
         try:
             with user_errors("write", self.path):
                 done = 0

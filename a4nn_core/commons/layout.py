@@ -24,7 +24,7 @@ from pathlib import Path
 
 from a4nn_core.errors import BadInput
 from a4nn_core.files import atomic_write_bytes, make_folder
-from a4nn_core.jsonable import Json
+from a4nn_core.jsonable import Json, parsed
 
 LAYOUT_VERSION = 1
 
@@ -113,7 +113,7 @@ def read_json(path: Path) -> dict[str, Json]:
         Damaged: the file is not a JSON object.
     """
     try:
-        data = json.loads(path.read_bytes())
+        data = parsed(path.read_bytes().decode())
     except ValueError as error:
         raise Damaged(f"{path} is damaged: not JSON ({error})") from None
     if not isinstance(data, dict):

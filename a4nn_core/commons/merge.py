@@ -13,10 +13,12 @@ import pyarrow.compute as pc
 
 from a4nn_core.commons.archive import Archive
 from a4nn_core.commons.compact import PACK_ROWS, Batch, complete, only_one, whole_run
-from a4nn_core.commons.layout import RunFolder, check_layout, open_commons, read_json, write_json
+from a4nn_core.commons.layout import Damaged, RunFolder, check_layout, open_commons, read_json, write_json
 from a4nn_core.commons.lock import holder
+from a4nn_core.commons.run_snapshot import RunSnapshot
 from a4nn_core.commons.schema import NETWORK_TABLES, TABLES
-from a4nn_core.commons.snapshot import RunSnapshot, Snapshot, run_names
+from a4nn_core.commons.snapshot import Snapshot, run_names
+from a4nn_core.commons.valid import run_problem
 from a4nn_core.errors import BadInput
 from a4nn_core.files import make_folder, user_errors
 from a4nn_core.jsonable import Json
@@ -72,8 +74,18 @@ def merge(source: Path, target: Path, runs: Sequence[str] | None = None) -> Merg
             raise BadInput(f"run {run!r} in {source} is being written by process {held.get('pid')}")
     if source.resolve() == target.resolve():
         raise BadInput(f"{source} cannot be merged into itself")
-    open_commons(target)
-    make_folder(target / "runs")
+    fresh = not target.exists()
+    try:
+        open_commons(target)
+        make_folder(target / "runs")
+        return _add(source, target, names)
+    except BaseException:
+        if fresh:
+            shutil.rmtree(target, ignore_errors=True)
+        raise
+
+
+def _add(source: Path, target: Path, names: Sequence[str]) -> Merged:
     done = Merged()
     with only_one(target):
         archive = Archive(target)
@@ -82,7 +94,10 @@ def merge(source: Path, target: Path, runs: Sequence[str] | None = None) -> Merg
         arrivals: list[tuple[Path, Path]] = []
         try:
             for run in names:
-                stored = read_json(RunFolder(source, run).run_file)
+                run_file = RunFolder(source, run).run_file
+                stored = read_json(run_file)
+                if (problem := run_problem(run, stored)) is not None:
+                    raise Damaged(f"{run_file} is damaged: {problem}")
                 new = _free_id(target, run, stored, {there.name for _, there in arrivals})
                 if new is None:
                     done.present.append(run)
@@ -103,6 +118,9 @@ def merge(source: Path, target: Path, runs: Sequence[str] | None = None) -> Merg
         except BaseException:
             for arriving, _ in arrivals:
                 shutil.rmtree(arriving, ignore_errors=True)
+            for pack in packs[len(archive.packs) :]:  # none of them is in the manifest
+                for file in pack.files.values():
+                    (archive.folder / str(file["file"])).unlink(missing_ok=True)
             raise
     return done
 
@@ -118,7 +136,7 @@ def _free_id(target: Path, run: str, stored: dict[str, Json], arriving: set[str]
                 return name
         else:
             there = read_json(folder.run_file)
-            if there["started"] == stored["started"] and there["header"] == stored["header"]:
+            if all(there.get(name) == stored.get(name) for name in ("started", "header")):
                 return None
         number += 1
 

@@ -11,11 +11,22 @@ from datetime import datetime
 from typing import Annotated, TypeVar
 
 from a4nn_core.assessment import Assessment
-from a4nn_core.commons.columns import Column, Kind, Record, table
+from a4nn_core.commons.columns import Column, Form, Kind, Record, table
 from a4nn_core.jsonable import Json, JsonText, members, number, whole
 from a4nn_core.metrics import front_rows
 from a4nn_core.precision import Images, Rated
-from a4nn_core.vocabulary import Action, NetworkStatus, RunStatus
+from a4nn_core.vocabulary import Action, Bounds, NetworkStatus, RunStatus
+
+_PERCENT: Bounds = (0, 100)
+_NOT_NEGATIVE: Bounds = (0, None)
+_ANY: Bounds = (None, None)
+_FROM_ONE: Bounds = (1, None)
+_SHA256 = Form("[0-9a-f]{64}", "a SHA-256")
+_FILE = Form(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", "the name of a file")
+CHECKPOINT = Form(
+    rf"runs/[A-Za-z0-9][A-Za-z0-9._-]*/checkpoints/[0-9]{{4,}}/{_FILE.pattern}",
+    "the path of a checkpoint, runs/RUN/checkpoints/NUMBER/FILE",
+)
 
 RunId = Annotated[str, Column("id of the run")]
 NetworkNumber = Annotated[int, Column("number of the network inside its run")]
@@ -33,7 +44,7 @@ class Run(Record):
     ] = None
     experiment: Annotated[JsonText | None, Column("the whole experiment, as resolved")] = None
     objectives: Annotated[Mapping[str, str] | None, Column("metric name to minimise or maximise")] = None
-    seed: Annotated[int | None, Column("seed of the search", kind=Kind.int64)] = None
+    seed: Annotated[int | None, Column("seed of the search", kind=Kind.int64, bounds=_ANY)] = None
     dataset: Annotated[str | None, Column("name of the data set")] = None
     dataset_fingerprint: Annotated[str | None, Column("SHA-256 over every image and label")] = None
     dataset_details: Annotated[
@@ -58,10 +69,17 @@ class Run(Record):
     ] = None
     totals: Annotated[JsonText | None, Column("totals recorded at the end", timing=True)] = None
     notes: Annotated[JsonText | None, Column("what an import could not place, and other remarks")] = None
-    shadow_of: Annotated[str | None, Column("run whose networks this one trains again")] = None
+    shadow_of: Annotated[str | None, Column("run whose networks this one trains again", later=True)] = None
     prior: Annotated[
         JsonText | None,
-        Column("runs that it learned from: id, numbers of the networks, SHA-256 of what was read of them"),
+        Column(
+            "runs that it learned from: id, numbers of the networks, SHA-256 of what was read of them",
+            later=True,
+        ),
+    ] = None
+    error: Annotated[
+        str | None,
+        Column("why it failed, or what interrupted it; null for a signal and where nothing did", later=True),
     ] = None
 
     def settings(self, part: str) -> dict[str, Json]:
@@ -134,33 +152,48 @@ class Network(Record):
         Column("what the search was told: metric name to value", kind=Kind.metrics),
     ] = None
     fitness_source: Annotated[str | None, Column("measured or predicted")] = None
-    best_accuracy_percent: Annotated[float | None, Column("best validation accuracy", "percent")] = None
-    best_epoch: Annotated[int | None, Column("epoch of the best validation accuracy, from 1")] = None
+    best_accuracy_percent: Annotated[
+        float | None, Column("best validation accuracy", "percent", bounds=_PERCENT)
+    ] = None
+    best_epoch: Annotated[
+        int | None, Column("epoch of the best validation accuracy, from 1", bounds=_FROM_ONE)
+    ] = None
     last_accuracy_percent: Annotated[
-        float | None, Column("validation accuracy after the last epoch", "percent")
+        float | None, Column("validation accuracy after the last epoch", "percent", bounds=_PERCENT)
     ] = None
     test_accuracy_percent: Annotated[
-        float | None, Column("accuracy on the test part, never selected by", "percent")
+        float | None, Column("accuracy on the test part, never selected by", "percent", bounds=_PERCENT)
     ] = None
     balanced_accuracy_percent: Annotated[
         float | None,
-        Column("mean of the classes' shares of rightly classified validation images, best epoch", "percent"),
+        Column(
+            "mean of the classes' shares of rightly classified validation images, best epoch",
+            "percent",
+            bounds=_PERCENT,
+            later=True,
+        ),
     ] = None
     calibration_error_points: Annotated[
         float | None,
         Column(
             "expected calibration error on the validation part in 15 bins of equal width, best epoch",
             "percentage points",
+            bounds=_NOT_NEGATIVE,
+            later=True,
         ),
     ] = None
     brier_score: Annotated[
-        float | None, Column("Brier score on the validation part, from 0 to 2, best epoch")
+        float | None,
+        Column(
+            "Brier score on the validation part, from 0 to 2, best epoch", bounds=_NOT_NEGATIVE, later=True
+        ),
     ] = None
     confusion: Annotated[
         JsonText | None,
         Column(
             "numbers of validation images, best epoch: a list for each true class, in it a number for each "
-            "class named; in the order of the run's classes"
+            "class named; in the order of the run's classes",
+            later=True,
         ),
     ] = None
     predicted_accuracy_percent: Annotated[
@@ -178,21 +211,34 @@ class Network(Record):
     termination_evidence: Annotated[JsonText | None, Column("the numbers the last verdict rested on")] = None
     front_version: Annotated[int | None, Column("version of the Pareto front it was judged against")] = None
     device: Annotated[str | None, Column("device it was trained on", timing=True)] = None
-    seconds: Annotated[float | None, Column("time of training, all epochs", "s", timing=True)] = None
+    seconds: Annotated[
+        float | None, Column("time of training, all epochs", "s", timing=True, bounds=_NOT_NEGATIVE)
+    ] = None
     energy_joules: Annotated[
         float | None,
-        Column("sum over its epochs; null unless all were measured (see epochs)", "J", timing=True),
+        Column(
+            "sum over its epochs; null unless all were measured (see epochs)",
+            "J",
+            timing=True,
+            bounds=_NOT_NEGATIVE,
+            later=True,
+        ),
     ] = None
     checkpoint: Annotated[
-        str | None, Column("last checkpoint, relative to the commons (see event checkpoints_removed)")
+        str | None,
+        Column("last checkpoint, relative to the commons (see event checkpoints_removed)", form=CHECKPOINT),
     ] = None
-    checkpoint_sha256: Annotated[str | None, Column("its SHA-256")] = None
-    best_checkpoint: Annotated[str | None, Column("checkpoint of the best epoch, if it was kept")] = None
-    best_checkpoint_sha256: Annotated[str | None, Column("its SHA-256")] = None
+    checkpoint_sha256: Annotated[str | None, Column("its SHA-256", form=_SHA256)] = None
+    best_checkpoint: Annotated[
+        str | None, Column("checkpoint of the best epoch, if it was kept", form=CHECKPOINT)
+    ] = None
+    best_checkpoint_sha256: Annotated[str | None, Column("its SHA-256", form=_SHA256)] = None
     error: Annotated[
         str | None, Column("what went wrong, or which bound an infeasible network is outside of")
     ] = None
-    seed: Annotated[int | None, Column("seed of the network's weights and batches", kind=Kind.int64)] = None
+    seed: Annotated[
+        int | None, Column("seed of the network's weights and batches", kind=Kind.int64, bounds=_ANY)
+    ] = None
 
     @property
     def trained(self) -> bool:
@@ -302,14 +348,16 @@ class Epoch(Record):
 
     run: RunId = ""
     network: NetworkNumber = -1
-    epoch: Annotated[int, Column("from 1")]
+    epoch: Annotated[int, Column("from 1", bounds=_FROM_ONE)]
     train_loss: Annotated[float | None, Column("mean training loss")] = None
     validation_loss: Annotated[float | None, Column("mean validation loss")] = None
-    train_accuracy_percent: Annotated[float | None, Column("accuracy on the training part", "percent")] = None
-    validation_accuracy_percent: Annotated[
-        float | None, Column("accuracy on the validation part", "percent")
+    train_accuracy_percent: Annotated[
+        float | None, Column("accuracy on the training part", "percent", bounds=_PERCENT)
     ] = None
-    learning_rate: Annotated[float | None, Column("learning rate of the epoch")] = None
+    validation_accuracy_percent: Annotated[
+        float | None, Column("accuracy on the validation part", "percent", bounds=_PERCENT)
+    ] = None
+    learning_rate: Annotated[float | None, Column("learning rate of the epoch", bounds=_NOT_NEGATIVE)] = None
     seconds: Annotated[float | None, Column("time of the epoch", "s", Kind.float32, timing=True)] = None
     images_per_second: Annotated[
         float | None, Column("training throughput", "1/s", Kind.float32, timing=True)
@@ -325,13 +373,14 @@ class Epoch(Record):
             "J",
             Kind.float32,
             timing=True,
+            later=True,
         ),
     ] = None
     time: Annotated[datetime | None, Column("when the epoch was recorded", "UTC", timing=True)] = None
-    checkpoint: Annotated[str | None, Column("file in the network's checkpoint folder; null if not kept")] = (
-        None
-    )
-    checkpoint_sha256: Annotated[str | None, Column("its SHA-256")] = None
+    checkpoint: Annotated[
+        str | None, Column("file in the network's checkpoint folder; null if not kept", form=_FILE)
+    ] = None
+    checkpoint_sha256: Annotated[str | None, Column("its SHA-256", form=_SHA256)] = None
     segment: Annotated[int | None, Column("segment that trained it, from 0")] = None
     verdict: Annotated[Action | None, Column("continue, pause or stop")] = None
     reason: Annotated[str | None, Column("the rule's reason")] = None
@@ -365,7 +414,12 @@ def by_epoch(epochs: Iterable[E]) -> list[E]:
     return [last[number] for number in sorted(last)]
 
 
-@table("predictions", "one fit of a parametric function after one epoch", ("run", "network", "epoch"))
+@table(
+    "predictions",
+    "one fit of a parametric function after one epoch",
+    ("run", "network", "epoch"),
+    identity=("run", "network", "epoch", "function", "predicted", "microseconds"),
+)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction(Record):
     """One fit."""
@@ -379,7 +433,9 @@ class Prediction(Record):
     predicted: Annotated[float | None, Column("value at the end of the budget", "percent")] = None
     low: Annotated[float | None, Column("lower end of the interval", "percent")] = None
     high: Annotated[float | None, Column("upper end of the interval", "percent")] = None
-    residual: Annotated[float | None, Column("root mean square residual", "percent")] = None
+    residual: Annotated[
+        float | None, Column("root mean square residual", "percent", bounds=_NOT_NEGATIVE)
+    ] = None
     status: Annotated[str | None, Column("how the fit ended")] = None
     microseconds: Annotated[float | None, Column("cost of the fit", "us", Kind.float32, timing=True)] = None
     verdict: Annotated[Action | None, Column("what the rule said after this epoch")] = None
@@ -422,7 +478,7 @@ class Event(Record):
     """One entry of the event log; ``events.payload`` returns its data as the payload of its kind."""
 
     run: RunId = ""
-    number: Annotated[int, Column("from 1, without gaps")]
+    number: Annotated[int, Column("from 1, without gaps", bounds=_FROM_ONE)]
     time: Annotated[datetime | None, Column("when it happened", "UTC", timing=True)] = None
     kind: Annotated[str, Column("asked, submitted, started, stopped, failed, told, checkpoints_removed, ...")]
     network: Annotated[int | None, Column("network it happened to")] = None
@@ -446,9 +502,10 @@ class LayerRecord(Record):
     kernel: Annotated[int | None, Column("side of the kernel", "pixels")] = None
     stride: Annotated[int | None, Column("stride", "pixels")] = None
     padding: Annotated[int | None, Column("padding on each side", "pixels")] = None
-    bias: Annotated[bool | None, Column("whether a convolution or linear layer adds one")] = None
+    bias: Annotated[bool | None, Column("whether a convolution or linear layer adds one", later=True)] = None
     settings: Annotated[
-        JsonText | None, Column("further settings of its operation; null if all are as usual")
+        JsonText | None,
+        Column("further settings of its operation; null if all are as usual", later=True),
     ] = None
     height_out: Annotated[int | None, Column("height of the output", "pixels")] = None
     width_out: Annotated[int | None, Column("width of the output", "pixels")] = None
@@ -456,7 +513,7 @@ class LayerRecord(Record):
     parameters: Annotated[int | None, Column("trainable parameters", kind=Kind.int64)] = None
 
 
-@table("edges", "one connection between two layers", ("run", "network"))
+@table("edges", "one connection between two layers", ("run", "network"), identity=())
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edge(Record):
     """One connection."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from a4nn_core.commons.columns import from_cells, moment
+from a4nn_core.commons.columns import from_line, moment
 from a4nn_core.commons.records import Run
-from a4nn_core.jsonable import Json, JsonText, members
+from a4nn_core.jsonable import Json, JsonText, members, to_json
 from a4nn_core.metrics import DEFAULT_OBJECTIVES
 
 
@@ -24,19 +24,20 @@ def run_record(run: str, stored: Mapping[str, Json]) -> Run:
     """The record of one ``run.json``."""
     header = members(stored.get("header"))
     dataset = header.get("dataset") or {}
-    return from_cells(
+    return from_line(
         Run,
         {
             "run": run,
             **{name: header.get(name) for name in _FROM_HEADER},
             **{name: _json(header.get(name)) for name in ("experiment", "environment", "notes", "prior")},
             "status": stored.get("status"),
-            "objectives": objectives(header),
+            "objectives": dict[str, Json](objectives(header)),
             "dataset": dataset.get("name") if isinstance(dataset, dict) else str(dataset),
             "dataset_details": _json(dataset),
             "host": last_session(stored).get("host"),
             "started": stored.get("started"),
             "ended": stored.get("ended"),
+            "error": stored.get("error"),
             "totals": _json(stored.get("totals")),
         },
     )
@@ -46,7 +47,7 @@ _FROM_HEADER = ("name", "seed", "dataset_fingerprint", "code_version", "threads"
 
 
 def _json(value: Json) -> JsonText | None:
-    return None if value is None else JsonText.of(value)
+    return None if value is None else JsonText(to_json(value))
 
 
 def last_session(stored: Mapping[str, Json]) -> dict[str, Json]:

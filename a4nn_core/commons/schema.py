@@ -35,7 +35,7 @@ class Table(Definition):
     @classmethod
     def of(cls, definition: Definition) -> Table:
         """The table of a definition."""
-        return cls(definition.name, definition.row, definition.key, definition.record)
+        return cls(definition.name, definition.row, definition.key, definition.record, definition.identity)
 
     @cached_property
     def schema(self) -> pa.Schema:
@@ -82,7 +82,15 @@ class View(Table):
     @classmethod
     def made(cls, definition: Definition, sources: tuple[str, ...], sql: str) -> View:
         """The view of a definition."""
-        return cls(definition.name, definition.row, definition.key, definition.record, sources, sql)
+        return cls(
+            definition.name,
+            definition.row,
+            definition.key,
+            definition.record,
+            definition.identity,
+            sources,
+            sql,
+        )
 
 
 LINEAGE = View.made(
@@ -115,6 +123,7 @@ FRONT = Table(
     "a network on its run's Pareto front (a view of networks)",
     Network.definition.key,
     Network,
+    Network.definition.identity,
 )
 """the view ``front``: the networks that no other network of their run dominates"""
 

@@ -8,33 +8,23 @@ still in training. While a snapshot exists, none of its files is deleted.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from functools import cached_property, lru_cache
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from functools import lru_cache
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.dataset as ds
-from pyarrow import fs
 
 from a4nn_core.commons.archive import SORTED, Archive, Pack
-from a4nn_core.commons.columns import Row
-from a4nn_core.commons.epochs import predictions_of, read_epochs
-from a4nn_core.commons.events import FROM_LOG, read_events
-from a4nn_core.commons.fragments import fragment_numbers, read_notes
-from a4nn_core.commons.layout import RunFolder, read_json
+from a4nn_core.commons.damage import damage_named
+from a4nn_core.commons.layout import Damaged, RunFolder
 from a4nn_core.commons.lock import ReaderLock
-from a4nn_core.commons.records import Event, by_epoch
-from a4nn_core.commons.rows import arrow, python_rows, stored_row
-from a4nn_core.commons.runs import objectives, run_record
+from a4nn_core.commons.rows import arrow, python_rows
+from a4nn_core.commons.run_snapshot import FORMAT, LOCAL, RunSnapshot, checked_file
 from a4nn_core.commons.schema import FRONT, RUN_TABLES, SEALED_TABLES, TABLES, Table
-from a4nn_core.jsonable import Json, members
+from a4nn_core.errors import BadInput
 from a4nn_core.metrics import front_rows
-
-_FORMAT = ds.ParquetFileFormat(
-    default_fragment_scan_options=ds.ParquetFragmentScanOptions(page_checksum_verification=True)
-)
-_LOCAL = fs.LocalFileSystem()
 
 
 @lru_cache(maxsize=32)
@@ -46,94 +36,10 @@ def _pack_files(table: str, files: tuple[tuple[str, str, str, str], ...]) -> ds.
     """
     run = ds.field("run")
     fragments = [
-        _FORMAT.make_fragment(path, _LOCAL, partition_expression=(run >= first) & (run <= last))
+        FORMAT.make_fragment(path, LOCAL, partition_expression=(run >= first) & (run <= last))
         for path, _, first, last in files
     ]
-    return ds.FileSystemDataset(fragments, SORTED[table].schema, _FORMAT, _LOCAL)
-
-
-class RunSnapshot:
-    """One run at one moment.
-
-    Attributes:
-        archived: numbers of the networks whose final records are in the archive.
-        fragments: numbers of the networks whose final records are in the run's folder.
-        training: numbers of the networks that have only a journal.
-    """
-
-    def __init__(self, folder: RunFolder, archive: Archive) -> None:
-        self.folder = folder
-        self.archived = archived = archive.networks(folder.run_id, self.started)
-        self.fragments = sorted(set(fragment_numbers(folder.table("networks"))) - archived)
-        journals = folder.path / "journals"
-        found = (
-            {int(p.stem) for p in journals.glob("*.jsonl") if p.stem.isdigit()}
-            if journals.is_dir()
-            else set()
-        )
-        self.training = sorted(found - set(self.fragments) - archived)
-
-    @cached_property
-    def stored(self) -> dict[str, Json]:
-        """The content of run.json."""
-        return read_json(self.folder.run_file)
-
-    @property
-    def started(self) -> str:
-        """Time the run was first started, as stored."""
-        return str(self.stored.get("started"))
-
-    @property
-    def objectives(self) -> dict[str, str]:
-        """Metric name to its direction, ``minimise`` or ``maximise``."""
-        return objectives(members(self.stored.get("header")))
-
-    @cached_property
-    def live(self) -> tuple[list[Row], list[Row]]:
-        """Rows of ``epochs`` and ``predictions`` of the networks in training."""
-        run = self.folder.run_id
-        epochs: list[Row] = []
-        predictions: list[Row] = []
-        for number in self.training:
-            journal = read_epochs(self.folder.journal(number))
-            epochs += [stored_row(epoch, run, number) for epoch in by_epoch(journal)]
-            predictions += [stored_row(fit, run, number) for fit in predictions_of(journal)]
-        return epochs, predictions
-
-    def files(self, table: Table) -> list[Path]:
-        """The Parquet files of one table in the run's folder."""
-        if table.name in FROM_LOG:
-            file = self.folder.log_table(table.name)
-            return [file] if self._log_is_stored and file.exists() else []
-        if table.name in RUN_TABLES:
-            return []
-        return [self.folder.fragment(table.name, number) for number in self.fragments]
-
-    def rows(self, table: Table) -> list[Row]:
-        """The rows of one table that are not in a Parquet file."""
-        match table.name:
-            case "runs":
-                return [stored_row(run_record(self.folder.run_id, self.stored), self.folder.run_id)]
-            case "epochs":
-                return self.live[0]
-            case "predictions":
-                return self.live[1]
-            case name if name in FROM_LOG and not self._log_is_stored:
-                return [stored_row(record, self.folder.run_id) for record in FROM_LOG[name](self._events)]
-        return []
-
-    @cached_property
-    def _events(self) -> list[Event]:
-        return read_events(self.folder.events)
-
-    @cached_property
-    def _log_is_stored(self) -> bool:
-        """Whether the log has not grown since the tables that are made from it were written."""
-        try:
-            noted = read_notes(self.folder.log_table("events")).get("events_bytes")
-            return noted == str(self.folder.events.stat().st_size)
-        except FileNotFoundError:
-            return False
+    return ds.FileSystemDataset(fragments, SORTED[table].schema, FORMAT, LOCAL)
 
 
 class Snapshot:
@@ -142,28 +48,61 @@ class Snapshot:
     Args:
         commons: folder of the commons.
         run: id of the only run to read; all if None.
+        forgiving: whether a run whose records cannot be read is left out; if not, it is an error.
 
     Attributes:
+        damaged: the runs that were left out by name, and what is wrong with them.
         lock: must be kept for as long as data of this snapshot is read.
         sealed: the runs that are read from the archive alone, and the packs they are sealed in.
         runs: the other runs.
     """
 
-    def __init__(self, commons: Path, run: str | None = None) -> None:
+    def __init__(self, commons: Path, run: str | None = None, *, forgiving: bool = False) -> None:
         self.commons = commons
         self.only = run
+        self.damaged: dict[str, BadInput] = {}
+        self._opened: dict[Path, ds.ParquetFileFragment] = {}
         self.lock = ReaderLock(commons)
         self.archive = Archive(commons)
         self.runs: list[RunSnapshot] = []
         self.sealed: dict[str, Pack] = {}
-        for name, state in run_files(commons, run):
+        for name, state in run_files(commons, run, self.damaged if forgiving else None):
             pack = self.archive.sealed(name, state)
             if pack is not None:
                 self.sealed[name] = pack
-            else:
+                continue
+            with self._left_out(name) if forgiving else nullcontext():
                 self.runs.append(RunSnapshot(RunFolder(commons, name), self.archive))
+        if forgiving and run is None:
+            missing = {path.parent.name: Damaged(f"{path} is missing") for path in headless(commons)}
+            self.damaged = {**missing, **self.damaged}
         self._started = {name: pack.started[name] for name, pack in self.sealed.items()}
         self._started |= {r.folder.run_id: r.started for r in self.runs}
+
+    @contextmanager
+    def _left_out(self, run: str) -> Iterator[None]:
+        """Leave out a run if its records turn out to be unreadable."""
+        try:
+            with damage_named(self.commons, run):
+                yield
+        except BadInput as error:
+            self.damaged[run] = error
+            self.runs = [one for one in self.runs if one.folder.run_id != run]
+
+    def leave_out_damaged(self, tables: Iterable[Table]) -> None:
+        """Leave out the runs in which a file of some tables is not one, or a cell not of its column's type.
+
+        Of a Parquet file its footer is read, and kept for when its rows are.
+        """
+        chosen = [TABLES["runs"], *tables]
+        for run in list(self.runs):
+            with self._left_out(run.folder.run_id):
+                for table in chosen:
+                    arrow(table, run.rows(table))
+                    for path in run.files(table):
+                        self._opened[path] = checked_file(path, table)
+        for run_id in self.damaged:
+            self._started.pop(run_id, None)
 
     def parts(self, table: Table, *, final: bool = False) -> list[ds.Dataset]:
         """One table as Arrow datasets to be read one after the other; a file is opened when it is read.
@@ -173,9 +112,10 @@ class Snapshot:
             final: whether to leave out the rows of networks in training.
         """
         parts = self._packs(table)
-        files = [str(file) for run in self.runs for file in run.files(table)]
+        files = [file for run in self.runs for file in run.files(table)]
         if files:
-            parts.append(ds.dataset(files, schema=table.schema, format=_FORMAT))
+            opened = [self._opened.get(file) or FORMAT.make_fragment(str(file), LOCAL) for file in files]
+            parts.append(ds.FileSystemDataset(opened, table.schema, FORMAT, LOCAL))
         live = not final or table.name in RUN_TABLES
         rows = [row for run in self.runs for row in run.rows(table)] if live else []
         if rows or not parts:
@@ -203,7 +143,7 @@ class Snapshot:
                 digest = str(pack.files[table.name]["sha256"])
                 whole.append((path, digest, min(held, default=""), max(held, default="")))
             elif good:
-                part = ds.dataset(path, schema=table.schema, format=_FORMAT)
+                part = ds.dataset(path, schema=table.schema, format=FORMAT)
                 parts.append(part.filter(ds.field("run").isin(good)))
         if whole:
             parts.insert(0, _pack_files(table.name, tuple(whole)))
@@ -240,23 +180,41 @@ def front_of(networks: pa.Table, objectives: Mapping[str, str]) -> pa.Table:
     return networks.take(pa.array(front, pa.int64())).cast(FRONT.schema)
 
 
-def run_files(commons: Path, run: str | None = None) -> list[tuple[str, os.stat_result]]:
-    """The ids of all runs, or of one, and the ``stat`` of their ``run.json``."""
+def run_folders(commons: Path) -> list[str]:
+    """The names of all folders that should hold a run, sorted."""
     folder = commons / "runs"
-    if run is not None:
-        names = [run]
-    else:
-        # a folder that is being merged in begins with a dot until it is complete
-        names = (
-            sorted(e.name for e in os.scandir(folder) if not e.name.startswith("."))
-            if folder.is_dir()
-            else []
-        )
+    if not folder.is_dir():
+        return []
+    # a folder that is being merged in begins with a dot until it is complete
+    return sorted(e.name for e in os.scandir(folder) if e.is_dir() and not e.name.startswith("."))
+
+
+def run_files(
+    commons: Path, run: str | None = None, damaged: dict[str, BadInput] | None = None
+) -> list[tuple[str, os.stat_result]]:
+    """The ids of all runs, or of one, and the ``stat`` of their ``run.json``.
+
+    Args:
+        commons: folder of the commons.
+        run: id of the only run; all if None.
+        damaged: if given, it receives the runs whose ``run.json`` cannot be reached.
+
+    Raises:
+        Damaged: the ``run.json`` of a run cannot be reached, and ``damaged`` is not given.
+    """
+    folder = commons / "runs"
     found = []
-    for name in names:
-        with suppress(FileNotFoundError, NotADirectoryError):
+    for name in run_folders(commons) if run is None else [run]:
+        try:
             # a commons can have thousands of runs, and pathlib takes four times as long
             found.append((name, os.stat(f"{folder}/{name}/run.json")))  # noqa: PTH116
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+        except OSError as error:
+            trouble = Damaged(f"{folder / name / 'run.json'} cannot be read: {error.strerror}")
+            if damaged is None:
+                raise trouble from None
+            damaged[name] = trouble
     return found
 
 
@@ -274,5 +232,6 @@ def headless(commons: Path) -> list[Path]:
 
 
 def run_names(commons: Path) -> list[str]:
-    """The ids of all runs, sorted."""
-    return [name for name, _ in run_files(commons)]
+    """The ids of all runs, sorted; also of those whose ``run.json`` cannot be reached."""
+    unreached: dict[str, BadInput] = {}
+    return sorted([*(name for name, _ in run_files(commons, damaged=unreached)), *unreached])

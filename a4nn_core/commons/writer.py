@@ -30,8 +30,6 @@ from a4nn_core.files import make_folder, remove_unfinished
 from a4nn_core.jsonable import Json, members, to_json, to_jsonable
 from a4nn_core.vocabulary import RunStatus
 
-_SAME_ON_RESUME = ("experiment", "dataset_fingerprint")
-
 
 class AlreadyRecorded(A4NNError):
     """A network was recorded a second time with other results."""
@@ -95,9 +93,9 @@ class RunWriter:
         self.resumed = file.exists()
         if self.resumed:
             run = read_json(file)
-            for key in _SAME_ON_RESUME:
-                check_same(self.folder, key, members(run["header"]).get(key), header.get(key))
-            run |= {"status": RunStatus.running, "ended": None}
+            same = {key: header.get(key) for key in ("experiment", "dataset_fingerprint")}
+            require_same(self.folder, members(run["header"]), same)
+            run |= {"status": RunStatus.running, "ended": None, "error": None}
         else:
             run = {
                 "layout": LAYOUT_VERSION,
@@ -215,20 +213,22 @@ class RunWriter:
                 )
         return True
 
-    def finish(self, status: RunStatus, **totals: Json) -> None:
-        """Record how the run ended, and write its event log and its row of ``runs`` as Parquet.
+    def finish(self, status: RunStatus, error: str | None = None, **totals: Json) -> None:
+        """Write the run's event log and its row of ``runs`` as Parquet, and record how it ended: last, so
+        that a run whose end is recorded has all its files.
 
         Args:
             status: completed, interrupted or failed.
+            error: what went wrong; None if nothing did.
             totals: numbers to record with the run.
         """
         self._run |= {
             "status": status,
             "ended": now(),
+            "error": error,
             "totals": {**self.totals, **members(to_jsonable(totals))},
         }
         last_session(self._run)["ended"] = self._run["ended"]
-        write_json(self.folder.run_file, self._run)
         run = self.folder.run_id
         events = list(self.events)
         # readers use the Parquet files as long as the log has not grown since
@@ -241,6 +241,7 @@ class RunWriter:
             self.folder.table("runs") / "run.parquet",
             arrow(TABLES["runs"], [stored_row(run_record(run, self._run), run)]),
         )
+        write_json(self.folder.run_file, self._run)
 
     def close(self) -> None:
         """Close the log and release the run's lock; a second call does nothing."""
@@ -256,24 +257,25 @@ class RunWriter:
         self.close()
 
 
-def check_same(folder: RunFolder, key: str, recorded: Json, given: Json) -> None:
-    """Refuse to continue a run with something else than it began with.
+def require_same(folder: RunFolder, stored: Mapping[str, Json], given: Mapping[str, object]) -> None:
+    """Refuse to go on with a run as another one.
 
     Args:
         folder: folder of the run.
-        key: key of its header that is compared.
-        recorded, given: what is recorded there, and what was given now.
+        stored: header that the run recorded.
+        given: the members of it that must be the same; JSON-serialisable.
 
     Raises:
-        BadInput: they differ; the message names the place.
+        BadInput: one of them differs; the message names the first place where it does.
     """
-    difference = _difference(key, recorded, given)
-    if difference:
-        place, stored, other = difference
-        raise BadInput(
-            f"run {folder.run_id!r} in {folder.commons} was started with {place} = {_short(stored)}, not "
-            f"{_short(other)}; give another run id, or no experiment to continue as it began"
-        )
+    for key, value in members(to_jsonable(given)).items():
+        difference = _difference(key, stored.get(key), value)
+        if difference:
+            place, before, now_given = difference
+            raise BadInput(
+                f"run {folder.run_id!r} in {folder.commons} was started with {place} = {_short(before)}, not "
+                f"{_short(now_given)}; give another run id, or no experiment to continue as it began"
+            )
 
 
 def _difference(place: str, stored: Json, given: Json) -> tuple[str, Json, Json] | None:

@@ -59,9 +59,14 @@ def number(path: Path, row: Mapping[str, str], name: str) -> float | None:
 
 
 def whole_number(path: Path, row: Mapping[str, str], name: str) -> int:
+    """A number of a row that counts something.
+
+    Raises:
+        BadInput: the field holds something else, or more than tables of a commons can.
+    """
     value = number(path, row, name)
-    if value is None or value != int(value):
-        raise BadInput(f"{path} column {name!r}: {row[name]!r} is not a whole number")
+    if value is None or value != int(value) or not 0 <= value < 2**31:
+        raise BadInput(f"{path} column {name!r}: {row[name]!r} is not a whole number from 0 to 2147483647")
     return int(value)
 
 
@@ -112,7 +117,7 @@ def import_csv(path: Path, commons: Path, run: str | None = None) -> tuple[str, 
         epochs = [Epoch(epoch=e, validation_accuracy_percent=v) for e, v in enumerate(values, start=1)]
         networks.append(IncomingNetwork(network, epochs))
     left_out = [name for name in rows[0] if name not in ("curve_id", "epoch", "accuracy")]
-    notes = [f"imported from {path.name}", "curve_id is in networks.genome"]
+    notes = ["curve_id is in networks.genome"]
     if left_out:
         notes.append(f"left out, having no place: {', '.join(left_out)}")
     objectives: dict[str, Json] = {"error_percent": Direction.minimise}
@@ -121,10 +126,12 @@ def import_csv(path: Path, commons: Path, run: str | None = None) -> tuple[str, 
         run or re.sub("[^A-Za-z0-9._-]", "-", path.stem),
         "csv",
         "none",
+        path.name,
+        networks,
         notes,
         experiment={
             "training": {"epochs": horizon},
             "search": {"objectives": objectives},
         },
     )
-    return arriving.folder.run_id, arriving.write(networks)
+    return arriving.folder.run_id, arriving.write()

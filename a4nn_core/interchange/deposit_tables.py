@@ -12,11 +12,14 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from a4nn_core.commons.archive import write_sorted
 from a4nn_core.commons.columns import Field, Kind
+from a4nn_core.commons.layout import Damaged
 from a4nn_core.commons.schema import FRONT, LINEAGE, TABLES, Table
 from a4nn_core.commons.snapshot import Snapshot
+from a4nn_core.commons.valid import schema_problems
 from a4nn_core.files import atomic_write_bytes
 from a4nn_core.interchange.ingest import csv_unf
 from a4nn_core.interchange.parquet import views
@@ -81,6 +84,71 @@ def write_tables(tables: Mapping[str, pa.Table], folder: Path, csv_rows: int) ->
             unf = csv_unf(folder / path)
         written.append(WrittenTable(name, rows.num_rows, path, unf))
     return written
+
+
+# What a table of a deposit may take in memory: more than any search needs and, beyond what is little, a
+# multiple of its file that real tables stay below (the layers of equal networks take a hundred times as much)
+_MOST_BYTES = 4 << 30
+_LITTLE = 256 << 20
+_MOST_TIMES = 200
+
+
+def read_table(path: Path, table: Table) -> pa.Table:
+    """One table of a deposit that may come from strangers; columns that older versions lack are null.
+
+    Raises:
+        Damaged: it cannot be read, has not the columns of the table, or would take too much memory, which is
+            known before it is taken.
+    """
+    most = min(_MOST_BYTES, _LITTLE + _MOST_TIMES * path.stat().st_size)
+    try:
+        for problem in schema_problems(pq.read_schema(path), table):
+            raise Damaged(f"{path} {problem}")
+        # a text that is there many times is read once, so that its length is known before it is repeated
+        texts = [column.name for column in table.columns if column.kind in (Kind.text, Kind.json)]
+        file = pq.ParquetFile(path, page_checksum_verification=True, read_dictionary=texts)
+        size, batches = _claimed(file.metadata), []
+        if size <= most:
+            size = 0
+            for batch in file.iter_batches(8192):
+                size += sum(map(_unfolded, batch.columns))
+                if size > most:
+                    break
+                batches.append(batch)
+        if size > most:
+            raise Damaged(
+                f"{path} has {path.stat().st_size} bytes and {file.metadata.num_rows} rows, which would take "
+                f"more than the {most >> 20} MiB of memory that such a file may take"
+            )
+        found = pa.Table.from_batches(batches, file.schema_arrow)
+        columns = [
+            found[field.name].cast(field.type)
+            if field.name in found.column_names
+            else pa.nulls(found.num_rows, field.type)
+            for field in table.schema
+        ]
+    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+        raise Damaged(f"{path} is damaged: {' '.join(str(error).split())}") from None
+    return pa.table(columns, schema=table.schema)
+
+
+def _claimed(metadata: pq.FileMetaData) -> int:
+    """Bytes that a file says its values take, at least."""
+    size = 0
+    for group in range(metadata.num_row_groups):
+        for index in range(metadata.num_columns):
+            column = metadata.row_group(group).column(index)
+            width = 8 if column.physical_type in ("INT64", "DOUBLE") else 4
+            size += max(column.num_values * width, column.total_uncompressed_size)
+    return size
+
+
+def _unfolded(values: pa.Array) -> int:
+    """Bytes that values take with every text as often as it is there."""
+    if not pa.types.is_dictionary(values.type):
+        return int(values.nbytes)
+    lengths = pc.binary_length(values.dictionary).take(values.indices)
+    return 4 * len(values) + (pc.sum(lengths).as_py() or 0)
 
 
 def csv_columns(table: Table) -> list[Field]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +13,7 @@ from a4nn_core.commons.records import Edge, Epoch, LayerRecord, Network, Predict
 from a4nn_core.errors import BadInput
 from a4nn_core.interchange.curves_csv import number, read_csv, whole_number
 from a4nn_core.interchange.incoming import IncomingNetwork, IncomingRun
-from a4nn_core.jsonable import Json, JsonText
+from a4nn_core.jsonable import Json, JsonText, parsed
 from a4nn_core.vocabulary import Action, NetworkStatus
 
 
@@ -84,7 +83,6 @@ def import_icpp23(path: Path, commons: Path, decode: Decode, run: str | None = N
     networks = [_icpp23_network(path, n, group, horizon, decode) for n, group in sorted(by_network.items())]
     unplaced = [name for name in rows[0] if name not in _ICPP23_PLACED]
     notes = [
-        f"imported from {path.name}",
         "not recorded at the source: losses, learning rate, seed, device, times of day, memory, parents",
         "generation and position are number // 10 and number % 10: the published population is 10",
     ]
@@ -98,12 +96,14 @@ def import_icpp23(path: Path, commons: Path, decode: Decode, run: str | None = N
         run or icpp23_run(path),
         "icpp23",
         "penguin" if stopped_run and "stopping" in path.stem else "none",
+        path.name,
+        networks,
         notes,
         dataset={"name": _beam(path), "classes": ["ef2 conformation A", "ef2 conformation B"]},
         dataset_fingerprint=f"source:{digest}",
         experiment={"training": {"epochs": horizon}},
     )
-    return arriving.write(networks)
+    return arriving.write()
 
 
 def _beam(path: Path) -> str:
@@ -141,10 +141,10 @@ def _icpp23_network(
         if fit is not None:
             predictions.append(fit)
     try:
-        genome: Json = json.loads(rows[0]["genome"])
+        genome = parsed(rows[0]["genome"])
     except ValueError:
         raise BadInput(
-            f"{path}: network {network} has the genome {rows[0]['genome']!r}, not a list"
+            f"{path}: network {network} has the genome {rows[0]['genome'][:60]!r}, not a list"
         ) from None
     decoded = decode(genome)
     best = max(values)

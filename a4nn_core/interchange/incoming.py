@@ -6,12 +6,18 @@ What the schema has a place for is taken over unchanged; anything else is named 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
+
+from a4nn_core.commons.columns import Record
 from a4nn_core.commons.layout import RunFolder, check_run_id
 from a4nn_core.commons.records import Edge, Epoch, LayerRecord, Network, Prediction
+from a4nn_core.commons.rows import arrow, stored_row
+from a4nn_core.commons.schema import TABLES
+from a4nn_core.commons.valid import row_problems
 from a4nn_core.commons.writer import RunWriter
 from a4nn_core.errors import BadInput
 from a4nn_core.jsonable import Json
@@ -30,10 +36,22 @@ class IncomingNetwork:
 
 
 class IncomingRun:
-    """One run being imported: removed again if anything goes wrong.
+    """One run being imported: checked before anything is written, removed again if anything goes wrong.
+
+    Args:
+        commons: folder of the commons.
+        run: id of the run.
+        source: which tool it comes from.
+        rule: name of the rule that ended its networks.
+        place: where it was read from, for the run's notes and for messages.
+        networks: its networks.
+        notes: further notes.
+        experiment: parts of the experiment that are known.
+        header: further members of the header.
 
     Raises:
-        BadInput: the commons already has a run with this id.
+        BadInput: the commons already has a run with this id, or a value cannot be, such as an accuracy of
+            more than 100 percent.
     """
 
     def __init__(
@@ -42,6 +60,8 @@ class IncomingRun:
         run: str,
         source: str,
         rule: str,
+        place: str,
+        networks: Sequence[IncomingNetwork],
         notes: Sequence[str],
         *,
         experiment: Mapping[str, Json] | None = None,
@@ -57,14 +77,19 @@ class IncomingRun:
             "termination": {"name": rule},
             **(experiment or {}),
         }
-        self.header = {"name": run, "experiment": described, "notes": list(notes), **header}
+        all_notes = [f"imported from {place}", *notes]
+        self.header = {"name": run, "experiment": described, "notes": all_notes, **header}
+        self.networks = networks
+        for one in networks:
+            problem = next(_problems(one), None)
+            if problem is not None:
+                raise BadInput(f"network {one.network.network} of {place} cannot be imported: {problem}")
 
-    def write(self, networks: Iterable[IncomingNetwork]) -> int:
-        """Record the networks; returns how many there were."""
-        count = 0
+    def write(self) -> int:
+        """Record the networks; returns how many there are."""
         try:
             with RunWriter.open(self.folder.commons, self.folder.run_id, self.header) as writer:
-                for one in networks:
+                for one in self.networks:
                     writer.record(
                         one.network,
                         epochs=one.epochs,
@@ -72,9 +97,22 @@ class IncomingRun:
                         layers=one.layers,
                         edges=one.edges,
                     )
-                    count += 1
                 writer.finish(RunStatus.completed)
         except BaseException:
             shutil.rmtree(self.folder.path, ignore_errors=True)
             raise
-        return count
+        return len(self.networks)
+
+
+def _problems(one: IncomingNetwork) -> Iterator[str]:
+    parts: tuple[Sequence[Record], ...] = (one.epochs, one.predictions, [one.network], one.layers, one.edges)
+    for records in parts:
+        if not records:
+            continue
+        table = TABLES[records[0].definition.name]
+        try:
+            rows = arrow(table, [stored_row(record, "", one.network.network) for record in records])
+        except (pa.ArrowException, OverflowError) as error:  # such as a number of more than 64 bits
+            yield f"in {table.name}, {' '.join(str(error).split())}"
+            return
+        yield from (f"in {table.name}, {problem}" for problem in row_problems(table, rows))

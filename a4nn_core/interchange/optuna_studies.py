@@ -18,7 +18,7 @@ from a4nn_core.commons.records import Epoch, Network, best_epoch
 from a4nn_core.errors import BadInput
 from a4nn_core.interchange.incoming import IncomingNetwork, IncomingRun
 from a4nn_core.interchange.parquet import without_secrets
-from a4nn_core.jsonable import Json, JsonText
+from a4nn_core.jsonable import Json, JsonText, members, parsed
 from a4nn_core.vocabulary import Action, Direction, NetworkStatus
 
 if TYPE_CHECKING:
@@ -91,11 +91,11 @@ def import_optuna(
         ]
     finally:
         optuna.logging.set_verbosity(verbosity)
-    ids = [arriving.folder.run_id for arriving, _ in runs]
+    ids = [arriving.folder.run_id for arriving in runs]
     for name, times in Counter(ids).items():
         if times > 1:
             raise BadInput(f"{times} studies would become the run {name!r}: import them one by one")
-    return {arriving.folder.run_id: arriving.write(networks) for arriving, networks in runs}
+    return {arriving.folder.run_id: arriving.write() for arriving in runs}
 
 
 def _open(storage: str, place: str) -> BaseStorage:
@@ -109,7 +109,7 @@ def _open(storage: str, place: str) -> BaseStorage:
             raise BadInput(f"there is no Optuna journal file {storage}; a database is named as a URL")
         try:
             first = path.open("rb").readline()
-            if "op_code" not in json.loads(first or b"{}"):
+            if "op_code" not in members(parsed(first.decode() or "{}")):
                 raise ValueError
             return JournalStorage(JournalFileBackend(storage))
         except (OSError, ValueError, KeyError):
@@ -132,9 +132,7 @@ def _open(storage: str, place: str) -> BaseStorage:
         raise BadInput(f"cannot read the Optuna storage {place}: {text}") from None
 
 
-def _run(
-    study: Study, place: str, commons: Path, run: str | None, values: str
-) -> tuple[IncomingRun, list[IncomingNetwork]]:
+def _run(study: Study, place: str, commons: Path, run: str | None, values: str) -> IncomingRun:
     name = study.study_name
     every = study.get_trials(deepcopy=False)
     trials = [trial for trial in every if trial.state.name in _STATUS]
@@ -155,19 +153,20 @@ def _run(
         for trial in trials
         for parameter, distribution in trial.distributions.items()
     }
-    arriving = IncomingRun(
+    return IncomingRun(
         commons,
         run or re.sub("[^A-Za-z0-9._-]", "-", name).lstrip("._-")[:100] or "study",
         "optuna",
         "pruner" if any(trial.state.name == "PRUNED" for trial in trials) else "none",
-        _notes(study, every, kind, steps, place),
+        f"study {name!r} in {place}",
+        networks,
+        _notes(study, every, kind, steps),
         experiment={
             "search": {"name": "optuna", "objectives": objectives},
             "space": {"name": "optuna", "distributions": distributions},
             "training": {"epochs": len(steps)},
         },
     )
-    return arriving, networks
 
 
 def _names(count: int) -> list[str]:
@@ -260,16 +259,14 @@ def _error(trial: FrozenTrial) -> str | None:
     return str(trial.system_attrs.get("fail_reason") or "failed; Optuna does not record why")
 
 
-def _notes(
-    study: Study, every: Sequence[FrozenTrial], kind: str | None, steps: Sequence[int], place: str
-) -> list[str]:
+def _notes(study: Study, every: Sequence[FrozenTrial], kind: str | None, steps: Sequence[int]) -> list[str]:
     descriptions: dict[str | None, str] = {
         "percent": "values are accuracies in percent",
         "fraction": "values are accuracies as fractions: 100 times as much is in the columns in percent",
         "loss": "values are losses",
         None: "values are in networks.fitness only: it is not known whether they are accuracies or losses",
     }
-    notes = [f"imported from study {study.study_name!r} in {place}", descriptions[kind]]
+    notes = [descriptions[kind]]
     if kind is None and steps:
         notes.append("left out, having no place: reported values, as they are neither accuracies nor losses")
     notes.append("not recorded at the source: sampler, pruner, seed, device, losses, learning rate, parents")

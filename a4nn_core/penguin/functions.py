@@ -138,6 +138,10 @@ class ParametricFunction:
 
 
 def _compile(name: str, expression: str, parameters: tuple[Parameter, ...]) -> _lm.Function:
+    # the parser sees bytes, and could not say which character it stumbled over
+    for position, character in enumerate(expression, start=1):
+        if not character.isascii() or not (character.isprintable() or character.isspace()):
+            raise BadInput(f"function {name!r}: unexpected {character!r} at position {position}")
     try:
         return _lm.Function(
             expression,

@@ -11,6 +11,7 @@ from pathlib import Path
 from a4nn_core.errors import BadInput
 from a4nn_core.penguin.base import EpochPrediction, PredictionEngine
 from a4nn_core.penguin.functions import function
+from a4nn_core.printable import html_text, printable
 
 _CURVE, _PREDICTED, _STOP = "#2b6cb0", "#d1495b", "#3c3f46"
 MOST_PANELS = 12
@@ -148,13 +149,13 @@ def _still(panels: Mapping[str, _Panel], horizon: int, path: Path, title: str) -
             axes.plot(data.fit_epochs, data.fit, lw=1, color=_STOP, alpha=0.7, label="newest fit")
         if data.stop:
             axes.axvline(data.stop, color=_STOP, lw=1, ls=":", label=f"agreement after epoch {data.stop}")
-        axes.set_title(str(name)[-40:], fontsize=9)
+        axes.set_title(printable(name)[-40:], fontsize=9, parse_math=False)
         axes.set_xlim(0.5, horizon + 0.5)
         axes.set_ylim(*_limits(data))
         axes.set_xlabel("epoch")
         axes.set_ylabel("accuracy (%)")
         axes.legend(fontsize=7)
-    figure.suptitle(title, fontsize=10)
+    figure.suptitle(printable(title), fontsize=10, parse_math=False)
     figure.savefig(path, dpi=150)
 
 
@@ -164,7 +165,7 @@ def _interactive(panels: Mapping[str, _Panel], horizon: int, path: Path, title: 
 
     across = min(3, len(panels))
     down = -(-len(panels) // across)
-    figure = make_subplots(rows=down, cols=across, subplot_titles=[str(n)[-40:] for n in panels])
+    figure = make_subplots(rows=down, cols=across, subplot_titles=[html_text(str(n)[-40:]) for n in panels])
     for i, data in enumerate(panels.values()):
         where = {"row": i // across + 1, "col": i % across + 1}
         first = i == 0
@@ -220,5 +221,5 @@ def _interactive(panels: Mapping[str, _Panel], horizon: int, path: Path, title: 
             figure.add_vline(data.stop, line={"color": _STOP, "dash": "dot", "width": 1}, **where)
         figure.update_xaxes(range=[0.5, horizon + 0.5], title="epoch", **where)
         figure.update_yaxes(range=list(_limits(data)), title="accuracy (%)", **where)
-    figure.update_layout(title=title, template="simple_white", height=320 * down + 100)
+    figure.update_layout(title=html_text(title), template="simple_white", height=320 * down + 100)
     figure.write_html(path, include_plotlyjs=True)

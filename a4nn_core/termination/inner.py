@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated
@@ -11,6 +10,7 @@ from pydantic import SerializeAsAny, WithJsonSchema
 
 from a4nn_core.errors import BadInput
 from a4nn_core.termination.base import RULES, Context, TerminationRule, Verdict
+from a4nn_core.termination.endings import DECIDED, places
 from a4nn_core.termination.peers import PeerJudge, PeerRule, Population
 from a4nn_core.vocabulary import Action
 
@@ -114,8 +114,8 @@ class JudgeOfEach:
 
 def chosen(verdicts: Sequence[Verdict], decisive: Verdict, rules: Sequence[TerminationRule]) -> Verdict:
     """One verdict made of several: action and reason of the decisive one, the evidence of all who would end
-    or pause the network, each number under its rule's name, and the prediction of the first that predicts, as
-    records hold one an epoch.
+    or pause the network, each number under its rule's name, which of them decided, and the prediction of the
+    first that predicts, as records hold one an epoch.
 
     Args:
         verdicts: of each rule.
@@ -123,10 +123,9 @@ def chosen(verdicts: Sequence[Verdict], decisive: Verdict, rules: Sequence[Termi
         rules: in the order of the verdicts.
     """
     evidence: dict[str, float | str | Sequence[float | None] | None] = {}
-    seen: Counter[str] = Counter()
-    for rule, verdict in zip(rules, verdicts, strict=True):
-        seen[rule.name] += 1
-        place = rule.name if seen[rule.name] == 1 else f"{rule.name}-{seen[rule.name]}"
+    for place, verdict in zip(places(rule.name for rule in rules), verdicts, strict=True):
+        if verdict is decisive and verdict.action is not Action.proceed:
+            evidence[DECIDED] = place
         if verdict.action is not Action.proceed or decisive.action is Action.proceed:
             evidence |= {f"{place}.{key}": value for key, value in verdict.evidence.items()}
     predicting = next((v for v in (decisive, *verdicts) if v.predicted is not None), decisive)

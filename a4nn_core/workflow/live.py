@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from a4nn_core.commons import RunFolder, read_epochs, read_events
+from a4nn_core.commons.damage import damage_named
 from a4nn_core.commons.events import SegmentEnded, payload
 from a4nn_core.commons.layout import read_json
 from a4nn_core.commons.lock import holder
@@ -83,9 +84,10 @@ def look(commons: Path, run: str, seconds_of_ended: Sequence[float] = ()) -> Liv
     folder = RunFolder(commons, run)
     if holder(folder.lock) is None:
         return Live(False, 0.0, [], None)
-    stored = read_json(folder.run_file)
-    header = run_record(run, stored)
-    started = session_started(stored)
+    with damage_named(commons, run):
+        stored = read_json(folder.run_file)
+        header = run_record(run, stored)
+        started = session_started(stored)
     seconds = (datetime.now(UTC) - started).total_seconds() if started else 0.0
     submitted: dict[int, int | None] = {}
     paused: dict[int, int] = {}

@@ -10,7 +10,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from a4nn_core.commons.reader import Commons, damage_named
+from a4nn_core.commons.damage import damage_named
+from a4nn_core.commons.reader import Commons
 from a4nn_core.commons.records import Edge, LayerRecord, Network, Run
 from a4nn_core.commons.rows import records
 from a4nn_core.commons.schema import TABLES

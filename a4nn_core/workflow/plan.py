@@ -15,11 +15,11 @@ from pathlib import Path
 
 from a4nn_core.commons import RunFolder, RunWriter
 from a4nn_core.commons.layout import read_json
-from a4nn_core.commons.writer import check_same
+from a4nn_core.commons.writer import require_same
 from a4nn_core.data.base import ImageData
 from a4nn_core.errors import A4NNError, BadInput
 from a4nn_core.experiment import Experiment
-from a4nn_core.jsonable import Json, members, to_jsonable, whole
+from a4nn_core.jsonable import Json, members, whole
 from a4nn_core.search.repeat import Repeat
 from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.training.settings import FIRST_DEFAULTS, Training
@@ -137,7 +137,7 @@ def _check_before_loading(experiment: Experiment, commons: Path, run_id: str) ->
         given = None if images is None else as_begun(experiment, images, commons, run_id)[1]
         if given is not None:
             folder = RunFolder(commons, run_id)
-            check_same(folder, "experiment", header.get("experiment"), to_jsonable(given))
+            require_same(folder, header, {"experiment": given})
     if experiment.training.augment:
         from a4nn_core.training.loading import augmentation
 

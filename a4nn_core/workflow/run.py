@@ -24,6 +24,8 @@ from a4nn_core.plugins import Catalogue
 from a4nn_core.vocabulary import EventKind, RunStatus
 from a4nn_core.workflow.devices import Machine
 from a4nn_core.workflow.executor import Executor
+from a4nn_core.workflow.final import has_ended
+from a4nn_core.workflow.interrupts import InterruptibleExecutor, Interrupts
 from a4nn_core.workflow.plan import Plan, check, new_run_id, open_run, resolve
 from a4nn_core.workflow.search import Search
 from a4nn_core.workflow.startup import StartUp, look_ahead
@@ -50,7 +52,7 @@ def run(
     executor: str = "local",
     watcher: Watcher | None = None,
 ) -> str:
-    """Run a search to its end, or resume the run of that id.
+    """Run a search to its end, or resume the run of that id. Of a run that is complete nothing is changed.
 
     Args:
         experiment: what to search: an experiment, the name of a preset or a TOML file.
@@ -68,7 +70,9 @@ def run(
     """
     what = load_experiment(experiment) if isinstance(experiment, str) else experiment
     name = run_id or new_run_id(what)
-    EXECUTORS.find(executor)(what, Path(commons), name, watcher)
+    start = EXECUTORS.find(executor)
+    if not has_ended(what, Path(commons), name):
+        start(what, Path(commons), name, watcher)
     return name
 
 
@@ -80,7 +84,7 @@ def execute(
     watcher: Watcher | None = None,
     origin: Mapping[str, object] | None = None,
 ) -> None:
-    """Run an experiment, or resume the run of that id.
+    """Run an experiment, or resume the run of that id. Of a run that is complete nothing is changed.
 
     Args:
         experiment: the experiment to run.
@@ -96,6 +100,8 @@ def execute(
         KeyboardInterrupt: passed on after the run was closed cleanly.
     """
     check_run_id(run_id)
+    if has_ended(experiment, commons, run_id):
+        return
     machine = Machine.of(experiment.training)
     with closing(make_executor(machine)) as executor:
         if executor.is_local:
@@ -111,9 +117,9 @@ def execute(
         for warning in ahead.warnings:
             log.warning(warning, extra={"run": run_id})
         # workers must have ended before another process may write the run
-        with open_run(plan) as writer, closing(executor):
+        with Interrupts() as interrupts, open_run(plan) as writer, closing(executor):
             _log_start(plan, writer, ahead.warnings, origin)
-            _search(plan, writer, executor, watcher)
+            _search(plan, writer, InterruptibleExecutor(executor, interrupts), watcher)
 
 
 def look_ahead_of(experiment: Experiment, commons: Path, run_id: str, is_local: bool = True) -> StartUp:
@@ -151,7 +157,7 @@ def _log_start(
 
 def _search(plan: Plan, writer: RunWriter, executor: Executor, watcher: Watcher | None) -> None:
     started = time.monotonic()
-    status = RunStatus.failed
+    status, trouble = RunStatus.failed, None
     try:
         data = plan.data
         search = Search(
@@ -173,15 +179,18 @@ def _search(plan: Plan, writer: RunWriter, executor: Executor, watcher: Watcher 
         # BaseException, to include Ctrl-C and the exception that Prefect turns SIGTERM into
         if isinstance(error, BadInput) or not isinstance(error, Exception):
             status = RunStatus.interrupted
+        if isinstance(error, Exception):
+            trouble = str(error) if isinstance(error, A4NNError) else f"{type(error).__name__}: {error}"
         raise
     finally:
-        _finish(writer, status, time.monotonic() - started)
+        _finish(writer, status, trouble, time.monotonic() - started)
 
 
-def _finish(writer: RunWriter, status: RunStatus, seconds: float) -> None:
+def _finish(writer: RunWriter, status: RunStatus, trouble: str | None, seconds: float) -> None:
     try:
-        writer.events.append(EventKind(status))
-        writer.finish(status, seconds=seconds + (number(writer.totals.get("seconds")) or 0.0))
+        writer.events.append(EventKind(status), None, None, **({} if trouble is None else {"error": trouble}))
+        seconds += number(writer.totals.get("seconds")) or 0.0
+        writer.finish(status, trouble, seconds=seconds)
     except (A4NNError, OSError):
         # on a full disk even this fails; the run is resumed from what is there, so nothing is lost
         if status is RunStatus.completed:

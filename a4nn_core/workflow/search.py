@@ -131,7 +131,7 @@ class Search:
 
         Raises:
             BadInput: the event log does not fit the experiment, or the disk is full.
-            RunFailed: too many networks failed one after another, or were outside the bounds.
+            RunFailed: too many networks failed one after another, or no network was trained with a result.
         """
         self._replay()
         self._keeper.resume(self.networks)
@@ -143,6 +143,7 @@ class Search:
         self._finish()
         self._keeper.generation(self.networks)
         self._check_feasible()
+        self._check_trained()
 
     def _poll(self) -> None:
         if self.watcher:
@@ -344,6 +345,25 @@ class Search:
         raise RunFailed(
             f"none of the {len(self.candidates)} networks is within the bounds of [search.constraints]; "
             f"the nearest is network {nearest}: {self.limits.explain(self.architectures[nearest])}"
+        )
+
+    def _check_trained(self) -> None:
+        """End a search that found nothing.
+
+        Raises:
+            RunFailed: no network was trained with a result.
+        """
+        if any(network.trained for network in self.networks.values()):
+            return
+        failed = [n for n in self.networks.values() if n.status is NetworkStatus.failed]
+        if not failed:
+            raise RunFailed("the search ended without a network: the strategy asked for none to be trained")
+        outside = sum(n.status is NetworkStatus.infeasible for n in self.networks.values())
+        others = f", {outside} are outside the bounds of [search.constraints]" if outside else ""
+        first = min(failed, key=lambda network: network.network)
+        raise RunFailed(
+            f"no network was trained with a result: {len(failed)} failed{others}; network {first.network}: "
+            f"{first.error}"
         )
 
     # the networks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING
 from a4nn_core.commons.records import EpochCount, Network, Run, best_accuracy, front_among
 from a4nn_core.jsonable import Json, members, number, to_json, to_jsonable
 from a4nn_core.precision import Images, cheaper_alike
+from a4nn_core.termination.endings import Ending, Endings
+from a4nn_core.termination.endings import summary as why_ended
 from a4nn_core.vocabulary import NetworkStatus, RunStatus
 
 if TYPE_CHECKING:
@@ -62,6 +65,7 @@ class Summary:
 
     Attributes:
         run, status: id and status of the run.
+        error: why it failed, or what interrupted it; None if nothing is recorded.
         networks, networks_budget: number of networks recorded so far, and number that the search is to
             evaluate.
         networks_infeasible: number of recorded networks outside the bounds, which were not trained.
@@ -79,11 +83,13 @@ class Summary:
         energy_joules: energy of the networks whose energy was measured, None if none was.
         networks_measured: number of these networks.
         front: the Pareto front, best accuracy first.
+        endings: why networks were ended early, in order.
         commons: folder of the commons.
     """
 
     run: str
     status: RunStatus | None
+    error: str | None
     networks: int
     networks_budget: int | None
     networks_infeasible: int
@@ -102,6 +108,7 @@ class Summary:
     energy_joules: float | None
     networks_measured: int
     front: list[Member]
+    endings: list[Ending]
     commons: str
 
     @property
@@ -117,6 +124,7 @@ class Summary:
             f"{self.epochs_saved_by_termination} epochs by ending training early, "
             f"{self.epochs_saved_by_equality} by not training equal architectures again",
         ]
+        lines += why_ended(self.endings)
         if self.networks_infeasible:
             plural = "" if self.networks_infeasible == 1 else "s"
             lines.append(f"{self.networks_infeasible} network{plural} outside the bounds, not trained")
@@ -143,6 +151,8 @@ class Summary:
 
 def duration(seconds: float) -> str:
     """A duration in seconds as text for people."""
+    if not math.isfinite(seconds):
+        return "unknown time"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:
@@ -169,6 +179,7 @@ def summarise(commons: Commons, run: str) -> Summary:
     return Summary(
         run=run,
         status=header.status,
+        error=header.error,
         networks=len(networks),
         networks_budget=header.networks_budget,
         networks_infeasible=sum(n.status is NetworkStatus.infeasible for n in networks),
@@ -186,6 +197,7 @@ def summarise(commons: Commons, run: str) -> Summary:
         training_seconds_saved=saved if known else None,
         energy_joules=sum(energy) if energy else None,
         networks_measured=len(energy),
+        endings=Endings.of(header, {network.network: network for network in networks}).all(),
         front=_front(front_among(networks, header.objectives or {}), images),
         commons=str(Path(commons.path)),
     )

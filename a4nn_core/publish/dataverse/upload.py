@@ -26,9 +26,9 @@ from a4nn_core.publish.dataverse.remote import (
     without_unknown,
 )
 from a4nn_core.publish.dataverse.transmit import Progress, Sender
-from a4nn_core.publish.deposit.build import RECORD
 from a4nn_core.publish.deposit.dataverse_json import check_dataverse_json
 from a4nn_core.publish.deposit.files import MANIFEST, verify
+from a4nn_core.publish.deposit.record import RECORD
 
 _ATTEMPTS = 8
 Release = Literal["major", "minor"]

@@ -32,6 +32,7 @@ from a4nn_core.publish.deposit.dataverse_json import dataverse_json
 from a4nn_core.publish.deposit.files import describe_file, paths_in, write_manifest
 from a4nn_core.publish.deposit.metadata import DepositMetadata
 from a4nn_core.publish.deposit.readme import readme
+from a4nn_core.publish.deposit.record import FORMAT, RECORD
 from a4nn_core.publish.deposit.rocrate import NAME as RO_CRATE
 from a4nn_core.publish.deposit.rocrate import ro_crate
 from a4nn_core.publish.deposit.weights import Packed, Policy, pack
@@ -39,8 +40,6 @@ from a4nn_core.publish.models.found import networks, runs_of
 from a4nn_core.version import __version__
 from a4nn_core.vocabulary import NetworkStatus, RunStatus
 
-FORMAT = 1
-RECORD = "deposit.json"
 _HOME = "https://doi.org/10.1145/3605573.3605636"
 
 
@@ -103,6 +102,8 @@ def build(
     if not names:
         raise BadInput(f"{commons} has no run to publish")
     stored = {name: read_json(RunFolder(commons, name).run_file) for name in names}
+    for run_file in stored.values():  # so that a run that was imported makes the deposit that it came from
+        run_file.pop("deposited_weights", None)
     open_ = [
         f"{name} ({run['status']})" for name, run in stored.items() if run["status"] != RunStatus.completed
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from a4nn_core.errors import BadInput
 from a4nn_core.files import atomic_write_bytes
 
 MANIFEST = "MANIFEST.sha256"
+DOWNLOADED = "MANIFEST.TXT"
+"""what a Dataverse server adds to a zip of a data set: a line about each file, and why it left one out"""
 
 _MEDIA_TYPES = {
     ".parquet": "application/vnd.apache.parquet",
@@ -91,7 +94,7 @@ def read_manifest(root: Path) -> dict[str, str]:
     found = {}
     for number, line in enumerate(text.splitlines(), start=1):
         match = re.fullmatch(r"([0-9a-f]{64})  ([A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)*)", line)
-        if match is None or ".." in match[2].split("/"):
+        if match is None or ".." in match[2].split("/") or match[2] in found:
             raise BadInput(f"{file} line {number} is damaged: {line[:80]!r}")
         found[match[2]] = match[1]
     return found
@@ -104,13 +107,65 @@ def verify(root: Path) -> dict[str, str]:
         BadInput: files differ, are missing or are not in the manifest; all are named.
     """
     manifest = read_manifest(root)
-    problems = []
+    problems = _differing(root, manifest)
+    _refuse(root, [*problems.values(), *_unlisted(path for path in paths_in(root) if path not in manifest)])
+    return manifest
+
+
+def locate(root: Path) -> dict[str, Path]:
+    """The files of a deposit that may have been downloaded by hand: path in the manifest to its place.
+
+    A file is known by its SHA-256, so it may have another name or lie in another folder than it was sent
+    from. A table as CSV may be there as the ``.tab`` file that a Dataverse server made of it; it is left out
+    then, as the table's Parquet file has all of it. Beside the server's ``MANIFEST.TXT``, files that the
+    deposit does not have are those that others added to the data set.
+
+    Raises:
+        BadInput: files differ, are missing or are not in the manifest; all are named.
+    """
+    manifest = read_manifest(root)
+    problems = _differing(root, manifest)
+    there = {path: root / path for path in manifest if path not in problems}
+    spare = [path for path in paths_in(root) if path not in there and path != DOWNLOADED]
+    by_digest = {file_checksum(root / path): path for path in spare} if problems else {}
+    made = {Path(path).stem: path for path in spare if path.endswith(".tab")}
+    for path in list(problems):
+        if (moved := by_digest.get(manifest[path])) is not None:
+            there[path] = root / moved
+            del problems[path]
+        elif path.endswith(".csv") and Path(path).stem in made:
+            del problems[path]
+    if (root / DOWNLOADED).is_file():
+        said = (root / DOWNLOADED).read_text(encoding="utf-8", errors="replace").splitlines()
+        _refuse(root, [text + _why(path, said) for path, text in problems.items()])
+    else:
+        known = {place.relative_to(root).as_posix() for place in there.values()} | set(made.values())
+        _refuse(root, [*problems.values(), *_unlisted(path for path in spare if path not in known)])
+    return there
+
+
+def _differing(root: Path, manifest: Mapping[str, str]) -> dict[str, str]:
+    """What is wrong with the files of a manifest, by path."""
+    problems = {}
     for path, digest in manifest.items():
         if not (root / path).is_file():
-            problems.append(f"{path} is missing")
+            problems[path] = f"{path} is missing"
         elif (now := file_checksum(root / path)) != digest:
-            problems.append(f"{path} has SHA-256 {now}, not {digest}")
-    problems += [f"{path} is not in {MANIFEST}" for path in paths_in(root) if path not in manifest]
+            problems[path] = f"{path} has SHA-256 {now}, not {digest}"
+    return problems
+
+
+def _unlisted(paths: Iterable[str]) -> list[str]:
+    return [f"{path} is not in {MANIFEST}" for path in paths]
+
+
+def _why(path: str, said: Iterable[str]) -> str:
+    """What ``MANIFEST.TXT`` says about a file that is not as it was."""
+    names = (f"{path} (", f"{path.rpartition('/')[2]} (")
+    line = next((line.strip() for line in said if line.startswith(names)), None)
+    return "" if line is None else f" ({DOWNLOADED} says: {line[:200]!r})"
+
+
+def _refuse(root: Path, problems: Sequence[str]) -> None:
     if problems:
         raise BadInput(f"deposit {root} was altered after it was built: {'; '.join(problems)}")
-    return manifest

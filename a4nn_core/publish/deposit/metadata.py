@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from a4nn_core.component import explain
 from a4nn_core.errors import BadInput
 from a4nn_core.publish.deposit.vocabulary import LICENSES, RELATIONS, SUBJECTS
+from a4nn_core.toml import toml_tables
 
 
 def _orcid(value: str) -> str:
@@ -169,12 +169,12 @@ def read_metadata(path: Path) -> DepositMetadata:
             the example's; all of it is named at once.
     """
     try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        settings = toml_tables(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise BadInput(f"metadata file {path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise BadInput(f"metadata file {path} is not text in UTF-8") from None
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:
         raise BadInput(f"metadata file {path} is not TOML: {error}") from None
     return make_metadata(settings, str(path))
 

@@ -8,6 +8,7 @@ from a4nn_core.commons.records import Network, Run
 from a4nn_core.commons.schema import ARROW_TYPES
 from a4nn_core.interchange.deposit_tables import DEPOSITED, WrittenTable, csv_columns
 from a4nn_core.precision import STANDARD_ERRORS, Images, cheaper_alike, plus_minus
+from a4nn_core.printable import markdown
 from a4nn_core.publish.deposit.files import DepositFile
 from a4nn_core.publish.deposit.metadata import DepositMetadata
 
@@ -63,8 +64,8 @@ def readme(
         front: networks on the front of their run.
         remarks: what a reader must know, such as that a run is not finished.
     """
-    lines = [f"# {metadata.title}", "", metadata.description, ""]
-    lines += [f"**Note:** {remark}\n" for remark in remarks]
+    lines = [f"# {markdown(metadata.title)}", "", *map(markdown, metadata.description.splitlines()), ""]
+    lines += [f"**Note:** {markdown(remark)}\n" for remark in remarks]
     lines += [
         "This is a record of neural architecture searches: a strategy proposed networks, each was trained "
         "and measured after every epoch (one pass over the training images), some were ended early, and all "
@@ -158,7 +159,10 @@ def readme(
         "## Terms",
         "",
         f"{metadata.license_name}, see `LICENSE`. Please cite as in `CITATION.cff`"
-        + "".join(f"; and {p.citation}" + (f" doi:{p.doi}" if p.doi else "") for p in metadata.publications),
+        + "".join(
+            f"; and {markdown(p.citation)}" + (f" doi:{p.doi}" if p.doi else "")
+            for p in metadata.publications
+        ),
         "",
     ]
     return "\n".join(lines)
@@ -174,7 +178,7 @@ def _run_line(name: str, run: Run, networks: int) -> str:
         run.settings("search").get("name"),
         run.settings("termination").get("name"),
     ]
-    return "| " + " | ".join("-" if part is None else str(part) for part in parts) + " |"
+    return "| " + " | ".join("-" if part is None else markdown(part) for part in parts) + " |"
 
 
 def _front_lines(front: Sequence[Network], images: Mapping[str, Images], marked: bool) -> list[str]:
@@ -197,7 +201,7 @@ def _front_lines(front: Sequence[Network], images: Mapping[str, Images], marked:
             _whole(network.flops),
             _whole(network.parameters),
         ]
-        lines.append("| " + " | ".join(map(str, parts)) + " |")
+        lines.append("| " + " | ".join(map(markdown, parts)) + " |")
     return lines
 
 

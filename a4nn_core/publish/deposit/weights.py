@@ -6,11 +6,12 @@ tables name, so the recorded checksums hold, and training can go on from a check
 
 from __future__ import annotations
 
+import shutil
 import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Literal
+from typing import Literal
 
 import pyarrow as pa
 
@@ -19,7 +20,7 @@ from a4nn_core.commons.layout import RunFolder
 from a4nn_core.commons.records import Network
 from a4nn_core.commons.rows import records
 from a4nn_core.errors import BadInput
-from a4nn_core.files import user_errors
+from a4nn_core.files import make_folder, user_errors
 from a4nn_core.vocabulary import NetworkStatus
 
 Policy = Literal["none", "front", "best", "all"]
@@ -144,21 +145,56 @@ def _write(archive: Path, commons: Path, members: list[str]) -> None:
                 tar.addfile(entry, file)
 
 
-def unpack(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
-    """Name and open file of every member of an archive.
+def recorded(tables: Mapping[str, pa.Table]) -> dict[str, str]:
+    """The checkpoints that tables name, each a file of the run that names it: path to SHA-256."""
+    found: dict[str, str] = {}
+    for column in ("checkpoint", "best_checkpoint"):
+        names = ["run", column, f"{column}_sha256"]
+        for run, path, digest in zip(*(tables["networks"][name].to_pylist() for name in names), strict=True):
+            if path is not None and digest is not None and path.startswith(f"runs/{run}/"):
+                found[path] = digest
+    epochs = tables["epochs"].select(["run", "network", "checkpoint", "checkpoint_sha256"]).drop_null()
+    for run, network, name, digest in zip(*epochs.to_pydict().values(), strict=True):
+        path = RunFolder(Path(), run).checkpoints(network) / name
+        found.setdefault(path.as_posix(), digest)
+    return found
+
+
+def unpack(archive: Path, wanted: Mapping[str, str], folder: Path) -> None:
+    """Unpack an archive of checkpoints into a commons.
+
+    Nothing is written that its tables do not name, and never more bytes than the archive has.
+
+    Args:
+        archive: the file.
+        wanted: path to SHA-256 of the checkpoints that it may hold.
+        folder: the commons.
 
     Raises:
-        BadInput: it is not a tar archive, or holds a member that is not a file in ``runs/<run>/checkpoints``.
+        BadInput: it is not a tar archive, holds something else, or a checkpoint that differs from what is
+            recorded; the member is named.
     """
+    left = archive.stat().st_size
     try:
         with tarfile.open(archive, "r:") as tar:
             for entry in tar:
-                parts = entry.name.split("/")
-                well_formed = len(parts) == 5 and parts[0] == "runs" and parts[2] == "checkpoints"
-                if not entry.isreg() or not well_formed or ".." in parts or "" in parts:
-                    raise BadInput(f"{archive} holds {entry.name!r}, which is not a checkpoint of a run")
+                place = f"{archive} holds {entry.name!r}"
+                path = folder / entry.name
+                if entry.name not in wanted:
+                    raise BadInput(f"{place}, which is not a checkpoint of a run of this deposit")
+                if path.exists():
+                    raise BadInput(f"{place}, which was there before")
+                if not entry.isreg() or entry.issparse():  # a sparse file can claim any size
+                    raise BadInput(f"{place}, which is not a plain file")
+                if not 0 <= entry.size <= left:
+                    raise BadInput(f"{place} of {entry.size} bytes, which is more than the archive has")
+                left -= entry.size
                 content = tar.extractfile(entry)
                 assert content is not None  # it is a regular file
-                yield entry.name, content
-    except tarfile.TarError as error:
+                make_folder(path.parent)
+                with content, path.open("xb") as file:
+                    shutil.copyfileobj(content, file, 1 << 20)
+                if file_checksum(path) != wanted[entry.name]:
+                    raise BadInput(f"{place}, whose SHA-256 differs from the recorded one")
+    except (tarfile.TarError, ValueError, EOFError) as error:
         raise BadInput(f"{archive} is not a tar archive: {error}") from None

@@ -23,14 +23,13 @@ from a4nn_core.errors import A4NNError, BadInput
 from a4nn_core.files import atomic_folder, atomic_write, atomic_write_bytes
 from a4nn_core.publish.models.found import Found, Tables, find, networks
 from a4nn_core.publish.models.model_card import model_card
+from a4nn_core.publish.models.onnx_model import INPUT, METADATA, OUTPUT
 from a4nn_core.publish.models.plain import write_plain
 from a4nn_core.spaces.architecture import Shape
 from a4nn_core.version import __version__
 
 if TYPE_CHECKING:
     import torch
-
-METADATA = "a4nn"  # key of our JSON in the ONNX file's metadata
 
 
 def export_front(commons: Path, tables: Tables, folder: Path) -> list[str]:
@@ -201,12 +200,12 @@ def export(checkpoint: Path, found: Found, stem: Path) -> torch.export.ExportedP
     example = torch.linspace(0, 1, 2 * int(np.prod(shape))).view(2, *shape)
     batch = torch.export.Dim("batch", min=1)
     with torch.no_grad():
-        program: Any = torch.export.export(model, (example,), dynamic_shapes={"images": {0: batch}})
+        program: Any = torch.export.export(model, (example,), dynamic_shapes={INPUT: {0: batch}})
         for node in program.graph.nodes:
             node.meta.pop("stack_trace", None)
         with _quiet():
             onnx_program: Any = torch.onnx.export(
-                program, input_names=["images"], output_names=["scores"], dynamo=True, verbose=False
+                program, input_names=[INPUT], output_names=[OUTPUT], dynamo=True, verbose=False
             )
     graph = onnx_program.model_proto
     for part in (*graph.graph.node, *graph.graph.value_info, *graph.graph.input, *graph.graph.output):
@@ -251,7 +250,7 @@ def _compare(model: torch.nn.Module, stem: Path, shape: Shape) -> None:
         shape,
         stem.name,
         {
-            "ONNX": lambda images: torch.from_numpy(session.run(["scores"], {"images": images.numpy()})[0]),
+            "ONNX": lambda images: torch.from_numpy(session.run([OUTPUT], {INPUT: images.numpy()})[0]),
             "torch.export": again,
         },
     )

@@ -9,6 +9,7 @@ from a4nn_core.assessment import BINS
 from a4nn_core.commons.records import Network, Run
 from a4nn_core.jsonable import whole
 from a4nn_core.precision import plus_minus
+from a4nn_core.printable import code_span, markdown
 from a4nn_core.publish.models.found import Found
 from a4nn_core.vocabulary import NetworkStatus
 
@@ -47,6 +48,7 @@ def model_card(found: Found, networks: Iterable[Network], plain: bool = False) -
         for part in ("train", "validation", "test")
         if (count := whole(run.details.get(part)))
     ]
+    data_set = markdown(run.dataset or "unknown")
     search = run.settings("search").get("name", "unknown")
     rule = run.settings("termination").get("name", "unknown")
     stopped = network.status is NetworkStatus.stopped
@@ -55,12 +57,13 @@ def model_card(found: Found, networks: Iterable[Network], plain: bool = False) -
     return "\n".join(
         [
             "---",
-            *(f"{key}: {json.dumps(value)}" for key, value in header.items()),
+            # a reader that does not know headers may show this one
+            *(f"{key}: {json.dumps(value)}".replace("<", "\\u003c") for key, value in header.items()),
             "---",
             f"# {found.name}",
             "",
             f"A convolutional network that tells {len(found.classes)} classes apart: "
-            f"{', '.join(found.classes)}. Found by neural architecture search with A4NN.",
+            f"{', '.join(map(markdown, found.classes))}. Found by neural architecture search with A4NN.",
             "",
             "## How good it is",
             "",
@@ -80,9 +83,9 @@ def model_card(found: Found, networks: Iterable[Network], plain: bool = False) -
                 else []
             ),
             *_assessed(network),
-            f"The test value is the one to quote. Data set: {run.dataset or 'unknown'}"
+            f"The test value is the one to quote. Data set: {data_set}"
             + (f" ({', '.join(parts)} images)" if parts else "")
-            + f", fingerprint `{run.dataset_fingerprint or 'unknown'}`.",
+            + f", fingerprint {code_span(run.dataset_fingerprint or 'unknown')}.",
             "",
             "## What it costs",
             "",
@@ -91,15 +94,17 @@ def model_card(found: Found, networks: Iterable[Network], plain: bool = False) -
             "",
             "## How it was found",
             "",
-            f"- run `{network.run}`, seed {_or_unknown(run.seed)}, a4nn {_or_unknown(run.code_version)}; "
-            f"search strategy `{search}`, termination rule `{rule}`",
+            f"- run {code_span(network.run)}, seed {_or_unknown(run.seed)}, "
+            f"a4nn {_or_unknown(run.code_version)}; "
+            f"search strategy {code_span(search)}, termination rule {code_span(rule)}",
             f"- network {network.network} of generation {_or_unknown(network.generation)}, "
-            f"made by {network.operator or 'hand'}",
+            f"made by {markdown(network.operator or 'hand')}",
             f"- trained for {_or_unknown(network.epochs_trained)} of {_or_unknown(network.epochs_budget)} "
             "epochs"
-            + (f", then stopped: {network.termination_reason}" if stopped else "")
+            + (f", then stopped: {_or_unknown(network.termination_reason)}" if stopped else "")
             + f"; {_weights(run, network.best_epoch)}",
-            f"- genome `{_or_unknown(network.genome)}`, architecture `{network.architecture_hash}`",
+            f"- genome {code_span(network.genome or 'unknown')}, "
+            f"architecture {code_span(network.architecture_hash or 'unknown')}",
             f"- ancestors: {_ancestors(network, networks)}",
             "",
             "## How to use it",
@@ -123,8 +128,8 @@ def model_card(found: Found, networks: Iterable[Network], plain: bool = False) -
             *(_plain(found) if plain else []),
             "## Intended use and limits",
             "",
-            f"For images made as those of {run.dataset or 'its data set'} were: same size, same channels, "
-            "same units. "
+            f"For images made as those of {markdown(run.dataset or 'its data set')} were: same size, same "
+            "channels, same units. "
             "It names one of its classes for any image at all, also for one that shows something else, and "
             "its scores "
             "are not calibrated probabilities. It was selected among many networks by its validation "
@@ -177,7 +182,7 @@ def _shown(accuracy_percent: float | None, se_points: float | None) -> str:
 
 
 def _or_unknown(value: int | str | None) -> str:
-    return "unknown" if value is None else str(value)
+    return "unknown" if value is None else markdown(value)
 
 
 def _ancestors(network: Network, networks: Iterable[Network]) -> str:

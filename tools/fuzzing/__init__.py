@@ -1,0 +1,1 @@
+"""Fuzzing of whatever reads what others wrote; the command is ``tools/fuzz.py``."""

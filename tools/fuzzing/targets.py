@@ -1,0 +1,13 @@
+"""Every target by name."""
+
+from __future__ import annotations
+
+from fuzzing.curves import Curves, Expressions, Fits
+from fuzzing.files import Deposits, Models, Tables
+from fuzzing.records import Events, Experiments, Journals
+from fuzzing.target import Target
+
+TARGETS: dict[str, type[Target]] = {
+    target.name: target
+    for target in (Journals, Events, Experiments, Curves, Fits, Expressions, Models, Deposits, Tables)
+}
