@@ -135,6 +135,16 @@ FOREIGN: dict[str, tuple[Callable[[], onnx.ModelProto | bytes], str]] = {
         lambda: elsewhere("/etc/passwd"),
         "it keeps weights in another file, '/etc/passwd'",
     ),
+    "padding without end": (
+        lambda: model(
+            [
+                helper.make_node("MaxPool", ["images"], ["wide"], kernel_shape=[2, 2], pads=[1 << 20] * 4),
+                helper.make_node("GlobalAveragePool", ["wide"], ["mean"]),
+                helper.make_node("Flatten", ["mean"], ["scores"]),
+            ]
+        ),
+        "wide would hold 4.4e+12 values for one image",
+    ),
     "weights of a branch": (inner_elsewhere, "it keeps weights in another file, '../secret'"),
 }
 

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,9 @@ from a4nn_core.jsonable import Json, members, whole
 
 METADATA = "a4nn"  # key of our JSON in the file's metadata
 INPUT, OUTPUT = "images", "scores"
+MOST_VALUES, MOST_TIMES = 2**23, 200
+"""So many values may the output of one layer have for one image, and so many times those of the image more:
+convolutional networks have tens of channels of at most the image's size."""
 _SILENT = 4  # of onnxruntime's levels: it prints nothing beside the error that it raises
 
 
@@ -73,7 +77,9 @@ class OnnxModel:
             content = path.read_bytes()
         self.path = path
         try:
-            claims = _claims(_parsed(content, kind_of(path)))
+            model = _parsed(content, kind_of(path))
+            claims = _claims(model)
+            _check_size(model, claims.shape)
         except _NotOurs as reason:
             raise BadInput(f"{path} is not a model that a4nn publish wrote: {reason}") from None
         self.classes, self.shape = claims.classes, claims.shape
@@ -201,6 +207,29 @@ def _check_ends(graph: Any, shape: tuple[int, int, int], classes: int) -> None:
             said = f"{_element(kind.elem_type)} ({', '.join('?' if s is None else str(s) for s in sides)})"
             wanted = ", ".join(map(str, ("?", *expected)))
             raise _NotOurs(f"it {verb} {name!r} as {said}, not float ({wanted})")
+
+
+def _check_size(model: Any, shape: tuple[int, int, int]) -> None:
+    """Refuse a graph that asks for outputs far larger than an image, as by padding it without end: running
+    it would take the memory of the machine. What a file says of the sizes inside is not believed."""
+    import onnx
+
+    sized = onnx.ModelProto()
+    sized.CopyFrom(model)
+    del sized.graph.value_info[:]
+    for one in sized.graph.input:
+        if one.name == INPUT:
+            one.type.tensor_type.ClearField("shape")
+            for side in (1, *shape):
+                one.type.tensor_type.shape.dim.add().dim_value = side
+    try:
+        inferred = onnx.shape_inference.infer_shapes(sized, data_prop=True)
+    except Exception:  # of onnx, for a graph that is none; onnxruntime will say what is wrong with it
+        return
+    for value in (*inferred.graph.value_info, *inferred.graph.output):
+        size = prod(max(side.dim_value, 1) for side in value.type.tensor_type.shape.dim)
+        if size > MOST_VALUES + MOST_TIMES * prod(shape):
+            raise _NotOurs(f"{_flat(value.name)} would hold {size:.3g} values for one image")
 
 
 def _element(number: int) -> str:
