@@ -36,7 +36,8 @@ def _part(registry: Registry[C], place: str) -> BeforeValidator:
 
 
 class Prior(Settings):
-    """Earlier runs of the same commons that a search learns from. Exactly one key is given."""
+    """Earlier runs of the same commons that a search learns from. Exactly one of runs, query and auto is
+    given."""
 
     runs: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     """their ids"""
@@ -45,20 +46,24 @@ class Prior(Settings):
     auto: Literal[True] | None = None
     """all completed runs that searched the same kind of space and measured validation accuracies, at most the
     20 newest; their data sets may differ"""
+    may_be_empty: Literal[True] | None = None
+    """the query may find no runs, as before the first of a series of searches"""
 
-    @field_validator("auto", mode="before")
+    @field_validator("auto", "may_be_empty", mode="before")
     @classmethod
-    def _true_alone(cls, auto: object) -> object:
-        if auto is True or auto is None:  # 1 equals True, and would pass for it
-            return auto
+    def _true_alone(cls, given: object) -> object:
+        if given is True or given is None:  # 1 equals True, and would pass for it
+            return given
         raise ValueError("input should be true")
 
     @model_validator(mode="after")
     def _names_runs_in_one_way(self) -> Prior:
-        given = [name for name in Prior.model_fields if getattr(self, name) is not None]
+        given = [name for name in ("runs", "query", "auto") if getattr(self, name) is not None]
         if len(given) != 1:
             found = " and ".join(given) or "nothing"
             raise ValueError(f"give one of runs, query and auto = true; given: {found}")
+        if self.may_be_empty and self.query is None:
+            raise ValueError(f"may_be_empty is for a query; given: {given[0]}")
         return self
 
 

@@ -10,7 +10,7 @@ from prefect import State, Task
 from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture, wait
 from prefect.logging import get_logger
-from prefect.states import Completed
+from prefect.states import Cancelled, Completed
 
 from a4nn_core.errors import A4NNError
 from a4nn_core.training.segment import Segment, SegmentResult
@@ -82,7 +82,10 @@ class PrefectExecutor:
         ended = self._running.get((network, segment))
         if ended is None:
             return Completed(message="ended before its task run began")
-        result = ended.result()
+        try:
+            result = ended.result()
+        except A4NNError as error:  # an exception would be logged as an error, with a traceback
+            return Cancelled(message=str(error))
         # a network that failed is an outcome of the search, not a failed task
         return Completed(message=f"{result.status}: {result.error}" if result.error else result.status)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from prefect import State, flow
 from prefect.runtime import deployment, flow_run
-from prefect.states import Cancelled
+from prefect.states import Completed
 
 from a4nn_core.commons import Commons, RunFolder
 from a4nn_core.errors import BadInput
@@ -24,8 +24,10 @@ from .artifacts import Artifacts, watched_by
 from .cluster import ClusterExecutor, open_cluster
 from .executor import PrefectExecutor
 from .locks import deployment_lock, held, held_run
+from .orphan import FlowRunCancelled, needing_no_worker
 from .parameters import DEFAULT, ExperimentParameter, resolve
 from .pool import WorkPoolExecutor, find_deployment
+from .seed import with_own_seed
 from .server import check_server, origin, own_run_id
 
 
@@ -42,6 +44,7 @@ def search(
     changes: list[str] = [],  # noqa: B006  Prefect shows the default in its form
     segments: str | None = None,
     cluster: str | None = None,
+    fixed_seed: bool = False,
 ) -> dict[str, object] | State[None]:
     """Search network architectures, and record the training of every network.
 
@@ -55,10 +58,13 @@ def search(
             empty, they are trained where the search runs.
         cluster: the cluster that trains the networks: ray or dask, or an address such as ray://head:10001 or
             tcp://head:8786.
+        fixed_seed: whether scheduled runs use the experiment's seed, so that all are the same search. If not,
+            each has a seed of its own, which follows from its run id. Runs started by hand use the
+            experiment's.
 
     Returns:
         the summary of the run, as ``a4nn run --json`` prints it; for a scheduled run whose predecessor is
-        still running, a cancelled state named Skipped.
+        still running, a completed state named Skipped.
     """
     if deployment.id and not commons.is_absolute():
         raise BadInput(
@@ -69,6 +75,8 @@ def search(
     run_id = run_id or own_run_id(experiment)
     experiment = resolve(experiment, changes)
     come_from = origin()
+    if not fixed_seed:
+        experiment = with_own_seed(experiment, commons, run_id, "schedule" in come_from)
     training = experiment.training
     found = find_deployment(segments) if segments else None
 
@@ -80,6 +88,7 @@ def search(
         return PrefectExecutor(machine.slots, machine.threads)
 
     with ExitStack() as stack:
+        stack.enter_context(needing_no_worker())
         if not has_ended(experiment, commons, run_id):  # else its folder is not even locked
             stack.enter_context(held_run(commons, run_id))
             if "schedule" in come_from:
@@ -88,7 +97,8 @@ def search(
                 try:
                     stack.enter_context(held(lock, str(come_from["deployment"]), wait=resumed))
                 except BadInput as error:
-                    return Cancelled(name="Skipped", message=f"the previous run has not ended: {error}")
+                    # a cancelled state would be logged as an error, with a traceback
+                    return Completed(name="Skipped", message=f"the previous run has not ended: {error}")
         shown = Artifacts(run_id, experiment.search.networks)
         with closing(shown.publisher):
             execute(experiment, commons, run_id, make_executor, shown, come_from)
@@ -108,10 +118,14 @@ def run_with_prefect(
 
     Raises:
         BadInput: no server is configured, or it does not answer.
+        KeyboardInterrupt: its flow run was cancelled in Prefect.
     """
-    check_server(cluster or "prefect")
+    check_server(f"executor {cluster or 'prefect'}")
     with watched_by(watcher):
-        search(experiment=experiment, commons=commons, run_id=run_id, cluster=cluster)
+        try:
+            search(experiment=experiment, commons=commons, run_id=run_id, cluster=cluster)
+        except FlowRunCancelled:  # cancelled in Prefect's pages
+            raise KeyboardInterrupt from None
 
 
 run_with_ray = partial(run_with_prefect, cluster="ray")

@@ -21,6 +21,7 @@ from a4nn_core.workflow.pool import WorkerPool
 from a4nn_core.workflow.preflight import warn_unless_measured
 
 from .locks import held, network_lock
+from .orphan import needing_no_worker
 
 
 def _flow_run_name() -> str:
@@ -58,7 +59,7 @@ def segment(segment: SegmentParameter) -> State[None]:
     Args:
         segment: what to train, as a search on another machine asks for it.
     """
-    with closing(WorkerPool(1, segment.training.threads)) as pool:
+    with needing_no_worker(), closing(WorkerPool(1, segment.training.threads)) as pool:
         result = train(segment, pool.run)
     return Completed(message=result.to_json(), name="Completed")
 

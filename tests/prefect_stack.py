@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import pwd
 import random
+import re
 import shutil
 import signal
 import socket
@@ -56,19 +58,26 @@ def until(
 class Stack:
     """A server, and workers on its pool ``a4nn``.
 
-    Attributes:
+    Args:
         home: folder of everything, logs included.
+        database: URL of the database; SQLite in ``home`` if None.
+        login: user and password, as USER:PASSWORD, that the server asks for; none if None.
+
+    Attributes:
+        home: as given.
         environment: in which the server is found.
     """
 
-    def __init__(self, home: Path, database: str | None = None) -> None:
+    def __init__(self, home: Path, database: str | None = None, login: str | None = None) -> None:
         self.home = home
         self.commons = home / "commons"
         self.port = free_port()
         self.environment = {
             **os.environ,
             "PREFECT_HOME": str(home / "prefect"),
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "PREFECT_API_URL": f"http://127.0.0.1:{self.port}/api",
+            "PREFECT_SERVER_API_PORT": str(self.port),
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "PREFECT_SERVER_DATABASE_TIMEOUT": "60",
             "PREFECT_WORKER_QUERY_SECONDS": "2",
@@ -77,25 +86,29 @@ class Stack:
             "A4NN_COMMONS": str(self.commons),
             "COLUMNS": "200",
         }
+        self.login = login
+        if login:
+            self.environment |= {"PREFECT_SERVER_API_AUTH_STRING": login, "PREFECT_API_AUTH_STRING": login}
         if database:
             self.environment["PREFECT_API_DATABASE_CONNECTION_URL"] = database
         self.server: subprocess.Popen[bytes] | None = None
         self.worker: subprocess.Popen[bytes] | None = None
 
-    def _start(self, name: str, arguments: list[str]) -> subprocess.Popen[bytes]:
-        with (self.home / f"{name}.log").open("ab") as log:
-            # a group of its own, so that a worker that is killed leaves its flows, as on a real machine
-            return subprocess.Popen(
-                [*PREFECT, *arguments], env=self.environment, stdout=log, stderr=log, start_new_session=True
-            )
+    def _start(self, command: str) -> subprocess.Popen[bytes]:
+        # a group of its own, so that a worker that is killed leaves its flows, as on a real machine
+        return subprocess.Popen(
+            ["sh", "-c", f"exec {command}"], env=self.environment, cwd=self.home, start_new_session=True
+        )
 
     def log(self, name: str) -> str:
         return (self.home / f"{name}.log").read_text()[-6000:]
 
     def start_server(self) -> None:
-        self.server = self._start(
-            "server", ["server", "start", "--host", "127.0.0.1", "--port", str(self.port)]
-        )
+        """By the command of docs/operations.md, except that it stays in the foreground."""
+        page = (ROOT / "docs/operations.md").read_text()
+        command = re.search(r"^    nohup (prefect server start .*) &$", page, re.MULTILINE)
+        assert command
+        self.server = self._start(command[1])
 
         def healthy() -> bool:
             assert self.server
@@ -109,12 +122,15 @@ class Stack:
         until(healthy, 180, lambda: self.log("server"))
 
     def start_worker(self) -> None:
-        self.worker = self._start("worker", ["worker", "start", "--pool", "a4nn"])
+        self.worker = self._start("prefect worker start --pool a4nn >> worker.log 2>&1")
 
     def prefect(self, *arguments: str) -> str:
         """Run a prefect command; returns its output."""
+        return self._run(*PREFECT, "--no-prompt", *arguments)
+
+    def _run(self, *words: str) -> str:
         done = subprocess.run(
-            [*PREFECT, "--no-prompt", *arguments],
+            words,
             env=self.environment,
             cwd=DEPLOYMENTS,  # as docs/operations.md says: Prefect imports what lies in the current folder
             capture_output=True,
@@ -129,7 +145,11 @@ class Stack:
         template = DEPLOYMENTS / "work-pools/process.json"
         options = ("--type", "process", "--base-job-template", str(template), "--overwrite")
         self.prefect("work-pool", "create", "a4nn", *options)
-        self.prefect("deploy", "--prefect-file", str(file), "--all")
+        self.redeploy(file)
+
+    def redeploy(self, file: Path) -> list[str]:
+        """Deploy everything in a file; returns what was said."""
+        return self._run(sys.executable, "-m", "a4nn_flows.deploy", "--file", str(file)).splitlines()
 
     def run(self, deployment: str, **parameters: Any) -> str:
         """Start a flow run now; returns its id."""
@@ -138,12 +158,12 @@ class Stack:
         body = {"parameters": parameters, "idempotency_key": uuid4().hex}
         return str(self.post(f"deployments/{found['id']}/create_flow_run", body)["id"])
 
-    def _ask(self, request: urllib.request.Request | str) -> Any:
+    def _ask(self, request: urllib.request.Request) -> Any:
         """The server's answer; asked again while it says that it is busy, as Prefect's own client does."""
 
         def answer() -> bytes | None:
             try:
-                return urllib.request.urlopen(request, timeout=30).read()
+                return urllib.request.urlopen(request, timeout=30).read() or b"null"
             except urllib.error.HTTPError as error:
                 if error.code != 503:
                     raise
@@ -151,17 +171,22 @@ class Stack:
 
         return json.loads(until(answer, 60, lambda: self.log("server")))
 
-    def get(self, path: str) -> Any:
-        return self._ask(f"{self.environment['PREFECT_API_URL']}/{path}")
+    def _request(self, path: str, body: Any = None, method: str = "GET") -> urllib.request.Request:
+        headers = {"Content-Type": "application/json"}
+        if self.login:
+            headers["Authorization"] = f"Basic {base64.b64encode(self.login.encode()).decode()}"
+        sent = None if body is None else json.dumps(body).encode()
+        url = f"{self.environment['PREFECT_API_URL']}/{path}"
+        return urllib.request.Request(url, sent, headers, method=method)
 
-    def post(self, path: str, body: dict[str, Any]) -> Any:
-        return self._ask(
-            urllib.request.Request(
-                f"{self.environment['PREFECT_API_URL']}/{path}",
-                json.dumps(body).encode(),
-                {"Content-Type": "application/json"},
-            )
-        )
+    def get(self, path: str) -> Any:
+        return self._ask(self._request(path))
+
+    def post(self, path: str, body: Any) -> Any:
+        return self._ask(self._request(path, body, "POST"))
+
+    def patch(self, path: str, body: Any) -> Any:
+        return self._ask(self._request(path, body, "PATCH"))
 
     def ask(self, what: str, **filters: Any) -> list[dict[str, Any]]:
         answer: list[dict[str, Any]] = self.post(f"{what}/filter", {"limit": 200, **filters})

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -18,25 +21,31 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 from prefect.client.schemas.objects import FlowRun, State, StateType
-from prefect.exceptions import ObjectNotFound, ParameterTypeError
+from prefect.exceptions import ObjectNotFound, ParameterTypeError, TerminationSignal
+from prefect.logging.handlers import PrefectConsoleHandler
 from prefect.states import Cancelled, Completed, Crashed, Failed, Pending, Running
+from prefect.utilities.engine import capture_sigterm
+from rich.console import Console
 
 from a4nn_core.commons.layout import open_commons
 from a4nn_core.commons.lock import holder
 from a4nn_core.errors import BadInput
+from a4nn_core.experiment import load_experiment
 from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.termination.base import FrontSnapshot
 from a4nn_core.training.segment import Segment, SegmentResult
 from a4nn_core.training.settings import Training
 from a4nn_core.vocabulary import NetworkStatus
 from a4nn_core.workflow.pool import WorkerPool
+from a4nn_flows import orphan, server
 from a4nn_flows import pool as pools
-from a4nn_flows import server
 from a4nn_flows.artifacts import Publisher
 from a4nn_flows.locks import held, held_run, network_lock, run_lock
 from a4nn_flows.maintain import DamagedCommons, maintain
+from a4nn_flows.orphan import FlowRunCancelled, needing_no_worker
 from a4nn_flows.pool import ATTEMPTS, Deployment, WorkPoolExecutor, find_deployment
 from a4nn_flows.search import search
+from a4nn_flows.seed import seed_of, with_own_seed
 from a4nn_flows.segment import segment as segment_flow
 from a4nn_flows.segment import train
 from a4nn_flows.sweep import Sweep, not_to_restart, search_lock, search_run_id, segment_lock
@@ -170,6 +179,69 @@ def test_what_is_published_waits_for_the_server_and_never_for_a_search(
     assert out == ["20 %", "front"]
 
 
+# a flow whose worker is gone
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("asked", [StateType.CANCELLING, StateType.CANCELLED])
+def test_a_cancelled_flow_hears_it_itself_however_long_the_server_was_away(
+    asked: StateType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = Server()
+    run = found.add("a4nn-search", Running())
+
+    class client(fake_client):  # noqa: N801  stands for a function
+        def __init__(self, sync_client: bool, **_: object) -> None:
+            super().__init__(sync_client)
+
+        def __enter__(self) -> Server:
+            return found
+
+    real = found.read_flow_run
+    questions: list[UUID] = []
+
+    def read_flow_run(which: UUID) -> FlowRun:
+        questions.append(which)
+        if len(questions) < 5:
+            raise httpx.ConnectError("away")
+        if len(questions) == 8:
+            found.set_flow_run_state(which, State(type=asked))
+        return real(which)
+
+    monkeypatch.setattr(found, "read_flow_run", read_flow_run)
+    monkeypatch.setattr(orphan, "get_client", client)
+    monkeypatch.setattr(orphan, "ask_server", lambda ask: ask(found))
+    monkeypatch.setattr(orphan, "POLL_SECONDS", 0.01)
+    monkeypatch.setenv("PREFECT__FLOW_RUN_ID", str(run.id))
+    with capture_sigterm(), pytest.raises(FlowRunCancelled) as caught, needing_no_worker():
+        time.sleep(30)
+    state = found.runs[run.id].state
+    assert state is not None
+    assert state.type == StateType.CANCELLED
+    assert caught.value.state == state
+    assert questions == [run.id] * 10, "four in vain, three before it, two that see it, and one at the end"
+
+
+def test_another_end_of_a_flow_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT__FLOW_RUN_ID", str(uuid4()))
+    with pytest.raises(TerminationSignal), needing_no_worker():
+        raise TerminationSignal(signal.SIGTERM)
+
+
+def test_a_flow_outlives_the_reader_of_its_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Console, "on_broken_pipe", Console.on_broken_pipe)  # to be put back
+    monkeypatch.setenv("PREFECT__FLOW_RUN_ID", str(uuid4()))
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as unread:
+        handler = PrefectConsoleHandler(unread)
+        with needing_no_worker():
+            for _ in range(2):
+                handler.emit(logging.makeLogRecord({"msg": "generation 3"}))
+        assert handler.console.quiet
+        os.dup2(os.open(os.devnull, os.O_WRONLY), unread.fileno())  # what is buffered still
+
+
 # the sweeper
 
 
@@ -216,11 +288,12 @@ class Server:
     def read_flow_run(self, which: UUID) -> FlowRun:
         return self.runs[which]
 
-    def set_flow_run_state(self, which: UUID, state: State[Any], force: bool = False) -> None:
+    def set_flow_run_state(self, which: UUID, state: State[Any], force: bool = False) -> SimpleNamespace:
         del force
         run = self.runs[which]
         self.set.append((run.name, state.name or ""))
         self.runs[which] = run.model_copy(update={"state": state, "state_type": state.type})
+        return SimpleNamespace(state=state)
 
     def create_flow_run_from_deployment(self, _: UUID, **given: Any) -> FlowRun:
         key = given["idempotency_key"]
@@ -318,6 +391,29 @@ def test_a_flow_run_keeps_its_run_id() -> None:
     assert first == f"mine-{AGO:%Y%m%d-%H%M%S}-{str(run.id)[-8:]}"
     again = run.model_copy(update={"run_count": 2, "start_time": datetime.now(UTC), "state": Running()})
     assert search_run_id(again) == first
+
+
+# the seed of a scheduled search
+
+
+def test_a_scheduled_run_has_a_seed_of_its_own_and_keeps_it(tmp_path: Path) -> None:
+    what = load_experiment("digits", ["seed=3"])
+    monday, tuesday = "digits-20261102-000000-aaaaaaaa", "digits-20261103-000000-bbbbbbbb"
+    first = with_own_seed(what, tmp_path, monday, scheduled=True)
+    assert first.seed == int(hashlib.sha256(monday.encode()).hexdigest()[:8], 16)
+    assert first == what.model_copy(update={"seed": first.seed})
+    assert with_own_seed(what, tmp_path, tuesday, scheduled=True).seed == seed_of(tuesday) != first.seed
+    assert with_own_seed(what, tmp_path, monday, scheduled=False) is what
+    # what began is continued as it began, by the sweeper as by hand, and as before seeds followed from ids
+    for run, seed in ((monday, first.seed), (tuesday, 3)):
+        (tmp_path / "runs" / run).mkdir(parents=True)
+        (tmp_path / "runs" / run / "run.json").write_text(json.dumps({"header": {"seed": seed}}))
+        assert with_own_seed(what, tmp_path, run, scheduled=True).seed == seed
+        assert with_own_seed(what, tmp_path, run, scheduled=False).seed == seed
+    (tmp_path / "runs" / tuesday / "run.json").write_text(json.dumps({"header": {"seed": 4}}))
+    assert with_own_seed(what, tmp_path, tuesday, scheduled=False) is what, (
+        "another experiment: refused later"
+    )
 
 
 # segments on a work pool

@@ -16,9 +16,15 @@ from typing import Any
 
 import prefect
 import pytest
+import yaml
 from command import A4NN, SMALL, a4nn
 from prefect.events.worker import EventsWorker
-from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
+from prefect.settings import (
+    PREFECT_API_AUTH_STRING,
+    PREFECT_API_URL,
+    PREFECT_LOGGING_TO_API_ENABLED,
+    temporary_settings,
+)
 from prefect_stack import ROOT, SELDOM, Postgres, Stack, kill, until
 from test_cli import children
 from test_training import segment
@@ -37,6 +43,7 @@ from a4nn_core.workflow.summary import summarise
 from a4nn_flows import executor as flow_executor
 from a4nn_flows.executor import PrefectExecutor, segment_task
 from a4nn_flows.locks import deployment_lock, network_lock, run_lock
+from a4nn_flows.seed import seed_of
 
 pytestmark = pytest.mark.integration
 
@@ -88,6 +95,20 @@ def test_the_same_search_with_a_task_run_a_segment(stack: Stack, tmp_path: Path)
     assert (kinds["progress-flow"], kinds["report-flow"]) == ("progress", "markdown")
 
 
+def test_a_server_started_as_documented_survives_its_first_console_message(stack: Stack) -> None:
+    flow = stack.post("flows/", {"name": "empty"})["id"]
+    every = {"schedule": {"interval": 3600.0}, "active": False}
+    made = stack.post(
+        "deployments/", {"name": "noisy", "flow_id": flow, "schedules": [{**every, "slug": "one"}]}
+    )
+    two = [{**every, "slug": "two", "replaces": "three"}]
+    stack.patch(f"deployments/{made['id']}", {"schedules": two})
+    until(lambda: "no schedule with slug 'three' exists" in stack.log("server"), 30)
+    assert stack.get("health") is True
+    assert stack.server
+    assert stack.server.poll() is None
+
+
 class AtOnce(LocalExecutor):
     """Segments that end before anybody could look at them."""
 
@@ -116,7 +137,11 @@ def test_a_task_run_that_comes_late_is_not_called_crashed(
             executor.submit(segment(tmp_path, network=7))
             return executor.completed(5.0)
 
-    given = {PREFECT_API_URL: stack.environment["PREFECT_API_URL"], PREFECT_LOGGING_TO_API_ENABLED: False}
+    given = {
+        PREFECT_API_URL: stack.environment["PREFECT_API_URL"],
+        PREFECT_API_AUTH_STRING: stack.login,
+        PREFECT_LOGGING_TO_API_ENABLED: False,
+    }
     with temporary_settings(given):
         assert one_segment() == [SegmentResult(7, 0, NetworkStatus.completed)]
         EventsWorker.drain_all()  # it is kept, and knows this server only
@@ -138,6 +163,29 @@ def test_no_server_is_one_sentence(url: str, sentence: str, tmp_path: Path) -> N
     assert done.returncode == 2
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
+    assert not (tmp_path / "commons").exists()
+
+
+@pytest.mark.parametrize(
+    ("login", "sentence"),
+    [
+        (None, "asks for a password: set PREFECT_API_AUTH_STRING=USER:PASSWORD"),
+        ("a4nn:other", "refuses the user or the password of PREFECT_API_AUTH_STRING"),
+    ],
+)
+def test_without_its_password_a_server_starts_nothing(
+    stack: Stack, login: str | None, sentence: str, tmp_path: Path
+) -> None:
+    environment = {k: v for k, v in stack.environment.items() if k != "PREFECT_API_AUTH_STRING"}
+    if login:
+        environment["PREFECT_API_AUTH_STRING"] = login
+    words = [*A4NN, "run", "digits", "--executor", "prefect", "--commons", str(tmp_path / "commons")]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 2
+    (line,) = [line for line in done.stderr.splitlines() if sentence in line]
+    assert stack.environment["PREFECT_API_URL"] in line
+    assert "Traceback" not in done.stderr
+    assert "other" not in done.stderr
     assert not (tmp_path / "commons").exists()
 
 
@@ -186,19 +234,25 @@ def postgres() -> Iterator[str]:
 
 
 def test_a_schedule_fires_by_itself_on_sqlite(stack: Stack) -> None:
-    check_schedule(stack)
+    check_schedule(stack, runs=2)
     name = "every-six-hours"
     with held_by_us(deployment_lock(stack.commons, name), name):
         (deployment,) = stack.ask("deployments", deployments={"name": {"any_": [name]}})
+        known = {run["id"] for run in searches(stack, name)}
         stack.post(f"deployments/{deployment['id']}/resume_deployment", {})
 
         def skipped() -> Any:
-            return [run for run in searches(stack, name) if run["state_name"] == "Skipped"]
+            runs = searches(stack, name)
+            return [run for run in runs if run["id"] not in known and run["state_name"] == "Skipped"]
 
         run = until(skipped, 300, lambda: stack.log("worker"), SELDOM)[0]
         stack.post(f"deployments/{deployment['id']}/pause_deployment", {})
     assert f"the previous run has not ended: run '{name}' is being written" in run["state"]["message"]
     assert run["name"] not in [path.name for path in (stack.commons / "runs").iterdir()]
+    # skipping is no error
+    assert run["state_type"] == "COMPLETED"
+    assert f"'{run['id']}' exited with" not in (stack.home / "worker.log").read_text()
+    assert stack.ask("logs", logs={"flow_run_id": {"any_": [run["id"]]}, "level": {"ge_": 40}}) == []
 
 
 @contextmanager
@@ -227,28 +281,43 @@ def test_a_schedule_fires_by_itself_on_postgresql(
         one.stop()
 
 
-def check_schedule(stack: Stack) -> None:
-    """Deploy what is delivered; a search starts on its interval, runs to the end and shows what it found."""
-    stack.deploy(prepared(stack, SMALL[2::2], interval=15))
+BEFORE = "select run from runs where name = 'small' and status = 'completed'"
+SERIES = [*SMALL[2::2], "name=small", f'prior={{ query = "{BEFORE}", may_be_empty = true }}']
+"""a small search that learns from the earlier ones of its series"""
+
+
+def check_schedule(stack: Stack, runs: int = 1) -> None:
+    """Deploy what is delivered; searches start on an interval, run to the end and show what they found. Each
+    has another seed, and learns from those before it."""
+    stack.deploy(prepared(stack, SERIES, interval=15))
     stack.start_worker()
 
-    def ended() -> Any:
-        runs = searches(stack, "every-six-hours")
-        assert not [r for r in runs if r["state_type"] in ("FAILED", "CRASHED")], stack.log("worker")
-        return runs if runs and runs[0]["state_name"] == "Completed" else None
+    def begun() -> Any:
+        found = searches(stack, "every-six-hours")
+        assert not [r for r in found if r["state_type"] in ("FAILED", "CRASHED")], stack.log("worker")
+        # one that comes too early is skipped, and has no records
+        found = [r for r in found if RunFolder(stack.commons, r["name"]).run_file.exists()]
+        return found[:runs] if len(found) >= runs else None
 
-    until(lambda: searches(stack, "every-six-hours"), 300, lambda: stack.log("worker"), SELDOM)
+    def ended() -> Any:
+        found: list[dict[str, Any]] = begun()
+        return found if all(run["state_name"] == "Completed" for run in found) else None
+
+    until(begun, 300, lambda: stack.log("worker"), SELDOM)
     (deployment,) = stack.ask("deployments", deployments={"name": {"any_": ["every-six-hours"]}})
-    stack.post(f"deployments/{deployment['id']}/pause_deployment", {})  # one is enough
-    runs: list[dict[str, Any]] = until(ended, 400, lambda: stack.log("worker"), SELDOM)
+    stack.post(f"deployments/{deployment['id']}/pause_deployment", {})  # so many are enough
+    found: list[dict[str, Any]] = until(ended, 400, lambda: stack.log("worker"), SELDOM)
     (schedule,) = deployment["schedules"]
-    first = runs[0]
-    assert first["state_name"] == "Completed"
+    first = found[0]
     assert first["auto_scheduled"]
     assert first["name"].startswith("small-")
     run_id = first["name"]
     store = Commons(stack.commons)
     assert len(store.networks(run_id)) == 6
+    series = [store.run(one["name"]) for one in found]
+    assert [run.seed for run in series] == [seed_of(run.run) for run in series]
+    learned = [[entry["run"] for entry in run.prior.value] for run in series if run.prior]
+    assert learned == [[run.run for run in series[:place]] for place in range(runs)]
 
     # the record names the schedule
     (event,) = [e for e in store.events(run_id) if e.kind == "flow"]
@@ -374,10 +443,76 @@ def test_other_machines_train_a_searchs_networks(stack: Stack, tmp_path: Path) -
     reading.release()
 
 
+def test_deploying_again_keeps_what_an_operator_changed_and_says_the_rest(stack: Stack) -> None:
+    ready(stack)
+    deployed = yaml.safe_load((stack.home / "prefect.yaml").read_text())
+    names = ("nightly", "sweep")
+    deployed["deployments"] = [one for one in deployed["deployments"] if one["name"] in names]
+    file = stack.home / "two.yaml"
+    file.write_text(yaml.safe_dump(deployed))
+
+    def there() -> list[dict[str, Any]]:
+        found = stack.ask("deployments", deployments={"name": {"any_": [*names]}}, sort="NAME_ASC")
+        kept = ("id", "paused", "schedules", "parameters")
+        return [{key: one[key] for key in kept} for one in found]
+
+    nightly, sweep = there()
+    (cron,) = nightly["schedules"]
+    stack.patch(f"deployments/{nightly['id']}/schedules/{cron['id']}", {"active": False})
+    added = {"schedule": {"cron": "30 18 * * 5", "timezone": "Europe/Berlin"}}
+    stack.post(f"deployments/{nightly['id']}/schedules", [added])
+    stack.patch(f"deployments/{nightly['id']}", {"parameters": {"experiment": "digits"}})
+    stack.post(f"deployments/{sweep['id']}/pause_deployment", {})
+    (automation,) = stack.ask("automations")
+    stack.patch(f"automations/{automation['id']}", {"enabled": False})
+    before = there()
+    try:
+        said = stack.redeploy(file)
+        now = there()
+        assert [(one["paused"], one["schedules"]) for one in now] == [
+            (one["paused"], one["schedules"]) for one in before
+        ]
+        assert [one["active"] for one in before[0]["schedules"]] == [True, False]
+        assert before[1]["paused"]
+        assert now[0]["parameters"] == nightly["parameters"], "parameters are those of the file"
+        assert [(one["name"], one["enabled"]) for one in stack.ask("automations")] == [
+            ("a search crashed", False)
+        ]
+        assert said == [
+            f"a4nn-search/nightly: parameters.commons was None and is '{stack.commons}'",
+            "a4nn-search/nightly: parameters.experiment was 'digits' and is 'quick'",
+            "a4nn-search/nightly keeps its schedules, a schedule without a slug (30 18 * * 5 Europe/Berlin), "
+            "nightly (0 1 * * * Europe/Berlin, inactive); the file has nightly (0 1 * * * Europe/Berlin), "
+            "which --schedules would take",
+            "deployed",
+        ]
+    finally:
+        (automation,) = stack.ask("automations")
+        stack.patch(f"automations/{automation['id']}", {"enabled": True})
+        stack.post(f"deployments/{sweep['id']}/resume_deployment", {})
+
+
+def test_a_search_whose_worker_was_killed_is_cancelled(stack: Stack) -> None:
+    ready(stack)
+    given = {"experiment": "digits", "changes": [*LONGER, "training.epochs=100"]}
+    flow = stack.run("a4nn-search/search", **given, run_id="orphan", commons=str(stack.commons))
+    until(lambda: epochs(stack.commons, "orphan") > 0, 300, lambda: stack.log("worker"))
+    process = driver(stack.commons, "orphan")
+    stack.kill_worker()
+    stack.post(f"flow_runs/{flow}/set_state", {"state": {"type": "CANCELLING"}})
+    until(lambda: stack.flow_run(flow)["state_type"] == "CANCELLED", 120, pause=SELDOM)
+    until(lambda: driver(stack.commons, "orphan") == 0, 60)
+    assert process
+    assert Commons(stack.commons).run("orphan").status == "interrupted"
+    errors = stack.ask("logs", logs={"flow_run_id": {"any_": [flow]}, "level": {"ge_": 40}})
+    assert not [log for log in errors if "Traceback" in log["message"]]
+
+
 def ready(stack: Stack) -> None:
     """Everything is deployed and a worker is there."""
-    if not stack.worker:
+    if not stack.ask("deployments", deployments={"name": {"any_": ["search"]}}):
         stack.deploy(prepared(stack, SMALL[2::2], interval=3600))
+    if not stack.worker:
         stack.start_worker()
 
 

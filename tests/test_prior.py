@@ -108,7 +108,9 @@ def test_without_the_table_nothing_is_said_and_nothing_is_read(
         ({"runs": ["a"], "auto": True}, "give one of runs, query and auto = true; given: runs and auto"),
         ({"runs": []}, "[prior] runs = []: "),
         ({"auto": False}, "[prior] auto = False: input should be true"),
-        ({"run": "a"}, "[prior] has no key 'run'; known keys: runs, query, auto"),
+        ({"run": "a"}, "[prior] has no key 'run'; known keys: runs, query, auto, may_be_empty"),
+        ({"may_be_empty": True}, "give one of runs, query and auto = true; given: nothing"),
+        ({"auto": True, "may_be_empty": True}, "may_be_empty is for a query; given: auto"),
     ],
 )
 def test_a_table_that_makes_no_sense(prior: dict[str, object], message: str) -> None:
@@ -293,6 +295,19 @@ def test_the_first_run_of_a_commons_has_nothing_to_learn_from(tmp_path: Path) ->
     header = Commons(tmp_path / "commons").run("new")
     assert header.prior is not None
     assert header.prior.value == []
+
+
+def test_the_first_of_a_series_learns_from_nothing_and_the_next_from_it(tmp_path: Path) -> None:
+    commons = tmp_path / "commons"
+    earlier = "select run from runs where name = 'small' and status = 'completed'"
+    series = learner(query=earlier, may_be_empty=True)
+    assert series.name == "small"
+    assert started(commons, series, "first") == ()
+    assert [one.run for one in started(commons, series, "second")] == ["first"]
+    assert started(commons, learner(query=earlier.replace("small", "other"), may_be_empty=True)) == ()
+    assert "may_be_empty = true begins without any" in refused(
+        commons, {"query": earlier.replace("small", "other")}, "other"
+    )
 
 
 def refused(commons: Path, prior: dict[str, object], run: str = "new") -> str:

@@ -11,8 +11,10 @@ from a4nn_core.cli.interrupt import check_interrupt
 from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption, print_json, tell
 from a4nn_core.cli.run import make_table, print_table
 from a4nn_core.errors import BadInput
+from a4nn_core.files import denied
 from a4nn_core.jsonable import Json
 from a4nn_core.precision import in_percent
+from a4nn_core.printable import printable
 from a4nn_core.vocabulary import RunStatus
 
 if TYPE_CHECKING:
@@ -51,10 +53,11 @@ def _list(store: Commons, as_json: bool) -> None:
     for name in store.folders():
         try:
             state = _listed(store, name)
-        except BadInput as error:
-            documents.append({"run": name, "error": str(error)})
+        except (BadInput, PermissionError) as error:
+            trouble = denied(error) if isinstance(error, PermissionError) else str(error)
+            documents.append({"run": name, "error": trouble})
             rows.append([name, "unreadable", *("-" * (len(_HEADER) - 2))])
-            troubles.append(f"{name}: {error}")
+            troubles.append(f"{name}: {trouble}")
         else:
             documents.append(_document(store, *state))
             rows.append(_row(*state))
@@ -144,11 +147,13 @@ def _follow(store: Commons, run: str, every: float, once: bool) -> None:
 
 def _view(summary: Summary, live: Live) -> Group:
     from rich.console import Group
+    from rich.text import Text
 
     tables = [make_table(_HEADER, [_row(summary, live)])]
     if live.training:
         tables.append(make_table(_TRAINING, _training(live)))
-    return Group(*(part for table in tables for part in (table, "")), "\n\n".join(_notes(summary, live)))
+    lines = [printable(line) for note in _notes(summary, live) for line in ("", *note.split("\n"))]
+    return Group(*(part for table in tables for part in (table, "")), Text("\n".join(lines[1:])))
 
 
 def _print(summary: Summary, live: Live) -> None:
@@ -157,7 +162,7 @@ def _print(summary: Summary, live: Live) -> None:
         tell("")
         print_table(_TRAINING, _training(live))
     for note in _notes(summary, live):
-        tell("", *note.splitlines())
+        tell("", *note.split("\n"))
 
 
 def _notes(summary: Summary, live: Live) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from a4nn_core.commons.rows import python_rows, records
 from a4nn_core.commons.schema import FRONT, TABLES, VIEWS, Table
 from a4nn_core.commons.snapshot import Snapshot, run_folders, run_names
 from a4nn_core.errors import BadInput
+from a4nn_core.files import denied
 from a4nn_core.metrics import front_rows
 
 if TYPE_CHECKING:
@@ -178,12 +178,16 @@ class Commons:
 
     def _folder(self, run: str) -> RunFolder:
         folder = RunFolder(self.path, run)
-        if not os.path.lexists(folder.run_file):  # what is there and cannot be read is said by who reads it
+        try:
+            folder.run_file.lstat()  # what is there and cannot be read is said by who reads it
+        except PermissionError as error:
+            raise BadInput(denied(error)) from None
+        except OSError:
             if folder.path.is_dir():
-                raise Damaged(f"{folder.path} is no run: it has no run.json")
+                raise Damaged(f"{folder.path} is no run: it has no run.json") from None
             known = self.runs()
             names = ", ".join(known[:20]) + (", ..." if len(known) > 20 else "") or "none"
-            raise BadInput(f"{self.path} has no run {run!r}; runs there: {names}")
+            raise BadInput(f"{self.path} has no run {run!r}; runs there: {names}") from None
         return folder
 
     def _records(self, record: type[R], run: str) -> list[R]:

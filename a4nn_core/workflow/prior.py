@@ -65,11 +65,12 @@ def resolve_prior(
     Raises:
         BadInput: a run does not exist, is the new one, or has nothing to learn from; or the query fails.
     """
-    if prior.auto:
-        begun = (commons / "commons.json").is_file()  # the first run of a commons has nothing to learn from
-        return ResolvedPrior.of(_automatic(Commons(commons), run_id, space, largest) if begun else [])
+    if (prior.auto or prior.may_be_empty) and not (commons / "commons.json").is_file():
+        return ResolvedPrior.of([])  # the first run of a commons has nothing to learn from
     store = Commons(commons)
-    names = list(prior.runs) if prior.runs is not None else _asked(store, prior.query or "")
+    if prior.auto:
+        return ResolvedPrior.of(_automatic(store, run_id, space, largest))
+    names = list(prior.runs) if prior.runs is not None else _asked(store, prior)
     if run_id in names:
         raise BadInput(f"[prior] run {run_id!r} is the run itself; {_fitting(store, run_id)}")
     _check_known(store, names)
@@ -141,10 +142,10 @@ def _operations(features: frozenset[str]) -> frozenset[str]:
     return frozenset(name for name in features if name.startswith("op.")) or frozenset({"none"})
 
 
-def _asked(store: Commons, query: str) -> list[str]:
+def _asked(store: Commons, prior: Prior) -> list[str]:
     """The ids of the runs that a query returns."""
     try:
-        answer = store.answer(query)
+        answer = store.answer(prior.query or "")
     except BadInput as error:
         raise BadInput(f"[prior] query: {error}") from None
     columns = {name.lower(): name for name in answer.column_names}
@@ -154,8 +155,11 @@ def _asked(store: Commons, query: str) -> list[str]:
             "run, as SELECT run FROM runs WHERE dataset = 'digits' does"
         )
     names = [str(name) for name in answer[columns["run"]].to_pylist() if name is not None]
-    if not names:
-        raise BadInput(f"[prior] query names no runs; runs there: {_listed(store.runs())}")
+    if not names and not prior.may_be_empty:
+        raise BadInput(
+            f"[prior] query names no runs; runs there: {_listed(store.runs())}; "
+            "may_be_empty = true begins without any"
+        )
     return names
 
 
