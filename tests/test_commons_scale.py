@@ -13,7 +13,7 @@ import pytest
 from commons_data import header, made_up_run, record, train
 
 from a4nn_core.cli.status import _list
-from a4nn_core.commons import Commons, RunFolder, RunWriter, unpacked
+from a4nn_core.commons import Commons, RunFolder, RunWriter, snapshot, unpacked
 from a4nn_core.commons import compact as compaction
 from a4nn_core.commons.archive import Archive
 from a4nn_core.commons.check import check
@@ -61,6 +61,7 @@ def answers(commons: Path, run: str) -> list[Any]:
 # at the end of a run
 
 
+@pytest.mark.slow
 def test_a_run_is_compacted_at_its_end(tmp_path: Path) -> None:
     made_up_run(tmp_path, "plain", 2)
     assert not Archive(tmp_path).packs
@@ -74,6 +75,7 @@ def test_a_run_is_compacted_at_its_end(tmp_path: Path) -> None:
     assert check(tmp_path, checkpoints=False).problems == []
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_is_compacted_and_goes_on(tmp_path: Path) -> None:
     def fails() -> None:
         with open_run(plan(tmp_path, "a")) as writer:
@@ -95,6 +97,7 @@ def test_a_run_that_fails_is_compacted_and_goes_on(tmp_path: Path) -> None:
     assert totals(Commons(tmp_path), "a").epochs_trained == 8
 
 
+@pytest.mark.slow
 def test_packs_of_many_small_runs_stay_few(tmp_path: Path) -> None:
     for number in range(17):
         tiny_run(tmp_path, f"r{number:02d}", 1)
@@ -139,6 +142,7 @@ def test_readers_of_an_ended_run_beside_its_compaction(tmp_path: Path) -> None:
 # what a question opens
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_query_of_one_run_opens_no_file_of_another(tmp_path: Path, packed: bool) -> None:
     for run in ("a", "b"):
@@ -148,6 +152,7 @@ def test_a_query_of_one_run_opens_no_file_of_another(tmp_path: Path, packed: boo
     before = answers(tmp_path, "a")
     assert sum(map(bool, before)) == len(before) - 2  # nothing was considered, none has parents
     if packed:
+        snapshot._pack_files.cache_clear()
         spoil(tmp_path.glob("archive/000002-*.parquet"))
     else:
         spoil(tmp_path.glob("runs/b/tables/*/*.parquet"))
@@ -226,6 +231,7 @@ def computed(commons: Path, run: str) -> Totals:
     return Totals.of(found.run(run), found.networks(run))
 
 
+@pytest.mark.slow
 def test_totals_are_right_whatever_happens_to_a_run(tmp_path: Path) -> None:
     store, folder = Commons, RunFolder(tmp_path, "a")
     with RunWriter.open(tmp_path, "a", header()) as writer:

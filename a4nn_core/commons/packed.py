@@ -65,7 +65,10 @@ class Packed(ds.FileSystemDataset):  # type: ignore[misc]
             return super().scanner(**asked)
         plain = ds.FileSystemDataset(self._plain, self._plain_schema, FORMAT, LOCAL)
         left = [part.subset(filter, self._plain_schema) for part in plain.get_fragments(filter=filter)]
-        if sum(part.num_row_groups for part in left) == sum(part.num_row_groups for part in self._plain):
+        skipped = len(left) < len(self._plain) or any(
+            part.num_row_groups < whole.num_row_groups for part, whole in zip(left, self._plain, strict=True)
+        )
+        if not skipped:
             return super().scanner(**asked)
         found = ds.FileSystemDataset(left, self._plain_schema, FORMAT, LOCAL).scanner(**asked)
         schema = ds.dataset(self.schema.empty_table()).scanner(**asked).projected_schema
