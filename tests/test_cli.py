@@ -80,7 +80,7 @@ def test_the_same_id_shows_a_finished_run_again(whole: tuple[Path, dict[str, Any
     commons, result = whole
     again = a4nn("run", *SMALL, "--run-id", "r", "--commons", commons, "--json")
     assert json.loads(again.stdout)["front"] == result["front"]
-    assert "chance level 10.0 %; one validation image is 0.37 points" in again.stderr
+    assert "run r is complete; this is its result" in again.stderr
     other = a4nn("run", *SMALL, "--set", "seed=9", "--run-id", "r", "--commons", commons)
     assert other.returncode == 2
     assert "was started with experiment.seed = 1, not 9" in other.stderr
@@ -92,7 +92,7 @@ def test_a_stopped_run_goes_on_and_ends_the_same(whole: tuple[Path, dict[str, An
     """Stop the process in every way; the same command ends with the same rows, checkpoints included. Two
     networks are in training each time."""
     words = ["run", *SMALL, "--set", "training.slots=2", "--run-id", "r", "--commons", str(tmp_path)]
-    stops = ((2, signal.SIGKILL), (6, signal.SIGINT), (10, signal.SIGTERM), (14, signal.SIGKILL))
+    stops = ((2, signal.SIGKILL), (5, signal.SIGINT), (8, signal.SIGTERM), (11, signal.SIGKILL))
     for epochs, how in stops:
         process = subprocess.Popen(
             [*A4NN, *words],

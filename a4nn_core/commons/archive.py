@@ -25,11 +25,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from a4nn_core.commons.columns import Kind, Row
-from a4nn_core.commons.fragments import file_checksum
+from a4nn_core.commons.fragments import file_checksum, parquet_sink
 from a4nn_core.commons.layout import Damaged, read_json, write_json
 from a4nn_core.commons.rows import python_rows
 from a4nn_core.commons.schema import FRONT, TABLES, Table
-from a4nn_core.files import atomic_write, make_folder
+from a4nn_core.files import make_folder
 
 # A reader finds one network by the statistics of row groups and decodes the group it is in.
 ROW_GROUP = 25_000
@@ -199,10 +199,10 @@ def write_sorted(path: Path, table: Table, rows: pa.Table) -> None:
     split = {n for n, kind in kinds.items() if kind is Kind.float32 or n in _RAGGED}
     delta = {n for n, kind in kinds.items() if kind is Kind.time}
     others = [c.name for c in table.columns if c.name not in split | delta]
-    with atomic_write(path) as temporary:
+    with parquet_sink(path) as sink:
         pq.write_table(
             rows.sort_by(order),
-            temporary,
+            sink,
             compression="zstd",
             compression_level=7,
             row_group_size=ROW_GROUP,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -44,8 +45,16 @@ def write_fragment(path: Path, data: pa.Table, notes: Mapping[str, str] | None =
     make_folder(path.parent)
     if notes:
         data = data.replace_schema_metadata({**(data.schema.metadata or {}), **notes})
-    with atomic_write(path) as temporary:
-        pq.write_table(data, temporary, compression="zstd", write_page_checksum=True)
+    with parquet_sink(path) as sink:
+        pq.write_table(data, sink, compression="zstd", write_page_checksum=True)
+
+
+@contextmanager
+def parquet_sink(path: Path) -> Iterator[pa.NativeFile]:
+    """A file to write Parquet into, which takes its name when all is written; see ``atomic_write``. Given a
+    path instead, Arrow's writer leaves the file open when the disk is full."""
+    with atomic_write(path) as temporary, pa.OSFile(str(temporary), "wb") as sink:
+        yield sink
 
 
 def read_fragment(path: Path, table: Table) -> pa.Table:

@@ -49,14 +49,18 @@ def _forks() -> ForkServerContext:
     """Children are forks of a process that has imported everything and has no threads: they cost little."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["fuzzing.targets"])
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join(sys.path)  # that process is not told of sys.path otherwise
+    # that process is not told of sys.path otherwise, and would look into the current folder first, which has
+    # the sources without the compiled fitter
+    wanted = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONSAFEPATH": "1"}
+    before = dict(os.environ)
+    os.environ.update(wanted)
     try:
         forkserver.ensure_running()
     finally:
-        del os.environ["PYTHONPATH"]
-        if before is not None:
-            os.environ["PYTHONPATH"] = before
+        for name in wanted:
+            del os.environ[name]
+            if name in before:
+                os.environ[name] = before[name]
     return context
 
 
