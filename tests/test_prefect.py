@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -259,21 +260,24 @@ def check_schedule(stack: Stack, runs: int = 1) -> None:
     stack.deploy(prepared(stack, SERIES, interval=15))
     stack.start_worker()
 
-    def begun() -> Any:
+    def begun(count: int) -> Any:
         found = searches(stack, "every-six-hours")
         assert not [r for r in found if r["state_type"] in ("FAILED", "CRASHED")], stack.log("worker")
         # one that comes too early is skipped, and has no records
         found = [r for r in found if RunFolder(stack.commons, r["name"]).run_file.exists()]
-        return found[:runs] if len(found) >= runs else None
+        return found if len(found) == count else None
 
-    def ended() -> Any:
-        found: list[dict[str, Any]] = begun()
+    def ended(count: int) -> Any:
+        found: list[dict[str, Any]] = begun(count)
         return found if all(run["state_name"] == "Completed" for run in found) else None
 
-    until(begun, 300, lambda: stack.log("worker"), SELDOM)
+    found: list[dict[str, Any]] = []
     (deployment,) = stack.ask("deployments", deployments={"name": {"any_": ["every-six-hours"]}})
-    stack.post(f"deployments/{deployment['id']}/pause_deployment", {})  # so many are enough
-    found: list[dict[str, Any]] = until(ended, 400, lambda: stack.log("worker"), SELDOM)
+    for count in range(1, runs + 1):
+        stack.post(f"deployments/{deployment['id']}/resume_deployment", {})
+        until(partial(begun, count), 300, lambda: stack.log("worker"), SELDOM)
+        stack.post(f"deployments/{deployment['id']}/pause_deployment", {})  # one at a time
+        found = until(partial(ended, count), 400, lambda: stack.log("worker"), SELDOM)
     (schedule,) = deployment["schedules"]
     first = found[0]
     assert first["auto_scheduled"]
