@@ -55,10 +55,10 @@ def full(table: str, columns: dict[str, Any], rows: int) -> pa.Table:
     return pa.table(arrays, schema=schema)
 
 
-def make_run(run: str, seed: int) -> dict[str, pa.Table]:
-    """One run of 1,000 networks with realistic values in every column of ``epochs``."""
+def make_run(run: str, seed: int, size: int = PER_RUN) -> dict[str, pa.Table]:
+    """One run, of 1,000 networks, with realistic values in every column of ``epochs``."""
     rng = np.random.default_rng(seed)
-    n, e = PER_RUN, EPOCHS
+    n, e = size, EPOCHS
     top = 100 - rng.gamma(2.0, 4.0, n)
     speed = rng.uniform(0.1, 0.6, n)
     x = np.arange(1, e + 1)

@@ -1,7 +1,7 @@
 """How much training does a search need to reach the front of another one?
 
     python benchmarks/reaching.py COMMONS BASELINE RUN...
-    python benchmarks/reaching.py COMMONS --study plain converged interval ours prior --figure reaching.png
+    python benchmarks/reaching.py COMMONS --study plain a4nn prior="a4nn, with prior" --figure F.png
 
 BASELINE is a run that trained every network to the end, such as a plain NSGA-Net search without termination.
 Epochs of each run are taken in the order in which they were trained; after every epoch the front of what has
@@ -10,7 +10,8 @@ up to the worst corner of that front. Its members are reached when for every one
 cost has been measured that is at most one standard error worse.
 
 With --study, runs are named VARIANT-BEAM-SEED, and those of the first variant are the baselines of the runs
-of the same beam and seed: the table has the median and the range over seeds of each variant and beam.
+of the same beam and seed: the table has the median and the range over seeds of each variant and beam. What
+stands after = is what table and figure call a variant.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import numpy as np
 
 from a4nn_core.commons import Commons
 from a4nn_core.precision import standard_error
+from a4nn_core.vocabulary import RunStatus
 
 
 @dataclass(frozen=True)
@@ -193,15 +195,16 @@ def rows(found: Mapping[str, Sequence[Reach]]) -> list[str]:
 
 
 def study(commons: Commons, variants: Sequence[str]) -> dict[str, list[Reach]]:
-    """Every run of a study beside its baseline, by variant and beam."""
-    names = set(commons.runs())
+    """Every completed run of a study beside its baseline, by variant and beam."""
+    names = {name for name in commons.runs() if commons.run(name).status is RunStatus.completed}
+    first_variant = variants[0].partition("=")[0]
     found: dict[str, list[Reach]] = {}
-    for variant in variants:
+    for variant, _, label in (text.partition("=") for text in variants):
         for run in sorted(names):
             head, *case = run.rsplit("-", 2)
-            baseline = "-".join([variants[0], *case])
+            baseline = "-".join([first_variant, *case])
             if head == variant and len(case) == 2 and baseline in names:
-                found.setdefault(f"{variant}, {case[0]}", []).append(reach(commons, baseline, run))
+                found.setdefault(f"{label or variant}: {case[0]}", []).append(reach(commons, baseline, run))
     return found
 
 
@@ -213,8 +216,8 @@ def draw(found: Mapping[str, Sequence[Reach]], file: Path) -> None:
     figure = Figure(figsize=(8, 5), dpi=150, layout="constrained")
     axes = figure.subplots()
     amounts = np.geomspace(1, 100, 200)
-    for variant in dict.fromkeys(label.partition(",")[0] for label in found):
-        curves = [r.curve for label, some in found.items() if label.startswith(f"{variant},") for r in some]
+    for variant in dict.fromkeys(label.rpartition(":")[0] for label in found):
+        curves = [r.curve for label, some in found.items() if label.startswith(f"{variant}:") for r in some]
         shares = np.array([[_reached(curve, amount) for amount in amounts] for curve in curves])
         low, middle, high = np.quantile(shares, (0.25, 0.5, 0.75), axis=0)
         (line,) = axes.plot(amounts, 100 * middle, label=f"{variant} ({len(curves)} runs)")
@@ -246,7 +249,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("commons", type=Path)
     parser.add_argument("runs", nargs="*", help="the baseline, then runs to compare with it")
-    parser.add_argument("--study", nargs="+", metavar="VARIANT", help="runs are named VARIANT-BEAM-SEED")
+    parser.add_argument("--study", nargs="+", metavar="VARIANT[=LABEL]", help="runs: VARIANT-BEAM-SEED")
     parser.add_argument("--figure", type=Path, help="also draw the study")
     given = parser.parse_args()
     commons = Commons(given.commons)

@@ -57,21 +57,34 @@ def check_server(what: str) -> None:
         what: what needs one, for the message.
 
     Raises:
-        BadInput: no server is configured, or it does not answer.
+        BadInput: no server is configured, it does not answer, or it wants another password.
     """
     from prefect.settings import get_current_settings
 
-    url = get_current_settings().api.url
+    settings = get_current_settings().api
+    url = settings.url
     if not url:
         # the server that Prefect would start by itself loses task runs when the process ends
         raise BadInput(
             f"{what} needs a server: start one with `prefect server start` and set "
             "PREFECT_API_URL=http://127.0.0.1:4200/api"
         )
-    with get_client(sync_client=True) as client:
-        trouble = client.api_healthcheck()
+    server = f"the Prefect server at PREFECT_API_URL={url}"
+    try:
+        with get_client(sync_client=True) as client:
+            trouble = client.api_healthcheck()
+            if trouble is None:
+                client.hello()  # a server tells everybody that it is healthy
+    except httpx.HTTPStatusError as error:
+        if error.response.status_code != httpx.codes.UNAUTHORIZED:
+            raise
+        if settings.auth_string is None or not settings.auth_string.get_secret_value():
+            raise BadInput(
+                f"{server} asks for a password: set PREFECT_API_AUTH_STRING=USER:PASSWORD"
+            ) from None
+        raise BadInput(f"{server} refuses the user or the password of PREFECT_API_AUTH_STRING") from None
     if trouble is not None:
-        raise BadInput(f"the Prefect server at PREFECT_API_URL={url} does not answer: {trouble}")
+        raise BadInput(f"{server} does not answer: {trouble}")
 
 
 def run_id_of(flow_run_id: str, expected_start: datetime, experiment: object) -> str:

@@ -19,7 +19,7 @@ from fakes import FakeExecutor, experiment, search
 from a4nn_core.commons import Journal, RunWriter, predictions_of, read_epochs
 from a4nn_core.commons import rows as _rows  # noqa: F401
 from a4nn_core.commons import writer as _writer  # noqa: F401
-from a4nn_core.commons.compact import compact
+from a4nn_core.commons.compact import compact, compact_run
 from a4nn_core.commons.records import Network
 from a4nn_core.search import nsga_net as _nsga_net  # noqa: F401
 from a4nn_core.vocabulary import RunStatus
@@ -63,6 +63,8 @@ def work(commons: Path, run: str, networks: int) -> None:
             report("event", writer.events.append("told", network).number)
         writer.finish(RunStatus.completed)
         report("finished")
+    compact_run(commons, run)
+    report("sealed")
 
 
 class Reporter:

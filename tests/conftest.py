@@ -101,8 +101,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A Prefect server on SQLite, one for all tests of a process."""
-    one = Stack(tmp_path_factory.mktemp("prefect"))
+    """A Prefect server on SQLite, one for all tests of a process, which asks everything for a password."""
+    one = Stack(tmp_path_factory.mktemp("prefect"), login="a4nn:pass word")
     try:
         one.start_server()
         yield one

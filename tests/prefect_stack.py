@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import pwd
@@ -57,12 +58,17 @@ def until(
 class Stack:
     """A server, and workers on its pool ``a4nn``.
 
-    Attributes:
+    Args:
         home: folder of everything, logs included.
+        database: URL of the database; SQLite in ``home`` if None.
+        login: user and password, as USER:PASSWORD, that the server asks for; none if None.
+
+    Attributes:
+        home: as given.
         environment: in which the server is found.
     """
 
-    def __init__(self, home: Path, database: str | None = None) -> None:
+    def __init__(self, home: Path, database: str | None = None, login: str | None = None) -> None:
         self.home = home
         self.commons = home / "commons"
         self.port = free_port()
@@ -80,6 +86,9 @@ class Stack:
             "A4NN_COMMONS": str(self.commons),
             "COLUMNS": "200",
         }
+        self.login = login
+        if login:
+            self.environment |= {"PREFECT_SERVER_API_AUTH_STRING": login, "PREFECT_API_AUTH_STRING": login}
         if database:
             self.environment["PREFECT_API_DATABASE_CONNECTION_URL"] = database
         self.server: subprocess.Popen[bytes] | None = None
@@ -149,7 +158,7 @@ class Stack:
         body = {"parameters": parameters, "idempotency_key": uuid4().hex}
         return str(self.post(f"deployments/{found['id']}/create_flow_run", body)["id"])
 
-    def _ask(self, request: urllib.request.Request | str) -> Any:
+    def _ask(self, request: urllib.request.Request) -> Any:
         """The server's answer; asked again while it says that it is busy, as Prefect's own client does."""
 
         def answer() -> bytes | None:
@@ -162,19 +171,22 @@ class Stack:
 
         return json.loads(until(answer, 60, lambda: self.log("server")))
 
+    def _request(self, path: str, body: Any = None, method: str = "GET") -> urllib.request.Request:
+        headers = {"Content-Type": "application/json"}
+        if self.login:
+            headers["Authorization"] = f"Basic {base64.b64encode(self.login.encode()).decode()}"
+        sent = None if body is None else json.dumps(body).encode()
+        url = f"{self.environment['PREFECT_API_URL']}/{path}"
+        return urllib.request.Request(url, sent, headers, method=method)
+
     def get(self, path: str) -> Any:
-        return self._ask(f"{self.environment['PREFECT_API_URL']}/{path}")
+        return self._ask(self._request(path))
 
     def post(self, path: str, body: Any) -> Any:
-        return self._send("POST", path, body)
+        return self._ask(self._request(path, body, "POST"))
 
     def patch(self, path: str, body: Any) -> Any:
-        return self._send("PATCH", path, body)
-
-    def _send(self, method: str, path: str, body: Any) -> Any:
-        url = f"{self.environment['PREFECT_API_URL']}/{path}"
-        header = {"Content-Type": "application/json"}
-        return self._ask(urllib.request.Request(url, json.dumps(body).encode(), header, method=method))
+        return self._ask(self._request(path, body, "PATCH"))
 
     def ask(self, what: str, **filters: Any) -> list[dict[str, Any]]:
         answer: list[dict[str, Any]] = self.post(f"{what}/filter", {"limit": 200, **filters})

@@ -10,9 +10,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import sys
 import time
 import traceback
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -59,16 +61,24 @@ def serve() -> None:
 
 
 def _obey(order: Order, folder: Path) -> Answer:
-    ready, tell = os.pipe()
+    mine, its = socket.socketpair()
     child = os.fork()
     if child == 0:
-        os._exit(_command(order, tell, folder))
-    os.close(tell)
-    os.read(ready, 1)  # returns when its time has come, or when it has ended
-    os.close(ready)
-    for number in order.signals:
+        mine.close()
+        code = 1
+        try:
+            code = _command(order, its, folder)
+        finally:
+            os._exit(code)
+    its.close()
+    mine.recv(1)  # returns when the time for signals has come, or when the process has ended
+    for place, number in enumerate(order.signals):
         os.kill(child, number)
+        if place == 0:
+            with suppress(BrokenPipeError):
+                mine.send(b".")
         time.sleep(order.seconds)
+    mine.close()
     _, status = os.waitpid(child, 0)
     said, syncs = (folder / name for name in ("said", "syncs"))
     return Answer(
@@ -78,7 +88,11 @@ def _obey(order: Order, folder: Path) -> Answer:
     )
 
 
-def _command(order: Order, tell: int, folder: Path) -> int:
+def _command(order: Order, other: socket.socket, folder: Path) -> int:
+    def wait_for_signals() -> None:
+        other.send(b".")
+        other.recv(1)  # the first one has been sent
+
     for stream, name in ((1, "shown"), (2, "said")):
         os.dup2(os.open(folder / name, os.O_WRONLY | os.O_CREAT), stream)
     counted = os.open(folder / "syncs", os.O_WRONLY | os.O_CREAT)
@@ -89,7 +103,7 @@ def _command(order: Order, tell: int, folder: Path) -> int:
         made += 1
         os.write(counted, b".")
         if made == order.syncs:
-            os.write(tell, b".")
+            wait_for_signals()
         if order.syncs >= 0 and made >= order.syncs:
             time.sleep(0.002)  # as a disk takes: the signals come meanwhile
 
@@ -100,7 +114,7 @@ def _command(order: Order, tell: int, folder: Path) -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv = ["a4nn", *order.words]
     if order.syncs == 0:
-        logs.set_up = lambda: os.write(tell, b".")  # type: ignore[assignment,return-value]
+        logs.set_up = wait_for_signals
     try:
         main()
     except SystemExit as end:

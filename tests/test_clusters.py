@@ -20,7 +20,8 @@ from test_training import segment, wait_for
 from test_workflow import rows
 
 from a4nn_core.commons import read_journal
-from a4nn_core.commons.lock import holder
+from a4nn_core.commons.layout import open_commons
+from a4nn_core.commons.lock import ReaderLock, holder
 from a4nn_core.errors import BadInput
 from a4nn_core.training.segment import Segment, SegmentResult
 from a4nn_core.training.settings import Training
@@ -160,6 +161,8 @@ def test_a_dask_machine_and_then_the_search_die(
 ) -> None:
     environment = {**machine, "DASK_SCHEDULER_ADDRESS": dask_machines}
     commons = tmp_path / "cluster"
+    open_commons(commons)
+    reading = ReaderLock(commons)  # so that compaction deletes no journals
     with search("dask", commons, environment):
         until(lambda: sum(epochs(commons)) > 4 and len(on_devices(tmp_path)) == 2, 120, log_of(tmp_path))
         trainer = next(iter(on_devices(tmp_path).values()))["worker"]
@@ -169,7 +172,10 @@ def test_a_dask_machine_and_then_the_search_die(
     # the search is killed; the machines train what they have, and the next search waits for that
     with search("dask", commons, environment) as process:
         assert process.wait(timeout=300) == 0, log_of(tmp_path)()
-    for path in (commons / "runs/r/journals").glob("*.jsonl"):
+    journals = list((commons / "runs/r/journals").glob("*.jsonl"))
+    assert journals
+    reading.release()
+    for path in journals:
         numbers = [line["epoch"] for line in read_journal(path)]
         assert numbers == sorted(set(numbers))
     assert rows(tmp_path / "cluster", "r") == embedded

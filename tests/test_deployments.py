@@ -11,6 +11,7 @@ import shlex
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
@@ -24,6 +25,7 @@ from prefect.workers.process import ProcessJobConfiguration
 
 from a4nn_core.errors import BadInput
 from a4nn_core.experiment import Experiment, load_experiment, presets
+from a4nn_core.workflow.slots import LOCK_FOLDER
 from a4nn_flows.deploy import deploy
 from a4nn_flows.parameters import form, name_of, resolve
 
@@ -180,36 +182,112 @@ def test_prefects_process_worker_takes_its_template(tmp_path: Path) -> None:
     assert configure(ProcessJobConfiguration, "process", {}).env["DO_NOT_TRACK"] == "1"
 
 
-def test_prefects_docker_worker_takes_its_template() -> None:
+def container(values: dict[str, Any]) -> dict[str, Any]:
+    """What Prefect's worker sends to Docker to create a flow run's container."""
     worker = pytest.importorskip("prefect_docker.worker", reason="needs a4nn[docker]")
-    docker = pytest.importorskip("docker.types")
-    job = configure(worker.DockerWorkerJobConfiguration, "docker", {"gpus": 2})
-    assert job.image == "a4nn:latest"
-    assert job.volumes == ["/srv/a4nn/commons:/srv/a4nn/commons"]
-    made = docker.HostConfig(
-        version="1.43",
-        device_requests=job.container_create_kwargs["device_requests"],
-        shm_size=job.container_create_kwargs["shm_size"],
-        init=job.container_create_kwargs["init"],
-    )
-    (gpu,) = made["DeviceRequests"]
-    assert (gpu["Driver"], gpu["Count"], gpu["Capabilities"]) == ("nvidia", 2, [["gpu"]])
-    assert made["ShmSize"] == 2**30
+    containers = pytest.importorskip("docker.models.containers")
+    job = configure(worker.DockerWorkerJobConfiguration, "docker", values)
+    docker = SimpleNamespace(version=lambda: {"Version": "28.2.2"})
+    settings = worker.DockerWorker(work_pool_name="a4nn")._build_container_settings(docker, job)
+    created: dict[str, Any] = containers._create_container_args({**settings, "version": "1.43"})
+    return created
 
 
 @pytest.mark.slow
-def test_prefects_kubernetes_worker_takes_its_template() -> None:
+def test_containers_share_the_locks_of_the_gpus_they_all_see(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT_HOME", "/home/operator/.prefect")
+    # a deployment's own variables and volumes take neither locks nor home from it
+    made = container({"env": {"A": "1"}, "volumes": ["/data/commons:/srv/a4nn/commons"]})
+    host = made["host_config"]
+    assert made["image"] == "a4nn:latest"
+    assert made["environment"]["A"] == "1"
+    assert made["environment"]["PREFECT_HOME"] == image_environment()["PREFECT_HOME"]
+    assert host["Binds"] == ["/data/commons:/srv/a4nn/commons"]
+    (locks,) = host["Mounts"]
+    assert (locks["Type"], locks["Target"]) == ("volume", image_environment()[LOCK_FOLDER])
+    compose = yaml_file(DEPLOYMENTS / "compose.yaml")
+    assert compose["volumes"]["locks"]["name"] == locks["Source"] == "a4nn-locks"
+    assert f"locks:{locks['Target']}" in compose["services"]["worker"]["volumes"]
+    # of a number, Docker makes the first so many: the same GPU for every container
+    (gpu,) = host["DeviceRequests"]
+    assert (gpu["Driver"], gpu["Count"], gpu["Capabilities"]) == ("nvidia", -1, [["gpu"]])
+    assert (host["ShmSize"], host["Init"]) == (2**30, True)
+    assert host["SecurityOpt"] == ["no-new-privileges:true"]
+
+
+def test_a_container_that_does_not_train_has_no_gpu() -> None:
+    made = container(deployments()["sweep"]["work_pool"]["job_variables"])
+    assert [request["Count"] for request in made["host_config"]["DeviceRequests"]] == [0]
+    assert made["host_config"]["Binds"] == ["/srv/a4nn/commons:/srv/a4nn/commons"]
+
+
+def job_manifest(values: dict[str, Any]) -> dict[str, Any]:
+    """A job as Prefect's worker sends it to Kubernetes, with nothing in it that the API does not know."""
     worker = pytest.importorskip("prefect_kubernetes.worker", reason="needs a4nn[kubernetes]")
-    models = pytest.importorskip("kubernetes_asyncio.client.models")
-    job = configure(worker.KubernetesWorkerJobConfiguration, "kubernetes", {"gpus": 2})
-    check_manifest(job.job_manifest, "V1Job", models)
-    pod = job.job_manifest["spec"]["template"]["spec"]
-    (container,) = pod["containers"]
-    assert container["resources"]["limits"]["nvidia.com/gpu"] == 2
-    assert container["volumeMounts"][0] == {"name": "commons", "mountPath": "/srv/a4nn"}
-    assert pod["volumes"][0]["persistentVolumeClaim"]["claimName"] == "a4nn-commons"
-    assert pod["securityContext"]["runAsUser"] == int(arguments()["USER_ID"]) != 0
+    client = pytest.importorskip("kubernetes_asyncio.client")
+    jsonschema.validate(values, template("kubernetes")["variables"])
+    manifest: dict[str, Any] = configure(
+        worker.KubernetesWorkerJobConfiguration, "kubernetes", values
+    ).job_manifest
+    check_manifest(manifest, "V1Job", client.models)
+    # the client's own reading, which also misses what is required
+    with_types = client.ApiClient.__new__(client.ApiClient)._ApiClient__deserialize(manifest, "V1Job")
+    assert with_types.spec.template.spec.containers[0].name == "prefect-job"
+    return manifest
+
+
+@pytest.mark.slow
+def test_prefects_kubernetes_worker_takes_its_template(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT_HOME", "/home/operator/.prefect")
+    manifest = job_manifest({"gpus": 2, "env": {"A": "1"}})
+    assert (manifest["spec"]["backoffLimit"], manifest["spec"]["ttlSecondsAfterFinished"]) == (0, 3600)
+    pod = manifest["spec"]["template"]["spec"]
+    (job,) = pod["containers"]
+    assert job["resources"] == {
+        "requests": {"cpu": "2", "memory": "8Gi"},
+        "limits": {"memory": "32Gi", "nvidia.com/gpu": 2},
+    }
+    environment = {one["name"]: one["value"] for one in job["env"]}
+    assert environment["A"] == "1"
+    assert environment["PREFECT_HOME"] == image_environment()["PREFECT_HOME"]
+    assert job["volumeMounts"] == [
+        {"name": "commons", "mountPath": image_environment()["A4NN_COMMONS"]},
+        {"name": "shared-memory", "mountPath": "/dev/shm"},
+    ]
+    assert pod["volumes"] == [
+        {"name": "commons", "persistentVolumeClaim": {"claimName": "a4nn-commons"}},
+        {"name": "shared-memory", "emptyDir": {"medium": "Memory", "sizeLimit": "1Gi"}},
+    ]
+    # Kubernetes' restricted pod security standard
+    user = int(arguments()["USER_ID"])
+    assert pod["securityContext"] == {
+        "runAsNonRoot": True,
+        "runAsUser": user,
+        "runAsGroup": user,
+        "fsGroup": user,
+        "fsGroupChangePolicy": "OnRootMismatch",
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    assert job["securityContext"] == {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    assert pod["automountServiceAccountToken"] is False
     assert pod["restartPolicy"] == "Never"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["maintain", "sweep", "many-machines"])
+def test_what_does_not_train_needs_no_gpu(name: str) -> None:
+    manifest = job_manifest(deployments()[name]["work_pool"]["job_variables"])
+    (job,) = manifest["spec"]["template"]["spec"]["containers"]
+    assert job["resources"]["limits"]["nvidia.com/gpu"] == 0
+    small = {"cpu": "500m", "memory": "1Gi"}
+    assert (job["resources"]["requests"] == small) == (name != "many-machines")
+
+
+def test_a_limit_that_is_left_out_is_not_a_limit_of_nothing() -> None:
+    # null would reach Kubernetes, which reads it as 0
+    for name in ("cpu_limit", "memory_limit"):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate({name: None}, template("kubernetes")["variables"])
 
 
 def check_manifest(value: Any, kind: str, models: Any, at: str = "") -> None:
@@ -246,6 +324,13 @@ def arguments() -> dict[str, str]:
     return dict(words[1].split("=", 1) for words in dockerfile() if words[0] == "ARG")
 
 
+def image_environment() -> dict[str, str]:
+    """The variables that the image sets."""
+    lines = dockerfile()
+    last = lines[[words[0] for words in lines].index("FROM", 2) :]
+    return dict(pair.split("=", 1) for words in last if words[0] == "ENV" for pair in words[1:])
+
+
 def test_the_image_is_built_in_stages_and_not_run_as_root() -> None:
     lines = dockerfile()
     stages = [words for words in lines if words[0] == "FROM"]
@@ -254,6 +339,13 @@ def test_the_image_is_built_in_stages_and_not_run_as_root() -> None:
     assert not any("build-essential" in words for words in last), "no compiler in the image that runs"
     assert [words[1] for words in last if words[0] == "USER"] == ["${USER_ID}:${USER_ID}"]
     assert int(arguments()["USER_ID"]) >= 10000
+    assert image_environment()["A4NN_COMMONS"] == "/srv/a4nn/commons"
+    # containerd mounts an empty, ephemeral folder for a VOLUME that lies within a mount
+    assert "VOLUME" not in [words[0] for words in lines]
+    # with `all`, a pod that asks for no GPU gets every GPU
+    assert "NVIDIA_VISIBLE_DEVICES" not in image_environment()
+    (made,) = [words for words in last if words[0] == "RUN" and "mkdir" in words]
+    assert {image_environment()[name] for name in ("A4NN_COMMONS", LOCK_FOLDER, "PREFECT_HOME")} <= set(made)
 
 
 def test_what_the_image_copies_is_there_and_not_ignored() -> None:
@@ -280,7 +372,13 @@ def test_compose_brings_server_database_and_a_worker_with_gpus() -> None:
     for service in services.values():
         for other, how in service.get("depends_on", {}).items():
             assert how["condition"] != "service_healthy" or "healthcheck" in services[other]
-    assert "0.0.0.0" not in services["server"]["ports"][0], "the server has no password: this machine only"
+    assert "0.0.0.0" not in services["server"]["ports"][0], "this machine only, as it may have no password"
+    # given without a value, a variable that is unset stays unset; an empty password would shut everybody out
+    assert services["server"]["environment"]["PREFECT_SERVER_API_AUTH_STRING"] is None
+    for client in ("deploy", "worker"):
+        environment = services[client]["environment"]
+        assert set(environment) == {"PREFECT_API_URL", "PREFECT_API_AUTH_STRING"}
+        assert environment["PREFECT_API_AUTH_STRING"] is None
 
 
 def test_docker_compose_takes_its_file() -> None:

@@ -352,10 +352,13 @@ DAMAGES: dict[str, tuple[Callable[[Deposit], object], str]] = {
         lambda d: d.run(lambda r: r.update(status="x")),
         "damaged run .* 'status' holds 'x'; known: ",
     ),
-    "started": (lambda d: d.run(lambda r: r.update(started="x")), "damaged run 'made-up': .*'x'"),
+    "started": (
+        lambda d: d.run(lambda r: r.update(started="x")),
+        "damaged run 'made-up': .*'started' holds \"x\", not a time",
+    ),
     "seed": (
         lambda d: d.run(lambda r: r["header"].update(seed=10**30)),
-        "damaged run 'made-up': .*too large",
+        "damaged run 'made-up': column 'seed' holds 10+, not a whole",
     ),
     "objectives": (
         lambda d: d.run(lambda r: r["header"]["experiment"]["search"].update(objectives={"a": "b"})),

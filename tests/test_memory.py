@@ -16,6 +16,7 @@ from fakes import experiment
 from test_training import CPU, segment
 
 from a4nn_core.commons import RunFolder
+from a4nn_core.data import mapped
 from a4nn_core.data.base import ImageData
 from a4nn_core.errors import BadInput
 from a4nn_core.experiment import Experiment, load_experiment
@@ -147,6 +148,13 @@ def test_on_the_cpu_one_network_and_a_copy_of_the_data_for_each_worker_must_fit(
         f"{size(data)} each), and this machine has {size(one + 4 * data)}; "
         "lower training.slots or training.batch_size or space.channels"
     )
+    monkeypatch.setattr(mapped, "LEAST_BYTES", digits.nbytes)
+    try_fit(what, digits, device, 64)
+    monkeypatch.setattr(preflight, "machine_memory", lambda: one)
+    with pytest.raises(BadInput, match=rf"at once, and {size(data)} of data\), and this machine"):
+        try_fit(what, digits, device, 64)
+    monkeypatch.undo()
+    monkeypatch.setattr(preflight, "machine_memory", lambda: one + 4 * data)
     # more slots than networks stay empty
     try_fit(experiment(search={"networks": 3, "population": 3}), digits, device, 64)
     monkeypatch.setattr(preflight, "machine_memory", lambda: None)

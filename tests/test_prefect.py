@@ -20,7 +20,12 @@ import pytest
 import yaml
 from command import A4NN, SMALL, a4nn
 from prefect.events.worker import EventsWorker
-from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
+from prefect.settings import (
+    PREFECT_API_AUTH_STRING,
+    PREFECT_API_URL,
+    PREFECT_LOGGING_TO_API_ENABLED,
+    temporary_settings,
+)
 from prefect_stack import ROOT, SELDOM, Postgres, Stack, kill, until
 from test_cli import children
 from test_training import segment
@@ -28,7 +33,8 @@ from test_workflow import rows
 
 from a4nn_core.commons import Commons, RunFolder
 from a4nn_core.commons.events import Submitted, payload, read_events
-from a4nn_core.commons.lock import RunLock, holder
+from a4nn_core.commons.layout import open_commons
+from a4nn_core.commons.lock import ReaderLock, RunLock, holder
 from a4nn_core.errors import BadInput
 from a4nn_core.experiment import load_experiment
 from a4nn_core.training.segment import Segment, SegmentResult
@@ -132,7 +138,11 @@ def test_a_task_run_that_comes_late_is_not_called_crashed(
             executor.submit(segment(tmp_path, network=7))
             return executor.completed(5.0)
 
-    given = {PREFECT_API_URL: stack.environment["PREFECT_API_URL"], PREFECT_LOGGING_TO_API_ENABLED: False}
+    given = {
+        PREFECT_API_URL: stack.environment["PREFECT_API_URL"],
+        PREFECT_API_AUTH_STRING: stack.login,
+        PREFECT_LOGGING_TO_API_ENABLED: False,
+    }
     with temporary_settings(given):
         assert one_segment() == [SegmentResult(7, 0, NetworkStatus.completed)]
         EventsWorker.drain_all()  # it is kept, and knows this server only
@@ -154,6 +164,29 @@ def test_no_server_is_one_sentence(url: str, sentence: str, tmp_path: Path) -> N
     assert done.returncode == 2
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
+    assert not (tmp_path / "commons").exists()
+
+
+@pytest.mark.parametrize(
+    ("login", "sentence"),
+    [
+        (None, "asks for a password: set PREFECT_API_AUTH_STRING=USER:PASSWORD"),
+        ("a4nn:other", "refuses the user or the password of PREFECT_API_AUTH_STRING"),
+    ],
+)
+def test_without_its_password_a_server_starts_nothing(
+    stack: Stack, login: str | None, sentence: str, tmp_path: Path
+) -> None:
+    environment = {k: v for k, v in stack.environment.items() if k != "PREFECT_API_AUTH_STRING"}
+    if login:
+        environment["PREFECT_API_AUTH_STRING"] = login
+    words = [*A4NN, "run", "digits", "--executor", "prefect", "--commons", str(tmp_path / "commons")]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 2
+    (line,) = [line for line in done.stderr.splitlines() if sentence in line]
+    assert stack.environment["PREFECT_API_URL"] in line
+    assert "Traceback" not in done.stderr
+    assert "other" not in done.stderr
     assert not (tmp_path / "commons").exists()
 
 
@@ -335,6 +368,7 @@ def test_five_faults_through_a_work_pool_change_nothing(stack: Stack, tmp_path: 
     stopped for a while, each at a random instant: the run ends with the rows of an undisturbed one."""
     ready(stack)
     commons = stack.commons
+    reading = reader(commons)
     flow = stack.run(
         "a4nn-search/search", experiment="digits", changes=LONGER, run_id="faults", commons=str(commons)
     )
@@ -385,6 +419,7 @@ def test_five_faults_through_a_work_pool_change_nothing(stack: Stack, tmp_path: 
         lambda: not stack.ask("task_runs", **left), 60, pause=SELDOM
     )  # the crashed flows' ones were ended by the sweeper
     same(commons, "faults", LONGER, tmp_path, epochs=10)
+    reading.release()
 
 
 def test_other_machines_train_a_searchs_networks(stack: Stack, tmp_path: Path) -> None:
@@ -393,6 +428,7 @@ def test_other_machines_train_a_searchs_networks(stack: Stack, tmp_path: Path) -
     changes = ["search.networks=2", "search.population=2", "search.offspring=2", "space.channels=4"]
     changes += ["training.epochs=4", "training.slots=2", "termination=none"]
     given = {"experiment": "digits", "changes": changes, "run_id": "many", "commons": str(stack.commons)}
+    reading = reader(stack.commons)
     flow = stack.run("a4nn-search/many-machines", **given)
     locks = [network_lock(stack.commons, "many", n) for n in range(2)]
     until(lambda: any(map(holder, locks)), 300, lambda: stack.log("worker"))
@@ -408,6 +444,7 @@ def test_other_machines_train_a_searchs_networks(stack: Stack, tmp_path: Path) -
     assert states == sorted([*wanted, (f"many network {target} segment 0", "Crashed")])
     assert all("many" in run["tags"] for run in segments)
     same(stack.commons, "many", changes, tmp_path, epochs=4)
+    reading.release()
 
 
 def test_deploying_again_keeps_what_an_operator_changed_and_says_the_rest(stack: Stack) -> None:
@@ -492,12 +529,20 @@ def completed(stack: Stack, flow: str) -> None:
     until(ended, 400, lambda: stack.log("worker"), SELDOM)
 
 
+def reader(commons: Path) -> ReaderLock:
+    """While somebody reads, compaction deletes no journals."""
+    open_commons(commons)
+    return ReaderLock(commons)
+
+
 def same(commons: Path, run: str, changes: list[str], tmp_path: Path, epochs: int) -> None:
     """A run has the rows of one that was never disturbed, and no epoch was trained twice."""
     words = ["run", "digits", *(word for change in changes for word in ("--set", change)), "--run-id", run]
     whole = a4nn(*words, "--commons", tmp_path)
     assert whole.returncode == 0, whole.stderr
     assert rows(commons, run) == rows(tmp_path, run)
-    for path in (commons / "runs" / run / "journals").glob("*.jsonl"):
+    journals = list((commons / "runs" / run / "journals").glob("*.jsonl"))
+    assert journals
+    for path in journals:
         trained = [json.loads(line)["epoch"] for line in path.read_text().splitlines()]
         assert trained == list(range(1, epochs + 1)), "an epoch was trained again"

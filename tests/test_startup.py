@@ -84,6 +84,8 @@ def test_a_run_of_another_experiment_is_refused_before_the_images_are_loaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     execute(experiment(search={"networks": 4}), tmp_path, "r", lambda _: FakeExecutor())
+    stored = tmp_path / "runs/r/run.json"
+    stored.write_text(stored.read_text().replace('"completed"', '"interrupted"'))  # a complete one is shown
 
     def load(_: Digits) -> ImageData:
         raise Loaded

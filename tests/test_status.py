@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -212,3 +213,17 @@ def test_the_command_line_writes_logs(tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     assert done.stderr.startswith("Error: cannot write")
+
+
+def test_words_of_strangers_are_text_in_the_live_view(tmp_path: Path) -> None:
+    """A reason of another package's rule is neither markup nor moves the cursor."""
+    from rich.console import Console
+
+    from a4nn_core.cli.status import _view
+
+    search(experiment(termination={"name": "layers"}), tmp_path, FakeExecutor())
+    summary, live = _state(Commons(tmp_path), "r")
+    odd = replace(summary.endings[0], words="[red]worse\x1b[2J")
+    console = Console(record=True, width=200, file=StringIO())
+    console.print(_view(replace(summary, endings=[odd]), live))
+    assert "ended early by layers: [red]worse\\x1b[2J" in console.export_text()

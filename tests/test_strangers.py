@@ -9,7 +9,7 @@ import logging
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
 import pytest
@@ -38,6 +38,9 @@ from a4nn_core.publish.models.found import Found
 from a4nn_core.publish.models.model_card import model_card
 from a4nn_core.spaces import SPACES
 from a4nn_core.vocabulary import NetworkStatus, RunStatus
+
+if TYPE_CHECKING:
+    from a4nn_core.workflow.watcher import SearchView
 
 EVIL = (
     "[red]x[/red] :smile: \x1b[31mred\x1b[0m \x1b]8;;https://evil.example\x07free\x1b]8;;\x07 "
@@ -170,7 +173,10 @@ def test_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = io.StringIO()
     console = progress.plain_console()
     console.file = seen
-    progress._print(console, progress._outcome(Network(network=1, status=NetworkStatus.failed, error=EVIL)))
+    failed = Network(network=1, status=NetworkStatus.failed, error=EVIL)
+    progress._print(
+        console, progress._outcome(cast("SearchView", None), failed)
+    )  # asks nothing of the search
     assert seen.getvalue() == f"failed: {SHOWN}\n"
     monkeypatch.setattr("rich.console.Console.is_terminal", True)
     with progress.named_bars(console) as show:

@@ -270,16 +270,38 @@ def test_divergence_is_a_failure_with_a_reason(data: DeviceData, tmp_path: Path)
     assert "diverged in epoch 1" in result.error
 
 
-def test_integers_stay_integers_on_the_device() -> None:
-    images = np.array([[[[0, 40000]]], [[[3, 5]]]], dtype=np.uint16)
+def counts(kind: type[np.generic], greatest: int) -> ImageData:
+    images = np.array([[[[0, greatest]]], [[[3, 5]]]], dtype=kind)
     part = Split(images, np.array([0, 1]))
     few = Split(images[1:], np.array([1]))
-    loaded = DeviceData(ImageData("x", ("a", "b"), part, few, few, InputTransform(True, (1.0,), (2.0,))), CPU)
-    assert loaded.train.images.dtype == torch.int32
-    assert loaded.validation.images.dtype == torch.int16
-    ((seen, labels),) = loaded.batches(loaded.train, 10)
-    np.testing.assert_allclose(seen.numpy(), (np.log1p(images.astype(float)) - 1) / 2, rtol=1e-6)
-    assert labels.tolist() == [0, 1]
+    return ImageData("x", ("a", "b"), part, few, few, InputTransform(True, (1.0,), (2.0,)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "greatest", "stored"),
+    [
+        (np.uint8, 255, torch.uint8),
+        (np.uint16, 2**15 - 1, torch.int16),
+        (np.uint16, 40000, torch.int16),
+        (np.uint32, 2**31 - 1, torch.int32),
+        (np.uint32, 2**32 - 1, torch.int32),
+        (np.float64, 0.5, torch.float64),
+    ],
+)
+def test_images_stay_as_they_are_on_the_device(
+    kind: type[np.generic], greatest: int, stored: torch.dtype
+) -> None:
+    """What is mapped would otherwise be copied by every worker."""
+    data = counts(kind, greatest)
+    loaded = DeviceData(data, CPU)
+    assert loaded.train.images.dtype == stored
+    assert loaded.train.images.data_ptr() == data.train.images.ctypes.data
+    assert loaded.train.labels.data_ptr() == data.train.labels.ctypes.data
+    floats = torch.from_numpy(data.train.images.astype(np.float32))
+    for order in (None, torch.tensor([0, 1])):
+        ((seen, labels),) = loaded.batches(loaded.train, 10, order)
+        assert torch.equal(seen, (floats.log1p() - 1) / 2)
+        assert labels.tolist() == [0, 1]
 
 
 @pytest.mark.slow

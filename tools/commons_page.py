@@ -69,8 +69,11 @@ large answer needs little memory, and Ctrl-C leaves no half file.
   an error otherwise.
 - One process writes a run; a second one gets an error that names the process and host that does.
 - Readers never block writers. They see complete epochs, including those of networks still in training.
-- Compaction moves final records into a few large files while others read and write; old files are deleted
-  only while nobody reads.
+- When a run ends, its final records are moved into a few large files: compaction. `a4nn commons compact` and
+  the maintenance flow do that for all runs: killed ones, and those of versions that did not. Others read and
+  write meanwhile; old files are deleted only while nobody reads.
+- A query that names a run (`where run = '...'`) opens no file of another. One of all runs that were never
+  compacted reads every small file, about a millisecond each: compact first.
 - `a4nn commons check` reads every byte: JSON, the CRC-32 of every journal and event line, page checksums,
   the SHA-256 of records, packs and checkpoints; and whether values can be, rows are there once, and what
   tables say of each other is true.

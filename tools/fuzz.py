@@ -63,10 +63,10 @@ def main(arguments: list[str] | None = None) -> int:
     failed = 0
     for name in given.targets or TARGETS:
         found = fuzz(TARGETS[name], given.seconds, given.seed, given.keep, tell=_say)
-        counts = found.outcomes
+        counts, new = found.outcomes, len(found.corpus) - len(TARGETS[name].seeds())
         _say(
             f"{name}: {counts.total()} inputs in {found.seconds:.0f} s, {counts[Outcome.read]} read, "
-            f"{counts[Outcome.refused]} refused, {len(found.corpus)} that reached new lines; "
+            f"{counts[Outcome.refused]} refused, {new} that reached new lines; "
             f"failures: {len(found.failures)}"
         )
         failed += len(found.failures)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,14 +11,17 @@ from a4nn_core.cli.interrupt import check_interrupt
 from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption, print_json, tell
 from a4nn_core.cli.run import make_table, print_table
 from a4nn_core.errors import BadInput
+from a4nn_core.files import denied
 from a4nn_core.jsonable import Json
 from a4nn_core.precision import in_percent
+from a4nn_core.printable import printable
 from a4nn_core.vocabulary import RunStatus
 
 if TYPE_CHECKING:
     from rich.console import Group
 
     from a4nn_core.commons import Commons
+    from a4nn_core.commons.totals import Totals
     from a4nn_core.termination.endings import Ending
     from a4nn_core.workflow.live import Live
     from a4nn_core.workflow.summary import Summary
@@ -39,7 +41,7 @@ def status(
     if run_id is None:
         _list(store, as_json)
     elif as_json:
-        print_json([_document(*_state(store, run_id))])
+        print_json([_document(store, *_state(store, run_id))])
     else:
         _follow(store, run_id, every, once)
 
@@ -50,13 +52,14 @@ def _list(store: Commons, as_json: bool) -> None:
     rows, troubles = [], []
     for name in store.folders():
         try:
-            state = _state(store, name)
-        except BadInput as error:
-            documents.append({"run": name, "error": str(error)})
+            state = _listed(store, name)
+        except (BadInput, PermissionError) as error:
+            trouble = denied(error) if isinstance(error, PermissionError) else str(error)
+            documents.append({"run": name, "error": trouble})
             rows.append([name, "unreadable", *("-" * (len(_HEADER) - 2))])
-            troubles.append(f"{name}: {error}")
+            troubles.append(f"{name}: {trouble}")
         else:
-            documents.append(_document(*state))
+            documents.append(_document(store, *state))
             rows.append(_row(*state))
     if as_json:
         print_json(documents)
@@ -66,42 +69,58 @@ def _list(store: Commons, as_json: bool) -> None:
 
 
 def _state(store: Commons, run: str) -> tuple[Summary, Live]:
-    from a4nn_core.workflow.live import look
+    """One run; all its networks are read."""
     from a4nn_core.workflow.summary import summarise
 
-    # a network that equals another one took no time
-    live = look(Path(store.path), run, [n.seconds or 0.0 for n in store.networks(run)])
+    live = _look(store, run)
     # the summary comes last: a run that is not alive has recorded how it ended
     return summarise(store, run), live
 
 
-def _document(summary: Summary, live: Live) -> dict[str, Json]:
-    return summary.as_dict() | {"front": len(summary.front)} | live.as_dict()
+def _listed(store: Commons, run: str) -> tuple[Totals, Live]:
+    """One of many runs; networks are read only of those that are alive."""
+    from a4nn_core.commons.totals import totals
+
+    live = _look(store, run)
+    return totals(store, run), live
+
+
+def _look(store: Commons, run: str) -> Live:
+    from a4nn_core.workflow.live import is_alive, look
+
+    networks = store.networks(run) if is_alive(store.path, run) else []
+    # a network that equals another one took no time
+    return look(store.path, run, [n.seconds or 0.0 for n in networks])
+
+
+def _document(store: Commons, totals: Totals, live: Live) -> dict[str, Json]:
+    place: dict[str, Json] = {"front": totals.networks_on_front, "commons": str(store.path)}
+    return totals.as_dict() | place | live.as_dict()
 
 
 _HEADER = ["run", "status", "networks", "epochs", "epochs saved", "best accuracy", "time", "left"]
 
 
-def _row(summary: Summary, live: Live) -> list[str]:
+def _row(totals: Totals, live: Live) -> list[str]:
     from a4nn_core.workflow.summary import duration
 
-    budget = summary.networks_budget
+    budget = totals.networks_budget
     training = sum(one.where is not None for one in live.training)
     notes = [f"{training} in training"] if training else []
-    if summary.networks_infeasible:
-        notes.append(f"{summary.networks_infeasible} outside the bounds")
-    seconds = live.seconds_so_far + (summary.seconds or 0.0)
-    timed = live.alive or summary.seconds is not None
-    killed = summary.status is RunStatus.running and not live.alive
+    if totals.networks_infeasible:
+        notes.append(f"{totals.networks_infeasible} outside the bounds")
+    seconds = live.seconds_so_far + (totals.seconds or 0.0)
+    timed = live.alive or totals.seconds is not None
+    killed = totals.status is RunStatus.running and not live.alive
     return [
-        summary.run,
-        "killed, can be resumed" if killed else summary.status or "-",
-        str(summary.networks)
+        totals.run,
+        "killed, can be resumed" if killed else totals.status or "-",
+        str(totals.networks)
         + ("" if budget is None else f"/{budget}")
         + (f" ({', '.join(notes)})" if notes else ""),
-        f"{summary.epochs_trained}/{summary.epochs_budget}",
-        f"{summary.epochs_saved_percent:.1f} %",
-        in_percent(summary.best_accuracy_percent, summary.best_accuracy_se_points),
+        f"{totals.epochs_trained}/{totals.epochs_budget}",
+        f"{totals.epochs_saved_percent:.1f} %",
+        in_percent(totals.best_accuracy_percent, totals.best_accuracy_se_points),
         duration(seconds) if timed else "-",
         "-" if live.seconds_left is None else f"about {duration(live.seconds_left)}",
     ]
@@ -128,11 +147,13 @@ def _follow(store: Commons, run: str, every: float, once: bool) -> None:
 
 def _view(summary: Summary, live: Live) -> Group:
     from rich.console import Group
+    from rich.text import Text
 
     tables = [make_table(_HEADER, [_row(summary, live)])]
     if live.training:
         tables.append(make_table(_TRAINING, _training(live)))
-    return Group(*(part for table in tables for part in (table, "")), "\n\n".join(_notes(summary, live)))
+    lines = [printable(line) for note in _notes(summary, live) for line in ("", *note.split("\n"))]
+    return Group(*(part for table in tables for part in (table, "")), Text("\n".join(lines[1:])))
 
 
 def _print(summary: Summary, live: Live) -> None:
@@ -141,7 +162,7 @@ def _print(summary: Summary, live: Live) -> None:
         tell("")
         print_table(_TRAINING, _training(live))
     for note in _notes(summary, live):
-        tell("", *note.splitlines())
+        tell("", *note.split("\n"))
 
 
 def _notes(summary: Summary, live: Live) -> list[str]:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +79,21 @@ class Pack:
         return int(self.files[table]["rows"]) if table in self.files else 0
 
 
+@lru_cache(maxsize=8)
+def _read_manifest(manifest: Path, *_state: int) -> tuple[int, tuple[Pack, ...]]:
+    """Number of the next pack, and the packs; cached for as long as the file is the same, as a thousand runs
+    make it large.
+
+    Raises:
+        Damaged: it has a wrong form.
+    """
+    data: dict[str, Any] = dict(read_json(manifest))  # a wrong form raises below
+    try:
+        return int(data["next"]), tuple(Pack(**pack) for pack in data["packs"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise Damaged(f"{manifest} is damaged: it lacks {error}, or has a wrong form") from None
+
+
 class Archive:
     """The packs that a commons has now.
 
@@ -92,12 +107,9 @@ class Archive:
         self.next_number = 1
         manifest = self.folder / "manifest.json"
         if manifest.exists():
-            data: dict[str, Any] = dict(read_json(manifest))  # a wrong form raises below
-            try:
-                self.packs = [Pack(**pack) for pack in data["packs"]]
-                self.next_number = int(data["next"])
-            except (KeyError, TypeError, ValueError) as error:
-                raise Damaged(f"{manifest} is damaged: it lacks {error}, or has a wrong form") from None
+            now = manifest.stat()
+            self.next_number, packs = _read_manifest(manifest, now.st_ino, now.st_mtime_ns, now.st_size)
+            self.packs = list(packs)
         elif any(self.folder.glob("[0-9]*.parquet")):
             # an empty manifest is written before the first pack, so this is not a killed compaction
             raise Damaged(f"{manifest} is missing, and with it the list of the packs beside it")

@@ -1,13 +1,15 @@
 """Compaction: moves the final records of many networks from many small files into a few sorted ones.
 
-It runs beside writers and readers. New files are written first; replacing the archive's manifest makes them
-visible, all at once; only then, and only while nobody reads, are the old ones deleted. Killed at any moment
-it leaves a commons that has every record exactly once; the next compaction removes what it left over.
+It runs when a run ends, for that run, and when asked, for all; beside writers and readers. New files are
+written first; replacing the archive's manifest makes them visible, all at once; only then, and only while
+nobody reads, are the old ones deleted. Killed at any moment it leaves a commons that has every record exactly
+once; the next compaction of all runs removes what it left over.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,15 +21,23 @@ from a4nn_core.commons.archive import SORTED, Archive, Pack
 from a4nn_core.commons.fragments import read_fragment
 from a4nn_core.commons.layout import Damaged, RunFolder, check_layout, read_json
 from a4nn_core.commons.lock import Held, KernelLock, holder, no_readers
+from a4nn_core.commons.reader import Commons
 from a4nn_core.commons.run_snapshot import RunSnapshot
 from a4nn_core.commons.schema import NETWORK_TABLES, RUN_TABLES, SEALED_TABLES, TABLES
-from a4nn_core.commons.snapshot import Snapshot, front_of, headless, run_files
-from a4nn_core.errors import BadInput
+from a4nn_core.commons.snapshot import RunFile, Snapshot, front_of, headless, run_files
+from a4nn_core.commons.totals import keep
+from a4nn_core.commons.unpacked import FILES_AT_ONCE, small_files
+from a4nn_core.errors import A4NNError, BadInput
 from a4nn_core.files import make_folder
 from a4nn_core.vocabulary import RunStatus
 
 # Approximate maximum of rows of ``epochs`` in a pack, all of which are in memory at once (about 300 MB).
 PACK_ROWS = 1_000_000
+
+# how long a run that ends waits for another compaction
+PATIENCE_SECONDS = 60.0
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -73,8 +83,14 @@ class Batch:
         return archive.write_pack(joined, self.started, self.sealed)
 
 
-def compact(commons: Path) -> Compacted:
-    """Move all final records into packs.
+def compact(commons: Path, run: str | None = None, patience: float = 1.0) -> Compacted:
+    """Move final records into packs, and keep every run's totals.
+
+    Args:
+        commons: folder of the commons.
+        run: id of the only run whose records to move; those of all runs if None. Packs of about the same size
+            are then joined by eights, so that the work per run stays small however many there are.
+        patience: seconds to wait for another compaction.
 
     Raises:
         BadInput: it is not a commons, cannot be written, or is being compacted by another process.
@@ -82,54 +98,87 @@ def compact(commons: Path) -> Compacted:
     """
     check_layout(commons)
     done = Compacted()
-    with only_one(commons):
+    with only_one(commons, patience):
         archive = Archive(commons)
-        for path in headless(commons):  # without run.json its packs would count as those of a deleted run
+        for path in headless(commons) if run is None else ():
+            # without run.json its packs would count as those of a deleted run
             raise Damaged(f"{path} is missing; put it back, or delete the run's folder")
-        _sweep(commons, archive, done)
-        small = [p for p in archive.packs if p.rows("epochs") < PACK_ROWS // 2]
-        snapshots = [
-            (RunSnapshot(RunFolder(commons, run), archive), state)
-            for run, state in run_files(commons)
-            if archive.sealed(run, state) is None
-        ]
-        now = _started(commons, archive)
-        sealed_in = {run: archive.sealed(run, state) for run, state in run_files(commons)}
-        fresh = sum(len(run.fragments) for run, _ in snapshots)
-        sealable = {run.folder.run_id for run, _ in snapshots if complete(run)}
-        if not fresh and not sealable and len(small) < 4:
-            return done
-        kept = [p for p in archive.packs if p not in small]
-        batch = Batch()
-        written: list[Pack] = []
-
-        def flush(at: int) -> None:
-            nonlocal batch
-            if batch.epochs >= at or (at == 0 and (batch.sealed or any(batch.tables.values()))):
-                written.append(batch.write(archive))
-                batch = Batch()
-
-        for pack in small:
-            live = _live(pack, now, sealed_in)
-            batch.add(_read_pack(archive, live), live.started)
-            batch.sealed |= live.sealed
-            flush(PACK_ROWS)
-        for run, state in snapshots:
-            for start in range(0, len(run.fragments), 2_000):
-                numbers = run.fragments[start : start + 2_000]
-                tables = {name: _read_fragments(run, name, numbers) for name in NETWORK_TABLES}
-                batch.add(tables, {run.folder.run_id: run.started})
-                done.networks += len(numbers)
-                flush(PACK_ROWS)
-            if run.folder.run_id in sealable:
-                batch.add(whole_run(commons, run), {run.folder.run_id: run.started})
-                batch.sealed[run.folder.run_id] = [state.st_size, state.st_mtime_ns]
-                done.runs += 1
-        flush(0)
-        archive.commit([*kept, *written])
-        done.packs = len(written)
-        _sweep(commons, archive, done)
+        runs = run_files(commons, run)
+        wait = 0.0 if run is None else 2.0  # who reads for longer leaves files to the next compaction of all
+        _sweep(commons, archive, runs, done, wait)
+        _pack(commons, archive, runs, run is None, done)
+        _sweep(commons, archive, runs, done, wait)
+    store = Commons(commons)
+    for name, _ in runs:
+        with suppress(Damaged):  # of a run that has not ended well; whoever asks for its totals is told
+            keep(store, name)
     return done
+
+
+def compact_run(commons: Path, run: str) -> None:
+    """Compact a run that has ended. What goes wrong is logged: the run is complete without, and the next
+    compaction of the commons does what is left."""
+    try:
+        compact(commons, run, PATIENCE_SECONDS)
+    except (A4NNError, OSError, pa.ArrowException) as error:
+        _log.warning("run %r was not compacted: %s", run, error)
+
+
+def _pack(
+    commons: Path, archive: Archive, runs: Sequence[RunFile], everything: bool, done: Compacted
+) -> None:
+    """Write packs of the runs' final records, and of the packs that are to be joined."""
+    small = [p for p in archive.packs if p.rows("epochs") < PACK_ROWS // 2]
+    unsealed = [
+        (RunSnapshot(RunFolder(commons, name), archive), state)
+        for name, state in runs
+        if archive.sealed(name, state) is None
+    ]
+    fresh = sum(len(run.fragments) for run, _ in unsealed)
+    sealable = {run.folder.run_id for run, _ in unsealed if complete(run)}
+    if not fresh and not sealable and (not everything or len(small) < 4):
+        return
+    joined = small if everything else _alike(small)
+    kept = [p for p in archive.packs if p not in joined]
+    batch = Batch()
+    written: list[Pack] = []
+
+    def flush(at: int) -> None:
+        nonlocal batch
+        if batch.epochs >= at or (at == 0 and (batch.sealed or any(batch.tables.values()))):
+            written.append(batch.write(archive))
+            batch = Batch()
+
+    there = run_files(commons) if joined else []
+    now = _started(commons, archive, there)
+    sealed_in = {name: archive.sealed(name, state) for name, state in there}
+    for pack in joined:
+        live = _live(pack, now, sealed_in)
+        batch.add(_read_pack(archive, live), live.started)
+        batch.sealed |= live.sealed
+        flush(PACK_ROWS)
+    for run, state in unsealed:
+        for start in range(0, len(run.fragments), 2_000):
+            numbers = run.fragments[start : start + 2_000]
+            tables = {name: _read_fragments(run, name, numbers) for name in NETWORK_TABLES}
+            batch.add(tables, {run.folder.run_id: run.started})
+            done.networks += len(numbers)
+            flush(PACK_ROWS)
+        if run.folder.run_id in sealable:
+            batch.add(whole_run(commons, run), {run.folder.run_id: run.started})
+            batch.sealed[run.folder.run_id] = [state.st_size, state.st_mtime_ns]
+            done.runs += 1
+    flush(0)
+    archive.commit([*kept, *written])
+    done.packs = len(written)
+
+
+def _alike(packs: Sequence[Pack]) -> list[Pack]:
+    """The packs of each size class, a power of eight, that has eight of them."""
+    classes: dict[int, list[Pack]] = {}
+    for pack in packs:
+        classes.setdefault(pack.rows("epochs").bit_length() // 3, []).append(pack)
+    return [pack for alike in classes.values() if len(alike) >= 8 for pack in alike]
 
 
 def complete(run: RunSnapshot) -> bool:
@@ -143,13 +192,20 @@ def complete(run: RunSnapshot) -> bool:
 
 def _read_fragments(run: RunSnapshot, name: str, numbers: list[int]) -> pa.Table:
     table = TABLES[name]
-    return pa.concat_tables([read_fragment(run.folder.fragment(name, number), table) for number in numbers])
+    files = [run.folder.fragment(name, number) for number in numbers]
+    try:
+        some = [files[at : at + FILES_AT_ONCE] for at in range(0, len(files), FILES_AT_ONCE)]
+        return pa.concat_tables([small_files(table, part).to_table() for part in some]).cast(table.schema)
+    except (OSError, pa.ArrowException):
+        for file in files:
+            read_fragment(file, table)  # names the file that is damaged
+        raise
 
 
-def _started(commons: Path, archive: Archive) -> dict[str, str]:
-    """Run id to the time the run was first started, for every existing run."""
+def _started(commons: Path, archive: Archive, runs: Sequence[RunFile]) -> dict[str, str]:
+    """Run id to the time the run was first started."""
     found = {}
-    for run, state in run_files(commons):
+    for run, state in runs:
         pack = archive.sealed(run, state)
         stored = pack.started if pack else {run: read_json(RunFolder(commons, run).run_file).get("started")}
         found[run] = str(stored[run])
@@ -187,17 +243,19 @@ def whole_run(commons: Path, run: RunSnapshot) -> dict[str, pa.Table]:
     return {**{name: alone.table(TABLES[name]) for name in RUN_TABLES}, "front": front}
 
 
-def _sweep(commons: Path, archive: Archive, done: Compacted) -> None:
+def _sweep(
+    commons: Path, archive: Archive, runs: Sequence[RunFile], done: Compacted, wait: float = 0.0
+) -> None:
     """Delete the files that packs have superseded, unless somebody is reading."""
     stale = archive.unlisted()
-    for run, started in _started(commons, archive).items():
+    for run, started in _started(commons, archive, runs).items():
         numbers = archive.networks(run, started)
         if numbers:
             stale += _superseded(RunFolder(commons, run), numbers)
     if not stale:
         done.left = 0
         return
-    with no_readers(commons) as alone:
+    with no_readers(commons, wait) as alone:
         if not alone:
             done.left = len(stale)
             return
@@ -222,12 +280,12 @@ def _superseded(folder: RunFolder, numbers: set[int]) -> list[Path]:
 
 
 @contextmanager
-def only_one(commons: Path) -> Iterator[None]:
-    """Hold the lock that allows only one compaction at a time."""
+def only_one(commons: Path, patience: float = 1.0) -> Iterator[None]:
+    """Hold the lock that allows only one compaction at a time; wait some seconds for it."""
     path = commons / "archive" / "lock"
     make_folder(path.parent)
     try:
-        lock = KernelLock(path)
+        lock = KernelLock(path, patience)
     except Held as error:
         raise BadInput(f"{commons} is being compacted by {error}") from None
     try:

@@ -13,7 +13,7 @@ from a4nn_core.commons.layout import Damaged
 from a4nn_core.errors import BadInput
 from a4nn_core.files import denied
 
-_UNREADABLE = (OSError, pa.ArrowException, TypeError, ValueError, OverflowError)
+UNREADABLE = (OSError, pa.ArrowException, TypeError, ValueError, OverflowError)
 
 
 @contextmanager
@@ -27,7 +27,7 @@ def damage_named(commons: Path, run: str) -> Iterator[None]:
         raise Damaged(f"a record of run {run!r} in {commons} is damaged: {error}") from None
     except PermissionError as error:
         raise BadInput(denied(error)) from None
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         text = " ".join(str(error).split())
         raise Damaged(f"a file of run {run!r} in {commons} is damaged: {text}") from None
     except BadInput as error:

@@ -4,6 +4,7 @@
 
     commons.json                       version of the layout
     runs/<run>/run.json                header, status and totals of a run
+    runs/<run>/totals.json             what it amounts to in a few numbers; derived, can be deleted
     runs/<run>/lock                    held by the one process that writes the run
     runs/<run>/events.jsonl            the event log
     runs/<run>/journals/0007.jsonl     network 7, one line per epoch, written while it trains
@@ -92,6 +93,11 @@ class RunFolder:
     def lock(self) -> Path:
         """Locked by the process that writes the run; holds its process id and host."""
         return self.path / "lock"
+
+    @property
+    def totals(self) -> Path:
+        """What the run amounts to, as JSON; derived (see totals.py)."""
+        return self.path / "totals.json"
 
     def table(self, name: str) -> Path:
         """The folder of one table's fragments."""

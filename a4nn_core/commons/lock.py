@@ -129,10 +129,11 @@ class ReaderLock:
 
 
 @contextmanager
-def no_readers(commons: Path) -> Iterator[bool]:
-    """Yield whether nobody reads the commons; readers that come meanwhile wait until the block ends."""
+def no_readers(commons: Path, patience: float = 0.0) -> Iterator[bool]:
+    """Yield whether nobody reads the commons, or stops within some seconds; readers that come meanwhile wait
+    until the block ends."""
     try:
-        lock = KernelLock(commons / READERS, patience=0.0)
+        lock = KernelLock(commons / READERS, patience)
     except Held:
         yield False
         return

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -18,6 +18,7 @@ from a4nn_core.commons.rows import python_rows, records
 from a4nn_core.commons.schema import FRONT, TABLES, VIEWS, Table
 from a4nn_core.commons.snapshot import Snapshot, run_folders, run_names
 from a4nn_core.errors import BadInput
+from a4nn_core.files import denied
 from a4nn_core.metrics import front_rows
 
 if TYPE_CHECKING:
@@ -107,9 +108,9 @@ class Commons:
         asked = {name for name in (*TABLES, FRONT.name) if every or name in text}
         asked |= {source for view in VIEWS if view.name in text for source in view.sources}
         sources = asked | ({"networks"} if FRONT.name in asked else set())
-        snapshot = self._snapshot(TABLES[name] for name in sources if name in TABLES)
+        snapshot = self._snapshot([TABLES[name] for name in sources if name in TABLES], query)
         connection.register("commons_lock", _Held(snapshot.lock))
-        for name, table in TABLES.items():
+        for name, table in {**TABLES, FRONT.name: FRONT}.items():
             parts = snapshot.parts(table) if name in asked else [table.schema.empty_table()]
             if len(parts) == 1:
                 connection.register(name, parts[0])
@@ -120,17 +121,20 @@ class Commons:
             connection.execute(f"create view {name} as {union}")
         for view in VIEWS:
             connection.execute(f"create view {view.name} as {view.sql}")
-        front = snapshot.front() if FRONT.name in asked else FRONT.schema.empty_table()
-        connection.register("front", front)
 
-    def _snapshot(self, tables: Iterable[Table]) -> Snapshot:
-        """The commons now; if it may be, without runs in which one of some tables cannot be read."""
+    def _snapshot(self, tables: Sequence[Table], query: str) -> Snapshot:
+        """The commons now; if it may be, without runs in which one of some tables cannot be read.
+
+        If a query names runs, the others are not looked at: it may have nothing to do with them.
+        """
         if self._left_out is None:
             return Snapshot(self.path)
         snapshot = Snapshot(self.path, forgiving=True)
-        snapshot.leave_out_damaged(tables)
+        named = set(re.findall(r"'([^']+)'", query))
+        snapshot.leave_out_damaged(tables, [run for run in snapshot.unsealed if run in named] or None)
         for run, error in sorted(snapshot.damaged.items()):
-            self._left_out(run, error)
+            if not named & {*snapshot.sealed, *snapshot.unsealed, *snapshot.damaged} or run in named:
+                self._left_out(run, error)
         return snapshot
 
     def networks(self, run: str) -> list[Network]:
@@ -168,18 +172,22 @@ class Commons:
         """
         self._folder(run)
         with damage_named(self.path, run):
-            rows = python_rows(Snapshot(self.path, run).front())
+            rows = python_rows(Snapshot(self.path, run).table(FRONT))
         front = front_rows(rows, self.run(run).objectives or {})
         return [from_cells(Network, row) for row in front]
 
     def _folder(self, run: str) -> RunFolder:
         folder = RunFolder(self.path, run)
-        if not os.path.lexists(folder.run_file):  # what is there and cannot be read is said by who reads it
+        try:
+            folder.run_file.lstat()  # what is there and cannot be read is said by who reads it
+        except PermissionError as error:
+            raise BadInput(denied(error)) from None
+        except OSError:
             if folder.path.is_dir():
-                raise Damaged(f"{folder.path} is no run: it has no run.json")
+                raise Damaged(f"{folder.path} is no run: it has no run.json") from None
             known = self.runs()
             names = ", ".join(known[:20]) + (", ..." if len(known) > 20 else "") or "none"
-            raise BadInput(f"{self.path} has no run {run!r}; runs there: {names}")
+            raise BadInput(f"{self.path} has no run {run!r}; runs there: {names}") from None
         return folder
 
     def _records(self, record: type[R], run: str) -> list[R]:

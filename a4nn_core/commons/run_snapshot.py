@@ -5,25 +5,17 @@ from __future__ import annotations
 from functools import cached_property
 from pathlib import Path
 
-import pyarrow.dataset as ds
-from pyarrow import fs
-
 from a4nn_core.commons.archive import Archive
 from a4nn_core.commons.columns import Row
 from a4nn_core.commons.epochs import predictions_of, read_epochs
 from a4nn_core.commons.events import FROM_LOG, read_events
-from a4nn_core.commons.fragments import fragment_numbers, read_fragment, read_notes
+from a4nn_core.commons.fragments import fragment_numbers, read_notes
 from a4nn_core.commons.layout import RunFolder, read_json
 from a4nn_core.commons.records import Event, by_epoch
 from a4nn_core.commons.rows import stored_row
 from a4nn_core.commons.runs import objectives, run_record
 from a4nn_core.commons.schema import RUN_TABLES, Table
 from a4nn_core.jsonable import Json, members
-
-FORMAT = ds.ParquetFileFormat(
-    default_fragment_scan_options=ds.ParquetFragmentScanOptions(page_checksum_verification=True)
-)
-LOCAL = fs.LocalFileSystem()
 
 
 class RunSnapshot:
@@ -108,19 +100,3 @@ class RunSnapshot:
             return noted == str(self.folder.events.stat().st_size)
         except FileNotFoundError:
             return False
-
-
-def checked_file(path: Path, table: Table) -> ds.ParquetFileFragment:
-    """A Parquet file whose footer says that it has the columns of a table.
-
-    Raises:
-        Damaged: a column cannot be read as what the table holds.
-        OSError, ArrowException: it is missing, or not a Parquet file.
-    """
-    fragment = FORMAT.make_fragment(str(path), LOCAL)
-    fragment.ensure_complete_metadata()
-    found = fragment.physical_schema
-    present = [column for column in table.schema if column.name in found.names]
-    if any(found.field(column.name).type != column.type for column in present):
-        read_fragment(path, table)
-    return fragment

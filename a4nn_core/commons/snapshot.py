@@ -8,42 +8,45 @@ still in training. While a snapshot exists, none of its files is deleted.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
-from functools import lru_cache
+from collections.abc import Container, Iterator, Mapping, Sequence
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from a4nn_core.commons.archive import SORTED, Archive, Pack
-from a4nn_core.commons.damage import damage_named
+from a4nn_core.commons.columns import Row
+from a4nn_core.commons.damage import UNREADABLE, damage_named
+from a4nn_core.commons.fragments import read_fragment
 from a4nn_core.commons.layout import Damaged, RunFolder
 from a4nn_core.commons.lock import ReaderLock
+from a4nn_core.commons.packed import Packed, PackFile
 from a4nn_core.commons.rows import arrow, python_rows
-from a4nn_core.commons.run_snapshot import FORMAT, LOCAL, RunSnapshot, checked_file
+from a4nn_core.commons.run_snapshot import RunSnapshot
+from a4nn_core.commons.scan import FORMAT
 from a4nn_core.commons.schema import FRONT, RUN_TABLES, SEALED_TABLES, TABLES, Table
+from a4nn_core.commons.unpacked import FILES_AT_ONCE, Unpacked, small_files
 from a4nn_core.errors import BadInput
 from a4nn_core.metrics import front_rows
 
+RunFile: TypeAlias = tuple[str, os.stat_result]
+"""id of a run, and the ``stat`` of its ``run.json``"""
+
+RUNS_AT_ONCE = 64
+
 
 @lru_cache(maxsize=32)
-def _pack_files(table: str, files: tuple[tuple[str, str, str, str], ...]) -> ds.Dataset:
-    """Dataset of the complete files of packs, each given as (path, SHA-256, first run, last run); a scan
-    skips files by their first and last run.
-
-    Cached, so that the same files need not have their footers parsed again.
-    """
-    run = ds.field("run")
-    fragments = [
-        FORMAT.make_fragment(path, LOCAL, partition_expression=(run >= first) & (run <= last))
-        for path, _, first, last in files
-    ]
-    return ds.FileSystemDataset(fragments, SORTED[table].schema, FORMAT, LOCAL)
+def _pack_files(table: str, files: tuple[PackFile, ...]) -> Packed:
+    """Dataset of complete files of packs; cached, so that the same files need not have their footers parsed
+    again."""
+    return Packed(SORTED[table], files)
 
 
 class Snapshot:
-    """All runs, or one, at one moment.
+    """All runs, or one, at one moment. A run that is not sealed is looked at when its records are first read.
 
     Args:
         commons: folder of the commons.
@@ -54,80 +57,118 @@ class Snapshot:
         damaged: the runs that were left out by name, and what is wrong with them.
         lock: must be kept for as long as data of this snapshot is read.
         sealed: the runs that are read from the archive alone, and the packs they are sealed in.
-        runs: the other runs.
+        unsealed: the ids of the other runs.
     """
 
     def __init__(self, commons: Path, run: str | None = None, *, forgiving: bool = False) -> None:
         self.commons = commons
         self.only = run
         self.damaged: dict[str, BadInput] = {}
-        self._opened: dict[Path, ds.ParquetFileFragment] = {}
+        self._runs: dict[str, RunSnapshot] = {}
         self.lock = ReaderLock(commons)
         self.archive = Archive(commons)
-        self.runs: list[RunSnapshot] = []
         self.sealed: dict[str, Pack] = {}
-        for name, state in run_files(commons, run, self.damaged if forgiving else None):
+        self.unsealed: list[str] = []
+        there = run_files(commons, run, self.damaged if forgiving else None)
+        for name, state in there:
             pack = self.archive.sealed(name, state)
             if pack is not None:
                 self.sealed[name] = pack
-                continue
-            with self._left_out(name) if forgiving else nullcontext():
-                self.runs.append(RunSnapshot(RunFolder(commons, name), self.archive))
+            else:
+                self.unsealed.append(name)
         if forgiving and run is None:
-            missing = {path.parent.name: Damaged(f"{path} is missing") for path in headless(commons)}
-            self.damaged = {**missing, **self.damaged}
-        self._started = {name: pack.started[name] for name, pack in self.sealed.items()}
-        self._started |= {r.folder.run_id: r.started for r in self.runs}
+            self.damaged |= _without_header(commons, {name for name, _ in there} | set(self.damaged))
 
-    @contextmanager
-    def _left_out(self, run: str) -> Iterator[None]:
-        """Leave out a run if its records turn out to be unreadable."""
-        try:
-            with damage_named(self.commons, run):
-                yield
-        except BadInput as error:
-            self.damaged[run] = error
-            self.runs = [one for one in self.runs if one.folder.run_id != run]
+    def run(self, name: str) -> RunSnapshot:
+        """One unsealed run, as it was when it was first looked at."""
+        if name not in self._runs:
+            self._runs[name] = RunSnapshot(RunFolder(self.commons, name), self.archive)
+        return self._runs[name]
 
-    def leave_out_damaged(self, tables: Iterable[Table]) -> None:
+    def leave_out_damaged(self, tables: Sequence[Table], runs: Sequence[str] | None = None) -> None:
         """Leave out the runs in which a file of some tables is not one, or a cell not of its column's type.
 
-        Of a Parquet file its footer is read, and kept for when its rows are.
+        Of a Parquet file its footer is read.
+
+        Args:
+            tables: the tables that are going to be read.
+            runs: ids of the unsealed runs to look at; None for all.
         """
-        chosen = [TABLES["runs"], *tables]
-        for run in list(self.runs):
-            with self._left_out(run.folder.run_id):
-                for table in chosen:
-                    arrow(table, run.rows(table))
-                    for path in run.files(table):
-                        self._opened[path] = checked_file(path, table)
-        for run_id in self.damaged:
-            self._started.pop(run_id, None)
+        for name in self.unsealed if runs is None else runs:
+            try:
+                with damage_named(self.commons, name):
+                    run = self.run(name)
+                    for table in (TABLES["runs"], *tables):
+                        arrow(table, run.rows(table))
+                        small_files(table, run.files(table))
+            except BadInput as error:
+                self.damaged[name] = error
+        self.unsealed = [name for name in self.unsealed if name not in self.damaged]
 
     def parts(self, table: Table, *, final: bool = False) -> list[ds.Dataset]:
         """One table as Arrow datasets to be read one after the other; a file is opened when it is read.
 
         Args:
-            table: the table.
+            table: the table, or the view ``front``.
             final: whether to leave out the rows of networks in training.
         """
         parts = self._packs(table)
-        files = [file for run in self.runs for file in run.files(table)]
-        if files:
-            opened = [self._opened.get(file) or FORMAT.make_fragment(str(file), LOCAL) for file in files]
-            parts.append(ds.FileSystemDataset(opened, table.schema, FORMAT, LOCAL))
+        if self.unsealed and table is FRONT:
+            parts.append(Unpacked(table, self.unsealed, self._fronts))
+        elif self.unsealed:
+            parts.append(Unpacked(table, self.unsealed, partial(self._unpacked, table, final)))
+        return parts or [ds.dataset(table.schema.empty_table())]
+
+    def _unpacked(
+        self, table: Table, final: bool, names: Sequence[str], asked: Mapping[str, Any]
+    ) -> Iterator[pa.Table]:
+        """The records of some unsealed runs that are in no pack, some hundred files at a time."""
         live = not final or table.name in RUN_TABLES
-        rows = [row for run in self.runs for row in run.rows(table)] if live else []
-        if rows or not parts:
-            parts.append(ds.dataset(arrow(table, rows)))
-        return parts
+        held: list[tuple[str, list[Path], list[Row]]] = []
+        for name in names:
+            with damage_named(self.commons, name):
+                files = self.run(name).files(table)
+                held.append((name, [], self.run(name).rows(table) if live else []))
+            for start in range(0, len(files), FILES_AT_ONCE):
+                held.append((name, files[start : start + FILES_AT_ONCE], []))
+                if sum(len(some) for _, some, _ in held) >= FILES_AT_ONCE:
+                    yield self._read(table, held, asked)
+                    held = []
+        yield self._read(table, held, asked)
+
+    def _read(
+        self, table: Table, held: Sequence[tuple[str, list[Path], list[Row]]], asked: Mapping[str, Any]
+    ) -> pa.Table:
+        """Files and other rows of some runs: each its id, files and rows."""
+        try:
+            rows = ds.dataset(arrow(table, [row for _, _, some in held for row in some]))
+            files = small_files(table, [file for _, some, _ in held for file in some])
+            return pa.concat_tables([files.to_table(**asked), rows.to_table(**asked)])
+        except (BadInput, *UNREADABLE):
+            for name, some, of_run in held:
+                with damage_named(self.commons, name):
+                    arrow(table, of_run)
+                    for file in some:
+                        read_fragment(file, table)
+            raise
+
+    def _fronts(self, names: Sequence[str], asked: Mapping[str, Any]) -> Iterator[pa.Table]:
+        """The fronts of some unsealed runs."""
+        for start in range(0, len(names), RUNS_AT_ONCE):
+            some = names[start : start + RUNS_AT_ONCE]
+            rows = self.table(TABLES["networks"], where=ds.field("run").isin(some))
+            for name in some:
+                with damage_named(self.commons, name):
+                    of_run = rows.filter(pc.equal(rows["run"], name))
+                    front = front_of(of_run, self.run(name).objectives)
+                yield ds.dataset(front).to_table(**asked)
 
     def _packs(self, table: Table) -> list[ds.Dataset]:
         """The rows of one table that packs contain of the existing runs.
 
         A pack can contain more: rows of runs that were deleted, or resumed after they were sealed.
         """
-        whole: list[tuple[str, str, str, str]] = []
+        whole: list[PackFile] = []
         parts: list[ds.Dataset] = []
         for pack in self.archive.packs:
             if table.name not in pack.files:
@@ -137,11 +178,11 @@ class Snapshot:
                 good = [run for run in held if self.sealed.get(run) is pack]
             else:
                 held = list(pack.networks)
-                good = [run for run in held if self._started.get(run) == pack.started[run]]
+                good = [run for run in held if self._started(run) == pack.started[run]]
             path = str(self.archive.folder / str(pack.files[table.name]["file"]))
             if len(good) == len(held):
                 digest = str(pack.files[table.name]["sha256"])
-                whole.append((path, digest, min(held, default=""), max(held, default="")))
+                whole.append(PackFile(path, digest, min(held, default=""), max(held, default="")))
             elif good:
                 part = ds.dataset(path, schema=table.schema, format=FORMAT)
                 parts.append(part.filter(ds.field("run").isin(good)))
@@ -149,28 +190,40 @@ class Snapshot:
             parts.insert(0, _pack_files(table.name, tuple(whole)))
         return parts
 
-    def table(self, table: Table, *, final: bool = False, columns: Sequence[str] | None = None) -> pa.Table:
+    def _started(self, run: str) -> str | None:
+        """Time a run of a pack was first started; None if it is not there any more, or left out."""
+        if run in self.sealed:
+            return self.sealed[run].started[run]
+        if run not in self._known:
+            return None
+        with damage_named(self.commons, run):
+            return self.run(run).started
+
+    @cached_property
+    def _known(self) -> set[str]:
+        return set(self.unsealed)
+
+    def table(
+        self,
+        table: Table,
+        *,
+        final: bool = False,
+        columns: Sequence[str] | None = None,
+        where: ds.Expression | None = None,
+    ) -> pa.Table:
         """All rows of one table, in memory; see ``parts``.
 
         Args:
             table, final: as there.
             columns: names of the columns to read; all if None.
+            where: condition on the rows; by default those of the only run.
         """
-        wanted = ds.field("run") == self.only if self.only is not None else None
+        if where is None and self.only is not None:
+            where = ds.field("run") == self.only
         names = table.schema.names if columns is None else list(columns)
         schema = pa.schema([table.schema.field(name) for name in names], table.schema.metadata)
         parts = self.parts(table, final=final)
-        return pa.concat_tables([part.to_table(columns=names, filter=wanted).cast(schema) for part in parts])
-
-    def front(self) -> pa.Table:
-        """The networks on each run's front: from the archive for sealed runs, computed for others."""
-        wanted = ds.field("run") == self.only if self.only is not None else None
-        noted = [part.to_table(filter=wanted).cast(FRONT.schema) for part in self._packs(FRONT)]
-        found = [
-            front_of(Snapshot(self.commons, run.folder.run_id).table(TABLES["networks"]), run.objectives)
-            for run in self.runs
-        ]
-        return pa.concat_tables([FRONT.schema.empty_table(), *noted, *found])
+        return pa.concat_tables([part.to_table(columns=names, filter=where).cast(schema) for part in parts])
 
 
 def front_of(networks: pa.Table, objectives: Mapping[str, str]) -> pa.Table:
@@ -191,7 +244,7 @@ def run_folders(commons: Path) -> list[str]:
 
 def run_files(
     commons: Path, run: str | None = None, damaged: dict[str, BadInput] | None = None
-) -> list[tuple[str, os.stat_result]]:
+) -> list[RunFile]:
     """The ids of all runs, or of one, and the ``stat`` of their ``run.json``.
 
     Args:
@@ -221,14 +274,19 @@ def run_files(
 def headless(commons: Path) -> list[Path]:
     """The paths of ``run.json`` that are missing in folders with records of a run; without them the records
     are not read."""
-    folder = commons / "runs"
-    return sorted(
-        path / "run.json"
-        for path in (folder.iterdir() if folder.is_dir() else ())
-        if not path.name.startswith(".")
-        and not (path / "run.json").exists()
-        and any((path / name).exists() for name in ("events.jsonl", "tables", "journals"))
-    )
+    unreached: dict[str, BadInput] = {}
+    there = {name for name, _ in run_files(commons, damaged=unreached)} | set(unreached)
+    return [commons / "runs" / name / "run.json" for name in _without_header(commons, there)]
+
+
+def _without_header(commons: Path, there: Container[str]) -> dict[str, Damaged]:
+    """The folders with records of a run that are not among the runs there, and what is wrong with them."""
+    folders = {name: commons / "runs" / name for name in run_folders(commons) if name not in there}
+    return {
+        name: Damaged(f"{path / 'run.json'} is missing")
+        for name, path in folders.items()
+        if any((path / part).exists() for part in ("events.jsonl", "tables", "journals"))
+    }
 
 
 def run_names(commons: Path) -> list[str]:

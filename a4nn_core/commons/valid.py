@@ -32,7 +32,7 @@ _FIRST_TIME, _LAST_TIME = -62_135_596_800_000_000, 253_402_300_799_999_999
 # what run.json must have, and what it and its header can have
 _REQUIRED = {"header": dict, "status": str, "started": str}
 _OPTIONAL = {"run": str, "layout": int, "ended": str | None, "totals": dict, "sessions": list}
-_HEADER = {"name": str | None, "experiment": dict | None, "dataset": dict | str | None, "seed": int | None}
+_HEADER = {"experiment": dict | None, "dataset": dict | str | None}
 
 
 def run_problem(run: str, stored: Mapping[str, Json]) -> str | None:

@@ -54,12 +54,7 @@ def gather(commons: Path, runs: Sequence[str]) -> dict[str, pa.Table]:
     """
     wanted = pc.field("run").isin(list(runs))
     snapshot = Snapshot(commons)
-    found = {}
-    for name, table in TABLES.items():
-        parts = [
-            part.to_table(filter=wanted).cast(table.schema) for part in snapshot.parts(table, final=True)
-        ]
-        found[name] = pa.concat_tables(parts)
+    found = {name: snapshot.table(table, final=True, where=wanted) for name, table in TABLES.items()}
     found |= {name: rows.cast(schema) for name, schema, rows in views(commons, runs)}
     return {
         name: rows.sort_by([(key, "ascending") for key in DEPOSITED[name].key])

@@ -13,6 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from a4nn_core.commons.columns import Record
+from a4nn_core.commons.compact import compact_run
 from a4nn_core.commons.layout import RunFolder, check_run_id
 from a4nn_core.commons.records import Edge, Epoch, LayerRecord, Network, Prediction
 from a4nn_core.commons.rows import arrow, stored_row
@@ -101,6 +102,7 @@ class IncomingRun:
         except BaseException:
             shutil.rmtree(self.folder.path, ignore_errors=True)
             raise
+        compact_run(self.folder.commons, self.folder.run_id)
         return len(self.networks)
 
 

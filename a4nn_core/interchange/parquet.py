@@ -76,10 +76,10 @@ def views(commons: Path, runs: Sequence[str]) -> list[tuple[str, pa.Schema, pa.T
     import duckdb
 
     wanted = pc.field("run").isin(list(runs) or [""])
-    front = Snapshot(commons).front().filter(wanted)
-    parts = Snapshot(commons).parts(TABLES["networks"])
+    snapshot = Snapshot(commons)
+    front = snapshot.table(FRONT, where=wanted)
     columns = ["run", "network", "parents", "operator", "generation"]
-    networks = pa.concat_tables([p.to_table(columns=columns, filter=wanted) for p in parts])
+    networks = snapshot.table(TABLES["networks"], columns=columns, where=wanted)
     with duckdb.connect(":memory:") as database:
         database.register("networks", networks)
         lineage = database.sql(LINEAGE.sql).to_arrow_table().cast(LINEAGE.schema)

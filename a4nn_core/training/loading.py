@@ -1,12 +1,15 @@
-"""Images on the device: copied there once as integers, converted to floats batch by batch."""
+"""Images on the device: there once as integers, converted to floats batch by batch."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from a4nn_core.data.base import ImageData, InputTransform, Split
@@ -18,28 +21,40 @@ class DeviceSplit:
     """One part of a data set on a device.
 
     Attributes:
-        images: shape (count, channels, height, width).
+        images: shape (count, channels, height, width). Unsigned counts of 16 and 32 bits are here signed
+            numbers of the same bits: torch cannot compute with the unsigned on every device.
         labels: shape (count,).
+        mask: what turns the bits of these signed numbers back into the counts; None if all are counts as they
+            are.
     """
 
     images: Tensor
     labels: Tensor
+    mask: int | None = None
 
     @classmethod
     def of(cls, split: Split, device: torch.device) -> DeviceSplit:
-        """Copy a part to a device. Unsigned 16- and 32-bit counts become signed ones that hold them: torch
-        cannot compute with the unsigned."""
-        images = split.images
+        """Copy a part to a device; in main memory the tensors are the arrays themselves, mapped ones too."""
+        images, mask = split.images, None
         if images.dtype in (np.uint16, np.uint32):
-            greatest = int(images.max(initial=0))
-            images = images.astype(np.int16 if greatest < 2**15 else np.int32)
-        return cls(
-            torch.from_numpy(np.ascontiguousarray(images)).to(device),
-            torch.from_numpy(np.ascontiguousarray(split.labels)).to(device),
-        )
+            images = images.view(f"i{images.itemsize}")
+            if images.min(initial=0) < 0:
+                mask = int(np.iinfo(split.images.dtype).max)
+        return cls(_tensor(images).to(device), _tensor(split.labels).to(device), mask)
+
+    def counted(self, images: Tensor) -> Tensor:
+        """Some of the images, of any device, as the numbers that were stored."""
+        return images if self.mask is None else images.to(torch.int64) & self.mask
 
     def __len__(self) -> int:
         return len(self.labels)
+
+
+def _tensor(array: NDArray[Any]) -> Tensor:
+    """A tensor in the memory of an array, which must not be written to if the array is read-only."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        return torch.from_numpy(np.ascontiguousarray(array))
 
 
 class DeviceData:
@@ -74,7 +89,8 @@ class DeviceData:
             order, count = order.to(part.labels.device), len(order)
         for start in range(0, count, size):
             rows = slice(start, start + size) if order is None else order[start : start + size]
-            yield self.transform(part.images[rows].to(self.device)), part.labels[rows].to(self.device)
+            images = part.counted(part.images[rows].to(self.device))
+            yield self.transform(images), part.labels[rows].to(self.device)
 
 
 def _on_device(transform: InputTransform, device: torch.device) -> Callable[[Tensor], Tensor]:
@@ -135,9 +151,8 @@ def check_augmentation(entries: Sequence[Mapping[str, object]], data: ImageData)
         return
     first = Split(data.train.images[:_TRIED], data.train.labels[:_TRIED])
     with torch.random.fork_rng(devices=[]):
-        images = _on_device(data.transform, torch.device("cpu"))(
-            DeviceSplit.of(first, torch.device("cpu")).images
-        )
+        part = DeviceSplit.of(first, torch.device("cpu"))
+        images = _on_device(data.transform, torch.device("cpu"))(part.counted(part.images))
         try:
             seen = augment(images)
         except Exception as error:  # of any kind: transforms are other people's code

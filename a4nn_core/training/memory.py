@@ -132,7 +132,8 @@ def check_room(
     needed = need.total + copies * data
     if room is None or needed <= room:
         return
-    of_data = f", and {copies} copies of the data set, {size(data)} each" if copies else ""
+    several = f"{copies} copies of the data set, {size(data)} each"
+    of_data = f", and {several if copies > 1 else f'{size(data)} of data'}" if copies else ""
     raise BadInput(
         f"{what} does not fit: training needs at least {size(needed)} "
         f"({size(need.total)} with {need.micro_batch} images at once{of_data}), "

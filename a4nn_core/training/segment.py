@@ -37,6 +37,8 @@ class Segment:
         from_epoch: number of epochs the network had been trained when the segment was submitted.
         epoch_limit: last epoch to train in this segment, None for the whole budget.
         front: front snapshot to judge against.
+        map_key: key of the data in the cache from which all processes of a machine map them; empty if each
+            loads its own.
     """
 
     commons: str
@@ -55,6 +57,7 @@ class Segment:
     from_epoch: int = 0
     epoch_limit: int | None = None
     front: FrontSnapshot = field(default_factory=FrontSnapshot)
+    map_key: str = ""
 
     def failed(self, error: str, fatal: bool = False) -> SegmentResult:
         """The result of this segment if it failed; see SegmentResult."""

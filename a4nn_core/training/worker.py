@@ -1,4 +1,4 @@
-"""A warm worker: a process that loads the data once and trains segments one after another.
+"""A warm worker: a process that loads or maps the data once and trains segments one after another.
 
 It reads segments as JSON lines from standard input and writes results as JSON lines to standard output; in
 between it writes a heartbeat whenever it has made progress, so that a hung worker can be distinguished from a
@@ -60,6 +60,7 @@ def serve(requests: queue.Queue[str], answers: TextIO) -> None:
     import torch
 
     from a4nn_core.data.base import DATA_SOURCES
+    from a4nn_core.data.mapped import load_shared
     from a4nn_core.data.progress import listening
     from a4nn_core.training.loading import DeviceData
     from a4nn_core.training.trainer import train_segment
@@ -71,12 +72,13 @@ def serve(requests: queue.Queue[str], answers: TextIO) -> None:
         segment = Segment.from_json(requests.get())
         device = torch.device(segment.device)
         try:
-            key = repr((segment.data, segment.device))
+            key = repr((segment.data, segment.map_key, segment.device))
             if key not in loaded:
                 loaded.clear()  # only one data set in memory: a search has one
                 torch.set_num_threads(segment.training.threads)
                 with listening(lambda *_: heartbeat()):
-                    loaded[key] = DeviceData(DATA_SOURCES.make(segment.data, "[data]").load(), device)
+                    source = DATA_SOURCES.make(segment.data, "[data]")
+                    loaded[key] = DeviceData(load_shared(source, segment.map_key), device)
             result = train_segment(segment, loaded[key], device, heartbeat)
         except (BadInput, OSError) as error:
             result = segment.failed(str(error), fatal=True)

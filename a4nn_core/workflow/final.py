@@ -6,11 +6,9 @@ from pathlib import Path
 
 from a4nn_core.commons import RunFolder
 from a4nn_core.commons.layout import read_json
-from a4nn_core.commons.writer import require_same
 from a4nn_core.experiment import Experiment
-from a4nn_core.jsonable import members, whole
 from a4nn_core.vocabulary import RunStatus
-from a4nn_core.workflow.plan import as_begun
+from a4nn_core.workflow.plan import is_of_experiment
 
 
 def has_ended(experiment: Experiment, commons: Path, run_id: str) -> bool:
@@ -23,12 +21,6 @@ def has_ended(experiment: Experiment, commons: Path, run_id: str) -> bool:
     Raises:
         BadInput: the run is complete and belongs to another experiment, or its file cannot be read.
     """
-    folder = RunFolder(commons, run_id)
-    stored = read_json(folder.run_file) if folder.run_file.is_file() else {}
-    header = members(stored.get("header"))
-    images = whole(members(header.get("dataset")).get("train"))
-    if stored.get("status") != RunStatus.completed or images is None:
-        return False
-    _, given = as_begun(experiment, images, commons, run_id)
-    require_same(folder, header, {"experiment": given})
-    return True
+    file = RunFolder(commons, run_id).run_file
+    complete = file.is_file() and read_json(file).get("status") == RunStatus.completed
+    return complete and is_of_experiment(experiment, commons, run_id)

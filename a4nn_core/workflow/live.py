@@ -72,6 +72,11 @@ class Live:
         return members(to_jsonable(asdict(self)))
 
 
+def is_alive(commons: Path, run: str) -> bool:
+    """Whether a process is writing a run."""
+    return holder(RunFolder(commons, run).lock) is not None
+
+
 def look(commons: Path, run: str, seconds_of_ended: Sequence[float] = ()) -> Live:
     """What a run is doing now.
 
@@ -82,7 +87,7 @@ def look(commons: Path, run: str, seconds_of_ended: Sequence[float] = ()) -> Liv
             another.
     """
     folder = RunFolder(commons, run)
-    if holder(folder.lock) is None:
+    if not is_alive(commons, run):
         return Live(False, 0.0, [], None)
     with damage_named(commons, run):
         stored = read_json(folder.run_file)

@@ -6,7 +6,8 @@ Nothing is written before the last step, so that bad input leaves nothing behind
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import cached_property
@@ -131,17 +132,26 @@ def resolve(experiment: Experiment, commons: Path, run_id: str, machine: Machine
 
 def _check_before_loading(experiment: Experiment, commons: Path, run_id: str) -> None:
     """Refuse what can be refused before the data are loaded, which may take minutes."""
-    header = recorded_header(commons, run_id)
-    if header is not None:
-        images = whole(members(header.get("dataset")).get("train"))
-        given = None if images is None else as_begun(experiment, images, commons, run_id)[1]
-        if given is not None:
-            folder = RunFolder(commons, run_id)
-            require_same(folder, header, {"experiment": given})
+    is_of_experiment(experiment, commons, run_id)
     if experiment.training.augment:
         from a4nn_core.training.loading import augmentation
 
         augmentation(experiment.training.augment)
+
+
+def is_of_experiment(experiment: Experiment, commons: Path, run_id: str) -> bool:
+    """Whether a run of this experiment is recorded; False also of one that did not record its images.
+
+    Raises:
+        BadInput: the run was started with another experiment.
+    """
+    header = recorded_header(commons, run_id) or {}
+    images = whole(members(header.get("dataset")).get("train"))
+    if images is None:
+        return False
+    _, given = as_begun(experiment, images, commons, run_id)
+    require_same(RunFolder(commons, run_id), header, {"experiment": given})
+    return True
 
 
 def _prior(plan: Plan) -> ResolvedPrior | None:
@@ -193,13 +203,21 @@ def _check_same_images(plan: Plan) -> None:
         )
 
 
-def open_run(plan: Plan) -> RunWriter:
-    """Create the run's records, or open the existing ones.
+@contextmanager
+def open_run(plan: Plan) -> Iterator[RunWriter]:
+    """Create the run's records, or open the existing ones; they are compacted at the end, whatever ends it.
 
     Raises:
         BadInput: they cannot be written, another process writes them, or they belong to another experiment.
     """
-    return RunWriter.open(plan.commons, plan.run_id, plan.header)
+    writer = RunWriter.open(plan.commons, plan.run_id, plan.header)
+    try:
+        with writer:
+            yield writer
+    finally:
+        from a4nn_core.commons.compact import compact_run  # imports what a search does not need
+
+        compact_run(plan.commons, plan.run_id)
 
 
 def new_run_id(experiment: Experiment) -> str:

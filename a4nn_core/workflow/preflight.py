@@ -7,6 +7,7 @@ import logging
 import numpy as np
 
 from a4nn_core.data.base import ImageData
+from a4nn_core.data.mapped import copies
 from a4nn_core.errors import BadInput
 from a4nn_core.experiment import Experiment
 from a4nn_core.spaces.architecture import Architecture
@@ -40,7 +41,7 @@ def check_fit(
 
     Memory for only one such network is required, as a search trains no architecture twice and the others may
     be much smaller. On a GPU, images that do not fit stay in the main memory. On the CPU every worker, and
-    the search itself, holds the data set.
+    the search itself, holds the data set, unless it is mapped.
 
     Args:
         experiment: experiment to run.
@@ -76,7 +77,7 @@ def check_fit(
         "this machine",
         machine_memory(),
         lower=lower,
-        copies=workers + 1,
+        copies=copies(data, workers + 1),
         data=data.nbytes,
     )
 

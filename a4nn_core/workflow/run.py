@@ -8,6 +8,7 @@ import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -15,6 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from a4nn_core.commons import RunWriter
 from a4nn_core.commons.layout import check_run_id
+from a4nn_core.data.mapped import map_key, share
 from a4nn_core.errors import A4NNError, BadInput
 from a4nn_core.experiment import Experiment, load_experiment
 from a4nn_core.jsonable import number
@@ -106,6 +108,7 @@ def execute(
             machine.require_device()
         plan = resolve(experiment, commons, run_id, machine)
         check(plan, executor.is_local)
+        plan = replace(plan, data=share(plan.experiment.data, plan.data))
         ahead = look_ahead(plan, executor.is_local, executor.slots)
         if watcher is not None:
             watcher.on_start(ahead)
@@ -166,6 +169,7 @@ def _search(plan: Plan, writer: RunWriter, executor: Executor, watcher: Watcher 
             plan.machine.device,
             watcher,
             past=plan.prior.past if plan.prior else (),
+            map_key=map_key(plan.experiment.data, data),
         )
         # rules and strategies solve small systems: threads would only compete with the training
         with threadpool_limits(1, "blas"):

@@ -63,6 +63,7 @@ class Search:
         device: device that networks train on.
         watcher: called as the search proceeds; None if nothing watches.
         past: the earlier runs that the experiment names as its prior.
+        map_key: key by which workers map the data; empty if each loads its own.
 
     Attributes:
         images: numbers of images that accuracies are measured on.
@@ -82,6 +83,7 @@ class Search:
         device: str,
         watcher: Watcher | None = None,
         past: tuple[Past, ...] = (),
+        map_key: str = "",
     ) -> None:
         self.experiment = experiment
         self.past = past
@@ -99,6 +101,7 @@ class Search:
         self.strategy = experiment.search.begin(
             experiment.space, experiment.seed, self._violation_of_genome, study
         )
+        self._map_key = map_key
         self._tables = experiment.to_mapping()
         self.networks: dict[int, Network] = writer.recorded()
         self.paused: dict[int, Network] = {}
@@ -420,6 +423,7 @@ class Search:
             generation=candidate.generation,
             architecture=architecture,
             data=self._tables["data"],
+            map_key=self._map_key,
             training=settings,
             termination=self._tables["termination"],
             fixed=values((m for m in self.metrics if m.before_training), architecture),

@@ -10,6 +10,7 @@ import numpy as np
 
 from a4nn_core.commons import Commons, RunFolder
 from a4nn_core.data.base import Split
+from a4nn_core.data.mapped import copies
 from a4nn_core.jsonable import Json, members, to_jsonable
 from a4nn_core.search.repeat import Repeat
 from a4nn_core.spaces.architecture import Architecture, Shape
@@ -250,7 +251,8 @@ def _memory(plan: Plan) -> Memory:
     if on_gpu:
         return Memory(settings.slots_per_device * (network + data.nbytes), gpu_memory(machine.device))
     workers = min(machine.slots, plan.experiment.search.networks)
-    return Memory(workers * (network + _WORKER_BYTES) + (workers + 1) * data.nbytes, machine_memory())
+    images = copies(data, workers + 1) * data.nbytes
+    return Memory(workers * (network + _WORKER_BYTES) + images, machine_memory())
 
 
 def roughly(seconds: float) -> str:

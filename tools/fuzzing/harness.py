@@ -73,7 +73,7 @@ def fuzz(
         limits: what one input may take.
         tell: called with a message at every failure.
     """
-    found = Fuzzed()
+    found = Fuzzed(corpus=target.seeds().copy())
     reached: set[tuple[str, int]] = set()
     begun = time.monotonic()
 
@@ -86,7 +86,7 @@ def fuzz(
         def try_one(data: bytes) -> None:
             answer = reader.read(data)
             found.outcomes[answer.outcome] += 1
-            if not answer.reached <= reached and not answer.outcome.failed:
+            if not (answer.reached <= reached or answer.outcome.failed or data in found.corpus):
                 found.corpus.append(data)
             reached.update(answer.reached)
             if answer.outcome.failed and answer.place not in found.failures:
@@ -97,11 +97,10 @@ def fuzz(
 
         for data in target.seeds():
             try_one(data)
-            found.corpus.append(data)
         batch = 0
         while not over():
             batch += 1
-            _inputs(target, list(dict.fromkeys(found.corpus)), start * 1_000_003 + batch, over, try_one)
+            _inputs(target, found.corpus.copy(), start * 1_000_003 + batch, over, try_one)
     found.seconds = time.monotonic() - begun
     return found
 
