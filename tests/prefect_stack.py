@@ -163,7 +163,7 @@ class Stack:
 
         def answer() -> bytes | None:
             try:
-                return urllib.request.urlopen(request, timeout=30).read() or b"null"
+                return urllib.request.urlopen(request, timeout=60).read() or b"null"
             except urllib.error.HTTPError as error:
                 if error.code != 503:
                     raise

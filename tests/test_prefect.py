@@ -234,25 +234,32 @@ def postgres() -> Iterator[str]:
 
 
 def test_a_schedule_fires_by_itself_on_sqlite(stack: Stack) -> None:
-    check_schedule(stack, runs=2)
-    name = "every-six-hours"
+    check_schedule(stack)
+    name = RECURRING
     with held_by_us(deployment_lock(stack.commons, name), name):
-        (deployment,) = stack.ask("deployments", deployments={"name": {"any_": [name]}})
         known = {run["id"] for run in searches(stack, name)}
-        stack.post(f"deployments/{deployment['id']}/resume_deployment", {})
+        schedule(stack, "resume")
 
         def skipped() -> Any:
             runs = searches(stack, name)
             return [run for run in runs if run["id"] not in known and run["state_name"] == "Skipped"]
 
         run = until(skipped, 300, lambda: stack.log("worker"), SELDOM)[0]
-        stack.post(f"deployments/{deployment['id']}/pause_deployment", {})
     assert f"the previous run has not ended: run '{name}' is being written" in run["state"]["message"]
     assert run["name"] not in [path.name for path in (stack.commons / "runs").iterdir()]
     # skipping is no error
     assert run["state_type"] == "COMPLETED"
     assert f"'{run['id']}' exited with" not in (stack.home / "worker.log").read_text()
     assert stack.ask("logs", logs={"flow_run_id": {"any_": [run["id"]]}, "level": {"ge_": 40}}) == []
+
+    # what comes next is another search, and knows what the first has found
+    store = Commons(stack.commons)
+    first, second = (store.run(one["name"]) for one in completed_searches(stack, 2))
+    assert [first.seed, second.seed] == [seed_of(first.run), seed_of(second.run)]
+    assert first.prior
+    assert first.prior.value == []
+    assert second.prior
+    assert [entry["run"] for entry in second.prior.value] == [first.run]
 
 
 @contextmanager
@@ -286,44 +293,53 @@ SERIES = [*SMALL[2::2], "name=small", f'prior={{ query = "{BEFORE}", may_be_empt
 """a small search that learns from the earlier ones of its series"""
 
 
-def check_schedule(stack: Stack, runs: int = 1) -> None:
-    """Deploy what is delivered; searches start on an interval, run to the end and show what they found. Each
-    has another seed, and learns from those before it."""
-    stack.deploy(prepared(stack, SERIES, interval=15))
-    stack.start_worker()
+RECURRING = "every-six-hours"
+
+
+def schedule(stack: Stack, what: str) -> dict[str, Any]:
+    """Resume or pause the recurring search; returns its deployment."""
+    deployment: dict[str, Any]
+    (deployment,) = stack.ask("deployments", deployments={"name": {"any_": [RECURRING]}})
+    stack.post(f"deployments/{deployment['id']}/{what}_deployment", {})
+    return deployment
+
+
+def completed_searches(stack: Stack, count: int) -> list[dict[str, Any]]:
+    """The first flow runs of the recurring search that have records: waits until there are so many, pauses
+    the search, and waits until they have completed."""
 
     def begun() -> Any:
-        found = searches(stack, "every-six-hours")
+        found = searches(stack, RECURRING)
         assert not [r for r in found if r["state_type"] in ("FAILED", "CRASHED")], stack.log("worker")
-        # one that comes too early is skipped, and has no records
+        # one that comes too early is skipped
         found = [r for r in found if RunFolder(stack.commons, r["name"]).run_file.exists()]
-        return found[:runs] if len(found) >= runs else None
+        return found[:count] if len(found) >= count else None
 
     def ended() -> Any:
         found: list[dict[str, Any]] = begun()
         return found if all(run["state_name"] == "Completed" for run in found) else None
 
     until(begun, 300, lambda: stack.log("worker"), SELDOM)
-    (deployment,) = stack.ask("deployments", deployments={"name": {"any_": ["every-six-hours"]}})
-    stack.post(f"deployments/{deployment['id']}/pause_deployment", {})  # so many are enough
+    schedule(stack, "pause")
     found: list[dict[str, Any]] = until(ended, 400, lambda: stack.log("worker"), SELDOM)
-    (schedule,) = deployment["schedules"]
-    first = found[0]
+    return found
+
+
+def check_schedule(stack: Stack) -> None:
+    """Deploy what is delivered; a search starts on its interval, runs to the end and shows what it found."""
+    stack.deploy(prepared(stack, SERIES, interval=15))
+    stack.start_worker()
+    (first,) = completed_searches(stack, 1)
     assert first["auto_scheduled"]
     assert first["name"].startswith("small-")
     run_id = first["name"]
     store = Commons(stack.commons)
     assert len(store.networks(run_id)) == 6
-    series = [store.run(one["name"]) for one in found]
-    assert [run.seed for run in series] == [seed_of(run.run) for run in series]
-    learned = [[entry["run"] for entry in run.prior.value] for run in series if run.prior]
-    assert learned == [[run.run for run in series[:place]] for place in range(runs)]
 
     # the record names the schedule
     (event,) = [e for e in store.events(run_id) if e.kind == "flow"]
     data = event.data.members
-    assert data["deployment"] == "every-six-hours"
-    assert data["schedule"] == schedule["slug"] == "every-six-hours"
+    assert data["deployment"] == data["schedule"] == RECURRING
     assert data["flow_run"] == first["id"]
 
     # and what it found is read through the API
