@@ -11,7 +11,6 @@ from a4nn_core.cli.interrupt import check_interrupt
 from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption, print_json, tell
 from a4nn_core.cli.run import make_table, print_table
 from a4nn_core.errors import BadInput
-from a4nn_core.files import denied
 from a4nn_core.jsonable import Json
 from a4nn_core.precision import in_percent
 from a4nn_core.printable import printable
@@ -53,11 +52,10 @@ def _list(store: Commons, as_json: bool) -> None:
     for name in store.folders():
         try:
             state = _listed(store, name)
-        except (BadInput, PermissionError) as error:
-            trouble = denied(error) if isinstance(error, PermissionError) else str(error)
-            documents.append({"run": name, "error": trouble})
+        except BadInput as error:
+            documents.append({"run": name, "error": str(error)})
             rows.append([name, "unreadable", *("-" * (len(_HEADER) - 2))])
-            troubles.append(f"{name}: {trouble}")
+            troubles.append(f"{name}: {error}")
         else:
             documents.append(_document(store, *state))
             rows.append(_row(*state))

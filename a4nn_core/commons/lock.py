@@ -14,7 +14,7 @@ from pathlib import Path
 
 from a4nn_core.commons.events import now
 from a4nn_core.errors import A4NNError, BadInput
-from a4nn_core.files import user_errors
+from a4nn_core.files import denied, user_errors
 from a4nn_core.jsonable import Json, to_json
 
 _PATIENCE_SECONDS = 1.0
@@ -159,11 +159,17 @@ def _describe_holder(data: bytes) -> str:
 
 
 def holder(path: Path) -> dict[str, Json] | None:
-    """The facts about the present holder of a lock (pid, host, since, ...); None if nobody holds it."""
+    """The facts about the present holder of a lock (pid, host, since, ...); None if nobody holds it.
+
+    Raises:
+        BadInput: the file may not be opened.
+    """
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
+    except PermissionError as error:
+        raise BadInput(denied(error)) from None
     try:
         fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
         return None

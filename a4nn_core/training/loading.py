@@ -78,6 +78,7 @@ class DeviceData:
         self.transform = _on_device(data.transform, device)
         self.shape = data.shape
         self.classes = data.classes
+        self.chance_percent = data.validation.chance_percent
 
     def batches(
         self, part: DeviceSplit, size: int, order: Tensor | None = None

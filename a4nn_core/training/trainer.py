@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -343,16 +342,10 @@ class Trainer:
             return None
         return Learning(
             tuple(learned),
-            chance=self.chance,
+            chance=self.data.chance_percent,
             training_images=len(self.data.train),
             validation_images=len(self.data.validation),
         )
-
-    @cached_property
-    def chance(self) -> float:
-        """Percentage of the validation images that belong to the most frequent class."""
-        labels = self.data.validation.labels
-        return 100.0 * int(labels.bincount().max()) / len(labels)
 
     def test_accuracy(self, plan: ComputePlan) -> float:
         """Accuracy in percent of the best checkpoint on the test part, which selection never uses."""
