@@ -8,9 +8,10 @@ the others; other packages add theirs by an entry point in the registry's group.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar, cast, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
 from pydantic_core import CoreSchema, ErrorDetails
 
 from a4nn_core.errors import BadInput
@@ -28,6 +29,24 @@ def _take_as_written(schema: object) -> None:
         for key, inner in schema.items():
             if key not in ("default", "metadata", "serialization"):
                 _take_as_written(inner)
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """The unit of a setting's values, as ``Annotated[float, Unit("seconds")]``; of a count, what is counted.
+
+    A share, a probability, an exponent and a seed have none.
+
+    Attributes:
+        name: such as ``seconds``; ``the metric's`` where it is that of the metric that is judged by.
+    """
+
+    name: str
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {**handler(schema), "unit": self.name}
 
 
 class Settings(BaseModel):

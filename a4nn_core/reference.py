@@ -1,7 +1,7 @@
 """Every setting of an experiment, as the models of its parts declare them: default, choices, limits, meaning.
 
 Nothing is listed here: a part that is registered, by this package or another, is found, and what is said of a
-setting is the docstring of its field, which names the unit. Imports no torch.
+setting is the docstring of its field, the unit its ``Unit``. Imports no torch.
 """
 
 from __future__ import annotations
@@ -67,7 +67,8 @@ class Setting:
         required: whether it must be given.
         values: what it takes, with limits.
         choices: the words that it takes; empty if it takes others too.
-        meaning: what it is for, and the unit of its values.
+        unit: of its values, what is counted if it is a count; None if it has none.
+        meaning: what it is for.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Setting:
     required: bool
     values: str
     choices: tuple[str, ...]
+    unit: str | None
     meaning: str
 
 
@@ -193,6 +195,7 @@ def _setting(name: str, schema: Mapping[str, Any], required: bool, known: Mappin
         required=required,
         values=_values(schema, known),
         choices=tuple(_choices(schema, known)),
+        unit=schema.get("unit"),
         meaning=_plain(schema.get("description", "")),
     )
 

@@ -33,6 +33,27 @@ def test_every_part_and_every_setting_says_what_it_is() -> None:
     assert silent == []
 
 
+UNITLESS = {
+    "seed", "validation", "test", "imbalance", "geodesic",  # seeds, shares, and the frequency of a grid
+    "crossover_probability", "mutation_probability", "mutation_eta", "exploration",
+    "learning_rate", "final_learning_rate", "momentum", "weight_decay", "gradient_clip",
+    "share", "leniency", "eta", "rate", "start", "saturated",
+}  # fmt: skip
+
+
+def test_every_number_has_a_unit_or_is_known_to_have_none() -> None:
+    without = {
+        one.name
+        for part in find(None)
+        if part.package == OWN
+        for one in part.settings
+        if "number" in one.values and not one.values.startswith("list, each a table") and one.unit is None
+    }
+    assert without == UNITLESS
+    said = a4nn("settings", "training.stall_seconds").stdout
+    assert "(number, above 0; unit: seconds)" in said
+
+
 def test_settings_as_they_are_declared() -> None:
     [training] = parts("training")
     by_name = {setting.name: setting for setting in training.settings}
@@ -43,6 +64,7 @@ def test_settings_as_they_are_declared() -> None:
         required=False,
         values="whole number, at least 1",
         choices=(),
+        unit="epochs",
         meaning="epochs per segment, after which a worker hands a network back; if not set, the whole budget "
         "is one segment",
     )
@@ -131,7 +153,7 @@ def test_the_terminal_and_json_say_the_same() -> None:
     text = a4nn("settings", "termination")
     lines = text.stdout.splitlines()
     assert max(map(len, lines)) <= 80
-    assert "  promise = 0.2  (number, at least 0)" in lines
+    assert "  promise = 0.2  (number, at least 0; unit: standard errors)" in lines
     assert "      promise from which a network is trained on, in standard errors" in lines
     listed = json.loads(a4nn("settings", "termination", "--json").stdout)
     assert [part["name"] for part in listed] == TABLES["termination"].source.names()

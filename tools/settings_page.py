@@ -35,7 +35,7 @@ def _table(name: str) -> str:
 
 def _part(part: Part) -> list[str]:
     lines = [f"### `{part.title}`", ""] if part.name else []
-    lines += [part.meaning, "", "| setting | default | takes | meaning |", "|---|---|---|---|"]
+    lines += [part.meaning, "", "| setting | default | takes | unit | meaning |", "|---|---|---|---|---|"]
     return [*lines, *map(_row, part.settings), ""]
 
 
@@ -43,7 +43,8 @@ def _row(setting: Setting) -> str:
     default = (
         f"`{setting.default}`" if setting.default is not None else "" if setting.required else "*not set*"
     )
-    return f"| `{setting.name}` | {default} | {_cell(setting.values)} | {_cell(setting.meaning)} |"
+    cells = (f"`{setting.name}`", default, *map(_cell, (setting.values, setting.unit or "", setting.meaning)))
+    return f"| {' | '.join(cells)} |"
 
 
 def _cell(text: str) -> str:

@@ -26,7 +26,7 @@ def settings(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the settings of an experiment: default, what each takes, and what it is for."""
+    """Show the settings of an experiment: default, unit, what each takes, and what it is for."""
     from a4nn_core.reference import TABLES, find
 
     found = find(part)
@@ -50,7 +50,8 @@ def _lines(part: Part) -> Iterator[str]:
     yield ""
     yield from _wrapped(f"{part.title}{package}: {part.meaning}", "")
     for setting in part.settings:
-        yield from _wrapped(f"{_default(setting)}  ({setting.values})", "  ", "      ")
+        unit = f"; unit: {setting.unit}" if setting.unit else ""
+        yield from _wrapped(f"{_default(setting)}  ({setting.values}{unit})", "  ", "      ")
         yield from _wrapped(setting.meaning, "      ")
 
 

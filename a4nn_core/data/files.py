@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field
 
+from a4nn_core.component import Unit
 from a4nn_core.data.base import (
     DataSource,
     ImageData,
@@ -70,7 +71,7 @@ class ImageFolder(_Own):
     ``test``. Without ``size`` and ``channels``, images must be of the same size and kind."""
 
     name: Literal["folder"] = "folder"
-    size: Annotated[tuple[int, int] | None, BeforeValidator(_both_sides)] = None
+    size: Annotated[tuple[int, int] | None, BeforeValidator(_both_sides), Unit("pixels")] = None
     """resize images to this many pixels: one number for a square, or [width, height]"""
     resize: Resize = "stretch"
     """what happens to images of another aspect ratio: stretch; crop the longer side at its ends; pad the

@@ -10,11 +10,11 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field, model_validator
 
-from a4nn_core.component import Component
+from a4nn_core.component import Component, Unit
 from a4nn_core.errors import BadInput
 from a4nn_core.penguin.functions import ParametricFunction
 from a4nn_core.penguin.outcome import Fit
@@ -109,13 +109,13 @@ class PredictionEngine(Component):
     gives_intervals: ClassVar[bool] = False
     """whether its predictions have a low and a high end"""
 
-    window: int = Field(3, ge=1)
+    window: Annotated[int, Unit("predictions")] = Field(3, ge=1)
     """how many of the newest predictions must agree"""
-    tolerance: float = Field(0.5, ge=0)
-    """how far one may lie from their median, in the metric's unit"""
-    minimum: int = Field(1, ge=1)
+    tolerance: Annotated[float, Unit("the metric's")] = Field(0.5, ge=0)
+    """how far one may lie from their median"""
+    minimum: Annotated[int, Unit("values")] = Field(1, ge=1)
     """fewest values before the first prediction"""
-    bounds: Bounds = (0.0, 100.0)
+    bounds: Annotated[Bounds, Unit("the metric's")] = (0.0, 100.0)
     """least and greatest value the metric can take, open where null"""
     direction: Direction = Direction.maximise
     """whether greater or smaller values are better"""

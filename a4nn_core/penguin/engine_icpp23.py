@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
 
+from a4nn_core.component import Unit
 from a4nn_core.penguin.base import Prediction, PredictionEngine, check_horizon
 from a4nn_core.penguin.fit import fit
 from a4nn_core.penguin.functions import FunctionName, function
@@ -29,7 +30,7 @@ class Icpp23Engine(PredictionEngine):
     """
 
     name: Literal["icpp23"] = "icpp23"
-    minimum: int = Field(4, ge=1)
+    minimum: Annotated[int, Unit("epochs")] = Field(4, ge=1)
     """fewest epochs before the first prediction"""
     function: FunctionName = "default"
     """the parametric function, by name, published alias or expression"""

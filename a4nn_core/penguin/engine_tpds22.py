@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import AfterValidator, Field
 
+from a4nn_core.component import Unit
 from a4nn_core.penguin.base import EpochPrediction, Prediction, PredictionEngine, check_horizon
 from a4nn_core.penguin.functions import FUNCTIONS
 from a4nn_core.penguin.outcome import Fit
@@ -36,7 +37,7 @@ class Tpds22Engine(PredictionEngine):
     """
 
     name: Literal["tpds22"] = "tpds22"
-    minimum: int = Field(2, ge=1)
+    minimum: Annotated[int, Unit("half epochs")] = Field(2, ge=1)
     """half epochs before the first prediction; as published, two points are fitted already"""
     function: Annotated[str, AfterValidator(_published_function)] = "default"
     """``default``, the only one it is published with"""

@@ -16,11 +16,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field, field_validator
 
+from a4nn_core.component import Unit
 from a4nn_core.metrics import (
     ACCURACY_PERCENT,
     BUILTIN,
@@ -75,13 +76,13 @@ class A4NN(EvolutionSettings):
     """Of many children, those are trained that are expected to improve the front most."""
 
     name: Literal["a4nn"] = "a4nn"
-    children: int = Field(default=200, ge=1)
+    children: Annotated[int, Unit("genomes")] = Field(default=200, ge=1)
     """genomes that are made and judged for each choice, and again in each further round"""
-    rounds: int = Field(default=2, ge=0)
+    rounds: Annotated[int, Unit("rounds")] = Field(default=2, ge=0)
     """how often the most promising children get children themselves before the choice"""
     exploration: float = Field(default=0.1, ge=0, le=1)
     """share of the networks that the model does not choose"""
-    considered: int = Field(default=20, ge=0)
+    considered: Annotated[int, Unit("genomes")] = Field(default=20, ge=0)
     """genomes per generation that are recorded though they were not chosen, the most promising ones"""
 
     @field_validator("objectives")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from a4nn_core.component import Component, Registry
+from a4nn_core.component import Component, Registry, Unit
 from a4nn_core.errors import BadInput
 from a4nn_core.metrics import BUILTIN, DEFAULT_OBJECTIVES, Metric, find_metric, recorded
 from a4nn_core.penguin.observed import Past
@@ -176,7 +176,7 @@ class SearchSettings(Component):
     constraints: dict[str, Bound] | None = None
     """bounds of metrics that are known before training, such as { parameters = { most = 64600 } }: a network
     outside them is not trained"""
-    networks: int = Field(default=100, ge=1)
+    networks: Annotated[int, Unit("networks")] = Field(default=100, ge=1)
     """how many networks the search may look at; those outside the bounds count too"""
     schedule: Literal["generational", "steady"] = "generational"
     """generational waits for a whole generation before it asks for the next, and repeats from the seed;

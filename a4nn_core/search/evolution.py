@@ -12,12 +12,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Annotated, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from a4nn_core.component import Unit
 from a4nn_core.search.base import (
     Candidate,
     Considered,
@@ -42,9 +43,9 @@ SAMPLED = "sampling"
 class EvolutionSettings(SearchSettings):
     """Settings of strategies that evolve a population."""
 
-    population: int = Field(default=10, ge=2)
+    population: Annotated[int, Unit("networks")] = Field(default=10, ge=2)
     """networks in the first generation, and networks that survive each one"""
-    offspring: int = Field(default=10, ge=1)
+    offspring: Annotated[int, Unit("networks")] = Field(default=10, ge=1)
     """networks in every later generation; on a steady schedule generations only count networks"""
     crossover_probability: float = Field(default=1.0, ge=0, le=1)
     """how often two parents are crossed rather than copied"""

@@ -8,11 +8,12 @@ convolutions with a constant number of channels; between phases the image is hal
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
 
+from a4nn_core.component import Unit
 from a4nn_core.errors import BadInput
 from a4nn_core.spaces.architecture import Architecture, Graph, Layer, Shape
 from a4nn_core.spaces.base import Genes, Genome, SearchSpace
@@ -24,11 +25,11 @@ class Macro(SearchSpace):
     """Phases of densely or sparsely connected convolution nodes, one after another."""
 
     name: Literal["macro"] = "macro"
-    phases: int = Field(default=3, ge=1, le=8)
+    phases: Annotated[int, Unit("phases")] = Field(default=3, ge=1, le=8)
     """number of phases"""
-    nodes: int = Field(default=4, ge=2, le=10)
+    nodes: Annotated[int, Unit("nodes")] = Field(default=4, ge=2, le=10)
     """maximum number of nodes per phase"""
-    channels: int = Field(default=24, ge=1)
+    channels: Annotated[int, Unit("channels")] = Field(default=24, ge=1)
     """channels of the first phase; every later one has twice as many"""
 
     @property

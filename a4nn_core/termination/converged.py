@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from a4nn_core.component import Unit
 from a4nn_core.errors import BadInput
 from a4nn_core.penguin.base import PredictionEngine
 from a4nn_core.penguin.engine_icpp23 import Fitter
@@ -39,13 +40,13 @@ class Converged(TerminationRule):
     fitter: Fitter | None = None
     """Engine icpp23: ``lm`` is the compiled fitter, its default; ``scipy`` the published call of
     ``curve_fit``, some thousand times slower."""
-    window: int = Field(3, ge=1)
+    window: Annotated[int, Unit("predictions")] = Field(3, ge=1)
     """How many of the newest predictions must agree."""
-    tolerance: float = Field(0.5, ge=0)
-    """How far a prediction may lie from the median of the window, in the metric's unit."""
-    minimum: int | None = Field(None, ge=1)
+    tolerance: Annotated[float, Unit("the metric's")] = Field(0.5, ge=0)
+    """How far a prediction may lie from the median of the window."""
+    minimum: Annotated[int | None, Unit("epochs")] = Field(None, ge=1)
     """Fewest epochs before the first prediction; the engine's own if not given."""
-    bounds: tuple[float, float] | None = None
+    bounds: Annotated[tuple[float, float] | None, Unit("the metric's")] = None
     """Least and greatest prediction that counts; those of the metric if not given."""
 
     @model_validator(mode="before")

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from a4nn_core.component import Unit
 from a4nn_core.metrics import nondominated_layers
 from a4nn_core.termination.base import Verdict
 from a4nn_core.termination.equal_epoch import EqualEpochRule, best_rival, objectives
@@ -29,8 +30,8 @@ class Dominance(EqualEpochRule):
     """Stop a network whose best rank so far, by error at each epoch and costs, is not among the least."""
 
     name: Literal["dominance"] = "dominance"
-    percentile: float = Field(default=10.0, gt=0, lt=100)
-    """share of the networks, those of the first ranks, that go on, in percent"""
+    percentile: Annotated[float, Unit("percent")] = Field(default=10.0, gt=0, lt=100)
+    """share of the networks, those of the first ranks, that go on"""
 
     def judge_among(
         self, candidates: tuple[Member, ...], peers: tuple[Member, ...], epoch: int

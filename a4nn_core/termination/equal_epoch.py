@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from a4nn_core.component import Unit
 from a4nn_core.termination.base import Verdict
 from a4nn_core.termination.peers import Member, PeerRule, Population
 from a4nn_core.termination.reasons import Reason
@@ -18,9 +20,9 @@ from a4nn_core.vocabulary import Action
 class EqualEpochRule(PeerRule):
     """Base of rules that judge a network after every epoch among all that have been trained as long."""
 
-    startup: int = Field(default=10, ge=1)
+    startup: Annotated[int, Unit("networks")] = Field(default=10, ge=1)
     """fewest other networks that must have been trained as long before a network is ended"""
-    warmup: int = Field(default=3, ge=1)
+    warmup: Annotated[int, Unit("epochs")] = Field(default=3, ge=1)
     """epochs after which a network is judged for the first time"""
 
     def next_judgement(self, epochs: int, horizon: int) -> int:

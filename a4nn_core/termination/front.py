@@ -19,12 +19,13 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from a4nn_core.component import Unit
 from a4nn_core.penguin.predictor import EarlierRuns, Forecast, PerformancePredictor
 from a4nn_core.penguin.slopes import SUPPOSED_IMAGES, TABLES, Slopes
 from a4nn_core.penguin.status import Status
@@ -41,18 +42,18 @@ class Front(PeerRule):
     """Give every network a few epochs, and train on those that are expected to better the front."""
 
     name: Literal["front"] = "front"
-    epochs: int = Field(2, ge=1)
+    epochs: Annotated[int, Unit("epochs")] = Field(2, ge=1)
     """epochs that every network gets; on a short budget fewer, at most a third of it"""
-    resolution: float = Field(0.25, ge=0, allow_inf_nan=False)
-    """what cannot be told apart: a smaller improvement counts for nothing, in standard errors of the accuracy
-    to be bettered"""
-    promise: float = Field(0.2, ge=0, allow_inf_nan=False)
-    """promise from which a network is trained on, in standard errors"""
-    final_promise: float = Field(0.1, ge=0, allow_inf_nan=False)
+    resolution: Annotated[float, Unit("standard errors")] = Field(0.25, ge=0, allow_inf_nan=False)
+    """what cannot be told apart: a smaller improvement counts for nothing; the errors are those of the
+    accuracy to be bettered"""
+    promise: Annotated[float, Unit("standard errors")] = Field(0.2, ge=0, allow_inf_nan=False)
+    """promise from which a network is trained on"""
+    final_promise: Annotated[float, Unit("standard errors")] = Field(0.1, ge=0, allow_inf_nan=False)
     """the same when the search asks for no more networks"""
     share: float = Field(0.1, gt=0, le=1)
     """share of the networks asked for so far that may be promoted before the search asks for no more"""
-    at_once: int = Field(2, ge=1)
+    at_once: Annotated[int, Unit("networks")] = Field(2, ge=1)
     """networks that are trained on at the same time at most"""
     leniency: float = Field(1.0, ge=0, allow_inf_nan=False)
     """the promise counts times this power of the median network's multiply-adds over its own; 0: all alike"""

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
+from a4nn_core.component import Unit
 from a4nn_core.errors import BadInput
 from a4nn_core.metrics import dominates
 from a4nn_core.penguin.engines import ENGINES
@@ -32,9 +33,9 @@ class Interval(TerminationRule):
     name: Literal["interval"] = "interval"
     engine: str = "a4nn"
     """The prediction engine, one that returns intervals."""
-    gain: float = Field(0.0, ge=0)
-    """A network stops when it can improve on its best value by no more than this, in the metric's unit."""
-    minimum: int = Field(4, ge=1)
+    gain: Annotated[float, Unit("the metric's")] = Field(0.0, ge=0)
+    """A network stops when it can improve on its best value by no more than this."""
+    minimum: Annotated[int, Unit("epochs")] = Field(4, ge=1)
     """Fewest epochs before the first prediction."""
 
     @field_validator("engine")

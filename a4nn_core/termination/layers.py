@@ -8,10 +8,11 @@ lacks the jumps of early validation curves.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
+from a4nn_core.component import Unit
 from a4nn_core.metrics import nondominated_layers
 from a4nn_core.termination.base import Verdict
 from a4nn_core.termination.equal_epoch import best_rival, objectives
@@ -27,9 +28,9 @@ class Layers(PeerRule):
     move back when others come; it waits to the end of the search all the same."""
 
     name: Literal["layers"] = "layers"
-    epochs: int = Field(default=2, ge=1)
+    epochs: Annotated[int, Unit("epochs")] = Field(default=2, ge=1)
     """epochs that every network gets"""
-    layers: int = Field(default=3, ge=1)
+    layers: Annotated[int, Unit("layers")] = Field(default=3, ge=1)
     """how many layers are finished"""
     at_the_end: bool = False
     """finish networks only when all have been asked for, which saves more; the search is told what they had

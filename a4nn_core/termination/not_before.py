@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, ModelWrapValidatorHandler, field_validator, model_validator
 
+from a4nn_core.component import Unit
 from a4nn_core.termination.base import Context, TerminationRule, Verdict
 from a4nn_core.termination.inner import InnerRule, inner_rule
 from a4nn_core.termination.peers import PeerJudge, PeerRule, Population
@@ -17,7 +18,7 @@ class NotBefore(TerminationRule):
     """Judge by another rule, but train every network for some epochs first."""
 
     name: Literal["not-before"] = "not-before"
-    epochs: int = Field(ge=1)
+    epochs: Annotated[int, Unit("epochs")] = Field(ge=1)
     """epochs after which the rule is asked for the first time"""
     rule: InnerRule
     """the rule, a table as ``[termination]`` is"""

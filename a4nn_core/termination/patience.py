@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
+from a4nn_core.component import Unit
 from a4nn_core.termination.base import Context, TerminationRule, Verdict
 from a4nn_core.termination.reasons import Reason
 from a4nn_core.vocabulary import Action
@@ -16,10 +17,10 @@ class Patience(TerminationRule):
     """Stop a network whose best value is some epochs old."""
 
     name: Literal["patience"] = "patience"
-    epochs: int = Field(default=5, ge=1)
+    epochs: Annotated[int, Unit("epochs")] = Field(default=5, ge=1)
     """how many epochs may pass without a new best value"""
-    gain: float = Field(default=0.0, ge=0, allow_inf_nan=False)
-    """by how much a value must better the best one to count as new, in the metric's unit"""
+    gain: Annotated[float, Unit("the metric's")] = Field(default=0.0, ge=0, allow_inf_nan=False)
+    """by how much a value must better the best one to count as new"""
 
     def judge(self, curve: Sequence[float], context: Context) -> Verdict:
         """See TerminationRule."""

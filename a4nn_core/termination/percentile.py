@@ -8,11 +8,12 @@ jump; and the networks in training at that moment are compared with, not only th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
 
+from a4nn_core.component import Unit
 from a4nn_core.termination.base import Verdict
 from a4nn_core.termination.equal_epoch import EqualEpochRule, against
 from a4nn_core.termination.peers import Member
@@ -22,8 +23,8 @@ class Percentile(EqualEpochRule):
     """Stop a network whose best accuracy so far is not among the best of its peers at equal epoch."""
 
     name: Literal["percentile"] = "percentile"
-    percentile: float = Field(default=50.0, gt=0, lt=100)
-    """share of the networks, the best ones, that go on, in percent"""
+    percentile: Annotated[float, Unit("percent")] = Field(default=50.0, gt=0, lt=100)
+    """share of the networks, the best ones, that go on"""
 
     def judge_among(
         self, candidates: tuple[Member, ...], peers: tuple[Member, ...], epoch: int

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from typing import Annotated
 
 from pydantic import Field
 
+from a4nn_core.component import Unit
 from a4nn_core.termination.base import Verdict
 from a4nn_core.termination.peers import Member, PeerRule, Population
 from a4nn_core.termination.reasons import Reason
@@ -20,7 +22,7 @@ class RungRule(PeerRule):
     Rungs are at ``first``, ``first * eta``, ``first * eta**2``, ... epochs.
     """
 
-    first: int = Field(default=1, ge=1)
+    first: Annotated[int, Unit("epochs")] = Field(default=1, ge=1)
     """epochs of the first rung"""
     eta: int = Field(default=3, ge=2)
     """one in so many of the networks of a rung is promoted"""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
+from a4nn_core.component import Unit
 from a4nn_core.precision import standard_error
 from a4nn_core.termination.base import Context, TerminationRule, Verdict
 from a4nn_core.termination.reasons import Reason
@@ -21,12 +22,12 @@ class Saturation(TerminationRule):
     an accuracy, only ``gain`` counts."""
 
     name: Literal["saturation"] = "saturation"
-    epochs: int = Field(default=8, ge=1)
+    epochs: Annotated[int, Unit("epochs")] = Field(default=8, ge=1)
     """how many epochs it looks back"""
-    resolution: float = Field(default=1.0, ge=0, allow_inf_nan=False)
-    """improvement that counts, in standard errors of the best value"""
-    gain: float = Field(default=0.0, ge=0, allow_inf_nan=False)
-    """improvement that counts at least, in the metric's unit"""
+    resolution: Annotated[float, Unit("standard errors")] = Field(default=1.0, ge=0, allow_inf_nan=False)
+    """improvement that counts; the errors are those of the best value"""
+    gain: Annotated[float, Unit("the metric's")] = Field(default=0.0, ge=0, allow_inf_nan=False)
+    """improvement that counts at least"""
 
     def judge(self, curve: Sequence[float], context: Context) -> Verdict:
         """See TerminationRule."""

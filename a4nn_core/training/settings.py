@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from a4nn_core.component import Settings
+from a4nn_core.component import Settings, Unit
 from a4nn_core.vocabulary import Curves
 
 FIRST_DEFAULTS = {"evaluation": "as-trained", "batch_size": 128}
@@ -30,9 +30,11 @@ def _whole_number_or_auto(size: object) -> object:
 class Training(Settings):
     """Stochastic gradient descent with a cosine to the last epoch, and how it is run."""
 
-    epochs: int = Field(default=25, ge=1)
+    epochs: Annotated[int, Unit("epochs")] = Field(default=25, ge=1)
     """the budget of each network"""
-    batch_size: Annotated[int | Literal["auto"], BeforeValidator(_whole_number_or_auto)] = "auto"
+    batch_size: Annotated[int | Literal["auto"], BeforeValidator(_whole_number_or_auto), Unit("images")] = (
+        "auto"
+    )
     """images per step; auto takes 128, halved until an epoch has 20 steps, but no fewer than 8"""
     evaluation: EvaluationWay = "averaged"
     """what is measured after an epoch, exported and kept: a moving average of the weights, with statistics of
@@ -50,19 +52,19 @@ class Training(Settings):
     """maximum norm of the gradient; greater ones are scaled down"""
     augment: list[dict[str, object]] = Field(default_factory=list)
     """torchvision.transforms.v2 for training images, such as [{ name = "RandomHorizontalFlip" }]"""
-    segment_epochs: int | None = Field(default=None, ge=1)
+    segment_epochs: Annotated[int | None, Unit("epochs")] = Field(default=None, ge=1)
     """epochs per segment, after which a worker hands a network back; if not set, the whole budget is one
     segment"""
     device: str = "auto"
     """cpu, cuda, cuda:1, mps; auto uses a GPU if there is one"""
-    threads: int = Field(default=1, ge=1)
+    threads: Annotated[int, Unit("threads")] = Field(default=1, ge=1)
     """CPU threads per network; another number changes the last bits of results"""
-    slots: int | None = Field(default=None, ge=1)
+    slots: Annotated[int | None, Unit("networks")] = Field(default=None, ge=1)
     """networks trained at the same time; if not set, as many as the machine has cores for or GPU slots"""
-    slots_per_device: int = Field(default=1, ge=1)
+    slots_per_device: Annotated[int, Unit("networks")] = Field(default=1, ge=1)
     """networks that share a GPU when they are small; of several runs on a machine, the least counts"""
-    stall_seconds: float = Field(default=900.0, gt=0)
-    """a worker that makes no progress for so many seconds is ended, and its segment started again; while a
+    stall_seconds: Annotated[float, Unit("seconds")] = Field(default=900.0, gt=0)
+    """a worker that makes no progress for so long is ended, and its segment started again; while a
     network is compiled there is none to see"""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """number format of the computation; auto takes bfloat16 on GPUs that have it, float32 elsewhere"""
@@ -75,7 +77,7 @@ class Training(Settings):
     keep_checkpoints: Literal["last", "best", "all", "front"] = "best"
     """which checkpoints stay after a network's end: the last; the last and the best; every epoch's; or, with
     front, the last and the best of networks on the Pareto front only, from the end of each generation on"""
-    failures_in_a_row: int = Field(default=5, ge=1)
+    failures_in_a_row: Annotated[int, Unit("networks")] = Field(default=5, ge=1)
     """after how many failed networks one after another the run ends"""
 
     @classmethod

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, field_validator
 
+from a4nn_core.component import Unit
 from a4nn_core.data.base import DataSource, ImageData, InputTransform, Split, TransformName
 from a4nn_core.data.cache import cached_file, read_arrays, write_arrays
 from a4nn_core.data.progress import tell
@@ -58,7 +59,7 @@ def _known(beam: object) -> str | float:
     return beam
 
 
-Beam = Annotated[str | float, BeforeValidator(_known)]
+Beam = Annotated[str | float, BeforeValidator(_known), Unit("photons per square micrometre and pulse")]
 """A beam by name or fluence, see fluence_of."""
 
 
@@ -66,15 +67,15 @@ class Xfel(DataSource):
     """Photon counts of conformations of a protein in random orientations."""
 
     name: Literal["xfel"] = "xfel"
-    size: int = Field(default=127, ge=8, le=1024)
+    size: Annotated[int, Unit("pixels")] = Field(default=127, ge=8, le=1024)
     """pixels per side; the range of resolution is the same for any size"""
     beam: Beam = "medium"
     """low, medium, high (1e14, 1e15, 1e16), or photons per square micrometre and pulse"""
-    train: int = Field(default=2000, ge=2)
+    train: Annotated[int, Unit("images")] = Field(default=2000, ge=2)
     """number of training images, all classes together"""
-    validation: int = Field(default=1000, ge=2)
+    validation: Annotated[int, Unit("images")] = Field(default=1000, ge=2)
     """number of validation images"""
-    test: int = Field(default=1000, ge=2)
+    test: Annotated[int, Unit("images")] = Field(default=1000, ge=2)
     """number of test images"""
     seed: int = Field(default=0, ge=0, lt=2**63)
     """seed of orientations and photons"""
@@ -86,9 +87,9 @@ class Xfel(DataSource):
     geodesic: int = Field(default=0, ge=0, le=500)
     """frequency n of a geodesic grid of 10 n^2 + 2 directions, each used once (63 is the published one); 0
     draws orientations uniformly"""
-    wavelength: float = Field(default=1.0, gt=0.1, lt=20)
-    """wavelength in Angstrom"""
-    pitch: float = Field(default=REFERENCE_PITCH, gt=1e-5, lt=1e-2)
+    wavelength: Annotated[float, Unit("Angstrom")] = Field(default=1.0, gt=0.1, lt=20)
+    """wavelength"""
+    pitch: Annotated[float, Unit("1/Angstrom")] = Field(default=REFERENCE_PITCH, gt=1e-5, lt=1e-2)
     """1/Angstrom per pixel at 127 pixels"""
     transform: TransformName = "log1p-standardise"
     """transform of the counts to a network's input; none keeps the raw counts, as published"""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from a4nn_core.component import Unit
 from a4nn_core.spaces.layer import Cost, Layer, Shape
 from a4nn_core.spaces.operations.base import Kept, Operation, windows
 
@@ -20,11 +21,11 @@ class Conv(Operation):
     name: Literal["conv"] = "conv"
     words: ClassVar[tuple[str, ...]] = ("merge",)
 
-    groups: int = Field(default=1, ge=1)
+    groups: Annotated[int, Unit("groups")] = Field(default=1, ge=1)
     """number of groups of channels that are convolved separately; depthwise if there are as many as
     channels"""
-    dilation: int = Field(default=1, ge=1)
-    """distance between the pixels that a kernel reads, in pixels"""
+    dilation: Annotated[int, Unit("pixels")] = Field(default=1, ge=1)
+    """distance between the pixels that a kernel reads"""
 
     def cost(self, layer: Layer, inputs: Sequence[Shape]) -> Cost:
         channels, *sides = inputs[0]
