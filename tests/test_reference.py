@@ -154,7 +154,7 @@ def test_the_terminal_and_json_say_the_same() -> None:
     lines = text.stdout.splitlines()
     assert max(map(len, lines)) <= 80
     assert "  promise = 0.2  (number, at least 0; unit: standard errors)" in lines
-    assert "      promise from which a network is trained on, in standard errors" in lines
+    assert "      promise from which a network is trained on" in lines
     listed = json.loads(a4nn("settings", "termination", "--json").stdout)
     assert [part["name"] for part in listed] == TABLES["termination"].source.names()
     for part in listed:
