@@ -55,6 +55,11 @@ class Queue:
         elif event.kind in SegmentEnded.kinds:
             self._end(number, payload(event, SegmentEnded).epochs, event)
 
+    def leave(self, number: int) -> None:
+        """Forget a network, as it has its final records."""
+        for held in (self.submitted, self.paused, self.reached):
+            held.pop(number, None)
+
     def _end(self, number: int, epochs: int, event: Event) -> None:
         began = self.submitted.pop(number, None)
         self.paused.pop(number, None)
