@@ -23,7 +23,7 @@ _LOOK_SECONDS = 30.0
 
 
 class Progress:
-    """Emits the events of one search; create it inside the flow.
+    """Emits the events of one search; create it inside the flow. Outside of a flow it says nothing.
 
     Args:
         run_id: id of the run.
@@ -52,6 +52,8 @@ class Progress:
         self._emit(len(search.networks))
 
     def _emit(self, networks: int) -> None:
+        if self._flow_run is None:
+            return
         # sent by a thread of Prefect's own: a server that is away delays nothing
         emit_event(
             PROGRESS,

@@ -69,7 +69,7 @@ def _read(path: Path) -> tuple[list[dict[str, Json]], int, int]:
 
 
 def _whole_lines(path: Path, data: bytes, before: int = 0) -> tuple[list[dict[str, Json]], int]:
-    """The records in a part of a file that follows so many lines, and the length in bytes of its whole lines."""
+    """The records in a part of a file that follows so many lines, and the bytes of its whole lines."""
     lines = data.split(b"\n")
     tail = lines.pop()  # what follows the last newline: empty, or a torn line
     records: list[dict[str, Json]] = []
