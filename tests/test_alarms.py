@@ -113,13 +113,18 @@ def installed(stack: Stack) -> dict[str, dict[str, Any]]:
     return {one["name"]: one for one in found if one["name"] in shipped()}
 
 
+def delete(stack: Stack, *paths: str) -> None:
+    """What other tests of this server had better not meet."""
+    for path in paths:
+        stack._ask(stack._request(path, method="DELETE"))
+
+
 def operator_changes(stack: Stack, name: str, **trigger: Any) -> None:
     """As in the web pages, which send the whole automation."""
     one = installed(stack)[name]
     changed = {**one, "trigger": {**one["trigger"], **trigger}}
     kept = {key: changed[key] for key in ("name", "description", "enabled", "tags", "trigger", "actions")}
-    request = stack._request(f"automations/{one['id']}", kept, "PUT")
-    stack._ask(request)
+    stack._ask(stack._request(f"automations/{one['id']}", kept, "PUT"))
 
 
 @pytest.mark.integration
@@ -159,8 +164,18 @@ def test_installing_again_keeps_what_an_operator_changed(stack: Stack, tmp_path:
         ]
         assert installed(stack)["a4nn stuck"]["trigger"]["within"] == 3600
         stack.patch(f"automations/{first['a4nn late']['id']}", {"enabled": True})
-    for one in installed(stack).values():
-        stack._ask(stack._request(f"automations/{one['id']}", method="DELETE"))
+    delete(stack, *(f"automations/{one['id']}" for one in installed(stack).values()))
+
+
+def due_now(stack: Stack, flow: str, name: str) -> str:
+    """A flow run on a pool that no worker polls; returns its id."""
+    entry = {
+        "name": "late",
+        "flow_id": stack.post("flows/", {"name": flow})["id"],
+        "work_pool_name": "nobody",
+    }
+    made = stack.post("deployments/", entry)
+    return str(stack.post(f"deployments/{made['id']}/create_flow_run", {"name": name})["id"])
 
 
 @pytest.mark.integration
@@ -182,22 +197,14 @@ def test_failed_late_and_stuck_runs_are_told_of(stack: Stack, tmp_path: Path) ->
             return str(found[0])
 
         # late: due on a pool that no worker polls
-        flow = stack.post("flows/", {"name": "a4nn-search"})["id"]
         stack.post("work_pools/", {"name": "nobody", "type": "process"})
-        made = stack.post("deployments/", {"name": "late", "flow_id": flow, "work_pool_name": "nobody"})
-        due = stack.post(f"deployments/{made['id']}/create_flow_run", {"name": "nightly-1"})
-        other = stack.post(
-            "deployments/",
-            {
-                "name": "late",
-                "flow_id": stack.post("flows/", {"name": "of-others"})["id"],
-                "work_pool_name": "nobody",
-            },
+        due, theirs = (
+            due_now(stack, flow, name) for flow, name in (("a4nn-search", "nightly-1"), ("other", "theirs"))
         )
-        stack.post(f"deployments/{other['id']}/create_flow_run", {"name": "theirs"})
 
         # stuck: a search whose training hangs
-        arguments = (*SMALL, "--run-id", "hanging", "--executor", "prefect", "--commons", str(tmp_path))
+        small = (*SMALL, "--set", "search.networks=3", "--set", "training.epochs=2")
+        arguments = (*small, "--run-id", "hanging", "--executor", "prefect", "--commons", str(tmp_path))
         running = subprocess.Popen([*A4NN, "run", *arguments], env=stack.environment, stderr=subprocess.PIPE)
         try:
             until(lambda: list(tmp_path.glob("runs/hanging/journals/*.jsonl")), 120, pause=0.02)
@@ -223,6 +230,7 @@ def test_failed_late_and_stuck_runs_are_told_of(stack: Stack, tmp_path: Path) ->
             (shown,) = [run for run in stack.ask("flow_runs") if run["name"] == "hanging"]
             assert shown["state_type"] == "RUNNING"
             assert shown["id"] in text
+            operator_changes(stack, "a4nn stuck", within=3600.0)
         finally:
             for worker in children(running.pid):
                 kill(worker, signal.SIGCONT)
@@ -230,9 +238,11 @@ def test_failed_late_and_stuck_runs_are_told_of(stack: Stack, tmp_path: Path) ->
         assert running.returncode == 0, errors
 
         # crashed: what a worker says of a flow that was killed
-        stack.post(f"flow_runs/{due['id']}/set_state", {"state": {"type": "RUNNING"}, "force": True})
+        stack.post(f"flow_runs/{due}/set_state", {"state": {"type": "RUNNING"}, "force": True})
         crashed = {"type": "CRASHED", "name": "Crashed", "message": "exited with status code: -9"}
-        stack.post(f"flow_runs/{due['id']}/set_state", {"state": crashed, "force": True})
+        stack.post(f"flow_runs/{due}/set_state", {"state": crashed, "force": True})
         assert "is Crashed: exited with status code: -9" in message("nightly-1 crashed")
         assert not [text for text in messages if "theirs" in text]
-        assert len([text for text in messages if "hanging" in text]) == 1, "it has ended since"
+        assert len([text for text in messages if "hanging" in text]) == 1, "it went on, and has ended"
+    delete(stack, *(f"automations/{one['id']}" for one in installed(stack).values()))
+    delete(stack, f"flow_runs/{due}", f"flow_runs/{theirs}", "work_pools/nobody")
