@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 import yaml
 from command import A4NN, SMALL
+from prefect.blocks.notifications import CustomWebhookNotificationBlock
+from prefect.blocks.system import Secret
 from prefect.events.schemas.automations import AutomationCore
 from prefect.settings import (
     PREFECT_API_AUTH_STRING,
@@ -157,6 +159,23 @@ def test_installing_again_keeps_what_an_operator_changed(stack: Stack, tmp_path:
         assert second["a4nn stuck"]["trigger"]["within"] == 7200
         (block,) = stack.ask("block_documents", block_documents={"name": {"any_": ["a4nn-alarms"]}})
         assert url not in json.dumps(block), "whoever knows it can write there"
+
+        Secret(value="x").save("mine", overwrite=True)
+        with pytest.raises(BadInput, match="'secret/mine' sends no notifications"):
+            install(newer, block="secret/mine")
+        CustomWebhookNotificationBlock(name="x", url=url).save("other", overwrite=True)
+        assert install(newer, block="custom-webhook/other") == [
+            "a4nn failed is now as in the file",
+            "a4nn late is now as in the file",
+            "a4nn stuck keeps what was changed on the server; --reset would take the file's",
+            "a4nn stuck tells the chosen block",
+        ]
+        third = installed(stack)
+        senders = {one["actions"][0]["block_document_id"] for one in third.values()}
+        assert senders.isdisjoint({first["a4nn stuck"]["actions"][0]["block_document_id"]})
+        assert len(senders) == 1
+        assert third["a4nn stuck"]["trigger"]["within"] == 7200
+        assert not third["a4nn late"]["enabled"]
 
         assert install(FILE, reset=True) == [
             "a4nn late is now as in the file",

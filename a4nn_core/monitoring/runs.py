@@ -201,7 +201,7 @@ class _Trail:
                 found = self._count(header, there)
         finally:
             lock.release()
-        for number in (*there.archived, *there.fragments):
+        for number in {*there.archived, *there.fragments, *(self._networks or ())}:
             self.queue.leave(number)
         self._read_journals()
         if self.queue.last_epoch:
