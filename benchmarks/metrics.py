@@ -1,6 +1,6 @@
 """What it costs to read the metrics of a commons (``a4nn metrics``).
 
-    python benchmarks/metrics.py [--runs 5000] [--networks 2000] [--folder DIR]
+    python benchmarks/metrics.py [--runs 5000] [--networks 10000] [--folder DIR]
 
 Prints a table in Markdown: of many runs that have ended, and of a long one that goes on. The CPU time is of
 the reading alone, the memory the peak of the process so far. The runs that have ended are compacted, have 20
@@ -11,6 +11,7 @@ file each, as a run that was never compacted.
 from __future__ import annotations
 
 import argparse
+import os
 import resource
 import shutil
 import tempfile
@@ -63,9 +64,10 @@ def main() -> None:
     """Measure, and print a table."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     options.add_argument("--runs", type=int, default=5000)
-    options.add_argument("--networks", type=int, default=2000)
+    options.add_argument("--networks", type=int, default=10_000)
     options.add_argument("--folder", type=Path)
     given = options.parse_args()
+    os.fsync = lambda _: None  # thousands of events would be written one by one
     with tempfile.TemporaryDirectory(dir=given.folder) as folder:
         commons = Path(folder) / "commons"
         generate(commons, given.runs)

@@ -162,7 +162,8 @@ def _tell(one: AutomationCore, block: UUID) -> None:
 
 def _fingerprint(one: AutomationCore) -> str:
     """Of what an automation does, whether it is enabled or not."""
-    held = one.model_dump(mode="json", include={"description", "trigger", "actions"})
+    # without defaults, to which a newer Prefect may add
+    held = one.model_dump(mode="json", include={"description", "trigger", "actions"}, exclude_defaults=True)
     text = json.dumps(_in_order(held), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 

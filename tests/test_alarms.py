@@ -28,9 +28,12 @@ from prefect_stack import DEPLOYMENTS, Stack, kill, until
 from test_cli import children
 
 from a4nn_core.errors import BadInput
+from a4nn_flows import publish
 from a4nn_flows.alarms import install
+from a4nn_flows.maintain import maintain
 from a4nn_flows.progress import EVERY_SECONDS, PROGRESS
 from a4nn_flows.search import search
+from a4nn_flows.sweep import sweep
 
 FILE = DEPLOYMENTS / "automations.yaml"
 
@@ -49,7 +52,8 @@ def test_the_file_is_what_prefect_takes_and_names_what_the_flows_emit() -> None:
     assert PROGRESS in stuck["expect"]
     assert stuck["within"] > 2 * EVERY_SECONDS  # or each search would be stuck now and then
     told = automations["a4nn failed"]["trigger"]["match_related"]["prefect.resource.name"]
-    assert search.name in told
+    flows = (search, maintain, sweep, publish.publish, publish.search_and_publish)
+    assert set(told) == {flow.name for flow in flows}
 
 
 @pytest.mark.parametrize(
