@@ -144,7 +144,8 @@ def _install(
 def _keep(client: SyncPrefectClient, before: Automation, chosen: UUID | None) -> list[str]:
     said = [f"{before.name} keeps what was changed on the server; --reset would take the file's"]
     if chosen and any(action.block_document_id != chosen for action in _messages(before)):
-        changed = AutomationCore.model_validate(before.model_dump())
+        # what a server takes back of what it says
+        changed = AutomationCore.model_validate(before.model_dump(exclude={"id", "owner_resource"}))
         _tell(changed, chosen)
         client.update_automation(before.id, changed)
         said.append(f"{before.name} tells the chosen block")
