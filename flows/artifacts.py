@@ -31,6 +31,7 @@ from a4nn_core.workflow.startup import StartUp
 from a4nn_core.workflow.summary import Member, Summary
 from a4nn_core.workflow.watcher import SearchView, Watcher
 
+from .progress import Progress
 from .server import AWAY_SECONDS, is_away
 
 _PAUSE_SECONDS = 2.0
@@ -106,6 +107,7 @@ class Artifacts:
 
     def __init__(self, run_id: str, networks: int) -> None:
         self.publisher = Publisher()
+        self.alive = Progress(run_id)
         self.run_id = run_id
         self.networks = networks
         self.other = _watcher.get()
@@ -120,10 +122,12 @@ class Artifacts:
         log.info("\n".join(map(printable, check.lines())))
         for warning in check.warnings:
             log.warning(printable(warning))
+        self.alive.begin()
 
     def on_poll(self, search: SearchView) -> None:
         if self.other:
             self.other.on_poll(search)
+        self.alive.look(search)
         self._progress(len(search.networks))
         for generation in range(search.generation):
             if generation not in self.shown:

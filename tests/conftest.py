@@ -23,6 +23,7 @@ settings.load_profile("tests")
 LONGEST = (
     "test_prefect",
     "test_clusters",
+    "test_alarms",
     "test_cli",
     "test_package",
     "test_commons_import",

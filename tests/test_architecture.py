@@ -66,12 +66,13 @@ ALLOWED: dict[str, set[str]] = {
     | {"commons", "data", "experiment", "penguin", "search", "spaces", "termination", "training"},
     "reference": GROUND | {"data", "experiment", "penguin", "search", "spaces", "termination", "training"},
     "replay": GROUND | {"commons", "penguin", "spaces", "termination", "training", "workflow"},
+    "monitoring": GROUND | {"commons", "workflow"},
     "archaeology": GROUND | {"commons", "spaces", "termination"},
     "adapters": GROUND | {"penguin", "termination"},
     "publish": GROUND | {"archaeology", "commons", "data", "interchange", "spaces", "training", "workflow"},
     "cli": GROUND
-    | {"archaeology", "commons", "data", "experiment", "interchange", "penguin", "publish", "spaces"}
-    | {"reference", "replay", "termination", "workflow"},
+    | {"archaeology", "commons", "data", "experiment", "interchange", "monitoring", "penguin", "publish"}
+    | {"reference", "replay", "spaces", "termination", "workflow"},
     "__main__": {"cli"},
 }
 

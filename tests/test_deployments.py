@@ -395,7 +395,7 @@ def test_docker_compose_takes_its_file() -> None:
         assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("name", ["a4nn-server", "a4nn-worker"])
+@pytest.mark.parametrize("name", ["a4nn-server", "a4nn-worker", "a4nn-metrics"])
 def test_systemd_takes_the_units(name: str) -> None:
     file = DEPLOYMENTS / f"systemd/{name}.service"
     unit = configparser.ConfigParser(interpolation=None)

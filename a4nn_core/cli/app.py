@@ -13,6 +13,7 @@ from a4nn_core.cli import (
     export,
     import_deposit,
     importing,
+    metrics,
     predict,
     publish,
     replay,
@@ -55,6 +56,7 @@ def _root(
 
 app.command()(run.run)
 app.command()(status.status)
+app.command()(metrics.metrics)
 app.command()(shadow.shadow)
 app.command()(run.front)
 app.command()(run.presets)

@@ -16,7 +16,7 @@ from typing import ClassVar, TypeVar, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 
 from a4nn_core.commons.columns import BadCell, Record, cell, from_cells, from_line
-from a4nn_core.commons.journal import Journal, read_journal
+from a4nn_core.commons.journal import Journal, Tail, read_journal
 from a4nn_core.commons.layout import Damaged
 from a4nn_core.commons.records import ConsideredRecord, Event
 from a4nn_core.jsonable import Json, members, to_jsonable
@@ -282,12 +282,12 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
-def _events(path: Path, lines: list[dict[str, Json]]) -> list[Event]:
-    for expected, line in enumerate(lines, start=1):
+def _events(path: Path, lines: list[dict[str, Json]], before: int = 0) -> list[Event]:
+    for expected, line in enumerate(lines, start=before + 1):
         if line.get("number") != expected:
             raise Damaged(f"{path} line {expected} is damaged: event number {line.get('number')!r}")
     found = []
-    for expected, line in enumerate(lines, start=1):
+    for expected, line in enumerate(lines, start=before + 1):
         try:
             found.append(from_line(Event, line))
         except (TypeError, BadCell) as error:
@@ -302,6 +302,26 @@ def read_events(path: Path) -> list[Event]:
         Damaged: a line is not JSON, or an event is missing or there twice.
     """
     return _events(path, read_journal(path))
+
+
+class EventTail:
+    """The events of a log as they come: what was read is not read again.
+
+    Args:
+        path: path of the log, which need not exist yet.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._tail = Tail(path)
+
+    def read(self) -> list[Event]:
+        """The events since the last call, in order.
+
+        Raises:
+            Damaged: see read_events.
+        """
+        before = self._tail.count
+        return _events(self._tail.path, self._tail.read(), before)
 
 
 def event_line(event: Event) -> dict[str, Json]:

@@ -65,13 +65,18 @@ def _read(path: Path) -> tuple[list[dict[str, Json]], int, int]:
         data = path.read_bytes()
     except FileNotFoundError:
         return [], 0, 0
+    return *_whole_lines(path, data), len(data)
+
+
+def _whole_lines(path: Path, data: bytes, before: int = 0) -> tuple[list[dict[str, Json]], int]:
+    """The records in a part of a file that follows so many lines, and the bytes of its whole lines."""
     lines = data.split(b"\n")
     tail = lines.pop()  # what follows the last newline: empty, or a torn line
     records: list[dict[str, Json]] = []
     whole = 0
     for number, line in enumerate(lines, start=1):
         try:
-            records.append(_parse(path, number, line))
+            records.append(_parse(path, before + number, line))
         except _Altered:
             raise
         except Damaged:
@@ -81,8 +86,8 @@ def _read(path: Path) -> tuple[list[dict[str, Json]], int, int]:
             raise
         whole += len(line) + 1
     if _holds_more(tail):
-        raise Damaged(f"{path} line {len(lines) + 1} is damaged: text follows its checksum")
-    return records, whole, len(data)
+        raise Damaged(f"{path} line {before + len(lines) + 1} is damaged: text follows its checksum")
+    return records, whole
 
 
 def read_journal(path: Path) -> list[dict[str, Json]]:
@@ -92,6 +97,39 @@ def read_journal(path: Path) -> list[dict[str, Json]]:
         Damaged: a line other than the last is not a JSON object; the message names the file and the line.
     """
     return _read(path)[0]
+
+
+class Tail:
+    """The records of a journal as they come: what was read is not read again.
+
+    Args:
+        path: path of the file, which need not exist yet.
+
+    Attributes:
+        count: number of records read so far.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.count = 0
+        self._place = 0
+
+    def read(self) -> list[dict[str, Json]]:
+        """The records since the last call, without an incomplete last line.
+
+        Raises:
+            Damaged: see read_journal.
+        """
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self._place)
+                data = file.read()
+        except FileNotFoundError:
+            return []
+        records, whole = _whole_lines(self.path, data, self.count)
+        self.count += len(records)
+        self._place += whole
+        return records
 
 
 class Journal:

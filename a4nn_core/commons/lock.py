@@ -179,6 +179,14 @@ def holder(path: Path) -> dict[str, Json] | None:
         os.close(handle)
 
 
+def last_holder(path: Path) -> dict[str, Json]:
+    """The facts about who holds a lock or held it last; empty if nobody ever did, or they cannot be read."""
+    try:
+        return _parse(path.read_bytes()[:1000])
+    except OSError:
+        return {}
+
+
 # A forked child shares the parent's lock: it would hold it for as long as it outlives the parent.
 _HELD: weakref.WeakSet[KernelLock] = weakref.WeakSet()
 

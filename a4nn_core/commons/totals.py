@@ -8,6 +8,7 @@ resumes a run changes its ``run.json`` before anything else, so they are never t
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -23,9 +24,10 @@ if TYPE_CHECKING:
     from a4nn_core.commons.reader import Commons
 
 JOULES_PER_KWH = 3.6e6
+UNKNOWN = "unknown"
 
 # to be raised when the same records give other totals than before
-_FORM = 1
+_FORM = 2
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Totals:
         error: why it failed, or what interrupted it; None if nothing is recorded.
         networks, networks_budget: number of networks recorded so far, and number that the search is to
             evaluate.
+        networks_by_status: number of recorded networks of each status; ``unknown`` where none was recorded.
         networks_infeasible: number of recorded networks outside the bounds, which were not trained.
         networks_on_front: number of networks on the Pareto front.
         epochs_trained: number of epochs trained, over all networks.
@@ -59,6 +62,7 @@ class Totals:
     error: str | None
     networks: int
     networks_budget: int | None
+    networks_by_status: Mapping[str, int]
     networks_infeasible: int
     networks_on_front: int
     epochs_trained: int
@@ -101,6 +105,7 @@ class Totals:
             error=header.error,
             networks=len(networks),
             networks_budget=header.networks_budget,
+            networks_by_status=dict(sorted(Counter(str(n.status or UNKNOWN) for n in networks).items())),
             networks_infeasible=sum(n.status is NetworkStatus.infeasible for n in networks),
             networks_on_front=len(front),
             epochs_trained=epochs.trained,

@@ -10,13 +10,12 @@ from pathlib import Path
 
 from a4nn_core.commons import RunFolder, read_epochs, read_events
 from a4nn_core.commons.damage import damage_named
-from a4nn_core.commons.events import SegmentEnded, payload
 from a4nn_core.commons.layout import read_json
 from a4nn_core.commons.lock import holder
 from a4nn_core.commons.runs import run_record, session_started
 from a4nn_core.jsonable import Json, members, to_jsonable
 from a4nn_core.precision import Images
-from a4nn_core.vocabulary import EventKind
+from a4nn_core.workflow.queue import Queue
 
 
 @dataclass(frozen=True)
@@ -94,28 +93,18 @@ def look(commons: Path, run: str, seconds_of_ended: Sequence[float] = ()) -> Liv
         header = run_record(run, stored)
         started = session_started(stored)
     seconds = (datetime.now(UTC) - started).total_seconds() if started else 0.0
-    submitted: dict[int, int | None] = {}
-    paused: dict[int, int] = {}
+    queue = Queue()
     for event in read_events(folder.events):
-        if event.network is None:
-            continue
-        if event.kind == EventKind.submitted:
-            submitted[event.network] = event.generation
-            paused.pop(event.network, None)
-        elif event.kind in SegmentEnded.kinds:
-            submitted.pop(event.network, None)
-            paused.pop(event.network, None)
-            if event.kind == EventKind.paused:
-                paused[event.network] = payload(event, SegmentEnded).epochs
+        queue.add(event)
     budget = header.epochs_budget or 0
     training = [
-        _in_training(folder, number, generation, budget, header.images)
-        for number, generation in submitted.items()
+        _in_training(folder, number, one.generation, budget, header.images)
+        for number, one in queue.submitted.items()
     ]
     # a run that is being imported does not record how many networks it will have
-    unseen = max((header.networks_budget or 0) - len(seconds_of_ended) - len(training) - len(paused), 0)
+    unseen = max((header.networks_budget or 0) - len(seconds_of_ended) - len(training) - len(queue.paused), 0)
     left = _seconds_left(training, seconds_of_ended, unseen)
-    return Live(True, seconds, training, left, len(paused), sum(paused.values()))
+    return Live(True, seconds, training, left, len(queue.paused), sum(queue.paused.values()))
 
 
 def _in_training(

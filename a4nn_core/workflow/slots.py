@@ -17,10 +17,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from a4nn_core.commons.lock import Held, KernelLock, holder
+from a4nn_core.commons.lock import Held, KernelLock, holder, last_holder
 from a4nn_core.errors import BadInput
 from a4nn_core.files import user_errors
-from a4nn_core.jsonable import whole
+from a4nn_core.jsonable import Json, whole
 from a4nn_core.training.segment import SLOT_VARIABLE
 from a4nn_core.workflow.devices import Device, discover
 
@@ -111,6 +111,41 @@ def acquire(name: str, per_device: int, wanted: Callable[[], bool], **about: str
             log.warning("waiting for a device slot; held: %s", "; ".join(holders), extra=about)
         time.sleep(POLL_SECONDS * random.uniform(0.5, 1.5))
     return None
+
+
+@dataclass(frozen=True)
+class Occupancy:
+    """What is known of a device from the locks of its slots.
+
+    Attributes:
+        device: name that is the same in every process of this machine, such as the UUID of a GPU.
+        slots: slots that its runs give it: the fewest of those that hold it, else of the last that did.
+        used: slots that are held.
+    """
+
+    device: str
+    slots: int
+    used: int
+
+
+def occupancy() -> list[Occupancy]:
+    """The devices of this machine that runs have had slots on since its lock files were made, by name. The
+    CPU, on which networks are not placed, is none of them."""
+    folder = Path(os.environ.get(LOCK_FOLDER) or Path(tempfile.gettempdir()) / "a4nn-slots")
+    devices: dict[str, list[tuple[bool, dict[str, Json]]]] = {}
+    for path in sorted(folder.glob("*#*.lock")):
+        said = holder(path)
+        devices.setdefault(path.stem.rpartition("#")[0], []).append(
+            (said is not None, last_holder(path) if said is None else said)
+        )
+    return [_occupancy(name, places) for name, places in devices.items()]
+
+
+def _occupancy(device: str, places: list[tuple[bool, dict[str, Json]]]) -> Occupancy:
+    held = [said for is_held, said in places if is_held]
+    newest = max((said for _, said in places), key=lambda said: str(said.get("since", "")))
+    slots = min(whole(said.get("per_device")) or 1 for said in held or [newest])
+    return Occupancy(device, max(slots, len(held)), len(held))
 
 
 def _crowded(folder: Path, device: Device, per_device: int) -> bool:
