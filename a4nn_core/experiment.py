@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from a4nn_core.budget import Budget
 from a4nn_core.component import Component, Registry, Settings, explain
 from a4nn_core.data.base import DATA_SOURCES, DataSource
 from a4nn_core.errors import BadInput
@@ -83,6 +84,16 @@ class Experiment(Settings):
     training: Training = Field(default_factory=Training)
     prior: Prior | None = None
     """earlier runs to learn from; without it, none are read"""
+    budget: Budget | None = None
+    """what it may use before it ends; without it, whatever its networks take"""
+
+    @model_validator(mode="after")
+    def _measures_its_budget(self) -> Experiment:
+        if self.budget is not None and self.budget.kwh is not None and not self.training.energy:
+            raise ValueError(
+                f"[budget] kwh = {self.budget.kwh:g} needs [training] energy = true: energy is not recorded"
+            )
+        return self
 
     @classmethod
     def from_mapping(cls, settings: Mapping[str, object], place: str = "experiment") -> Experiment:

@@ -169,6 +169,7 @@ def _notes(summary: Summary, live: Live) -> list[str]:
     if not live.alive:
         notes.append("\n".join(map(_ended, summary.endings)))
         notes.append("" if summary.error is None else f"{summary.status}: {summary.error}")
+        notes.append("" if summary.stopped is None else f"{summary.status}: {summary.stopped}")
     return [note for note in notes if note]
 
 

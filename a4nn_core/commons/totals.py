@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 JOULES_PER_KWH = 3.6e6
 
 # to be raised when the same records give other totals than before
-_FORM = 1
+_FORM = 2
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class Totals:
     Attributes:
         run, status: id and status of the run.
         error: why it failed, or what interrupted it; None if nothing is recorded.
+        stopped: why it ended before its number of networks though nothing went wrong; None if it did not.
         networks, networks_budget: number of networks recorded so far, and number that the search is to
             evaluate.
         networks_infeasible: number of recorded networks outside the bounds, which were not trained.
@@ -57,6 +58,7 @@ class Totals:
     run: str
     status: RunStatus | None
     error: str | None
+    stopped: str | None
     networks: int
     networks_budget: int | None
     networks_infeasible: int
@@ -99,6 +101,7 @@ class Totals:
             run=header.run,
             status=header.status,
             error=header.error,
+            stopped=header.stopped,
             networks=len(networks),
             networks_budget=header.networks_budget,
             networks_infeasible=sum(n.status is NetworkStatus.infeasible for n in networks),

@@ -244,15 +244,20 @@ def as_begun(
         return resolved, resolved.to_mapping()
     training = recorded.get("training")
     if not isinstance(training, Mapping) or "evaluation" not in training:
-        given = experiment.training
-        then = {k: v for k, v in FIRST_DEFAULTS.items() if getattr(given, k) == _default(k)}
-        experiment = experiment.model_copy(update={"training": given.model_copy(update=then)})
+        asked = experiment.training
+        then = {k: v for k, v in FIRST_DEFAULTS.items() if getattr(asked, k) == _default(k)}
+        experiment = experiment.model_copy(update={"training": asked.model_copy(update=then)})
     resolved = experiment.resolved(images)
+    given = resolved.to_mapping()
     try:
-        same = Experiment.from_record(recorded) == resolved
+        same = Experiment.from_record(recorded).model_copy(update={"budget": resolved.budget}) == resolved
     except (A4NNError, TypeError):
         same = False
-    return resolved, dict(recorded) if same else resolved.to_mapping()
+    if not same:
+        return resolved, given
+    # a run goes on with the budget that it is given now
+    of_now = {"budget": given["budget"]} if "budget" in given else {}
+    return resolved, {**{name: table for name, table in recorded.items() if name != "budget"}, **of_now}
 
 
 def _default(setting: str) -> object:
