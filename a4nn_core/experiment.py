@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -180,9 +181,19 @@ def load_experiment(source: str, changes: Sequence[str] = ()) -> Experiment:
         settings = toml_tables(text)
     except ValueError as error:
         raise BadInput(f"experiment file {source} is not TOML: {error}") from None
+    return Experiment.from_mapping(changed(settings, changes), place)
+
+
+def changed(settings: Mapping[str, object], changes: Sequence[str]) -> dict[str, object]:
+    """The tables of an experiment with some settings replaced; see ``load_experiment``.
+
+    Raises:
+        BadInput: a change is not of the form ``table.key=value``.
+    """
+    tables = deepcopy(dict(settings))
     for change in changes:
-        _apply(settings, change)
-    return Experiment.from_mapping(settings, place)
+        _apply(tables, change)
+    return tables
 
 
 def _apply(settings: dict[str, object], change: str) -> None:

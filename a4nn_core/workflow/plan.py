@@ -26,7 +26,7 @@ from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.training.settings import FIRST_DEFAULTS, Training
 from a4nn_core.version import __version__
 from a4nn_core.workflow.devices import Machine
-from a4nn_core.workflow.preflight import check_fit, check_images, warn_unless_measured
+from a4nn_core.workflow.preflight import check_budget, check_fit, check_images, warn_unless_measured
 from a4nn_core.workflow.prior import ResolvedPrior, resolve_again, resolve_prior
 
 PACKAGES = (
@@ -174,8 +174,8 @@ def check(plan: Plan, is_local: bool) -> None:
 
     Raises:
         BadInput: no genome fits the images, nothing can be learned from them, they cannot be augmented as
-            asked, the largest network does not fit this machine, or networks would be trained again on other
-            images.
+            asked, the largest network does not fit this machine, its energy cannot be counted, or networks would
+            be trained again on other images.
     """
     largest = plan.largest
     _check_same_images(plan)
@@ -188,6 +188,7 @@ def check(plan: Plan, is_local: bool) -> None:
         return
     if not plan.experiment.search.limits().violation(largest):
         check_fit(plan.experiment, largest, plan.data, plan.machine.device, plan.machine.slots)
+    check_budget(plan.experiment, plan.machine.device, plan.machine.slots)
     if plan.experiment.training.energy:
         warn_unless_measured(plan.machine.device, plan.machine.slots)
 
