@@ -30,8 +30,7 @@ from a4nn_core.search.nsga_net import NSGANet
 from a4nn_core.spaces.base import Genome
 from a4nn_core.spaces.macro import Macro
 from a4nn_core.training.segment import Segment, SegmentResult
-from a4nn_core.workflow import plan
-from a4nn_core.workflow import fruitless
+from a4nn_core.workflow import fruitless, plan
 from a4nn_core.workflow.run import execute
 from a4nn_core.workflow.summary import summarise
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from a4nn_core.cli.disk import show_disk
 from a4nn_core.cli.interrupt import check_interrupt
 from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption, print_json, tell
 from a4nn_core.cli.run import make_table, print_table
@@ -30,6 +31,9 @@ def status(
     run_id: Annotated[str | None, typer.Argument(metavar="[RUN]", help="One run; default: all.")] = None,
     once: Annotated[bool, typer.Option("--once", help="Show one run as it is now, and exit.")] = False,
     every: Annotated[float, typer.Option(min=0.1, help="Seconds between updates.")] = 2.0,
+    disk: Annotated[
+        bool, typer.Option("--disk", help="Show what takes room instead, by run and kind of file.")
+    ] = False,
     commons: CommonsOption = DEFAULT_COMMONS,
     as_json: JsonOption = False,
 ) -> None:
@@ -37,7 +41,9 @@ def status(
     from a4nn_core.commons import Commons
 
     store = Commons(commons)
-    if run_id is None:
+    if disk:
+        show_disk(commons, run_id, as_json)
+    elif run_id is None:
         _list(store, as_json)
     elif as_json:
         print_json([_document(store, *_state(store, run_id))])

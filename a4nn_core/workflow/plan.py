@@ -8,7 +8,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -47,6 +47,7 @@ class Plan:
         run_id: id of the run.
         machine: the machine on which the search loop runs.
         prior: the earlier runs it learns from; None if the experiment names none.
+        origin: identifies the flow run that searches; empty if there is no flow.
     """
 
     experiment: Experiment
@@ -56,6 +57,7 @@ class Plan:
     run_id: str
     machine: Machine
     prior: ResolvedPrior | None = None
+    origin: Mapping[str, object] = field(default_factory=dict)
 
     @cached_property
     def largest(self) -> Architecture:
@@ -107,6 +109,7 @@ class Plan:
             "device": machine.device,
             **({} if self.shadow_of is None else {"shadow_of": self.shadow_of}),
             **({} if self.prior is None else {"prior": list(self.prior.recorded)}),
+            **{name: self.origin[name] for name in ("deployment",) if self.origin.get(name) is not None},
         }
 
 
@@ -174,8 +177,8 @@ def check(plan: Plan, is_local: bool) -> None:
 
     Raises:
         BadInput: no genome fits the images, nothing can be learned from them, they cannot be augmented as
-            asked, the largest network does not fit this machine, its energy cannot be counted, or networks would
-            be trained again on other images.
+            asked, the largest network does not fit this machine, its energy cannot be counted, or networks
+            would be trained again on other images.
     """
     largest = plan.largest
     _check_same_images(plan)

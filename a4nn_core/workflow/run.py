@@ -109,7 +109,7 @@ def execute(
             machine.require_device()
         plan = resolve(experiment, commons, run_id, machine)
         check(plan, executor.is_local)
-        plan = replace(plan, data=share(plan.experiment.data, plan.data))
+        plan = replace(plan, data=share(plan.experiment.data, plan.data), origin=origin or {})
         ahead = look_ahead(plan, executor.is_local, executor.slots)
         if watcher is not None:
             watcher.on_start(ahead)
