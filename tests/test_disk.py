@@ -57,7 +57,7 @@ def test_every_file_is_counted_once(place: Path) -> None:
 
 def test_kinds_and_packs(place: Path) -> None:
     found = usage(place)
-    assert [one.run for one in found.runs][0] == "c"  # the largest first
+    assert found.runs[0].run == "c"  # the largest first
     runs = {one.run: one for one in found.runs}
     assert runs["c"].kinds[FileKind.checkpoints].bytes == 5_000_000
     assert runs["c"].kinds[FileKind.pictures].bytes == 300

@@ -92,7 +92,7 @@ def test_what_is_old_goes_with_its_logs_and_artifacts(stack: Stack, client: Sync
     assert clear(1, ages) == Removed()
     assert names(stack) >= mine
     assert clear(2.5, ages).flow_runs == {"a4nn-sweep": 1}
-    # artifacts of flow runs that stay; not of one that may be started again, of those in progress, or of others
+    # those of flow runs that stay, but not of one that may be started again, is in progress, or of others
     before = {artifact["flow_run_id"] for artifact in stack.ask("artifacts")}
     assert clear(4, ages).artifacts == 3
     left = {artifact["flow_run_id"] for artifact in stack.ask("artifacts")}

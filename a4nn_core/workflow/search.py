@@ -181,12 +181,16 @@ class Search:
         """
         if self._spending is None:
             return
-        unfinished = {n: a.flops for n, a in self.architectures.items() if n not in self.networks}
-        used_up = self._spending.used_up(unfinished)
-        if used_up is None:
-            return
-        self._wind_down()
-        raise BudgetUsedUp(f"its budget is used up: {used_up}")
+        used_up = self._used_up(self._spending)
+        if used_up is not None:
+            self._wind_down()
+            # as it is now, after the last epochs
+            raise BudgetUsedUp(f"its budget is used up: {self._used_up(self._spending) or used_up}")
+
+    def _used_up(self, spending: Spending) -> str | None:
+        return spending.used_up(
+            {number: a.flops for number, a in self.architectures.items() if number not in self.networks}
+        )
 
     def _wind_down(self) -> None:
         """Start nothing any more, and wait until each network in training has ended its epoch."""
