@@ -6,7 +6,6 @@ the same candidates, and continues.
 
 from __future__ import annotations
 
-import collections
 import logging
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -44,10 +43,10 @@ from a4nn_core.workflow.network_records import (
 from a4nn_core.workflow.promotion import Promotion, segment_after, segment_ends
 from a4nn_core.workflow.spending import BudgetUsedUp, Spending
 from a4nn_core.workflow.stopping import Stopping
+from a4nn_core.workflow.submitted import SubmittedSegments
 from a4nn_core.workflow.telling import Telling, finite
 from a4nn_core.workflow.watcher import SearchView, Watcher
 
-POLL_SECONDS = 0.5
 log = logging.getLogger(__name__)
 
 
@@ -113,8 +112,8 @@ class Search:
         self._telling = Telling(
             self.strategy, experiment.search, self.candidates, writer.events, self.stopping.told
         )
-        self.training: dict[int, Segment] = {}
-        self._queue: collections.deque[Segment] = collections.deque()
+        self._submitted = SubmittedSegments(executor, lambda: not self._is_used_up())
+        self.training = self._submitted.segments
         self._versions: dict[tuple[int, int], int] = {}
         self._failures = 0
         self._lag_reported = False
@@ -127,7 +126,7 @@ class Search:
         )
         policy = experiment.training.keep_checkpoints
         self._keeper = Keeper(writer, policy, experiment.search.objectives)
-        self._may_train = False  # nothing does before it is known that there is a budget left
+        self._used_up: str | None = None
         self._spending = (
             Spending(
                 experiment.budget,
@@ -152,9 +151,6 @@ class Search:
         try:
             self._replay()
             self._keeper.resume(self.networks)
-            self._check_budget()
-            self._may_train = True
-            self._submit_queued()
             while not self._has_asked_enough:
                 self._fill()
                 if not self._has_asked_enough:
@@ -173,37 +169,34 @@ class Search:
         stopped = self.stopping.reason is not None and len(self.reported) == len(self.candidates)
         return self.strategy.finished or stopped
 
-    def _check_budget(self) -> None:
-        """End the run if its budget is used up.
+    def _is_used_up(self) -> bool:
+        """Whether the budget is used up. Once it is, nothing is started any more."""
+        if self._spending is not None and self._used_up is None:
+            self._used_up = self._used(self._spending)
+        return self._used_up is not None
 
-        Raises:
-            BudgetUsedUp: it is, and every network has ended after the epoch it was in.
-        """
-        if self._spending is None:
-            return
-        used_up = self._used_up(self._spending)
-        if used_up is not None:
-            self._wind_down()
-            # as it is now, after the last epochs
-            raise BudgetUsedUp(f"its budget is used up: {self._used_up(self._spending) or used_up}")
-
-    def _used_up(self, spending: Spending) -> str | None:
+    def _used(self, spending: Spending) -> str | None:
         return spending.used_up(
             {number: a.flops for number, a in self.architectures.items() if number not in self.networks}
         )
 
-    def _wind_down(self) -> None:
-        """Start nothing any more, and wait until each network in training has ended its epoch."""
-        self._may_train = False
-        for segment in self._queue:
-            del self.training[segment.network]
-        self._queue.clear()
+    def _end_if_used_up(self) -> None:
+        """End the run if its budget is used up, when each network in training has ended its epoch.
+
+        Raises:
+            BudgetUsedUp: it is.
+        """
+        if self._spending is None or not self._is_used_up():
+            return
+        self._submitted.withdraw_waiting()
         if self.training:
             log.info("the budget is used up; %d networks end after their epoch", len(self.training))
             self.writer.folder.ending.touch()
         while self.training:
             self._receive()
             self._poll()
+        # as it is now, after the last epochs
+        raise BudgetUsedUp(f"its budget is used up: {self._used(self._spending) or self._used_up}")
 
     def _poll(self) -> None:
         if self.watcher:
@@ -242,16 +235,13 @@ class Search:
         )
 
     def _collect(self) -> None:
-        """Wait a short while for results, process those that have arrived, and look at the budget."""
+        """Wait a short while for results, and process those that have arrived; while there is a budget."""
+        self._end_if_used_up()
         self._receive()
-        self._check_budget()
 
     def _receive(self) -> None:
         """Wait a short while for results, and process those that have arrived."""
-        results = self.executor.completed(POLL_SECONDS if self.training else 0.0)
-        segments = [self.training.pop(result.network) for result in results]
-        self._submit_queued()  # first, so that no slot waits while records are written
-        for segment, result in zip(segments, results, strict=True):
+        for segment, result in self._submitted.ended():
             if self._spending is not None and not self.executor.is_local:
                 self._spending.trained_on(result.device)
             self._end_segment(segment, result)
@@ -418,19 +408,7 @@ class Search:
             number,
             candidate.generation,
         )
-        self.training[number] = segment
-        self._queue.append(segment)
-        self._submit_queued()
-
-    def _submit_queued(self) -> None:
-        """Give the executor as many segments as it has free slots."""
-        while self._queue and self._may_train and self._busy < self.executor.slots:
-            self.executor.submit(self._queue.popleft())
-
-    @property
-    def _busy(self) -> int:
-        """Number of segments that the executor has."""
-        return len(self.training) - len(self._queue)
+        self._submitted.submit(segment)
 
     def _version(self, candidate: Candidate, segment: int) -> int:
         """Version of the front snapshot that a segment is judged against. A segment that is submitted again
@@ -459,7 +437,7 @@ class Search:
             # the segment ended, not the network's training
             if self._promotion is not None and self._promotion.waits_at(len(journal)):
                 self._pause(self._promotion, candidate, result, journal)
-            elif self._may_train:
+            elif self._used_up is None:
                 self._submit(candidate, len(journal))
             return
         self._end_network(candidate, segment.front.version, result, journal)
