@@ -26,7 +26,7 @@ from a4nn_core.training.segment import Segment, SegmentResult
 from a4nn_core.training.trainer import train_segment
 from a4nn_core.vocabulary import Direction, EventKind, NetworkStatus
 from a4nn_core.workflow import preflight, spending
-from a4nn_core.workflow.concerns import _of_budget
+from a4nn_core.workflow.concerns import _of_budget, _of_search
 from a4nn_core.workflow.devices import Machine
 from a4nn_core.workflow.run import execute
 from a4nn_core.workflow.spending import Spending, session_seconds, spent_by
@@ -124,6 +124,7 @@ def test_a_run_ends_cleanly_and_goes_on_with_a_larger_budget(tmp_path: Path) -> 
     assert "--set budget.NAME=AMOUNT" in a4nn("front", "r", "--commons", tmp_path / "cut").stdout
     shown = a4nn("status", "r", "--commons", tmp_path / "cut").stdout
     assert f"interrupted: its budget is used up: {trained} of 21 epochs" in shown
+    assert "budget used up" in a4nn("status", "--commons", tmp_path / "cut").stdout
 
     again = Epochwise()
     run(experiment(budget={"epochs": 21}), tmp_path / "cut", again)  # the same budget: nothing is trained
@@ -399,6 +400,13 @@ def test_why_a_search_stopped_is_recorded(tmp_path: Path) -> None:
     assert "to go on" not in shown
     listed = json.loads(a4nn("status", "--json", "--commons", tmp_path).stdout)
     assert listed[0]["stopped"] == header.stopped
+
+
+def test_a_stop_that_ends_nothing_is_warned_of() -> None:
+    what = experiment(search={"stop": {"no_growth": 12}})
+    (warning,) = [text for text in _of_search(what) if "no_growth" in text]
+    assert warning.startswith("search.stop.no_growth = 12 ends nothing, as the search looks at 12 networks")
+    assert not any("no_growth" in text for text in _of_search(experiment(search={"stop": {"no_growth": 11}})))
 
 
 def test_experiments_of_earlier_versions_are_the_same_without() -> None:

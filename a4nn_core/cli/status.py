@@ -115,10 +115,9 @@ def _row(totals: Totals, live: Live) -> list[str]:
         notes.append(f"{totals.networks_infeasible} outside the bounds")
     seconds = live.seconds_so_far + (totals.seconds or 0.0)
     timed = live.alive or totals.seconds is not None
-    killed = totals.status is RunStatus.running and not live.alive
     return [
         totals.run,
-        "killed, can be resumed" if killed else totals.status or "-",
+        _status(totals, live),
         str(totals.networks)
         + ("" if budget is None else f"/{budget}")
         + (f" ({', '.join(notes)})" if notes else ""),
@@ -128,6 +127,14 @@ def _row(totals: Totals, live: Live) -> list[str]:
         duration(seconds) if timed else "-",
         "-" if live.seconds_left is None else f"about {duration(live.seconds_left)}",
     ]
+
+
+def _status(totals: Totals, live: Live) -> str:
+    if totals.status is RunStatus.running and not live.alive:
+        return "killed, can be resumed"
+    if totals.status is RunStatus.interrupted and totals.stopped is not None:
+        return "budget used up"
+    return totals.status or "-"
 
 
 def _follow(store: Commons, run: str, every: float, once: bool) -> None:

@@ -46,6 +46,11 @@ def _of_search(experiment: Experiment) -> Iterator[str]:
             f"{search.population} (search.population): no network descends from another; "
             f"{search.population + search.offspring} networks make two generations"
         )
+    if search.stop is not None and search.stop.no_growth >= search.networks:
+        yield (
+            f"search.stop.no_growth = {search.stop.no_growth} ends nothing, as the search looks at "
+            f"{search.networks} networks (search.networks)"
+        )
     for name, direction in search.objectives.items():
         usual = find_metric(name).direction
         if direction is not usual:
