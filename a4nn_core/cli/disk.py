@@ -114,7 +114,7 @@ def _document(found: CommonsUsage, commons: Path) -> dict[str, Json]:
                 "status": one.status,
                 "problem": one.problem,
                 **_usage(one),
-                "packs": list(one.packs),
+                "packs": [*one.packs],
                 "bytes_in_packs": one.shared,
             }
             for one in found.runs
@@ -129,8 +129,8 @@ def _usage(part: Usage) -> dict[str, Json]:
     return {
         **_size(part.total),
         "kinds": {str(kind): _size(size) for kind, size in part.kinds.items()},
-        "foreign": sorted(part.foreign),
-        "unreadable": list(part.unreadable),
+        "foreign": [*sorted(part.foreign)],
+        "unreadable": [*part.unreadable],
     }
 
 
