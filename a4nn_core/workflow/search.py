@@ -190,7 +190,7 @@ class Search:
             return
         self._submitted.withdraw_waiting()
         if self.training:
-            log.info("the budget is used up; %d networks end after their epoch", len(self.training))
+            log.warning("the budget is used up: %d networks end after their epoch", len(self.training))
             self.writer.folder.ending.touch()
         while self.training:
             self._receive()
