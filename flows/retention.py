@@ -8,7 +8,6 @@ removes them alone. All records are in the commons, which this never touches.
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
@@ -70,7 +69,7 @@ class Removed:
         artifacts: number of artifacts.
     """
 
-    flow_runs: Counter[str] = field(default_factory=Counter)
+    flow_runs: dict[str, int] = field(default_factory=dict)
     artifacts: int = 0
 
     def lines(self) -> list[str]:
@@ -126,7 +125,7 @@ class Retention:
                 self._client.delete_flow_run(run.id)
             except ObjectNotFound:
                 continue  # somebody else was faster
-            self.removed.flow_runs[name] += 1
+            self.removed.flow_runs[name] = self.removed.flow_runs.get(name, 0) + 1
 
     def _remove_artifacts(self, run: FlowRun) -> None:
         mine = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run.id]))

@@ -142,6 +142,7 @@ def test_ages_of_less_than_a_day_are_refused() -> None:
 # the budget of a deployment
 
 
+@pytest.mark.slow
 def test_a_deployment_has_what_its_runs_have_left(tmp_path: Path) -> None:
     nightly = {"flow_run": "f", "deployment": "nightly"}
     what = experiment(search={"networks": 4})
