@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -16,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from a4nn_core.budget import Budget
 from a4nn_core.component import Component, Registry, Settings, explain
 from a4nn_core.data.base import DATA_SOURCES, DataSource
 from a4nn_core.errors import BadInput
@@ -83,6 +85,16 @@ class Experiment(Settings):
     training: Training = Field(default_factory=Training)
     prior: Prior | None = None
     """earlier runs to learn from; without it, none are read"""
+    budget: Budget | None = None
+    """what it may use before it ends; without it, whatever its networks take"""
+
+    @model_validator(mode="after")
+    def _measures_its_budget(self) -> Experiment:
+        if self.budget is not None and self.budget.kwh is not None and not self.training.energy:
+            raise ValueError(
+                f"[budget] kwh = {self.budget.kwh:g} needs [training] energy = true: energy is not recorded"
+            )
+        return self
 
     @classmethod
     def from_mapping(cls, settings: Mapping[str, object], place: str = "experiment") -> Experiment:
@@ -169,9 +181,19 @@ def load_experiment(source: str, changes: Sequence[str] = ()) -> Experiment:
         settings = toml_tables(text)
     except ValueError as error:
         raise BadInput(f"experiment file {source} is not TOML: {error}") from None
+    return Experiment.from_mapping(changed(settings, changes), place)
+
+
+def changed(settings: Mapping[str, object], changes: Sequence[str]) -> dict[str, object]:
+    """The tables of an experiment with some settings replaced; see ``load_experiment``.
+
+    Raises:
+        BadInput: a change is not of the form ``table.key=value``.
+    """
+    tables = deepcopy(dict(settings))
     for change in changes:
-        _apply(settings, change)
-    return Experiment.from_mapping(settings, place)
+        _apply(tables, change)
+    return tables
 
 
 def _apply(settings: dict[str, object], change: str) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from a4nn_core.budget import Budget
 from a4nn_core.component import Component
 from a4nn_core.data.base import DATA_SOURCES
 from a4nn_core.errors import BadInput
@@ -51,6 +52,7 @@ TABLES: dict[str, Table] = {
     "training": Table("[training]: how they are trained", Training),
     "termination": Table("[termination] name = ...: which are trained on, and how long", RULES),
     "prior": Table("[prior]: earlier runs to learn from", Prior),
+    "budget": Table("[budget]: what a run may use before it ends", Budget),
     "engines": Table("engine = ... of the rules converged and interval, and of a4nn predict", ENGINES),
     "metrics": Table("what objectives and constraints of [search] name", METRICS),
     "operations": Table("of layers; search spaces choose them and their settings", OPERATIONS),

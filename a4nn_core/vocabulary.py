@@ -107,6 +107,8 @@ class EventKind(StrEnum):
     failed = "failed"
     judged = "judged"
     told = "told"
+    enough = "enough"
+    """the search asks for no further networks, by ``[search] stop``"""
     checkpoints_removed = "checkpoints_removed"
     interrupted = "interrupted"
     flow = "flow"

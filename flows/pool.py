@@ -111,7 +111,10 @@ def _is_unusable(run: FlowRun) -> bool:
     """Whether a flow run has ended without a result with which a search can continue."""
     if run.state is None or not run.state.is_final():
         return False
-    return not run.state.is_completed() or SegmentResult.from_json(str(run.state.message)).fatal
+    if not run.state.is_completed():
+        return True
+    result = SegmentResult.from_json(str(run.state.message))
+    return result.fatal or result.cut
 
 
 class WorkPoolExecutor:

@@ -21,6 +21,7 @@ from a4nn_core.workflow.summary import summarise
 from a4nn_core.workflow.watcher import Watcher
 
 from .artifacts import Artifacts, watched_by
+from .budget import DeploymentBudget, DeploymentBudgetUsedUp, within
 from .cluster import ClusterExecutor, open_cluster
 from .executor import PrefectExecutor
 from .locks import deployment_lock, held, held_run
@@ -45,6 +46,7 @@ def search(
     segments: str | None = None,
     cluster: str | None = None,
     fixed_seed: bool = False,
+    deployment_budget: DeploymentBudget | None = None,
 ) -> dict[str, object] | State[None]:
     """Search network architectures, and record the training of every network.
 
@@ -61,10 +63,12 @@ def search(
         fixed_seed: whether scheduled runs use the experiment's seed, so that all are the same search. If not,
             each has a seed of its own, which follows from its run id. Runs started by hand use the
             experiment's.
+        deployment_budget: what all runs of this deployment may use together, of those that began in the last
+            so many days. When it is used up, runs are skipped.
 
     Returns:
         the summary of the run, as ``a4nn run --json`` prints it; for a scheduled run whose predecessor is
-        still running, a completed state named Skipped.
+        still running, or whose deployment has used up its budget, a completed state named Skipped.
     """
     if deployment.id and not commons.is_absolute():
         raise BadInput(
@@ -99,6 +103,13 @@ def search(
                 except BadInput as error:
                     # a cancelled state would be logged as an error, with a traceback
                     return Completed(name="Skipped", message=f"the previous run has not ended: {error}")
+            if deployment_budget is not None:
+                try:
+                    experiment = within(
+                        experiment, deployment_budget, commons, come_from["deployment"], run_id
+                    )
+                except DeploymentBudgetUsedUp as error:
+                    return Completed(name="Skipped", message=str(error))
         shown = Artifacts(run_id, experiment.search.networks)
         with closing(shown.publisher):
             execute(experiment, commons, run_id, make_executor, shown, come_from)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -16,6 +17,8 @@ from a4nn_core.retry import every, retry
 from .parameters import name_of
 
 T = TypeVar("T")
+Log = logging.Logger | logging.LoggerAdapter[logging.Logger]
+"""where flows report"""
 
 AWAY_SECONDS = 3600.0
 _PAUSE_SECONDS = 3.0
@@ -48,6 +51,18 @@ def ask_server(question: Callable[[SyncPrefectClient], T], seconds: float = AWAY
             return question(client)
 
     return retry(ask, is_away, every(_PAUSE_SECONDS, seconds))
+
+
+def pages(page: Callable[[int], list[T]]) -> Iterator[T]:
+    """Everything that a filter of the server finds.
+
+    Args:
+        page: asks for what follows an offset, at most a page of it.
+    """
+    offset = 0
+    while found := page(offset):
+        yield from found
+        offset += len(found)
 
 
 def check_server(what: str) -> None:

@@ -7,11 +7,9 @@ its lock in the commons, however busy, slow or cut off it is.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
 
 from prefect import flow
 from prefect.client.orchestration import SyncPrefectClient
@@ -38,10 +36,8 @@ from a4nn_core.errors import BadInput
 
 from .locks import network_lock, run_lock
 from .parameters import DEFAULT
-from .server import ask_server, run_id_of
+from .server import Log, ask_server, pages, run_id_of
 
-T = TypeVar("T")
-Log = logging.Logger | logging.LoggerAdapter[logging.Logger]
 PAGE = 200
 _ALIVE = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
 _ENDED = [StateType.CRASHED, StateType.FAILED, StateType.CANCELLED, StateType.COMPLETED]
@@ -166,7 +162,7 @@ class Sweep:
                 offset=offset,
             )
 
-        return list(_pages(page))
+        return list(pages(page))
 
     def _end_task_runs(self, of: FlowRunFilter) -> None:
         """End the task runs of dead flow runs that are shown as alive."""
@@ -181,16 +177,9 @@ class Sweep:
                 offset=offset,
             )
 
-        for task in list(_pages(page)):
+        for task in list(pages(page)):
             self.client.set_task_run_state(task.id, Crashed(message="its flow run has ended"), force=True)
             self.done["task_runs"].append(task.name)
-
-
-def _pages(page: Callable[[int], list[T]]) -> Iterator[T]:
-    offset = 0
-    while found := page(offset):
-        yield from found
-        offset += len(found)
 
 
 def search_lock(run: FlowRun) -> Path | None:

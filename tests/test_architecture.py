@@ -23,6 +23,7 @@ FLOWS = ROOT.parent / "a4nn_flows"
 GROUND = {
     *(
         "assessment",
+        "budget",
         "component",
         "errors",
         "exports",
@@ -52,6 +53,7 @@ ALLOWED: dict[str, set[str]] = {
     "logs": {"errors", "files", "printable"},
     "plugins": {"errors"},
     "component": {"errors", "plugins"},
+    "budget": {"component"},
     "metrics": {"errors", "plugins", "vocabulary"},
     "data": GROUND,
     "spaces": GROUND,

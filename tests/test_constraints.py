@@ -30,8 +30,7 @@ from a4nn_core.search.nsga_net import NSGANet
 from a4nn_core.spaces.base import Genome
 from a4nn_core.spaces.macro import Macro
 from a4nn_core.training.segment import Segment, SegmentResult
-from a4nn_core.workflow import plan
-from a4nn_core.workflow import search as loop
+from a4nn_core.workflow import fruitless, plan
 from a4nn_core.workflow.run import execute
 from a4nn_core.workflow.summary import summarise
 
@@ -217,7 +216,7 @@ def test_of_equal_networks_outside_the_bounds_each_is_infeasible(tmp_path: Path)
 def test_a_space_without_a_feasible_network_ends_with_a_sentence(
     schedule: str, networks: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "MOST_INFEASIBLE", 10)
+    monkeypatch.setattr(fruitless, "MOST_INFEASIBLE", 10)
     what = bounded(schedule, most=1, networks=networks, population=2, offspring=2)
     said = (
         r"none of the \d+ networks is within the bounds of \[search.constraints\]; "

@@ -93,6 +93,7 @@ real GPU.
 
     commons.json                             version of the layout
     runs/RUN/run.json                        header, status and totals
+    runs/RUN/ending                          there while networks in training are to end after their epoch
     runs/RUN/events.jsonl                    the event log
     runs/RUN/journals/0007.jsonl             network 7 while it trains, one line per epoch
     runs/RUN/checkpoints/0007/               its checkpoints
@@ -100,6 +101,8 @@ real GPU.
     runs/RUN/tables/TABLE/TABLE.parquet      what the event log holds, when the run has ended
     archive/manifest.json                    what compaction has moved
     archive/000001-TABLE.parquet             a pack: rows sorted by run and network
+
+How much room each run and kind of file takes: `a4nn status --disk`.
 
 ## Tables
 """

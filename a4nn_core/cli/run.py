@@ -121,19 +121,21 @@ def _interrupted(commons: Path, name: str, again: Sequence[str]) -> str:
 
 def _experiment(source: str | None, changes: Sequence[str], commons: Path, run_id: str | None) -> Experiment:
     """The experiment of a preset or file, or the one that a run recorded."""
-    from a4nn_core.experiment import Experiment, load_experiment
+    from a4nn_core.experiment import Experiment, changed, load_experiment
     from a4nn_core.workflow.plan import recorded_experiment
 
     if source is not None:
         return load_experiment(source, changes)
     if run_id is None:
         raise BadInput("give a preset or a file, or the --run-id of a run to continue")
-    if changes:
-        raise BadInput("--set needs a preset or a file: a run continues with the settings it began with")
+    if any(change.partition("=")[0].strip().partition(".")[0] != "budget" for change in changes):
+        raise BadInput(
+            "--set needs a preset or a file: a run continues with the settings it began with, except [budget]"
+        )
     recorded = recorded_experiment(commons, run_id)
     if recorded is None:
         raise BadInput(f"commons {commons} has no run {run_id!r} to continue; give a preset or a file")
-    return Experiment.from_record(recorded, f"run {run_id}")
+    return Experiment.from_record(changed(recorded, changes), f"run {run_id}")
 
 
 def front(
@@ -250,6 +252,8 @@ def _print(summary: Summary, where: str) -> None:
         tell("≈ not distinguishable from this cheaper network by validation accuracy")
     first, *others = summary.cost()
     tell("", first, *(f"  {line}" for line in others))
+    if summary.stopped is not None and summary.status is RunStatus.interrupted:
+        tell(f"  to go on, raise it: a4nn run --run-id {summary.run} --set budget.NAME=AMOUNT{where}")
     if len(summary.endings) > 1:
         tell(f"  why each network was ended early: a4nn status {summary.run}{where}")
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from a4nn_core.cli.disk import show_disk
 from a4nn_core.cli.interrupt import check_interrupt
 from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption, print_json, tell
 from a4nn_core.cli.run import make_table, print_table
@@ -30,6 +31,9 @@ def status(
     run_id: Annotated[str | None, typer.Argument(metavar="[RUN]", help="One run; default: all.")] = None,
     once: Annotated[bool, typer.Option("--once", help="Show one run as it is now, and exit.")] = False,
     every: Annotated[float, typer.Option(min=0.1, help="Seconds between updates.")] = 2.0,
+    disk: Annotated[
+        bool, typer.Option("--disk", help="Show what takes room instead, by run and kind of file.")
+    ] = False,
     commons: CommonsOption = DEFAULT_COMMONS,
     as_json: JsonOption = False,
 ) -> None:
@@ -37,7 +41,9 @@ def status(
     from a4nn_core.commons import Commons
 
     store = Commons(commons)
-    if run_id is None:
+    if disk:
+        show_disk(commons, run_id, as_json)
+    elif run_id is None:
         _list(store, as_json)
     elif as_json:
         print_json([_document(store, *_state(store, run_id))])
@@ -109,10 +115,9 @@ def _row(totals: Totals, live: Live) -> list[str]:
         notes.append(f"{totals.networks_infeasible} outside the bounds")
     seconds = live.seconds_so_far + (totals.seconds or 0.0)
     timed = live.alive or totals.seconds is not None
-    killed = totals.status is RunStatus.running and not live.alive
     return [
         totals.run,
-        "killed, can be resumed" if killed else totals.status or "-",
+        _status(totals, live),
         str(totals.networks)
         + ("" if budget is None else f"/{budget}")
         + (f" ({', '.join(notes)})" if notes else ""),
@@ -122,6 +127,14 @@ def _row(totals: Totals, live: Live) -> list[str]:
         duration(seconds) if timed else "-",
         "-" if live.seconds_left is None else f"about {duration(live.seconds_left)}",
     ]
+
+
+def _status(totals: Totals, live: Live) -> str:
+    if totals.status is RunStatus.running and not live.alive:
+        return "killed, can be resumed"
+    if totals.status is RunStatus.interrupted and totals.stopped is not None:
+        return "budget used up"
+    return totals.status or "-"
 
 
 def _follow(store: Commons, run: str, every: float, once: bool) -> None:
@@ -169,6 +182,7 @@ def _notes(summary: Summary, live: Live) -> list[str]:
     if not live.alive:
         notes.append("\n".join(map(_ended, summary.endings)))
         notes.append("" if summary.error is None else f"{summary.status}: {summary.error}")
+        notes.append("" if summary.stopped is None else f"{summary.status}: {summary.stopped}")
     return [note for note in notes if note]
 
 

@@ -204,6 +204,19 @@ class Told(Payload):
 
 
 @dataclass(frozen=True, slots=True)
+class Enough(Payload):
+    """The search asks for no further networks, by ``[search] stop``.
+
+    Attributes:
+        reason: why, for people.
+    """
+
+    kinds = (EventKind.enough,)
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class CheckpointsRemoved(Payload):
     """A network's checkpoints were removed on purpose; its row still names them."""
 

@@ -6,6 +6,7 @@
     runs/<run>/run.json                header, status and totals of a run
     runs/<run>/totals.json             what it amounts to in a few numbers; derived, can be deleted
     runs/<run>/lock                    held by the one process that writes the run
+    runs/<run>/ending                  there while networks in training are to end after their epoch
     runs/<run>/events.jsonl            the event log
     runs/<run>/journals/0007.jsonl     network 7, one line per epoch, written while it trains
     runs/<run>/checkpoints/0007/       its checkpoints
@@ -37,6 +38,11 @@ class Damaged(BadInput):
     """A file of a commons is not valid; the message names the file and the place in it."""
 
 
+def is_run_id(text: str) -> bool:
+    """Whether a text can be the id of a run."""
+    return _RUN_ID.fullmatch(text) is not None
+
+
 def check_run_id(run_id: str) -> str:
     """The run id, if it is valid.
 
@@ -44,7 +50,7 @@ def check_run_id(run_id: str) -> str:
         BadInput: it is not 1 to 100 letters, digits, dots, underscores or hyphens, or does not begin with a
             letter or digit.
     """
-    if not _RUN_ID.fullmatch(run_id):
+    if not is_run_id(run_id):
         raise BadInput(
             f"run id {run_id!r} cannot be used: it must be 1 to 100 letters, digits, '.', '_' or '-', "
             "beginning with a letter or digit"
@@ -93,6 +99,12 @@ class RunFolder:
     def lock(self) -> Path:
         """Locked by the process that writes the run; holds its process id and host."""
         return self.path / "lock"
+
+    @property
+    def ending(self) -> Path:
+        """There while the run is about to end: networks in training end after their epoch, wherever they
+        are trained."""
+        return self.path / "ending"
 
     @property
     def totals(self) -> Path:

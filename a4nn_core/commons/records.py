@@ -81,6 +81,17 @@ class Run(Record):
         str | None,
         Column("why it failed, or what interrupted it; null for a signal and where nothing did", later=True),
     ] = None
+    stopped: Annotated[
+        str | None,
+        Column(
+            "why it ended before its number of networks though nothing went wrong: by [search] stop "
+            "(completed) or [budget] (interrupted)",
+            later=True,
+        ),
+    ] = None
+    deployment: Annotated[
+        str | None, Column("deployment of Prefect that started it; null without one", later=True)
+    ] = None
 
     def settings(self, part: str) -> dict[str, Json]:
         """A table of the experiment, such as ``training``; empty if the run did not record it."""

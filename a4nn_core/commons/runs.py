@@ -38,12 +38,22 @@ def run_record(run: str, stored: Mapping[str, Json]) -> Run:
             "started": stored.get("started"),
             "ended": stored.get("ended"),
             "error": stored.get("error"),
+            "stopped": stored.get("stopped"),
             "totals": _json(stored.get("totals")),
         },
     )
 
 
-_FROM_HEADER = ("name", "seed", "dataset_fingerprint", "code_version", "threads", "device", "shadow_of")
+_FROM_HEADER = (
+    "name",
+    "seed",
+    "dataset_fingerprint",
+    "code_version",
+    "threads",
+    "device",
+    "shadow_of",
+    "deployment",
+)
 
 
 def _json(value: Json) -> JsonText | None:

@@ -37,6 +37,7 @@ class Totals:
     Attributes:
         run, status: id and status of the run.
         error: why it failed, or what interrupted it; None if nothing is recorded.
+        stopped: why it ended before its number of networks though nothing went wrong; None if it did not.
         networks, networks_budget: number of networks recorded so far, and number that the search is to
             evaluate.
         networks_by_status: number of recorded networks of each status; ``unknown`` where none was recorded.
@@ -60,6 +61,7 @@ class Totals:
     run: str
     status: RunStatus | None
     error: str | None
+    stopped: str | None
     networks: int
     networks_budget: int | None
     networks_by_status: Mapping[str, int]
@@ -103,6 +105,7 @@ class Totals:
             run=header.run,
             status=header.status,
             error=header.error,
+            stopped=header.stopped,
             networks=len(networks),
             networks_budget=header.networks_budget,
             networks_by_status=dict(sorted(Counter(str(n.status or UNKNOWN) for n in networks).items())),

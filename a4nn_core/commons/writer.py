@@ -94,8 +94,13 @@ class RunWriter:
         if self.resumed:
             run = read_json(file)
             same = {key: header.get(key) for key in ("experiment", "dataset_fingerprint")}
-            require_same(self.folder, members(run["header"]), same)
-            run |= {"status": RunStatus.running, "ended": None, "error": None}
+            recorded = members(run["header"])
+            require_same(self.folder, recorded, same)
+            experiment, given = members(recorded.get("experiment")), members(header.get("experiment"))
+            if experiment:
+                now_given = {name: given[name] for name in _MAY_CHANGE if name in given}
+                run["header"] = {**recorded, "experiment": {**_identity(experiment), **now_given}}
+            run |= {"status": RunStatus.running, "ended": None, "error": None, "stopped": None}
         else:
             run = {
                 "layout": LAYOUT_VERSION,
@@ -213,19 +218,23 @@ class RunWriter:
                 )
         return True
 
-    def finish(self, status: RunStatus, error: str | None = None, **totals: Json) -> None:
+    def finish(
+        self, status: RunStatus, error: str | None = None, *, stopped: str | None = None, **totals: Json
+    ) -> None:
         """Write the run's event log and its row of ``runs`` as Parquet, and record how it ended: last, so
         that a run whose end is recorded has all its files.
 
         Args:
             status: completed, interrupted or failed.
             error: what went wrong; None if nothing did.
+            stopped: why the search ended before its number of networks though nothing went wrong.
             totals: numbers to record with the run.
         """
         self._run |= {
             "status": status,
             "ended": now(),
             "error": error,
+            "stopped": stopped,
             "totals": {**self.totals, **members(to_jsonable(totals))},
         }
         last_session(self._run)["ended"] = self._run["ended"]
@@ -269,13 +278,25 @@ def require_same(folder: RunFolder, stored: Mapping[str, Json], given: Mapping[s
         BadInput: one of them differs; the message names the first place where it does.
     """
     for key, value in members(to_jsonable(given)).items():
-        difference = _difference(key, stored.get(key), value)
+        before = stored.get(key)
+        if key == "experiment":
+            before, value = _identity(before), _identity(value)
+        difference = _difference(key, before, value)
         if difference:
             place, before, now_given = difference
             raise BadInput(
                 f"run {folder.run_id!r} in {folder.commons} was started with {place} = {_short(before)}, not "
                 f"{_short(now_given)}; give another run id, or no experiment to continue as it began"
             )
+
+
+_MAY_CHANGE = ("budget",)
+"""tables of an experiment that a resumed run may have otherwise: they change none of its results"""
+
+
+def _identity(experiment: Json) -> dict[str, Json]:
+    """What makes an experiment this one."""
+    return {name: table for name, table in members(experiment).items() if name not in _MAY_CHANGE}
 
 
 def _difference(place: str, stored: Json, given: Json) -> tuple[str, Json, Json] | None:

@@ -14,6 +14,7 @@ from a4nn_core.errors import BadInput
 from a4nn_core.metrics import BUILTIN, DEFAULT_OBJECTIVES, Metric, find_metric, recorded
 from a4nn_core.penguin.observed import Past
 from a4nn_core.search.constraints import Bound, Constraints, check_bound
+from a4nn_core.search.stop import Stop
 from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.spaces.base import Genome, SearchSpace
 from a4nn_core.vocabulary import Curves, Direction, FitnessSource
@@ -181,6 +182,8 @@ class SearchSettings(Component):
     schedule: Literal["generational", "steady"] = "generational"
     """generational waits for a whole generation before it asks for the next, and repeats from the seed;
     steady asks for a network as soon as a slot is free, and repeats from the event log"""
+    stop: Stop | None = None
+    """ends the search before its number of networks, such as { no_growth = 30 }; without it, nothing does"""
 
     @field_validator("objectives")
     @classmethod

@@ -109,6 +109,7 @@ class SegmentResult:
         test_accuracy_percent: test accuracy of the best checkpoint; only when the network's training has
             ended.
         device: name of the device it ran on.
+        cut: whether it was paused before its epoch limit, as its run was about to end.
     """
 
     network: int
@@ -118,6 +119,7 @@ class SegmentResult:
     fatal: bool = False
     test_accuracy_percent: float | None = None
     device: str = ""
+    cut: bool = False
 
     def to_json(self) -> str:
         """One line."""

@@ -96,7 +96,10 @@ def train_segment(
         if status != NetworkStatus.paused:
             trainer.remove_checkpoints()
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-    return SegmentResult(segment.network, segment.number, status, test_accuracy_percent=test, device=name)
+    cut = status == NetworkStatus.paused and trainer.is_cut
+    return SegmentResult(
+        segment.network, segment.number, status, test_accuracy_percent=test, device=name, cut=cut
+    )
 
 
 class _Training:
@@ -193,6 +196,7 @@ class Trainer:
         self.data = data
         self.device = device
         self.batch_size = settings.images_a_step(len(data.train))
+        self.folder = folder
         self.journal = folder.journal(segment.network)
         self.checkpoints = folder.checkpoints(segment.network)
         self.epochs = read_epochs(self.journal)
@@ -217,13 +221,12 @@ class Trainer:
         """
         rule = RULES.make(self.segment.termination, "[termination]")
         context = self._context()
-        budget = self.settings.epochs
-        limit = min(self.segment.epoch_limit or budget, budget)
+        budget, limit = self.settings.epochs, self.limit
         action = self.epochs[-1].verdict if self.epochs else Action.proceed
         checkpoint = self.checkpoints / str(self.epochs[-1].checkpoint) if self.epochs else None
         training = _Training(self.segment, plan, self.data, self.batch_size, checkpoint)
         with Journal(self.journal) as journal:
-            while action == Action.proceed and len(self.epochs) < limit:
+            while action == Action.proceed and len(self.epochs) < limit and not self._run_ends():
                 epoch = self._one_epoch(training)
                 verdict = self._judge(rule, context, epoch)
                 action = Action(verdict.action)
@@ -235,6 +238,22 @@ class Trainer:
         if len(self.epochs) >= budget:
             return NetworkStatus.completed
         return NetworkStatus.stopped if action == Action.stop else NetworkStatus.paused
+
+    @property
+    def limit(self) -> int:
+        """Last epoch to train in this segment."""
+        budget = self.settings.epochs
+        return min(self.segment.epoch_limit or budget, budget)
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the segment ended although neither its limit nor a verdict asked for it."""
+        proceeds = not self.epochs or self.epochs[-1].verdict is Action.proceed
+        return proceeds and len(self.epochs) < self.limit
+
+    def _run_ends(self) -> bool:
+        """Whether the run is about to end, and so this segment now."""
+        return self.folder.ending.exists()
 
     def _context(self) -> Context:
         settings = self.settings

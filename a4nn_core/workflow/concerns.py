@@ -33,6 +33,7 @@ def concerns(experiment: Experiment, data: ImageData, machine: Machine, is_local
         *_of_search(experiment),
         *_of_images(data),
         *_of_steps(experiment, len(data.train)),
+        *_of_budget(experiment, machine, is_local),
         *(_of_machine(machine, experiment.search.networks) if is_local else ()),
     )
 
@@ -44,6 +45,11 @@ def _of_search(experiment: Experiment) -> Iterator[str]:
             f"search.networks = {search.networks} ends the search within its first generation of "
             f"{search.population} (search.population): no network descends from another; "
             f"{search.population + search.offspring} networks make two generations"
+        )
+    if search.stop is not None and search.stop.no_growth >= search.networks:
+        yield (
+            f"search.stop.no_growth = {search.stop.no_growth} ends nothing, as the search looks at "
+            f"{search.networks} networks (search.networks)"
         )
     for name, direction in search.objectives.items():
         usual = find_metric(name).direction
@@ -86,6 +92,22 @@ def _of_steps(experiment: Experiment, images: int) -> Iterator[str]:
         f"training.batch_size = {batch} for {images:,} training images: an epoch is {one}, and averaged "
         f"weights need {LEAST_STEPS} to say what a network can do; {fits}"
     )
+
+
+def _of_budget(experiment: Experiment, machine: Machine, is_local: bool) -> Iterator[str]:
+    budget = experiment.budget
+    if budget is None:
+        return
+    if budget.gpu_hours is not None and is_local and machine.device == "cpu":
+        yield (
+            f"budget.gpu_hours = {budget.gpu_hours:g} ends nothing here, as networks train on the CPU; "
+            "budget.hours does"
+        )
+    if budget.kwh is not None and not is_local:
+        yield (
+            f"budget.kwh = {budget.kwh:g}: it is not known whether the machines that train can measure their "
+            "energy; what they do not measure does not count"
+        )
 
 
 def _of_machine(machine: Machine, networks: int) -> Iterator[str]:

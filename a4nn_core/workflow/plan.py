@@ -8,7 +8,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -26,7 +26,7 @@ from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.training.settings import FIRST_DEFAULTS, Training
 from a4nn_core.version import __version__
 from a4nn_core.workflow.devices import Machine
-from a4nn_core.workflow.preflight import check_fit, check_images, warn_unless_measured
+from a4nn_core.workflow.preflight import check_budget, check_fit, check_images, warn_unless_measured
 from a4nn_core.workflow.prior import ResolvedPrior, resolve_again, resolve_prior
 
 PACKAGES = (
@@ -47,6 +47,7 @@ class Plan:
         run_id: id of the run.
         machine: the machine on which the search loop runs.
         prior: the earlier runs it learns from; None if the experiment names none.
+        origin: identifies the flow run that searches; empty if there is no flow.
     """
 
     experiment: Experiment
@@ -56,6 +57,7 @@ class Plan:
     run_id: str
     machine: Machine
     prior: ResolvedPrior | None = None
+    origin: Mapping[str, object] = field(default_factory=dict)
 
     @cached_property
     def largest(self) -> Architecture:
@@ -107,6 +109,7 @@ class Plan:
             "device": machine.device,
             **({} if self.shadow_of is None else {"shadow_of": self.shadow_of}),
             **({} if self.prior is None else {"prior": list(self.prior.recorded)}),
+            **{name: self.origin[name] for name in ("deployment",) if self.origin.get(name) is not None},
         }
 
 
@@ -174,8 +177,8 @@ def check(plan: Plan, is_local: bool) -> None:
 
     Raises:
         BadInput: no genome fits the images, nothing can be learned from them, they cannot be augmented as
-            asked, the largest network does not fit this machine, or networks would be trained again on other
-            images.
+            asked, the largest network does not fit this machine, its energy cannot be counted, or networks
+            would be trained again on other images.
     """
     largest = plan.largest
     _check_same_images(plan)
@@ -188,6 +191,7 @@ def check(plan: Plan, is_local: bool) -> None:
         return
     if not plan.experiment.search.limits().violation(largest):
         check_fit(plan.experiment, largest, plan.data, plan.machine.device, plan.machine.slots)
+    check_budget(plan.experiment, plan.machine.device, plan.machine.slots)
     if plan.experiment.training.energy:
         warn_unless_measured(plan.machine.device, plan.machine.slots)
 
@@ -244,15 +248,20 @@ def as_begun(
         return resolved, resolved.to_mapping()
     training = recorded.get("training")
     if not isinstance(training, Mapping) or "evaluation" not in training:
-        given = experiment.training
-        then = {k: v for k, v in FIRST_DEFAULTS.items() if getattr(given, k) == _default(k)}
-        experiment = experiment.model_copy(update={"training": given.model_copy(update=then)})
+        asked = experiment.training
+        then = {k: v for k, v in FIRST_DEFAULTS.items() if getattr(asked, k) == _default(k)}
+        experiment = experiment.model_copy(update={"training": asked.model_copy(update=then)})
     resolved = experiment.resolved(images)
+    given = resolved.to_mapping()
     try:
-        same = Experiment.from_record(recorded) == resolved
+        same = Experiment.from_record(recorded).model_copy(update={"budget": resolved.budget}) == resolved
     except (A4NNError, TypeError):
         same = False
-    return resolved, dict(recorded) if same else resolved.to_mapping()
+    if not same:
+        return resolved, given
+    # a run goes on with the budget that it is given now
+    of_now = {"budget": given["budget"]} if "budget" in given else {}
+    return resolved, {**{name: table for name, table in recorded.items() if name != "budget"}, **of_now}
 
 
 def _default(setting: str) -> object:

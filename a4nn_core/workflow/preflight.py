@@ -86,6 +86,17 @@ def warn_unless_measured(device: str, slots: int) -> None:
     """Log a warning if the energy of networks that train on a device cannot be measured.
 
     Args:
+        device, slots: see ``why_unmeasured``.
+    """
+    why = why_unmeasured(device, slots)
+    if why is not None:
+        log.warning("training.energy: no energy will be recorded: %s", why)
+
+
+def why_unmeasured(device: str, slots: int) -> str | None:
+    """Why the energy of networks that train on a device cannot be measured; None if it can.
+
+    Args:
         device: device name as ``choose_device`` returns it.
         slots: number of networks that share the device; 0 if that is not known.
     """
@@ -97,5 +108,18 @@ def warn_unless_measured(device: str, slots: int) -> None:
             if kind != "cuda" and slots == 0:
                 raise Unmeasurable("on a machine of a pool or cluster it is not known what shares its CPUs")
         except Unmeasurable as error:
-            log.warning("training.energy: no energy will be recorded: %s", error)
-            return
+            return str(error)
+    return None
+
+
+def check_budget(experiment: Experiment, device: str, slots: int) -> None:
+    """Refuse a budget of energy where none can be measured: the run would never end by it.
+
+    Raises:
+        BadInput: it cannot be measured here.
+    """
+    if experiment.budget is None or experiment.budget.kwh is None:
+        return
+    why = why_unmeasured(device, slots)
+    if why is not None:
+        raise BadInput(f"[budget] kwh = {experiment.budget.kwh:g} cannot be counted here: {why}")

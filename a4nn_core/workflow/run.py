@@ -28,6 +28,7 @@ from a4nn_core.workflow.final import has_ended
 from a4nn_core.workflow.interrupts import InterruptibleExecutor, Interrupts
 from a4nn_core.workflow.plan import Plan, check, new_run_id, open_run, resolve
 from a4nn_core.workflow.search import Search
+from a4nn_core.workflow.spending import BudgetUsedUp
 from a4nn_core.workflow.startup import StartUp, look_ahead
 from a4nn_core.workflow.watcher import Watcher
 
@@ -108,7 +109,7 @@ def execute(
             machine.require_device()
         plan = resolve(experiment, commons, run_id, machine)
         check(plan, executor.is_local)
-        plan = replace(plan, data=share(plan.experiment.data, plan.data))
+        plan = replace(plan, data=share(plan.experiment.data, plan.data), origin=origin or {})
         ahead = look_ahead(plan, executor.is_local, executor.slots)
         if watcher is not None:
             watcher.on_start(ahead)
@@ -157,7 +158,7 @@ def _log_start(
 
 def _search(plan: Plan, writer: RunWriter, executor: Executor, watcher: Watcher | None) -> None:
     started = time.monotonic()
-    status, trouble = RunStatus.failed, None
+    status, trouble, stopped = RunStatus.failed, None, None
     try:
         data = plan.data
         search = Search(
@@ -174,7 +175,9 @@ def _search(plan: Plan, writer: RunWriter, executor: Executor, watcher: Watcher 
         # rules and strategies solve small systems: threads would only compete with the training
         with threadpool_limits(1, "blas"):
             search.run()
-        status = RunStatus.completed
+        status, stopped = RunStatus.completed, search.stopping.reason
+    except BudgetUsedUp as end:
+        status, stopped = RunStatus.interrupted, str(end)
     except BaseException as error:
         # BaseException, to include Ctrl-C and the exception that Prefect turns SIGTERM into
         if isinstance(error, BadInput) or not isinstance(error, Exception):
@@ -183,14 +186,19 @@ def _search(plan: Plan, writer: RunWriter, executor: Executor, watcher: Watcher 
             trouble = str(error) if isinstance(error, A4NNError) else f"{type(error).__name__}: {error}"
         raise
     finally:
-        _finish(writer, status, trouble, time.monotonic() - started)
+        if stopped is not None:
+            log.warning("run %s ended early: %s", writer.folder.run_id, stopped)
+        _finish(writer, status, trouble, stopped, time.monotonic() - started)
 
 
-def _finish(writer: RunWriter, status: RunStatus, trouble: str | None, seconds: float) -> None:
+def _finish(
+    writer: RunWriter, status: RunStatus, trouble: str | None, stopped: str | None, seconds: float
+) -> None:
+    why = {name: text for name, text in (("error", trouble), ("stopped", stopped)) if text is not None}
     try:
-        writer.events.append(EventKind(status), None, None, **({} if trouble is None else {"error": trouble}))
+        writer.events.append(EventKind(status), None, None, **why)
         seconds += number(writer.totals.get("seconds")) or 0.0
-        writer.finish(status, trouble, seconds=seconds)
+        writer.finish(status, trouble, stopped=stopped, seconds=seconds)
     except (A4NNError, OSError):
         # on a full disk even this fails; the run is resumed from what is there, so nothing is lost
         if status is RunStatus.completed:

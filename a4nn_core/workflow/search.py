@@ -6,8 +6,6 @@ the same candidates, and continues.
 
 from __future__ import annotations
 
-import collections
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -16,7 +14,7 @@ import numpy as np
 
 from a4nn_core.commons import JournalEpoch, RunWriter, read_epochs
 from a4nn_core.commons.epochs import predictions_of
-from a4nn_core.commons.events import Asked, Considered, SegmentEnded, Submitted, Told, payload
+from a4nn_core.commons.events import SegmentEnded, Submitted, Told, payload
 from a4nn_core.commons.records import Epoch, Network
 from a4nn_core.errors import BadInput, RunFailed
 from a4nn_core.experiment import Experiment
@@ -30,11 +28,12 @@ from a4nn_core.termination.base import FrontSnapshot
 from a4nn_core.termination.peers import PeerRule
 from a4nn_core.training.segment import Segment, SegmentResult
 from a4nn_core.vocabulary import Action, EventKind, FitnessSource, NetworkStatus
+from a4nn_core.workflow.asking import Asking
 from a4nn_core.workflow.checkpoints import Keeper, kept_epochs
 from a4nn_core.workflow.executor import Executor
+from a4nn_core.workflow.fruitless import check_feasible, check_trained
 from a4nn_core.workflow.lag import warn_of_lag
 from a4nn_core.workflow.network_records import (
-    considered_record,
     equal_record,
     graph_records,
     infeasible_record,
@@ -42,12 +41,12 @@ from a4nn_core.workflow.network_records import (
     prediction_before,
 )
 from a4nn_core.workflow.promotion import Promotion, segment_after, segment_ends
+from a4nn_core.workflow.spending import BudgetUsedUp, Spending
+from a4nn_core.workflow.stopping import Stopping
+from a4nn_core.workflow.submitted import SubmittedSegments
 from a4nn_core.workflow.telling import Telling, finite
 from a4nn_core.workflow.watcher import SearchView, Watcher
 
-POLL_SECONDS = 0.5
-MOST_INFEASIBLE = 100
-"""a search fails when its first networks, this many, are all outside the bounds"""
 log = logging.getLogger(__name__)
 
 
@@ -71,6 +70,7 @@ class Search:
         paused: what is known of the networks that wait for a verdict, or are trained on after one.
         candidates, architectures: of all networks that were asked for, by number.
         training: segments in training or waiting for a free slot, by number of the network.
+        stopping: ends the search before its number of networks, by ``[search] stop``.
     """
 
     def __init__(
@@ -105,15 +105,16 @@ class Search:
         self._tables = experiment.to_mapping()
         self.networks: dict[int, Network] = writer.recorded()
         self.paused: dict[int, Network] = {}
-        self.candidates: dict[int, Candidate] = {}
-        self.architectures: dict[int, Architecture] = {}
-        self._telling = Telling(self.strategy, experiment.search, self.candidates, writer.events)
-        self.training: dict[int, Segment] = {}
-        self._queue: collections.deque[Segment] = collections.deque()
-        self._first: dict[str, int] = {}
+        self._asking = Asking(self.strategy, writer, self._decode, self.limits)
+        self.candidates = self._asking.candidates
+        self.architectures = self._asking.architectures
+        self.stopping = Stopping(experiment.search, writer.events, self._is_to_be_trained)
+        self._telling = Telling(
+            self.strategy, experiment.search, self.candidates, writer.events, self.stopping.told
+        )
+        self._submitted = SubmittedSegments(executor, lambda: not self._is_used_up())
+        self.training = self._submitted.segments
         self._versions: dict[tuple[int, int], int] = {}
-        self._batches = 0
-        self._considered: set[int] = set()
         self._failures = 0
         self._lag_reported = False
         rule = experiment.termination
@@ -125,6 +126,18 @@ class Search:
         )
         policy = experiment.training.keep_checkpoints
         self._keeper = Keeper(writer, policy, experiment.search.objectives)
+        self._used_up: str | None = None
+        self._spending = (
+            Spending(
+                experiment.budget,
+                writer,
+                self.networks.values(),
+                training.slots_per_device,
+                on_gpu=device.partition(":")[0] not in ("cpu", "auto"),
+            )
+            if experiment.budget is not None
+            else None
+        )
 
     def run(self) -> None:
         """Search to the end.
@@ -132,18 +145,58 @@ class Search:
         Raises:
             BadInput: the event log does not fit the experiment, or the disk is full.
             RunFailed: too many networks failed one after another, or no network was trained with a result.
+            BudgetUsedUp: the budget is used up; all networks have ended after an epoch.
         """
-        self._replay()
-        self._keeper.resume(self.networks)
-        while not self.strategy.finished:
-            self._fill()
-            if not self.strategy.finished:
-                self._collect()
-            self._poll()
-        self._finish()
+        self.writer.folder.ending.unlink(missing_ok=True)  # an earlier process was killed while it ended
+        try:
+            self._replay()
+            self._keeper.resume(self.networks)
+            while not self._has_asked_enough:
+                self._fill()
+                if not self._has_asked_enough:
+                    self._collect()
+                self._poll()
+            self._finish()
+        finally:
+            self.writer.folder.ending.unlink(missing_ok=True)
         self._keeper.generation(self.networks)
         self._check_feasible()
-        self._check_trained()
+        check_trained(self.networks.values())
+
+    @property
+    def _has_asked_enough(self) -> bool:
+        """Whether all networks that the search looks at have been asked for and told."""
+        stopped = self.stopping.reason is not None and len(self.reported) == len(self.candidates)
+        return self.strategy.finished or stopped
+
+    def _is_used_up(self) -> bool:
+        """Whether the budget is used up. Once it is, nothing is started any more."""
+        if self._spending is not None and self._used_up is None:
+            self._used_up = self._used(self._spending)
+        return self._used_up is not None
+
+    def _used(self, spending: Spending) -> str | None:
+        return spending.used_up(
+            {number: a.flops for number, a in self.architectures.items() if number not in self.networks}
+        )
+
+    def _end_if_used_up(self) -> None:
+        """End the run if its budget is used up, when each network in training has ended its epoch.
+
+        Raises:
+            BudgetUsedUp: it is.
+        """
+        if self._spending is None or not self._is_used_up():
+            return
+        self._submitted.withdraw_waiting()
+        if self.training:
+            log.warning("the budget is used up: %d networks end after their epoch", len(self.training))
+            self.writer.folder.ending.touch()
+        while self.training:
+            self._receive()
+            self._poll()
+        # as it is now, after the last epochs
+        raise BudgetUsedUp(f"its budget is used up: {self._used(self._spending) or self._used_up}")
 
     def _poll(self) -> None:
         if self.watcher:
@@ -164,7 +217,7 @@ class Search:
             self._end_paused(number)
         self._report()
         for number, candidate in self.candidates.items():
-            original = self._first.get(self.architectures[number].hash, number)
+            original = self._asking.original(number)
             if number not in self.networks and original in self.networks:
                 self._record_equal(candidate, self.networks[original])
 
@@ -182,11 +235,15 @@ class Search:
         )
 
     def _collect(self) -> None:
+        """Wait a short while for results, and process those that have arrived; while there is a budget."""
+        self._end_if_used_up()
+        self._receive()
+
+    def _receive(self) -> None:
         """Wait a short while for results, and process those that have arrived."""
-        results = self.executor.completed(POLL_SECONDS if self.training else 0.0)
-        segments = [self.training.pop(result.network) for result in results]
-        self._submit_queued()  # first, so that no slot waits while records are written
-        for segment, result in zip(segments, results, strict=True):
+        for segment, result in self._submitted.ended():
+            if self._spending is not None and not self.executor.is_local:
+                self._spending.trained_on(result.device)
             self._end_segment(segment, result)
 
     def _fill(self) -> None:
@@ -206,30 +263,13 @@ class Search:
 
     def _replay(self) -> None:
         """Report to the strategy again what the event log holds, and check that it asks for the same."""
-        logged = {
-            event.network: payload(event, Asked)
-            for event in self.writer.events
-            if event.kind == EventKind.asked and event.network is not None
-        }
-        counts = {asked.batch: asked.count for asked in logged.values()}
-        self._considered = {
-            payload(event, Considered).batch
-            for event in self.writer.events
-            if event.kind == EventKind.considered
-        }
         for event in self.writer.events:
             number = event.network
             if number is None:
                 continue
-            if event.kind == EventKind.asked and logged[number].batch == self._batches:
-                # a crash may have cut a batch short in the log: log the missing events now
-                for candidate in self._take(counts[self._batches]):
-                    if candidate.number in logged:
-                        self._compare(candidate, logged[candidate.number])
-                    else:
-                        self._log_asked(candidate, self._batches, counts[self._batches])
-                self._log_considered(self._batches)
-                self._batches += 1
+            if self._asking.begins_batch(event):
+                self.stopping.barrier()
+                self._asking.replay()
             elif event.kind == EventKind.submitted:
                 submitted = payload(event, Submitted)
                 self._versions.setdefault((number, submitted.segment), submitted.front_version)
@@ -241,24 +281,6 @@ class Search:
         if self._promotion is not None:
             self._find_waiting(self._promotion)
 
-    def _compare(self, candidate: Candidate, logged: Asked) -> None:
-        if logged.genome != candidate.genome or logged.parents != list(candidate.parents):
-            raise BadInput(
-                f"run {self.writer.folder.run_id} cannot be resumed: for network {candidate.number} the "
-                f"strategy now asks for {json.dumps(candidate.genome)}, but its event log has "
-                f"{json.dumps(logged.genome)}; the code has changed since, start a new run"
-            )
-
-    def _take(self, count: int) -> list[Candidate]:
-        new = self.strategy.ask(count)
-        for candidate in new:
-            self.candidates[candidate.number] = candidate
-            architecture = self._decode(candidate.genome)
-            self.architectures[candidate.number] = architecture
-            if not self._violation(candidate.number):
-                self._first.setdefault(architecture.hash, candidate.number)
-        return new
-
     @property
     def steady(self) -> bool:
         """Whether there is no barrier between generations."""
@@ -267,41 +289,17 @@ class Search:
     def _ask(self) -> bool:
         """Ask for as many candidates as the schedule allows; returns whether there were any."""
         self._check_feasible()
-        free = self.executor.slots - len(self.training)
-        count = free if self.steady else self.experiment.search.networks
-        if count < 1:
+        count = self.executor.slots - len(self.training)
+        if not self.steady:
+            if self.stopping.waits(len(self.candidates) - len(self.reported)):
+                return False
+            count = self.stopping.most(self.experiment.search.networks)
+        if count < 1 or self.stopping.reason is not None:
             return False
-        new = self._take(count)
-        for candidate in new:
-            self._log_asked(candidate, self._batches, count)
-        if new:
-            self._log_considered(self._batches)
-            self._batches += 1
-        return bool(new)
+        return bool(self._asking.ask(count))
 
-    def _log_asked(self, candidate: Candidate, batch: int, count: int) -> None:
-        self.writer.events.append(
-            Asked(
-                genome=candidate.genome,
-                parents=list(candidate.parents),
-                operator=candidate.operator,
-                position=candidate.position,
-                batch=batch,
-                count=count,
-                predicted=candidate.predicted,
-                low=candidate.low,
-                high=candidate.high,
-            ),
-            candidate.number,
-            candidate.generation,
-        )
-
-    def _log_considered(self, batch: int) -> None:
-        """Log what the strategy considered for an ask and did not ask for, once."""
-        considered = self.strategy.considered()
-        if considered and batch not in self._considered:
-            records = (considered_record(one, self._decode(one.genome)) for one in considered)
-            self.writer.events.append(Considered.of(batch, records))
+    def _check_feasible(self) -> None:
+        check_feasible(self.architectures, self.limits, self.experiment.search.networks)
 
     def _outcome(self, number: int, of: Network) -> Told:
         """What is told of a network: how far it came, or how far the one that it equals did."""
@@ -331,40 +329,9 @@ class Search:
     def _violation(self, number: int) -> float:
         return self.limits.violation(self.architectures[number])
 
-    def _check_feasible(self) -> None:
-        """End a search that finds nothing to train.
-
-        Raises:
-            RunFailed: no network is within the bounds, and MOST_INFEASIBLE or the budget of networks has
-                been reached.
-        """
-        most = min(MOST_INFEASIBLE, self.experiment.search.networks)
-        if len(self.candidates) < most or not all(map(self._violation, self.candidates)):
-            return
-        nearest = min(self.candidates, key=self._violation)
-        raise RunFailed(
-            f"none of the {len(self.candidates)} networks is within the bounds of [search.constraints]; "
-            f"the nearest is network {nearest}: {self.limits.explain(self.architectures[nearest])}"
-        )
-
-    def _check_trained(self) -> None:
-        """End a search that found nothing.
-
-        Raises:
-            RunFailed: no network was trained with a result.
-        """
-        if any(network.trained for network in self.networks.values()):
-            return
-        failed = [n for n in self.networks.values() if n.status is NetworkStatus.failed]
-        if not failed:
-            raise RunFailed("the search ended without a network: the strategy asked for none to be trained")
-        outside = sum(n.status is NetworkStatus.infeasible for n in self.networks.values())
-        others = f", {outside} are outside the bounds of [search.constraints]" if outside else ""
-        first = min(failed, key=lambda network: network.network)
-        raise RunFailed(
-            f"no network was trained with a result: {len(failed)} failed{others}; network {first.network}: "
-            f"{first.error}"
-        )
+    def _is_to_be_trained(self, number: int) -> bool:
+        """Whether a network is within the bounds, and the first of its architecture."""
+        return not self._violation(number) and self._asking.original(number) == number
 
     # the networks
 
@@ -378,7 +345,7 @@ class Search:
             architecture = self.architectures[number]
             self._record(infeasible_record(candidate, architecture, self.limits.explain(architecture)), [])
         elif number not in self.networks:
-            original = self._first[self.architectures[number].hash]
+            original = self._asking.original(number)
             if original == number:
                 self._submit(candidate)
                 return
@@ -441,14 +408,7 @@ class Search:
             number,
             candidate.generation,
         )
-        self.training[number] = segment
-        self._queue.append(segment)
-        self._submit_queued()
-
-    def _submit_queued(self) -> None:
-        """Give the executor as many segments as it has free slots."""
-        while self._queue and len(self.training) - len(self._queue) < self.executor.slots:
-            self.executor.submit(self._queue.popleft())
+        self._submitted.submit(segment)
 
     def _version(self, candidate: Candidate, segment: int) -> int:
         """Version of the front snapshot that a segment is judged against. A segment that is submitted again
@@ -473,11 +433,11 @@ class Search:
             raise BadInput(f"network {number} could not be trained: {result.error}")
         journal = read_epochs(self.writer.folder.journal(number))
         self._log_end(candidate, result, journal)
-        if result.status == NetworkStatus.paused and journal[-1].verdict is Action.proceed:
+        if result.status == NetworkStatus.paused and (not journal or journal[-1].verdict is Action.proceed):
             # the segment ended, not the network's training
             if self._promotion is not None and self._promotion.waits_at(len(journal)):
                 self._pause(self._promotion, candidate, result, journal)
-            else:
+            elif self._used_up is None:
                 self._submit(candidate, len(journal))
             return
         self._end_network(candidate, segment.front.version, result, journal)
@@ -530,6 +490,8 @@ class Search:
         row = self._network_record(candidate, epochs, result, front_version)
         self._record(row, epochs)
         self.paused.pop(number, None)
+        if self._spending is not None:
+            self._spending.ended(number, journal, self.architectures[number].flops)
         if self._promotion is not None:
             if result.status == NetworkStatus.failed:
                 self._promotion.forget(number)
@@ -631,7 +593,7 @@ class Search:
                     continue
                 self._telling.tell_news(number, self._outcome(number, known[number]))
         for number in sorted(self.reported):
-            original = self._first.get(self.architectures[number].hash, number)
+            original = self._asking.original(number)
             if original != number and original in known and original in self.reported:
                 self._telling.tell_news(number, self._outcome(number, known[original]))
 

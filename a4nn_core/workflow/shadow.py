@@ -44,7 +44,12 @@ def shadow_experiment(commons: Commons, run: str) -> Experiment:
         candidates=tuple(map(_repeated, networks)),
     )
     return began.model_copy(
-        update={"search": search, "termination": RULES.make("none", "[termination]"), "prior": None}
+        update={
+            "search": search,
+            "termination": RULES.make("none", "[termination]"),
+            "prior": None,
+            "budget": None,
+        }
     )
 
 

@@ -98,6 +98,8 @@ class Summary(Totals):
                 f"{self.energy_joules / JOULES_PER_KWH:.4g} kWh ({self.energy_joules:,.0f} J) used by the "
                 f"devices in training, {self.networks_measured} networks measured"
             )
+        if self.stopped is not None:
+            lines.append(f"ended early: {self.stopped}")
         return lines
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from a4nn_core.commons.events import EventLog, Told
 from a4nn_core.search.base import Candidate, Outcome, SearchSettings, Strategy
@@ -18,6 +18,7 @@ class Telling:
         settings: settings of the strategy.
         candidates: all networks that were asked for, by number; grows during the search.
         events: event log of the run.
+        told: called with every network that is told, its fitness, and whether it was told before.
 
     Attributes:
         reported: fitness by network, in the order of the first reports; None for a network that failed or was
@@ -30,6 +31,7 @@ class Telling:
         settings: SearchSettings,
         candidates: Mapping[int, Candidate],
         events: EventLog,
+        told: Callable[[int, Mapping[str, float] | None, bool], None],
     ) -> None:
         self.reported: dict[int, Mapping[str, float] | None] = {}
         self._told: dict[int, Told] = {}
@@ -38,6 +40,7 @@ class Telling:
         self._steady = settings.schedule == "steady"
         self._candidates = candidates
         self._events = events
+        self._listener = told
 
     def tell(self, number: int, told: Told, log: bool = True) -> None:
         """Report the outcome of a network; a second time, it is a revision.
@@ -54,8 +57,10 @@ class Telling:
         known = None
         if told.fitness is not None:
             known = {name: math.nan if value is None else value for name, value in told.fitness.items()}
-        report = self._strategy.revise if number in self.reported else self._strategy.tell
+        again = number in self.reported
+        report = self._strategy.revise if again else self._strategy.tell
         self.reported[number] = known
+        self._listener(number, known, again)
         report(Outcome(number, known, violation=told.violation, epochs=told.epochs, training=told.training))
 
     def tell_news(self, number: int, told: Told) -> None:

@@ -1,0 +1,139 @@
+"""The search's side of asking: what the strategy asked for, in batches that the event log holds.
+
+A resumed search takes the same batches again and checks that the strategy asks for the same candidates.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from a4nn_core.commons import RunWriter
+from a4nn_core.commons.events import Asked, Considered, payload
+from a4nn_core.commons.records import Event
+from a4nn_core.errors import BadInput
+from a4nn_core.search.base import Candidate, Strategy
+from a4nn_core.search.constraints import Constraints
+from a4nn_core.spaces.architecture import Architecture
+from a4nn_core.spaces.base import Genome
+from a4nn_core.vocabulary import EventKind
+from a4nn_core.workflow.network_records import considered_record
+
+
+class Asking:
+    """Asks the strategy for candidates, and logs them.
+
+    Args:
+        strategy: is asked.
+        writer: writer of the run's records.
+        decode: returns the architecture of a genome.
+        limits: the bounds of networks.
+
+    Attributes:
+        candidates, architectures: of all networks that were asked for, by number.
+    """
+
+    def __init__(
+        self,
+        strategy: Strategy,
+        writer: RunWriter,
+        decode: Callable[[Genome], Architecture],
+        limits: Constraints,
+    ) -> None:
+        self.candidates: dict[int, Candidate] = {}
+        self.architectures: dict[int, Architecture] = {}
+        self._strategy = strategy
+        self._writer = writer
+        self._decode = decode
+        self._limits = limits
+        self._first: dict[str, int] = {}
+        self._batches = 0
+        self._logged = {
+            event.network: payload(event, Asked)
+            for event in writer.events
+            if event.kind == EventKind.asked and event.network is not None
+        }
+        self._counts = {asked.batch: asked.count for asked in self._logged.values()}
+        self._considered = {
+            payload(event, Considered).batch for event in writer.events if event.kind == EventKind.considered
+        }
+
+    def original(self, number: int) -> int:
+        """The first network with the same architecture: itself, unless it equals an earlier one."""
+        return self._first.get(self.architectures[number].hash, number)
+
+    def ask(self, count: int) -> list[Candidate]:
+        """Up to ``count`` new candidates."""
+        new = self._take(count)
+        for candidate in new:
+            self._log(candidate, count)
+        if new:
+            self._end_batch()
+        return new
+
+    def begins_batch(self, event: Event) -> bool:
+        """Whether an event of the log is the first of the batch that is to be taken again next."""
+        number = event.network
+        return (
+            event.kind == EventKind.asked
+            and number is not None
+            and self._logged[number].batch == self._batches
+        )
+
+    def replay(self) -> None:
+        """Take the next batch of the log again.
+
+        Raises:
+            BadInput: the strategy now asks for something else.
+        """
+        count = self._counts[self._batches]
+        # a crash may have cut a batch short in the log: log the missing events now
+        for candidate in self._take(count):
+            if candidate.number in self._logged:
+                self._compare(candidate, self._logged[candidate.number])
+            else:
+                self._log(candidate, count)
+        self._end_batch()
+
+    def _take(self, count: int) -> list[Candidate]:
+        new = self._strategy.ask(count)
+        for candidate in new:
+            self.candidates[candidate.number] = candidate
+            architecture = self._decode(candidate.genome)
+            self.architectures[candidate.number] = architecture
+            if not self._limits.violation(architecture):
+                self._first.setdefault(architecture.hash, candidate.number)
+        return new
+
+    def _compare(self, candidate: Candidate, logged: Asked) -> None:
+        if logged.genome != candidate.genome or logged.parents != list(candidate.parents):
+            raise BadInput(
+                f"run {self._writer.folder.run_id} cannot be resumed: for network {candidate.number} the "
+                f"strategy now asks for {json.dumps(candidate.genome)}, but its event log has "
+                f"{json.dumps(logged.genome)}; the code has changed since, start a new run"
+            )
+
+    def _log(self, candidate: Candidate, count: int) -> None:
+        self._writer.events.append(
+            Asked(
+                genome=candidate.genome,
+                parents=list(candidate.parents),
+                operator=candidate.operator,
+                position=candidate.position,
+                batch=self._batches,
+                count=count,
+                predicted=candidate.predicted,
+                low=candidate.low,
+                high=candidate.high,
+            ),
+            candidate.number,
+            candidate.generation,
+        )
+
+    def _end_batch(self) -> None:
+        """Log what the strategy considered for the batch and did not ask for, once."""
+        considered = self._strategy.considered()
+        if considered and self._batches not in self._considered:
+            records = (considered_record(one, self._decode(one.genome)) for one in considered)
+            self._writer.events.append(Considered.of(self._batches, records))
+        self._batches += 1
