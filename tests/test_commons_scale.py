@@ -179,9 +179,9 @@ def test_files_are_read_a_few_at_a_time(tmp_path: Path, monkeypatch: pytest.Monk
     whole = [Commons(tmp_path).answer(f"from {name} order by all") for name in (*TABLES, "front")]
     opened: list[int] = []
 
-    def small_files(table: Any, files: Any) -> Any:
+    def small_files(table: Any, files: Any, *condition: Any) -> Any:
         opened.append(len(files))
-        return few(table, files)
+        return few(table, files, *condition)
 
     few = unpacked.small_files
     monkeypatch.setattr("a4nn_core.commons.snapshot.FILES_AT_ONCE", 2)
@@ -199,6 +199,33 @@ def test_files_are_read_a_few_at_a_time(tmp_path: Path, monkeypatch: pytest.Monk
     left_out.clear()
     assert forgiving.answer("select count(*) as n from networks where run = 'a'").to_pylist() == [{"n": 5}]
     assert left_out == []  # the question has nothing to do with it
+
+
+def test_a_question_opens_only_the_files_of_networks_it_is_about(tmp_path: Path) -> None:
+    made_up_run(tmp_path, "a", 4)
+    made_up_run(tmp_path, "b", 3)
+    query = "from epochs where run = 'a' and network = 2 order by epoch"
+    before = Commons(tmp_path).answer(query)
+    assert before.num_rows
+    spoil(f for f in tmp_path.glob("runs/*/tables/epochs/0*.parquet") if f.stem != "0002")
+    assert Commons(tmp_path).answer(query) == before
+
+
+def test_what_networks_there_are_is_known_without_opening_a_file(tmp_path: Path) -> None:
+    made_up_run(tmp_path, "a", 4)
+    made_up_run(tmp_path, "b", 3)
+    queries = (
+        "select count(*) as n from networks",
+        "select run, count(*) as n from networks group by run order by run",
+        "select network from networks where run = 'a' and network > 1 order by network",
+        "select count(*) as n from networks where network = 99",
+    )
+    before = [Commons(tmp_path).answer(query).to_pylist() for query in queries]
+    assert before[0] == [{"n": 7}]
+    spoil(tmp_path.glob("runs/*/tables/*/0*.parquet"))
+    assert [Commons(tmp_path).answer(query).to_pylist() for query in queries] == before
+    with pytest.raises(BadInput, match="is damaged"):
+        Commons(tmp_path).answer("select count(*) from networks where status = 'completed'")
 
 
 @pytest.mark.slow
@@ -289,9 +316,10 @@ def test_the_list_of_runs_opens_no_table_of_runs_that_ended(
     before = json.loads(capsys.readouterr().out)
     assert [one["networks"] for one in before] == [2, 2, 2]
     assert [one["seconds"] for one in before] == [7.5, 0.0, None]
-    compact(tmp_path)
+    # whoever asked first has kept what was computed
     spoil(tmp_path.glob("archive/*.parquet"))
     spoil([*tmp_path.glob("runs/*/tables/*/*.parquet"), *tmp_path.glob("runs/*/events.jsonl")])
     spoil([tmp_path / "archive/manifest.json"])
+    assert all(kept(RunFolder(tmp_path, run)) for run in ("ended", "killed", "old"))
     _list(Commons(tmp_path), True)
     assert json.loads(capsys.readouterr().out) == before

@@ -25,7 +25,7 @@ from a4nn_core.commons.reader import Commons
 from a4nn_core.commons.run_snapshot import RunSnapshot
 from a4nn_core.commons.schema import NETWORK_TABLES, RUN_TABLES, SEALED_TABLES, TABLES
 from a4nn_core.commons.snapshot import RunFile, Snapshot, front_of, headless, run_files
-from a4nn_core.commons.totals import keep
+from a4nn_core.commons.totals import totals
 from a4nn_core.commons.unpacked import FILES_AT_ONCE, small_files
 from a4nn_core.errors import A4NNError, BadInput
 from a4nn_core.files import make_folder
@@ -111,7 +111,7 @@ def compact(commons: Path, run: str | None = None, patience: float = 1.0) -> Com
     store = Commons(commons)
     for name, _ in runs:
         with suppress(Damaged):  # of a run that has not ended well; whoever asks for its totals is told
-            keep(store, name)
+            totals(store, name)
     return done
 
 

@@ -19,7 +19,7 @@ from a4nn_core.commons.reader import Commons
 from a4nn_core.commons.run_snapshot import RunSnapshot
 from a4nn_core.commons.schema import NETWORK_TABLES, TABLES
 from a4nn_core.commons.snapshot import Snapshot, run_names
-from a4nn_core.commons.totals import keep
+from a4nn_core.commons.totals import totals
 from a4nn_core.commons.valid import run_problem
 from a4nn_core.errors import BadInput
 from a4nn_core.files import make_folder, user_errors
@@ -125,7 +125,7 @@ def _add(source: Path, target: Path, names: Sequence[str]) -> Merged:
                     (archive.folder / str(file["file"])).unlink(missing_ok=True)
             raise
     for new in done.added.values():
-        keep(Commons(target), new)
+        totals(Commons(target), new)
     return done
 
 

@@ -137,9 +137,14 @@ class Commons:
                 self._left_out(run, error)
         return snapshot
 
-    def networks(self, run: str) -> list[Network]:
-        """The final records of a run's networks, sorted by number."""
-        return self._records(Network, run)
+    def networks(self, run: str, columns: Sequence[str] | None = None) -> list[Network]:
+        """The final records of a run's networks, sorted by number.
+
+        Args:
+            run: id of the run.
+            columns: names of the columns to read, the key among them; the others are None. All by default.
+        """
+        return self._records(Network, run, columns)
 
     def epochs(self, run: str) -> list[Epoch]:
         """All completed epochs of a run, sorted by network and epoch; including networks in training."""
@@ -190,11 +195,11 @@ class Commons:
             raise BadInput(f"{self.path} has no run {run!r}; runs there: {names}") from None
         return folder
 
-    def _records(self, record: type[R], run: str) -> list[R]:
+    def _records(self, record: type[R], run: str, columns: Sequence[str] | None = None) -> list[R]:
         table = TABLES[record.definition.name]
         self._folder(run)
         with damage_named(self.path, run):
-            data = Snapshot(self.path, run).table(table)
+            data = Snapshot(self.path, run).table(table, columns=columns)
             return records(record, data.sort_by([(key, "ascending") for key in table.key]))
 
 

@@ -27,8 +27,8 @@ from a4nn_core.commons.packed import Packed, PackFile
 from a4nn_core.commons.rows import arrow, python_rows
 from a4nn_core.commons.run_snapshot import RunSnapshot
 from a4nn_core.commons.scan import FORMAT
-from a4nn_core.commons.schema import FRONT, RUN_TABLES, SEALED_TABLES, TABLES, Table
-from a4nn_core.commons.unpacked import FILES_AT_ONCE, Unpacked, small_files
+from a4nn_core.commons.schema import FRONT, MEASURED, RUN_TABLES, SEALED_TABLES, TABLES, Table
+from a4nn_core.commons.unpacked import FILES_AT_ONCE, Unpacked, key_rows, small_files
 from a4nn_core.errors import BadInput
 from a4nn_core.metrics import front_rows
 
@@ -123,6 +123,9 @@ class Snapshot:
         self, table: Table, final: bool, names: Sequence[str], asked: Mapping[str, Any]
     ) -> Iterator[pa.Table]:
         """The records of some unsealed runs that are in no pack, some hundred files at a time."""
+        if table.name == "networks" and (keys := self._keys(names, asked)) is not None:
+            yield keys
+            return
         live = not final or table.name in RUN_TABLES
         held: list[tuple[str, list[Path], list[Row]]] = []
         for name in names:
@@ -136,13 +139,21 @@ class Snapshot:
                     held = []
         yield self._read(table, held, asked)
 
+    def _keys(self, names: Sequence[str], asked: Mapping[str, Any]) -> pa.Table | None:
+        """Run and number of the unpacked networks of some runs, if nothing else is asked."""
+        numbers = {}
+        for name in names:
+            with damage_named(self.commons, name):
+                numbers[name] = self.run(name).fragments
+        return key_rows(TABLES["networks"], numbers, asked)
+
     def _read(
         self, table: Table, held: Sequence[tuple[str, list[Path], list[Row]]], asked: Mapping[str, Any]
     ) -> pa.Table:
         """Files and other rows of some runs: each its id, files and rows."""
         try:
             rows = ds.dataset(arrow(table, [row for _, _, some in held for row in some]))
-            files = small_files(table, [file for _, some, _ in held for file in some])
+            files = small_files(table, [file for _, some, _ in held for file in some], asked.get("filter"))
             return pa.concat_tables([files.to_table(**asked), rows.to_table(**asked)])
         except (BadInput, *UNREADABLE):
             for name, some, of_run in held:
@@ -153,15 +164,35 @@ class Snapshot:
             raise
 
     def _fronts(self, names: Sequence[str], asked: Mapping[str, Any]) -> Iterator[pa.Table]:
-        """The fronts of some unsealed runs."""
+        """The fronts of some unsealed runs. Of most networks only what decides it is read."""
         for start in range(0, len(names), RUNS_AT_ONCE):
             some = names[start : start + RUNS_AT_ONCE]
-            rows = self.table(TABLES["networks"], where=ds.field("run").isin(some))
+            rows = self.table(TABLES["networks"], columns=MEASURED, where=ds.field("run").isin(some))
+            fronts: dict[str, list[int]] = {}
             for name in some:
                 with damage_named(self.commons, name):
                     of_run = rows.filter(pc.equal(rows["run"], name))
-                    front = front_of(of_run, self.run(name).objectives)
-                yield ds.dataset(front).to_table(**asked)
+                    fronts[name] = on_front(of_run, self.run(name).objectives)
+            members = self._whole(fronts)
+            for name, front in fronts.items():
+                of_run = members.filter(pc.equal(members["run"], name))
+                yield ds.dataset(_in_order(of_run, front)).to_table(**asked)
+
+    def _whole(self, wanted: Mapping[str, Sequence[int]]) -> pa.Table:
+        """The rows of at least some networks of unsealed runs, by run id; one can be there twice."""
+        networks = TABLES["networks"]
+        packed = [name for name, numbers in wanted.items() if self.run(name).archived & set(numbers)]
+        files = [
+            (name, [self.run(name).folder.fragment("networks", number)], list[Row]())
+            for name, numbers in wanted.items()
+            if name not in packed
+            for number in numbers
+        ]
+        some = [files[at : at + FILES_AT_ONCE] for at in range(0, len(files), FILES_AT_ONCE)]
+        parts = [networks.schema.empty_table(), *(self._read(networks, held, {}) for held in some)]
+        if packed:
+            parts.append(self.table(networks, where=ds.field("run").isin(packed)).cast(networks.schema))
+        return pa.concat_tables(parts)
 
     def _packs(self, table: Table) -> list[ds.Dataset]:
         """The rows of one table that packs contain of the existing runs.
@@ -228,9 +259,23 @@ class Snapshot:
 
 def front_of(networks: pa.Table, objectives: Mapping[str, str]) -> pa.Table:
     """The rows of one run's networks that are on its front, sorted by the first objective, best first."""
+    return _in_order(networks, on_front(networks.select(MEASURED), objectives))
+
+
+def on_front(networks: pa.Table, objectives: Mapping[str, str]) -> list[int]:
+    """The numbers of one run's networks that are on its front, best of the first objective first.
+
+    Args:
+        networks: the columns ``MEASURED`` of all networks of the run.
+        objectives: metric name to its direction.
+    """
+    return [row["network"] for row in front_rows(python_rows(networks), objectives)]
+
+
+def _in_order(networks: pa.Table, numbers: Sequence[int]) -> pa.Table:
+    """The rows of some of one run's networks, in the order of their numbers here."""
     place = {number: index for index, number in enumerate(networks["network"].to_pylist())}
-    front = [place[row["network"]] for row in front_rows(python_rows(networks), objectives)]
-    return networks.take(pa.array(front, pa.int64())).cast(FRONT.schema)
+    return networks.take(pa.array([place[number] for number in numbers], pa.int64())).cast(FRONT.schema)
 
 
 def run_folders(commons: Path) -> list[str]:
