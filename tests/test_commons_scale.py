@@ -179,14 +179,14 @@ def test_files_are_read_a_few_at_a_time(tmp_path: Path, monkeypatch: pytest.Monk
     whole = [Commons(tmp_path).answer(f"from {name} order by all") for name in (*TABLES, "front")]
     opened: list[int] = []
 
-    def small_files(table: Any, files: Any, *condition: Any) -> Any:
+    def read_files(table: Any, files: Any, asked: Any) -> Any:
         opened.append(len(files))
-        return few(table, files, *condition)
+        return few(table, files, asked)
 
-    few = unpacked.small_files
+    few = unpacked.read_files
     monkeypatch.setattr("a4nn_core.commons.snapshot.FILES_AT_ONCE", 2)
     monkeypatch.setattr("a4nn_core.commons.snapshot.RUNS_AT_ONCE", 1)
-    monkeypatch.setattr("a4nn_core.commons.snapshot.small_files", small_files)
+    monkeypatch.setattr("a4nn_core.commons.snapshot.read_files", read_files)
     assert [Commons(tmp_path).answer(f"from {name} order by all") for name in (*TABLES, "front")] == whole
     assert set(opened) <= {0, 1, 2, 3}
     spoil([RunFolder(tmp_path, "b").fragment("networks", 3)])

@@ -63,13 +63,6 @@ NETWORK_TABLES = (
     "networks",
 )
 
-MEASURED = [
-    c.name
-    for c in TABLES["networks"].columns
-    if c.name in ("run", "status") or c.kind in (Kind.int32, Kind.int64, Kind.float64, Kind.metrics)
-]
-"""the columns of ``networks`` that front and totals are found from: without texts, which cost more to read"""
-
 RUN_TABLES = tuple(name for name in TABLES if name not in NETWORK_TABLES)
 """tables of a run as a whole: its header, and what is made from its event log"""
 

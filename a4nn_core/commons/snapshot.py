@@ -20,17 +20,17 @@ import pyarrow.dataset as ds
 from a4nn_core.commons.archive import SORTED, Archive, Pack
 from a4nn_core.commons.columns import Row
 from a4nn_core.commons.damage import UNREADABLE, damage_named
-from a4nn_core.commons.fragments import read_fragment
+from a4nn_core.commons.fragments import check_fragment, read_fragment
 from a4nn_core.commons.layout import Damaged, RunFolder
 from a4nn_core.commons.lock import ReaderLock
 from a4nn_core.commons.packed import Packed, PackFile
 from a4nn_core.commons.rows import arrow, python_rows
 from a4nn_core.commons.run_snapshot import RunSnapshot
 from a4nn_core.commons.scan import FORMAT
-from a4nn_core.commons.schema import FRONT, MEASURED, RUN_TABLES, SEALED_TABLES, TABLES, Table
-from a4nn_core.commons.unpacked import FILES_AT_ONCE, Unpacked, key_rows, small_files
+from a4nn_core.commons.schema import FRONT, RUN_TABLES, SEALED_TABLES, TABLES, Table
+from a4nn_core.commons.unpacked import FILES_AT_ONCE, Unpacked, key_rows, read_files
 from a4nn_core.errors import BadInput
-from a4nn_core.metrics import front_rows
+from a4nn_core.metrics import DECIDING, front_rows
 
 RunFile: TypeAlias = tuple[str, os.stat_result]
 """id of a run, and the ``stat`` of its ``run.json``"""
@@ -100,7 +100,8 @@ class Snapshot:
                     run = self.run(name)
                     for table in (TABLES["runs"], *tables):
                         arrow(table, run.rows(table))
-                        small_files(table, run.files(table))
+                        for file in run.files(table):
+                            check_fragment(file, table)
             except BadInput as error:
                 self.damaged[name] = error
         self.unsealed = [name for name in self.unsealed if name not in self.damaged]
@@ -153,8 +154,8 @@ class Snapshot:
         """Files and other rows of some runs: each its id, files and rows."""
         try:
             rows = ds.dataset(arrow(table, [row for _, _, some in held for row in some]))
-            files = small_files(table, [file for _, some, _ in held for file in some], asked.get("filter"))
-            return pa.concat_tables([files.to_table(**asked), rows.to_table(**asked)])
+            files = read_files(table, [file for _, some, _ in held for file in some], asked)
+            return pa.concat_tables([files, rows.to_table(**asked)])
         except (BadInput, *UNREADABLE):
             for name, some, of_run in held:
                 with damage_named(self.commons, name):
@@ -167,12 +168,21 @@ class Snapshot:
         """The fronts of some unsealed runs. Of most networks only what decides it is read."""
         for start in range(0, len(names), RUNS_AT_ONCE):
             some = names[start : start + RUNS_AT_ONCE]
-            rows = self.table(TABLES["networks"], columns=MEASURED, where=ds.field("run").isin(some))
+            objectives: dict[str, dict[str, str]] = {}
+            for name in some:
+                with damage_named(self.commons, name):
+                    objectives[name] = self.run(name).objectives
+            columns = {"run", *DECIDING, *(metric for of_run in objectives.values() for metric in of_run)}
+            rows = self.table(
+                TABLES["networks"],
+                columns=[name for name in TABLES["networks"].schema.names if name in columns],
+                where=ds.field("run").isin(some),
+            )
             fronts: dict[str, list[int]] = {}
             for name in some:
                 with damage_named(self.commons, name):
-                    of_run = rows.filter(pc.equal(rows["run"], name))
-                    fronts[name] = on_front(of_run, self.run(name).objectives)
+                    of_run = python_rows(rows.filter(pc.equal(rows["run"], name)))
+                    fronts[name] = [row["network"] for row in front_rows(of_run, objectives[name])]
             members = self._whole(fronts)
             for name, front in fronts.items():
                 of_run = members.filter(pc.equal(members["run"], name))
@@ -255,21 +265,6 @@ class Snapshot:
         schema = pa.schema([table.schema.field(name) for name in names], table.schema.metadata)
         parts = self.parts(table, final=final)
         return pa.concat_tables([part.to_table(columns=names, filter=where).cast(schema) for part in parts])
-
-
-def front_of(networks: pa.Table, objectives: Mapping[str, str]) -> pa.Table:
-    """The rows of one run's networks that are on its front, sorted by the first objective, best first."""
-    return _in_order(networks, on_front(networks.select(MEASURED), objectives))
-
-
-def on_front(networks: pa.Table, objectives: Mapping[str, str]) -> list[int]:
-    """The numbers of one run's networks that are on its front, best of the first objective first.
-
-    Args:
-        networks: the columns ``MEASURED`` of all networks of the run.
-        objectives: metric name to its direction.
-    """
-    return [row["network"] for row in front_rows(python_rows(networks), objectives)]
 
 
 def _in_order(networks: pa.Table, numbers: Sequence[int]) -> pa.Table:

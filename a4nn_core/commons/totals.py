@@ -19,12 +19,16 @@ from a4nn_core.commons.lock import holder
 from a4nn_core.commons.records import EpochCount, Network, Run, best_accuracy, front_among
 from a4nn_core.errors import BadInput
 from a4nn_core.jsonable import Json, members, number, to_json, to_jsonable
+from a4nn_core.metrics import DECIDING
 from a4nn_core.vocabulary import NetworkStatus, RunStatus
 
 if TYPE_CHECKING:
     from a4nn_core.commons.reader import Commons
 
 JOULES_PER_KWH = 3.6e6
+
+# columns of ``networks`` that totals are found from, beside those that an objective is named after
+_READ = {"run", *DECIDING, "epochs_trained", "epochs_budget", "seconds", "energy_joules"}
 
 # to be raised when the same records give other totals than before
 _FORM = 1
@@ -137,21 +141,24 @@ def _seconds(header: Run) -> float | None:
 
 
 def totals(commons: Commons, run: str) -> Totals:
-    """The totals of a run, as kept, or computed from its records. They are kept then, if nobody writes the run and
-    its folder can be written.
+    """The totals of a run, as kept, or computed from its records.
+
+    Computed ones are kept then, if nobody writes the run, and its folder can be written.
 
     Raises:
         BadInput: there is no such run, or its records cannot be read.
     """
-    from a4nn_core.commons.schema import MEASURED  # imports Arrow, which what is kept does not need
-
     folder = RunFolder(commons.path, run)
     if (found := kept(folder)) is not None:
         return found
     before = b""
     with suppress(OSError):  # what is wrong with the file is said by who reads it next
         before = folder.run_file.read_bytes()
-    found = Totals.of(commons.run(run), commons.networks(run, MEASURED))
+    header = commons.run(run)
+    columns = [
+        c.name for c in Network.definition.columns if c.name in _READ or c.name in (header.objectives or {})
+    ]
+    found = Totals.of(header, commons.networks(run, columns))
     with suppress(BadInput, OSError):
         _keep(folder, before, found)
     return found
