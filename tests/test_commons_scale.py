@@ -12,6 +12,7 @@ from typing import Any, cast
 import pytest
 from commons_data import header, made_up_run, record, train
 
+from a4nn_core.cli.sql import sql
 from a4nn_core.cli.status import _list
 from a4nn_core.commons import Commons, RunFolder, RunWriter, snapshot, unpacked
 from a4nn_core.commons import compact as compaction
@@ -226,6 +227,24 @@ def test_what_networks_there_are_is_known_without_opening_a_file(tmp_path: Path)
     assert [Commons(tmp_path).answer(query).to_pylist() for query in queries] == before
     with pytest.raises(BadInput, match="is damaged"):
         Commons(tmp_path).answer("select count(*) from networks where status = 'completed'")
+
+
+def test_many_runs_that_are_not_compacted_are_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("a4nn_core.commons.reader._MANY", 2)
+    made_up_run(tmp_path, "a", 1)
+    made_up_run(tmp_path, "b", 1, finish=False)
+
+    def told(query: str) -> str:
+        sql(query, commons=tmp_path, file=None, format=None, json_=True, out=None, rows=None)
+        return capsys.readouterr().err
+
+    note = "note: 2 runs are not compacted, so this takes long; a4nn commons compact, once"
+    assert told("select count(*) as n from networks").splitlines() == [note]
+    assert told("select count(*) as n from networks where run = 'a'") == ""
+    compact(tmp_path)  # the run that was killed is not sealed, but has no small files any more
+    assert told("select count(*) as n from networks") == ""
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Container, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -84,6 +85,15 @@ class Snapshot:
         if name not in self._runs:
             self._runs[name] = RunSnapshot(RunFolder(self.commons, name), self.archive)
         return self._runs[name]
+
+    def scattered(self) -> int:
+        """Number of runs whose final records are in files of their own."""
+        return sum(map(self._has_fragments, self.unsealed))
+
+    def _has_fragments(self, run: str) -> bool:
+        with suppress(OSError), os.scandir(RunFolder(self.commons, run).table("networks")) as found:
+            return any(entry.name.endswith(".parquet") for entry in found)
+        return False
 
     def leave_out_damaged(self, tables: Sequence[Table], runs: Sequence[str] | None = None) -> None:
         """Leave out the runs in which a file of some tables is not one, or a cell not of its column's type.
