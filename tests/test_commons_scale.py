@@ -109,6 +109,20 @@ def test_packs_of_many_small_runs_stay_few(tmp_path: Path) -> None:
     assert check(tmp_path, checkpoints=False).problems == []
 
 
+@pytest.mark.slow
+def test_packs_of_many_merged_commons_stay_few(tmp_path: Path) -> None:
+    for number in range(9):
+        made_up_run(tmp_path / f"c{number}", "same", 1)
+        merge(tmp_path / f"c{number}", tmp_path / "all")
+    assert len(Archive(tmp_path / "all").packs) == 2  # eight were joined
+    assert len(list((tmp_path / "all/archive").glob("*-networks.parquet"))) == 2
+    found = Commons(tmp_path / "all")
+    assert found.answer("select count(distinct run) as n from networks").to_pylist() == [{"n": 9}]
+    assert found.runs() == ["same", *(f"same-{number}" for number in range(2, 10))]
+    assert len(Snapshot(tmp_path / "all").sealed) == 9
+    assert check(tmp_path / "all", checkpoints=False).problems == []
+
+
 def test_what_hinders_it_does_not_fail_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

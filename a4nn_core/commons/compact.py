@@ -136,9 +136,9 @@ def _pack(
     ]
     fresh = sum(len(run.fragments) for run, _ in unsealed)
     sealable = {run.folder.run_id for run, _ in unsealed if complete(run)}
-    if not fresh and not sealable and (not everything or len(small) < 4):
-        return
     joined = small if everything else _alike(small)
+    if not fresh and not sealable and len(joined) < 4:
+        return
     kept = [p for p in archive.packs if p not in joined]
     batch = Batch()
     written: list[Pack] = []

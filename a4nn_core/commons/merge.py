@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from a4nn_core.commons.archive import Archive
-from a4nn_core.commons.compact import PACK_ROWS, Batch, complete, only_one, whole_run
+from a4nn_core.commons.compact import PACK_ROWS, Batch, compact_run, complete, only_one, whole_run
 from a4nn_core.commons.layout import Damaged, RunFolder, check_layout, open_commons, read_json, write_json
 from a4nn_core.commons.lock import holder
 from a4nn_core.commons.reader import Commons
@@ -126,6 +126,8 @@ def _add(source: Path, target: Path, names: Sequence[str]) -> Merged:
             raise
     for new in done.added.values():
         totals(Commons(target), new)
+    for new in list(done.added.values())[:1]:
+        compact_run(target, new)  # joins packs, so that they stay few however many commons are merged
     return done
 
 
