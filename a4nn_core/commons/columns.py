@@ -126,7 +126,7 @@ class Definition:
     @cached_property
     def columns(self) -> tuple[Field, ...]:
         """The columns in order."""
-        return _columns(self.record)
+        return _columns(self.record)  # type: ignore[arg-type]  # a class is hashable
 
     @cached_property
     def readers(self) -> list[tuple[str, Callable[..., object]]]:
