@@ -191,7 +191,9 @@ class Snapshot:
             fronts: dict[str, list[int]] = {}
             for name in some:
                 with damage_named(self.commons, name):
-                    of_run = python_rows(rows.filter(pc.equal(rows["run"], name)))
+                    of_run: Sequence[Mapping[str, Any]] = python_rows(
+                        rows.filter(pc.equal(rows["run"], name))
+                    )
                     fronts[name] = [row["network"] for row in front_rows(of_run, objectives[name])]
             members = self._whole(fronts)
             for name, front in fronts.items():
