@@ -338,6 +338,10 @@ def _table(points: Sequence[Mapping[str, float]], objectives: Mapping[str, str])
     return np.array([[point[name] for name in objectives] for point in points]) * signs(objectives)
 
 
+DECIDING = ("network", "status", "equal_to", "fitness", "best_accuracy_percent", "flops", "parameters")
+"""columns of ``networks`` that the front is found from, beside those that an objective is named after"""
+
+
 def front_rows(rows: Iterable[R], objectives: Mapping[str, str]) -> list[R]:
     """The rows of the networks on the Pareto front, sorted by the first objective, best first.
 

@@ -35,10 +35,10 @@ from a4nn_core.vocabulary import RunStatus
 SMALL = 20
 
 
-def generate_small(commons: Path, runs: int) -> None:
+def generate_small(commons: Path, runs: int, name_of: Callable[[int], str] = "small-{:05d}".format) -> None:
     """Runs that nobody compacted."""
     for number in range(runs):
-        run = f"small-{number:05d}"
+        run = name_of(number)
         with RunWriter.open(commons, run, synthetic.header(run, number)) as writer:
             writer.events.append("told", 0, 0)
             writer.finish(RunStatus.completed)

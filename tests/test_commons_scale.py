@@ -12,6 +12,7 @@ from typing import Any, cast
 import pytest
 from commons_data import header, made_up_run, record, train
 
+from a4nn_core.cli.sql import sql
 from a4nn_core.cli.status import _list
 from a4nn_core.commons import Commons, RunFolder, RunWriter, snapshot, unpacked
 from a4nn_core.commons import compact as compaction
@@ -108,6 +109,20 @@ def test_packs_of_many_small_runs_stay_few(tmp_path: Path) -> None:
     assert check(tmp_path, checkpoints=False).problems == []
 
 
+@pytest.mark.slow
+def test_packs_of_many_merged_commons_stay_few(tmp_path: Path) -> None:
+    for number in range(9):
+        made_up_run(tmp_path / f"c{number}", "same", 1)
+        merge(tmp_path / f"c{number}", tmp_path / "all")
+    assert len(Archive(tmp_path / "all").packs) == 2  # eight were joined
+    assert len(list((tmp_path / "all/archive").glob("*-networks.parquet"))) == 2
+    found = Commons(tmp_path / "all")
+    assert found.answer("select count(distinct run) as n from networks").to_pylist() == [{"n": 9}]
+    assert found.runs() == ["same", *(f"same-{number}" for number in range(2, 10))]
+    assert len(Snapshot(tmp_path / "all").sealed) == 9
+    assert check(tmp_path / "all", checkpoints=False).problems == []
+
+
 def test_what_hinders_it_does_not_fail_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -179,14 +194,14 @@ def test_files_are_read_a_few_at_a_time(tmp_path: Path, monkeypatch: pytest.Monk
     whole = [Commons(tmp_path).answer(f"from {name} order by all") for name in (*TABLES, "front")]
     opened: list[int] = []
 
-    def small_files(table: Any, files: Any) -> Any:
+    def read_files(table: Any, files: Any, asked: Any) -> Any:
         opened.append(len(files))
-        return few(table, files)
+        return few(table, files, asked)
 
-    few = unpacked.small_files
+    few = unpacked.read_files
     monkeypatch.setattr("a4nn_core.commons.snapshot.FILES_AT_ONCE", 2)
     monkeypatch.setattr("a4nn_core.commons.snapshot.RUNS_AT_ONCE", 1)
-    monkeypatch.setattr("a4nn_core.commons.snapshot.small_files", small_files)
+    monkeypatch.setattr("a4nn_core.commons.snapshot.read_files", read_files)
     assert [Commons(tmp_path).answer(f"from {name} order by all") for name in (*TABLES, "front")] == whole
     assert set(opened) <= {0, 1, 2, 3}
     spoil([RunFolder(tmp_path, "b").fragment("networks", 3)])
@@ -199,6 +214,51 @@ def test_files_are_read_a_few_at_a_time(tmp_path: Path, monkeypatch: pytest.Monk
     left_out.clear()
     assert forgiving.answer("select count(*) as n from networks where run = 'a'").to_pylist() == [{"n": 5}]
     assert left_out == []  # the question has nothing to do with it
+
+
+def test_a_question_opens_only_the_files_of_networks_it_is_about(tmp_path: Path) -> None:
+    made_up_run(tmp_path, "a", 4)
+    made_up_run(tmp_path, "b", 3)
+    query = "from epochs where run = 'a' and network = 2 order by epoch"
+    before = Commons(tmp_path).answer(query)
+    assert before.num_rows
+    spoil(f for f in tmp_path.glob("runs/*/tables/epochs/0*.parquet") if f.stem != "0002")
+    assert Commons(tmp_path).answer(query) == before
+
+
+def test_what_networks_there_are_is_known_without_opening_a_file(tmp_path: Path) -> None:
+    made_up_run(tmp_path, "a", 4)
+    made_up_run(tmp_path, "b", 3)
+    queries = (
+        "select count(*) as n from networks",
+        "select run, count(*) as n from networks group by run order by run",
+        "select network from networks where run = 'a' and network > 1 order by network",
+        "select count(*) as n from networks where network = 99",
+    )
+    before = [Commons(tmp_path).answer(query).to_pylist() for query in queries]
+    assert before[0] == [{"n": 7}]
+    spoil(tmp_path.glob("runs/*/tables/*/0*.parquet"))
+    assert [Commons(tmp_path).answer(query).to_pylist() for query in queries] == before
+    with pytest.raises(BadInput, match="is damaged"):
+        Commons(tmp_path).answer("select count(*) from networks where status = 'completed'")
+
+
+def test_many_runs_that_are_not_compacted_are_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("a4nn_core.commons.reader._MANY", 2)
+    made_up_run(tmp_path, "a", 1)
+    made_up_run(tmp_path, "b", 1, finish=False)
+
+    def told(query: str) -> str:
+        sql(query, commons=tmp_path, file=None, format=None, json_=True, out=None, rows=None)
+        return capsys.readouterr().err
+
+    note = "note: 2 runs are not compacted, so this takes long; a4nn commons compact, once"
+    assert told("select count(*) as n from networks").splitlines() == [note]
+    assert told("select count(*) as n from networks where run = 'a'") == ""
+    compact(tmp_path)  # the run that was killed is not sealed, but has no small files any more
+    assert told("select count(*) as n from networks") == ""
 
 
 @pytest.mark.slow
@@ -289,9 +349,10 @@ def test_the_list_of_runs_opens_no_table_of_runs_that_ended(
     before = json.loads(capsys.readouterr().out)
     assert [one["networks"] for one in before] == [2, 2, 2]
     assert [one["seconds"] for one in before] == [7.5, 0.0, None]
-    compact(tmp_path)
+    # whoever asked first has kept what was computed
     spoil(tmp_path.glob("archive/*.parquet"))
     spoil([*tmp_path.glob("runs/*/tables/*/*.parquet"), *tmp_path.glob("runs/*/events.jsonl")])
     spoil([tmp_path / "archive/manifest.json"])
+    assert all(kept(RunFolder(tmp_path, run)) for run in ("ended", "killed", "old"))
     _list(Commons(tmp_path), True)
     assert json.loads(capsys.readouterr().out) == before

@@ -9,6 +9,8 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import fmean
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -61,3 +63,27 @@ def test_export_to_s3(server: str, tmp_path: Path) -> None:
     assert table["validation_accuracy_percent"].to_pylist() == expected
     with pytest.raises(BadInput, match=r"cannot export to s3://absent/x: "):
         export_tables(tmp_path / "c", f"s3://absent/x{query}")
+
+
+@pytest.mark.integration
+def test_exports_of_several_sites_are_read_together_as_the_page_says(server: str, tmp_path: Path) -> None:
+    query = f"endpoint_override=http://{server}&region=us-east-1"
+    expected: dict[int, list[float]] = {}
+    for site in ("a", "b"):
+        commons = tmp_path / site
+        made_up_run(commons, f"run-{site}", networks=5)
+        export_tables(commons, f"s3://bucket/site-{site}/2026-11?{query}")
+        completed = {n.network for n in Commons(commons).networks(f"run-{site}") if n.status == "completed"}
+        for epoch in Commons(commons).epochs(f"run-{site}"):
+            if epoch.network in completed:
+                expected.setdefault(epoch.epoch, []).append(epoch.validation_accuracy_percent or 0.0)
+    page = (Path(__file__).parents[1] / "docs/scale.md").read_text()
+    program = page.partition('```python title="read_lake.py"\n')[2].partition("```")[0]
+    assert "s3://lake?region=us-east-1" in program
+    found: dict[str, Any] = {}
+    exec(program.replace("s3://lake?region=us-east-1", f"s3://bucket?{query}"), found)
+    answer = found["answer"].fetchall()
+    assert [(epoch, count) for epoch, count, _ in answer] == [
+        (e, len(v)) for e, v in sorted(expected.items())
+    ]
+    assert [mean for *_, mean in answer] == pytest.approx([fmean(v) for _, v in sorted(expected.items())])

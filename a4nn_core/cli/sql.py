@@ -73,7 +73,13 @@ def sql(
     chosen = format_of(Format.json if json_ else format, out)
     if chosen is Format.parquet and terminal:
         raise BadInput("Parquet is not for a terminal: give --out FILE or pipe the output")
-    store = Commons(commons, lambda run, error: say(f"warning: run {run} is left out: {error}"))
+    store = Commons(
+        commons,
+        lambda run, error: say(f"warning: run {run} is left out: {error}"),
+        lambda runs: say(
+            f"note: {runs} runs are not compacted, so this takes long; a4nn commons compact, once"
+        ),
+    )
     answer = store.ask(_query(query, file), batch_rows(chosen))
 
     width = shutil.get_terminal_size().columns if terminal else None

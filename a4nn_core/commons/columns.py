@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime
 from enum import Enum, StrEnum
-from functools import cached_property
+from functools import cache, cached_property
 from types import NoneType, UnionType
 from typing import ClassVar, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -126,7 +126,7 @@ class Definition:
     @cached_property
     def columns(self) -> tuple[Field, ...]:
         """The columns in order."""
-        return tuple(_columns(self.record))
+        return _columns(self.record)  # type: ignore[arg-type]  # a class is hashable
 
     @cached_property
     def readers(self) -> list[tuple[str, Callable[..., object]]]:
@@ -194,7 +194,13 @@ _KINDS: dict[object, Kind] = {
 }
 
 
-def _columns(record: type[Record]) -> Iterator[Field]:
+@cache
+def _columns(record: type[Record]) -> tuple[Field, ...]:
+    """The columns of a record in order; found once for all tables and views that have it."""
+    return tuple(_declared(record))
+
+
+def _declared(record: type[Record]) -> Iterator[Field]:
     for name, hint in get_type_hints(record, include_extras=True).items():
         column = next((c for c in getattr(hint, "__metadata__", ()) if isinstance(c, Column)), None)
         if column is None:

@@ -23,10 +23,10 @@ from a4nn_core.commons.layout import Damaged, RunFolder, check_layout, read_json
 from a4nn_core.commons.lock import Held, KernelLock, holder, no_readers
 from a4nn_core.commons.reader import Commons
 from a4nn_core.commons.run_snapshot import RunSnapshot
-from a4nn_core.commons.schema import NETWORK_TABLES, RUN_TABLES, SEALED_TABLES, TABLES
-from a4nn_core.commons.snapshot import RunFile, Snapshot, front_of, headless, run_files
-from a4nn_core.commons.totals import keep
-from a4nn_core.commons.unpacked import FILES_AT_ONCE, small_files
+from a4nn_core.commons.schema import NETWORK_TABLES, SEALED_TABLES, TABLES
+from a4nn_core.commons.snapshot import RunFile, Snapshot, headless, run_files
+from a4nn_core.commons.totals import totals
+from a4nn_core.commons.unpacked import read_files
 from a4nn_core.errors import A4NNError, BadInput
 from a4nn_core.files import make_folder
 from a4nn_core.vocabulary import RunStatus
@@ -111,7 +111,7 @@ def compact(commons: Path, run: str | None = None, patience: float = 1.0) -> Com
     store = Commons(commons)
     for name, _ in runs:
         with suppress(Damaged):  # of a run that has not ended well; whoever asks for its totals is told
-            keep(store, name)
+            totals(store, name)
     return done
 
 
@@ -136,9 +136,9 @@ def _pack(
     ]
     fresh = sum(len(run.fragments) for run, _ in unsealed)
     sealable = {run.folder.run_id for run, _ in unsealed if complete(run)}
-    if not fresh and not sealable and (not everything or len(small) < 4):
-        return
     joined = small if everything else _alike(small)
+    if not fresh and not sealable and len(joined) < 4:
+        return
     kept = [p for p in archive.packs if p not in joined]
     batch = Batch()
     written: list[Pack] = []
@@ -192,14 +192,7 @@ def complete(run: RunSnapshot) -> bool:
 
 def _read_fragments(run: RunSnapshot, name: str, numbers: list[int]) -> pa.Table:
     table = TABLES[name]
-    files = [run.folder.fragment(name, number) for number in numbers]
-    try:
-        some = [files[at : at + FILES_AT_ONCE] for at in range(0, len(files), FILES_AT_ONCE)]
-        return pa.concat_tables([small_files(table, part).to_table() for part in some]).cast(table.schema)
-    except (OSError, pa.ArrowException):
-        for file in files:
-            read_fragment(file, table)  # names the file that is damaged
-        raise
+    return read_files(table, [run.folder.fragment(name, number) for number in numbers], {}).cast(table.schema)
 
 
 def _started(commons: Path, archive: Archive, runs: Sequence[RunFile]) -> dict[str, str]:
@@ -239,8 +232,7 @@ def _read_pack(archive: Archive, pack: Pack) -> dict[str, pa.Table]:
 def whole_run(commons: Path, run: RunSnapshot) -> dict[str, pa.Table]:
     """The rows of a run that are sealed with it: those of the run as a whole, and its front."""
     alone = Snapshot(commons, run.folder.run_id)
-    front = front_of(alone.table(TABLES["networks"]), run.objectives)
-    return {**{name: alone.table(TABLES[name]) for name in RUN_TABLES}, "front": front}
+    return {name: alone.table(SORTED[name]) for name in SEALED_TABLES}
 
 
 def _sweep(

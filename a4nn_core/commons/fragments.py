@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -57,27 +57,63 @@ def parquet_sink(path: Path) -> Iterator[pa.NativeFile]:
         yield sink
 
 
-def read_fragment(path: Path, table: Table) -> pa.Table:
+def read_fragment(path: Path, table: Table, columns: Sequence[str] | None = None) -> pa.Table:
     """The rows of one Parquet file, with the present columns of the table.
 
     Columns that an older version of the table did not have are null.
 
+    Args:
+        path: path of the file.
+        table: the table.
+        columns: names of the columns to read, in the order of the table; all if None. The others must have
+            the right type, too.
+
     Raises:
         Damaged: the file is truncated, a page does not match its checksum, or a column has another type.
     """
-    try:
-        found = pq.ParquetFile(path, page_checksum_verification=True).read()
-        columns = [
-            found.column(field.name).cast(field.type)
-            if field.name in found.column_names
-            else pa.nulls(found.num_rows, field.type)
+    names = table.schema.names if columns is None else columns
+    schema = table.schema if columns is None else pa.schema([table.schema.field(name) for name in names])
+    with _damage_of(path):
+        file = _opened(path)
+        if file.schema_arrow.equals(table.schema):
+            return file.read(columns=columns, use_threads=False).cast(schema)
+        found = file.read(use_threads=False)
+        present = {
+            field.name: found.column(field.name).cast(field.type)
             for field in table.schema
-        ]
+            if field.name in found.column_names
+        }
+        rows = found.num_rows
+        return pa.table(
+            [present.get(field.name, pa.nulls(rows, field.type)) for field in schema], schema=schema
+        )
+
+
+def check_fragment(path: Path, table: Table) -> None:
+    """Look at the footer of a Parquet file; read it, if its columns are not those of the table.
+
+    Raises:
+        Damaged: it has no readable footer, or a column has another type.
+    """
+    with _damage_of(path):
+        alike = _opened(path).schema_arrow.equals(table.schema)
+    if not alike:
+        read_fragment(path, table)
+
+
+def _opened(path: Path) -> pq.ParquetFile:
+    """A small file in memory: reading it piece by piece takes longer."""
+    return pq.ParquetFile(pa.BufferReader(path.read_bytes()), page_checksum_verification=True)
+
+
+@contextmanager
+def _damage_of(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise
     except (OSError, ValueError, KeyError, pa.ArrowException) as error:
-        if isinstance(error, FileNotFoundError):
-            raise
         raise Damaged(f"{path} is damaged: {' '.join(str(error).split())}") from None
-    return pa.table(columns, schema=table.schema)
 
 
 def fragment_numbers(folder: Path) -> dict[int, Path]:
@@ -97,10 +133,6 @@ def read_notes(path: Path) -> dict[str, str]:
     Raises:
         Damaged: it has no readable footer.
     """
-    try:
+    with _damage_of(path):
         metadata = pq.read_schema(path).metadata or {}
-    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
-        if isinstance(error, FileNotFoundError):
-            raise
-        raise Damaged(f"{path} is damaged: {' '.join(str(error).split())}") from None
     return {key.decode(errors="replace"): value.decode(errors="replace") for key, value in metadata.items()}

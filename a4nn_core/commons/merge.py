@@ -12,14 +12,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from a4nn_core.commons.archive import Archive
-from a4nn_core.commons.compact import PACK_ROWS, Batch, complete, only_one, whole_run
+from a4nn_core.commons.compact import PACK_ROWS, Batch, compact_run, complete, only_one, whole_run
 from a4nn_core.commons.layout import Damaged, RunFolder, check_layout, open_commons, read_json, write_json
 from a4nn_core.commons.lock import holder
 from a4nn_core.commons.reader import Commons
 from a4nn_core.commons.run_snapshot import RunSnapshot
 from a4nn_core.commons.schema import NETWORK_TABLES, TABLES
 from a4nn_core.commons.snapshot import Snapshot, run_names
-from a4nn_core.commons.totals import keep
+from a4nn_core.commons.totals import totals
 from a4nn_core.commons.valid import run_problem
 from a4nn_core.errors import BadInput
 from a4nn_core.files import make_folder, user_errors
@@ -125,7 +125,9 @@ def _add(source: Path, target: Path, names: Sequence[str]) -> Merged:
                     (archive.folder / str(file["file"])).unlink(missing_ok=True)
             raise
     for new in done.added.values():
-        keep(Commons(target), new)
+        totals(Commons(target), new)
+    for new in list(done.added.values())[:1]:
+        compact_run(target, new)  # joins packs, so that they stay few however many commons are merged
     return done
 
 

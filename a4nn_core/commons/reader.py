@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 R = TypeVar("R", bound=Record)
 
+_MANY = 100
+"""runs of which it is said that they are not compacted: some seconds for a question"""
+
 
 class Commons:
     """A commons to read from. Every call reads its state at that moment.
@@ -34,14 +37,22 @@ class Commons:
         path: folder of the commons.
         left_out: called with the name of each run that SQL leaves out, as its records cannot be read, and
             what is wrong with them. None: one such run is an error of every query.
+        scattered: called with the number of runs that are not compacted, if they are many and a question is
+            about all runs: it opens their files one by one.
 
     Raises:
         BadInput: it is not a commons, or has a layout newer than this version knows.
     """
 
-    def __init__(self, path: Path, left_out: Callable[[str, BadInput], None] | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        left_out: Callable[[str, BadInput], None] | None = None,
+        scattered: Callable[[int], None] | None = None,
+    ) -> None:
         self.path = Path(path)
         self._left_out = left_out
+        self._scattered = scattered
         self.layout = check_layout(self.path)
 
     def runs(self) -> list[str]:
@@ -127,19 +138,28 @@ class Commons:
 
         If a query names runs, the others are not looked at: it may have nothing to do with them.
         """
-        if self._left_out is None:
-            return Snapshot(self.path)
-        snapshot = Snapshot(self.path, forgiving=True)
         named = set(re.findall(r"'([^']+)'", query))
+        snapshot = Snapshot(self.path, forgiving=self._left_out is not None)
+        if self._scattered is not None and not named & {*snapshot.sealed, *snapshot.unsealed}:
+            count = snapshot.scattered()
+            if count >= _MANY:
+                self._scattered(count)
+        if self._left_out is None:
+            return snapshot
         snapshot.leave_out_damaged(tables, [run for run in snapshot.unsealed if run in named] or None)
         for run, error in sorted(snapshot.damaged.items()):
             if not named & {*snapshot.sealed, *snapshot.unsealed, *snapshot.damaged} or run in named:
                 self._left_out(run, error)
         return snapshot
 
-    def networks(self, run: str) -> list[Network]:
-        """The final records of a run's networks, sorted by number."""
-        return self._records(Network, run)
+    def networks(self, run: str, columns: Sequence[str] | None = None) -> list[Network]:
+        """The final records of a run's networks, sorted by number.
+
+        Args:
+            run: id of the run.
+            columns: names of the columns to read, the key among them; the others are None. All by default.
+        """
+        return self._records(Network, run, columns)
 
     def epochs(self, run: str) -> list[Epoch]:
         """All completed epochs of a run, sorted by network and epoch; including networks in training."""
@@ -190,11 +210,11 @@ class Commons:
             raise BadInput(f"{self.path} has no run {run!r}; runs there: {names}") from None
         return folder
 
-    def _records(self, record: type[R], run: str) -> list[R]:
+    def _records(self, record: type[R], run: str, columns: Sequence[str] | None = None) -> list[R]:
         table = TABLES[record.definition.name]
         self._folder(run)
         with damage_named(self.path, run):
-            data = Snapshot(self.path, run).table(table)
+            data = Snapshot(self.path, run).table(table, columns=columns)
             return records(record, data.sort_by([(key, "ascending") for key in table.key]))
 
 

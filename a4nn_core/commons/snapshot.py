@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Container, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -20,7 +21,7 @@ import pyarrow.dataset as ds
 from a4nn_core.commons.archive import SORTED, Archive, Pack
 from a4nn_core.commons.columns import Row
 from a4nn_core.commons.damage import UNREADABLE, damage_named
-from a4nn_core.commons.fragments import read_fragment
+from a4nn_core.commons.fragments import check_fragment, read_fragment
 from a4nn_core.commons.layout import Damaged, RunFolder
 from a4nn_core.commons.lock import ReaderLock
 from a4nn_core.commons.packed import Packed, PackFile
@@ -28,9 +29,9 @@ from a4nn_core.commons.rows import arrow, python_rows
 from a4nn_core.commons.run_snapshot import RunSnapshot
 from a4nn_core.commons.scan import FORMAT
 from a4nn_core.commons.schema import FRONT, RUN_TABLES, SEALED_TABLES, TABLES, Table
-from a4nn_core.commons.unpacked import FILES_AT_ONCE, Unpacked, small_files
+from a4nn_core.commons.unpacked import FILES_AT_ONCE, Unpacked, key_rows, read_files
 from a4nn_core.errors import BadInput
-from a4nn_core.metrics import front_rows
+from a4nn_core.metrics import DECIDING, front_rows
 
 RunFile: TypeAlias = tuple[str, os.stat_result]
 """id of a run, and the ``stat`` of its ``run.json``"""
@@ -85,6 +86,15 @@ class Snapshot:
             self._runs[name] = RunSnapshot(RunFolder(self.commons, name), self.archive)
         return self._runs[name]
 
+    def scattered(self) -> int:
+        """Number of runs whose final records are in files of their own."""
+        return sum(map(self._has_fragments, self.unsealed))
+
+    def _has_fragments(self, run: str) -> bool:
+        with suppress(OSError), os.scandir(RunFolder(self.commons, run).table("networks")) as found:
+            return any(entry.name.endswith(".parquet") for entry in found)
+        return False
+
     def leave_out_damaged(self, tables: Sequence[Table], runs: Sequence[str] | None = None) -> None:
         """Leave out the runs in which a file of some tables is not one, or a cell not of its column's type.
 
@@ -100,7 +110,8 @@ class Snapshot:
                     run = self.run(name)
                     for table in (TABLES["runs"], *tables):
                         arrow(table, run.rows(table))
-                        small_files(table, run.files(table))
+                        for file in run.files(table):
+                            check_fragment(file, table)
             except BadInput as error:
                 self.damaged[name] = error
         self.unsealed = [name for name in self.unsealed if name not in self.damaged]
@@ -123,6 +134,9 @@ class Snapshot:
         self, table: Table, final: bool, names: Sequence[str], asked: Mapping[str, Any]
     ) -> Iterator[pa.Table]:
         """The records of some unsealed runs that are in no pack, some hundred files at a time."""
+        if table.name == "networks" and (keys := self._keys(names, asked)) is not None:
+            yield keys
+            return
         live = not final or table.name in RUN_TABLES
         held: list[tuple[str, list[Path], list[Row]]] = []
         for name in names:
@@ -136,14 +150,22 @@ class Snapshot:
                     held = []
         yield self._read(table, held, asked)
 
+    def _keys(self, names: Sequence[str], asked: Mapping[str, Any]) -> pa.Table | None:
+        """Run and number of the unpacked networks of some runs, if nothing else is asked."""
+        numbers = {}
+        for name in names:
+            with damage_named(self.commons, name):
+                numbers[name] = self.run(name).fragments
+        return key_rows(TABLES["networks"], numbers, asked)
+
     def _read(
         self, table: Table, held: Sequence[tuple[str, list[Path], list[Row]]], asked: Mapping[str, Any]
     ) -> pa.Table:
         """Files and other rows of some runs: each its id, files and rows."""
         try:
             rows = ds.dataset(arrow(table, [row for _, _, some in held for row in some]))
-            files = small_files(table, [file for _, some, _ in held for file in some])
-            return pa.concat_tables([files.to_table(**asked), rows.to_table(**asked)])
+            files = read_files(table, [file for _, some, _ in held for file in some], asked)
+            return pa.concat_tables([files, rows.to_table(**asked)])
         except (BadInput, *UNREADABLE):
             for name, some, of_run in held:
                 with damage_named(self.commons, name):
@@ -153,15 +175,46 @@ class Snapshot:
             raise
 
     def _fronts(self, names: Sequence[str], asked: Mapping[str, Any]) -> Iterator[pa.Table]:
-        """The fronts of some unsealed runs."""
+        """The fronts of some unsealed runs. Of most networks only what decides it is read."""
         for start in range(0, len(names), RUNS_AT_ONCE):
             some = names[start : start + RUNS_AT_ONCE]
-            rows = self.table(TABLES["networks"], where=ds.field("run").isin(some))
+            objectives: dict[str, dict[str, str]] = {}
             for name in some:
                 with damage_named(self.commons, name):
-                    of_run = rows.filter(pc.equal(rows["run"], name))
-                    front = front_of(of_run, self.run(name).objectives)
-                yield ds.dataset(front).to_table(**asked)
+                    objectives[name] = self.run(name).objectives
+            columns = {"run", *DECIDING, *(metric for of_run in objectives.values() for metric in of_run)}
+            rows = self.table(
+                TABLES["networks"],
+                columns=[name for name in TABLES["networks"].schema.names if name in columns],
+                where=ds.field("run").isin(some),
+            )
+            fronts: dict[str, list[int]] = {}
+            for name in some:
+                with damage_named(self.commons, name):
+                    of_run: Sequence[Mapping[str, Any]] = python_rows(
+                        rows.filter(pc.equal(rows["run"], name))
+                    )
+                    fronts[name] = [row["network"] for row in front_rows(of_run, objectives[name])]
+            members = self._whole(fronts)
+            for name, front in fronts.items():
+                of_run = members.filter(pc.equal(members["run"], name))
+                yield ds.dataset(_in_order(of_run, front)).to_table(**asked)
+
+    def _whole(self, wanted: Mapping[str, Sequence[int]]) -> pa.Table:
+        """The rows of at least some networks of unsealed runs, by run id; one can be there twice."""
+        networks = TABLES["networks"]
+        packed = [name for name, numbers in wanted.items() if self.run(name).archived & set(numbers)]
+        files = [
+            (name, [self.run(name).folder.fragment("networks", number)], list[Row]())
+            for name, numbers in wanted.items()
+            if name not in packed
+            for number in numbers
+        ]
+        some = [files[at : at + FILES_AT_ONCE] for at in range(0, len(files), FILES_AT_ONCE)]
+        parts = [networks.schema.empty_table(), *(self._read(networks, held, {}) for held in some)]
+        if packed:
+            parts.append(self.table(networks, where=ds.field("run").isin(packed)).cast(networks.schema))
+        return pa.concat_tables(parts)
 
     def _packs(self, table: Table) -> list[ds.Dataset]:
         """The rows of one table that packs contain of the existing runs.
@@ -226,11 +279,10 @@ class Snapshot:
         return pa.concat_tables([part.to_table(columns=names, filter=where).cast(schema) for part in parts])
 
 
-def front_of(networks: pa.Table, objectives: Mapping[str, str]) -> pa.Table:
-    """The rows of one run's networks that are on its front, sorted by the first objective, best first."""
+def _in_order(networks: pa.Table, numbers: Sequence[int]) -> pa.Table:
+    """The rows of some of one run's networks, in the order of their numbers here."""
     place = {number: index for index, number in enumerate(networks["network"].to_pylist())}
-    front = [place[row["network"]] for row in front_rows(python_rows(networks), objectives)]
-    return networks.take(pa.array(front, pa.int64())).cast(FRONT.schema)
+    return networks.take(pa.array([place[number] for number in numbers], pa.int64())).cast(FRONT.schema)
 
 
 def run_folders(commons: Path) -> list[str]:

@@ -1,8 +1,9 @@
 """What a run amounts to in a few numbers, kept beside its ``run.json``; a list of runs reads no tables.
 
 They are derived: ``runs/<run>/totals.json`` has a SHA-256 over the ``run.json`` that it belongs to and
-itself. If they are missing, damaged or of another state, they are computed from the records again. Whoever
-resumes a run changes its ``run.json`` before anything else, so they are never those of an earlier state.
+itself. If they are missing, damaged or of another state, they are computed from the records again, and kept.
+Whoever resumes a run changes its ``run.json`` before anything else, so they are never those of an earlier
+state.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,7 @@ from a4nn_core.commons.lock import holder
 from a4nn_core.commons.records import EpochCount, Network, Run, best_accuracy, front_among
 from a4nn_core.errors import BadInput
 from a4nn_core.jsonable import Json, members, number, to_json, to_jsonable
+from a4nn_core.metrics import DECIDING
 from a4nn_core.vocabulary import NetworkStatus, RunStatus
 
 if TYPE_CHECKING:
@@ -25,6 +28,9 @@ if TYPE_CHECKING:
 
 JOULES_PER_KWH = 3.6e6
 UNKNOWN = "unknown"
+
+# columns of ``networks`` that totals are found from, beside those that an objective is named after
+_READ = {"run", *DECIDING, "epochs_trained", "epochs_budget", "seconds", "energy_joules"}
 
 # to be raised when the same records give other totals than before
 _FORM = 2
@@ -145,10 +151,25 @@ def _seconds(header: Run) -> float | None:
 def totals(commons: Commons, run: str) -> Totals:
     """The totals of a run, as kept, or computed from its records.
 
+    Computed ones are kept then, if nobody writes the run, and its folder can be written.
+
     Raises:
         BadInput: there is no such run, or its records cannot be read.
     """
-    return kept(RunFolder(commons.path, run)) or Totals.of(commons.run(run), commons.networks(run))
+    folder = RunFolder(commons.path, run)
+    if (found := kept(folder)) is not None:
+        return found
+    before = b""
+    with suppress(OSError):  # what is wrong with the file is said by who reads it next
+        before = folder.run_file.read_bytes()
+    header = commons.run(run)
+    columns = [
+        c.name for c in Network.definition.columns if c.name in _READ or c.name in (header.objectives or {})
+    ]
+    found = Totals.of(header, commons.networks(run, columns))
+    with suppress(BadInput, OSError):
+        _keep(folder, before, found)
+    return found
 
 
 def kept(folder: RunFolder) -> Totals | None:
@@ -163,19 +184,18 @@ def kept(folder: RunFolder) -> Totals | None:
     return Totals(**{**found, "status": found["status"] and RunStatus(found["status"])})
 
 
-def keep(commons: Commons, run: str) -> None:
-    """Keep the totals of a run that nobody is writing, if they are not there already.
+def _keep(folder: RunFolder, before: bytes, found: Totals) -> None:
+    """Keep the totals of a run, unless somebody is writing it.
 
-    Raises:
-        BadInput: its records cannot be read, or the folder cannot be written.
+    Args:
+        folder: the run.
+        before: the content of its ``run.json`` before its records were read. Whoever has resumed the run
+            meanwhile has changed it, and the totals do not count.
+        found: its totals.
     """
-    folder = RunFolder(commons.path, run)
-    if holder(folder.lock) is not None or kept(folder) is not None:
-        return
-    before = folder.run_file.read_bytes()
-    found = members(to_jsonable(asdict(Totals.of(commons.run(run), commons.networks(run)))))
-    # whoever has resumed the run meanwhile has changed its run.json, and these do not count
-    write_json(folder.totals, {"sha256": _checksum(before, found), "totals": found})
+    if holder(folder.lock) is None:
+        stored = members(to_jsonable(asdict(found)))
+        write_json(folder.totals, {"sha256": _checksum(before, stored), "totals": stored})
 
 
 def _checksum(run_file: bytes, found: Mapping[str, Json]) -> str:
