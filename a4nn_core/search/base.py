@@ -244,5 +244,6 @@ STRATEGIES: Registry[SearchSettings] = Registry(
         "nsga-net": "a4nn_core.search.nsga_net:NSGANet",
         "a4nn": "a4nn_core.search.a4nn:A4NN",
         "repeat": "a4nn_core.search.repeat:Repeat",
+        "exhaustive": "a4nn_core.search.exhaustive:Exhaustive",
     },
 )

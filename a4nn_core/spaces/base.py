@@ -37,6 +37,11 @@ class SearchSpace(Component):
             BadInput: the genome does not fit this space.
         """
 
+    def probes(self) -> Sequence[Genome]:
+        """Genomes among which is that of the largest network: a run looks before it starts whether it fits into
+        memory."""
+        return [self.genome(self.upper)]
+
     @abstractmethod
     def decode(self, genome: Genome, input_shape: Shape, classes: int) -> Architecture:
         """The architecture that a genome encodes.
@@ -46,6 +51,18 @@ class SearchSpace(Component):
         """
 
 
+def largest(space: SearchSpace, input_shape: Shape, classes: int) -> Architecture:
+    """The network with the most multiply-adds among the probes of a space.
+
+    Raises:
+        BadInput: no genome fits the images.
+    """
+    networks = [space.decode(genome, input_shape, classes) for genome in space.probes()]
+    return max(networks, key=lambda network: network.flops)
+
+
 SPACES: Registry[SearchSpace] = Registry(
-    "search space", "a4nn.spaces", {"macro": "a4nn_core.spaces.macro:Macro"}
+    "search space",
+    "a4nn.spaces",
+    {"macro": "a4nn_core.spaces.macro:Macro", "designed": "a4nn_core.spaces.designed.space:Designed"},
 )

@@ -89,10 +89,22 @@ class Operation(Component):
         return self.model_dump(mode="json", exclude={"name"}, exclude_defaults=True)
 
 
-def windows(side: int, layer: Layer, dilation: int = 1) -> int:
-    """Number of positions of a layer's kernel along one side of its input."""
+def windows(side: int, layer: Layer, dilation: int = 1, ceil: bool = False) -> int:
+    """Number of positions of a layer's kernel along one side of its input.
+
+    Args:
+        side: length of the side in pixels.
+        layer: the layer.
+        dilation: distance between the pixels that the kernel reads.
+        ceil: whether a last window that reaches beyond the edge counts, as in torch: it must begin inside the
+            image or its padding at the left.
+    """
     reach = dilation * (layer.kernel - 1) + 1
-    return (side + 2 * layer.padding - reach) // layer.stride + 1
+    room = side + 2 * layer.padding - reach
+    if not ceil:
+        return room // layer.stride + 1
+    positions = -(-room // layer.stride) + 1
+    return positions - ((positions - 1) * layer.stride >= side + layer.padding)
 
 
 def elements(shape: Shape) -> int:
@@ -101,8 +113,8 @@ def elements(shape: Shape) -> int:
     return channels * height * width
 
 
-def pooled(layer: Layer, shape: Shape) -> Cost:
-    """The cost of pooling: one operation per element of the input.
+def pooled(layer: Layer, shape: Shape, ceil: bool = False) -> Cost:
+    """The cost of pooling: one operation per element of the input. ``ceil`` as for ``windows``.
 
     Raises:
         ValueError: the padding is more than half of the kernel, which torch does not allow.
@@ -110,4 +122,5 @@ def pooled(layer: Layer, shape: Shape) -> Cost:
     if 2 * layer.padding > layer.kernel:
         raise ValueError(f"padding {layer.padding} is more than half of kernel {layer.kernel}")
     channels, height, width = shape
-    return Cost((channels, windows(height, layer), windows(width, layer)), elements(shape), 0)
+    high, wide = (windows(side, layer, ceil=ceil) for side in (height, width))
+    return Cost((channels, high, wide), elements(shape), 0)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from pydantic import Field
+
 from a4nn_core.spaces.layer import Cost, Layer, Shape
 from a4nn_core.spaces.operations.base import Kept, Operation, elements
 
@@ -18,13 +20,18 @@ class BatchNorm(Operation):
     name: Literal["batch_norm"] = "batch_norm"
     words: ClassVar[tuple[str, ...]] = ("norm",)
 
+    eps: float = Field(default=1e-5, gt=0)
+    """added to the variance"""
+    momentum: float = Field(default=0.1, gt=0, le=1)
+    """weight of the newest batch in the running statistics"""
+
     def cost(self, layer: Layer, inputs: Sequence[Shape]) -> Cost:
         return Cost(inputs[0], 2 * elements(inputs[0]), 2 * inputs[0][0])
 
     def module(self, layer: Layer, inputs: Sequence[Shape]) -> nn.Module:
         from torch import nn
 
-        return nn.BatchNorm2d(layer.channels)
+        return nn.BatchNorm2d(layer.channels, eps=self.eps, momentum=self.momentum)
 
     def kept(self, compiled: bool) -> Kept:
         return Kept(inputs=True, held=not compiled)

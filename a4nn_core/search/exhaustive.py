@@ -1,0 +1,53 @@
+"""Every network of a space, in order: for small spaces, and for lists of networks."""
+
+from __future__ import annotations
+
+from itertools import product
+from math import prod
+from typing import Literal
+
+from a4nn_core.errors import BadInput
+from a4nn_core.search.base import Candidate, Outcome, SearchSettings, Strategy, Violation, no_violation
+from a4nn_core.spaces.base import SearchSpace
+
+
+class Exhaustive(SearchSettings):
+    """Asks for every genome of a space once, the last gene changing fastest. With the space ``designed`` it trains
+    the networks of a list."""
+
+    name: Literal["exhaustive"] = "exhaustive"
+
+    def start(self, space: SearchSpace, seed: int, violation: Violation = no_violation) -> Strategy:
+        del seed, violation
+        counts = [int(upper) + 1 for upper in space.upper]
+        genomes = prod(counts)
+        if genomes > self.networks:
+            raise BadInput(
+                f"[search] exhaustive would train all {genomes:,} genomes of space {space.name}, more than "
+                f"networks = {self.networks}"
+            )
+        return _Enumeration(space, counts)
+
+
+class _Enumeration(Strategy):
+    def __init__(self, space: SearchSpace, counts: list[int]) -> None:
+        self._left = [
+            Candidate(number, space.genome(genes), (), "enumeration", generation=0, position=number)
+            for number, genes in enumerate(product(*map(range, counts)))
+        ]
+        self._open = {candidate.number for candidate in self._left}
+
+    def ask(self, count: int) -> list[Candidate]:
+        asked, self._left = self._left[:count], self._left[count:]
+        return asked
+
+    def tell(self, outcome: Outcome) -> None:
+        self._open.discard(outcome.number)
+
+    @property
+    def generation(self) -> int:
+        return 0
+
+    @property
+    def finished(self) -> bool:
+        return not self._open
