@@ -12,6 +12,7 @@ from pydantic import (
     Field,
     SerializeAsAny,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -83,6 +84,12 @@ class Experiment(Settings):
     training: Training = Field(default_factory=Training)
     prior: Prior | None = None
     """earlier runs to learn from; without it, none are read"""
+
+    @field_validator("search")
+    @classmethod
+    def _fitted(cls, search: SearchSettings, info: ValidationInfo) -> SearchSettings:
+        space = info.data.get("space")
+        return search if space is None else search.fitted(space)
 
     @classmethod
     def from_mapping(cls, settings: Mapping[str, object], place: str = "experiment") -> Experiment:

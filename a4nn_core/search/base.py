@@ -207,6 +207,15 @@ class SearchSettings(Component):
                 raise ValueError(str(error)) from None
         return constraints or None
 
+    def fitted(self, space: SearchSpace) -> SearchSettings:
+        """These settings with what follows from the space written out.
+
+        Raises:
+            ValueError: the space cannot be searched with them.
+        """
+        del space
+        return self
+
     def limits(self) -> Constraints:
         """The bounds; without any, every network is within them."""
         return Constraints(self.constraints or {})

@@ -6,34 +6,45 @@ from itertools import product
 from math import prod
 from typing import Literal
 
-from a4nn_core.errors import BadInput
 from a4nn_core.search.base import Candidate, Outcome, SearchSettings, Strategy, Violation, no_violation
 from a4nn_core.spaces.base import SearchSpace
 
 
 class Exhaustive(SearchSettings):
-    """Asks for every genome of a space once, the last gene changing fastest. With the space ``designed`` it trains
-    the networks of a list."""
+    """Asks for every genome of a space once, the last gene changing fastest. With the space ``designed`` it
+    trains the networks of a list."""
 
     name: Literal["exhaustive"] = "exhaustive"
 
+    def fitted(self, space: SearchSpace) -> Exhaustive:
+        """These settings with the number of networks that the space has.
+
+        Raises:
+            ValueError: it has more than ``networks``.
+        """
+        genomes = prod(_counts(space))
+        if genomes > self.networks:
+            raise ValueError(
+                f"exhaustive would train all {genomes:,} genomes of space {space.name}, more than networks = "
+                f"{self.networks}"
+            )
+        return self.model_copy(update={"networks": genomes})
+
     def start(self, space: SearchSpace, seed: int, violation: Violation = no_violation) -> Strategy:
         del seed, violation
-        counts = [int(upper) + 1 for upper in space.upper]
-        genomes = prod(counts)
-        if genomes > self.networks:
-            raise BadInput(
-                f"[search] exhaustive would train all {genomes:,} genomes of space {space.name}, more than "
-                f"networks = {self.networks}"
-            )
-        return _Enumeration(space, counts)
+        return _Enumeration(space)
+
+
+def _counts(space: SearchSpace) -> list[int]:
+    """How many values each gene has."""
+    return [int(upper) + 1 for upper in space.upper]
 
 
 class _Enumeration(Strategy):
-    def __init__(self, space: SearchSpace, counts: list[int]) -> None:
+    def __init__(self, space: SearchSpace) -> None:
         self._left = [
             Candidate(number, space.genome(genes), (), "enumeration", generation=0, position=number)
-            for number, genes in enumerate(product(*map(range, counts)))
+            for number, genes in enumerate(product(*map(range, _counts(space))))
         ]
         self._open = {candidate.number for candidate in self._left}
 

@@ -38,8 +38,8 @@ class SearchSpace(Component):
         """
 
     def probes(self) -> Sequence[Genome]:
-        """Genomes among which is that of the largest network: a run looks before it starts whether it fits into
-        memory."""
+        """Genomes among which is that of the largest network: a run looks before it starts whether it fits
+        into memory."""
         return [self.genome(self.upper)]
 
     @abstractmethod

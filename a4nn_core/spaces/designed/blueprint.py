@@ -1,5 +1,5 @@
-"""A hand-designed network before it is made for images of a given size: layers whose channels and shapes follow
-from their inputs, and what is changed for small images."""
+"""A hand-designed network before it is made for images of a given size: layers whose channels and shapes
+follow from their inputs, and what is changed for small images."""
 
 from __future__ import annotations
 
@@ -58,10 +58,11 @@ class Blueprint:
     ) -> Architecture:
         """The network for images of a shape.
 
-        Hand-designed networks halve photographs of 224 pixels five times, which leaves one pixel of an image of
-        32. As is usual for small images, as many of the first strides are taken away as needed for the last
-        feature maps to keep ``least_side`` pixels: convolutions get stride 1, and kernels wider than 3 become
-        3 x 3; pooling is left out. A ResNet-18 of 32 x 32 pixels is then that which everyone trains on CIFAR-10.
+        Hand-designed networks halve photographs of 224 pixels five times, which leaves one pixel of an image
+        of 32. As is usual for small images, as many of the first strides are taken away as needed for the
+        last feature maps to keep ``least_side`` pixels: convolutions get stride 1, and kernels wider than 3
+        become 3 x 3; pooling is left out. A ResNet-18 for 32 x 32 pixels is then the one that is usual for
+        CIFAR-10.
 
         Args:
             input_shape: shape of an image, (channels, height, width).
@@ -84,7 +85,7 @@ class Blueprint:
         return fitting
 
     def _levels(self) -> list[int]:
-        """How many strides lie before each step, on the way from the image. Branches that meet have as many."""
+        """How many strides lie between the image and each step. Branches that meet have as many."""
         levels = [0]
         after = [0]
         for step in self.steps:
@@ -166,7 +167,7 @@ def _layer(step: Step, given: Sequence[int], made: int | None) -> Layer:
 
 
 def _flat(graph: Graph) -> int:
-    """Numbers that the flattening layer, the last so far, returns: its input's shape follows from the graph."""
+    """How many numbers the last layer so far, which flattens, returns."""
     source = graph.edges[-1][0]
     before = Graph(graph.input_shape)
     before.layers, before.edges = graph.layers[:-1], graph.edges[:-1]
@@ -175,7 +176,7 @@ def _flat(graph: Graph) -> int:
 
 
 def _last_side(architecture: Architecture) -> int:
-    """The lesser side of the last feature maps: those that the last pooling averages, or that are flattened."""
+    """The lesser side of the last feature maps, which the last pooling averages or which are flattened."""
     layers = architecture.layers
     pools = [n for n, layer in enumerate(layers) if layer.op in LAST_POOLS]
     ends = pools or [n for n, layer in enumerate(layers) if layer.op == "flatten"]

@@ -8,8 +8,8 @@ WIDTHS = (16, 32, 64)
 
 
 def small_cnn() -> Blueprint:
-    """Three times a 3x3 convolution, batch normalisation, a rectified linear unit and 2x2 max pooling between them, with 16,
-    32 and 64 channels; then the mean over the image and a linear layer."""
+    """Three convolutions of 3 x 3 with 16, 32 and 64 channels, each with batch normalisation and a rectified
+    linear unit, with max pooling of 2 x 2 between them; then the mean over the image and a linear layer."""
     steps: list[Step] = []
     for number, width in enumerate(WIDTHS, start=1):
         at = len(steps)

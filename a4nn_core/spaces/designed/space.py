@@ -27,11 +27,11 @@ class Designed(SearchSpace):
     networks: tuple[str, ...] = Field(
         default=("small-cnn", "shufflenet_v2_x0_5", "mobilenet_v3_small", "resnet18"), min_length=1
     )
-    """their names: small-cnn, or any convolutional network of torchvision, such as resnet18; a name followed by a
-    factor, such as resnet18*0.25, is a network with that share of the channels"""
+    """their names: small-cnn, or any convolutional network of torchvision, such as resnet18; a name followed
+    by a factor, such as resnet18*0.25, is a network with that share of the channels"""
     least_side: int = Field(default=4, ge=1)
-    """height and width, in pixels, that the last feature maps keep: of images for which a network would make them
-    smaller, it gets as many of its first strides taken away as needed"""
+    """height and width, in pixels, that the last feature maps keep: as many of a network's first strides are
+    taken away as images of this size need for that"""
 
     @field_validator("networks")
     @classmethod

@@ -1,5 +1,5 @@
-"""The networks of torchvision as blueprints: traced by ``torch.fx``, and every step translated into one of our
-operations, so that cost, hash, records, pictures and exports follow as for networks that were found.
+"""The networks of torchvision as blueprints: traced by ``torch.fx``, and every step translated into one of
+our operations, so that cost, hash, records, pictures and exports follow as for networks that were found.
 
 What no operation of ours computes, such as attention, is refused by name rather than hidden in a black box.
 """
@@ -77,7 +77,7 @@ def _models() -> Any:
 
 
 def _module(models: Any, name: str) -> Any:
-    """The module, in evaluation mode. No random number of the training is used for weights that nobody needs."""
+    """The module, in evaluation mode. Its weights, which nobody needs, use up no random numbers."""
     import torch
 
     options = OPTIONS.get(name, {})

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 
 class Multiply(Operation):
-    """The product of its inputs, such as feature maps and a weight for each of their channels. Inputs have equal
-    shapes, or one value per channel."""
+    """The product of its inputs, such as feature maps and a weight for each of their channels. Inputs have
+    equal shapes, or one value per channel."""
 
     name: Literal["multiply"] = "multiply"
     takes_many: ClassVar[bool] = True

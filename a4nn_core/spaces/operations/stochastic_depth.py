@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 class StochasticDepth(Operation):
-    """In training, sets all values of an image to 0 at random and scales up the other images: a branch that is
-    added to a shortcut is left out (Huang et al. 2016, "Deep networks with stochastic depth", arXiv
+    """In training, sets all values of an image to 0 at random and scales up those of other images: a branch
+    that is added to a shortcut is left out (Huang et al. 2016, "Deep networks with stochastic depth", arXiv
     1603.09382)."""
 
     name: Literal["stochastic_depth"] = "stochastic_depth"
