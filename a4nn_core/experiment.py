@@ -20,6 +20,7 @@ from pydantic import (
 from a4nn_core.component import Component, Registry, Settings, explain
 from a4nn_core.data.base import DATA_SOURCES, DataSource
 from a4nn_core.errors import BadInput
+from a4nn_core.metrics import MISSING_PANEL_ACCURACY_PERCENT
 from a4nn_core.search.base import STRATEGIES, SearchSettings
 from a4nn_core.spaces.base import SPACES, SearchSpace
 from a4nn_core.termination.base import RULES, TerminationRule
@@ -90,6 +91,16 @@ class Experiment(Settings):
     def _fitted(cls, search: SearchSettings, info: ValidationInfo) -> SearchSettings:
         space = info.data.get("space")
         return search if space is None else search.fitted(space)
+
+    @model_validator(mode="after")
+    def _has_panels(self) -> Experiment:
+        metric = MISSING_PANEL_ACCURACY_PERCENT.name
+        if metric in self.search.objectives and self.training.panels is None:
+            raise ValueError(
+                f"objective {metric} needs training.panels, the rows and columns of the detector's panels, "
+                "such as [8, 2]"
+            )
+        return self
 
     @classmethod
     def from_mapping(cls, settings: Mapping[str, object], place: str = "experiment") -> Experiment:

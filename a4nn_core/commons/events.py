@@ -102,6 +102,25 @@ _OF_ITS_PLACE = ("run", "batch", "number")
 
 
 @dataclass(frozen=True, slots=True)
+class Read(Payload):
+    """A metric of an architecture was measured before training; all that asks for it is given this value.
+
+    Attributes:
+        metric: name of the metric.
+        architecture_hash: hash of the architecture.
+        value: the value, in the metric's unit.
+        spread: half the distance between the quartiles of its repetitions; None if there were none.
+    """
+
+    kinds = (EventKind.read,)
+
+    metric: str
+    architecture_hash: str
+    value: float
+    spread: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Submitted(Payload):
     """A segment of a network was given to the executor.
 

@@ -196,6 +196,15 @@ class Network(Record):
             later=True,
         ),
     ] = None
+    missing_panel_accuracy_percent: Annotated[
+        float | None,
+        Column(
+            "accuracy on validation images that each lack a detector panel, best epoch (training.panels)",
+            "percent",
+            bounds=_PERCENT,
+            later=True,
+        ),
+    ] = None
     predicted_accuracy_percent: Annotated[
         float | None, Column("last prediction at the end of the budget", "percent")
     ] = None
@@ -258,6 +267,7 @@ class Network(Record):
                 "confusion": self.confusion.value if self.confusion else None,
                 "calibration_error_points": self.calibration_error_points,
                 "brier_score": self.brier_score,
+                "missing_panel_accuracy_percent": self.missing_panel_accuracy_percent,
             }
         )
 

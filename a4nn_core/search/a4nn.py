@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from a4nn_core.metrics import (
     ACCURACY_PERCENT,
-    BUILTIN,
+    BEFORE_TRAINING,
     ERROR_PERCENT,
     Metric,
     find_metric,
@@ -90,7 +90,7 @@ class A4NN(EvolutionSettings):
         modelled = [name for name in objectives if name in MODELLED]
         others = [name for name in objectives if name not in MODELLED]
         unknown = [name for name in others if not find_metric(name).before_training]
-        costs = ", ".join(metric.name for metric in BUILTIN.values() if metric.before_training)
+        costs = ", ".join(name for name in BEFORE_TRAINING if find_metric(name).repeatable)
         if unknown or len(modelled) != 1:
             found = (
                 f"{unknown[0]} cannot be" if unknown else f"{' and '.join(modelled) or 'nothing'} would be"
@@ -100,6 +100,16 @@ class A4NN(EvolutionSettings):
                 f"are known before training, such as {costs}"
             )
         return objectives
+
+    @model_validator(mode="after")
+    def _looks_at_hundreds(self) -> A4NN:
+        for name in (*self.objectives, *(self.constraints or ())):
+            if not find_metric(name).repeatable:
+                raise ValueError(
+                    f"{name} is measured, and a4nn would measure {self.children * (1 + self.rounds)} "
+                    "networks for each choice; take mflops, parameters or peak_memory instead, or nsga-net"
+                )
+        return self
 
     def start(self, space: SearchSpace, seed: int, violation: Violation = no_violation) -> Strategy:
         del space, seed, violation

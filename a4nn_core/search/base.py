@@ -11,7 +11,7 @@ from pydantic import Field, field_validator
 
 from a4nn_core.component import Component, Registry
 from a4nn_core.errors import BadInput
-from a4nn_core.metrics import BUILTIN, DEFAULT_OBJECTIVES, Metric, find_metric, recorded
+from a4nn_core.metrics import BUILTIN, DEFAULT_OBJECTIVES, Evaluate, Metric, find_metric, recorded
 from a4nn_core.penguin.observed import Past
 from a4nn_core.search.constraints import Bound, Constraints, check_bound
 from a4nn_core.spaces.architecture import Architecture
@@ -216,9 +216,13 @@ class SearchSettings(Component):
         del space
         return self
 
-    def limits(self) -> Constraints:
-        """The bounds; without any, every network is within them."""
-        return Constraints(self.constraints or {})
+    def limits(self, evaluate: Evaluate = Metric.value) -> Constraints:
+        """The bounds; without any, every network is within them.
+
+        Args:
+            evaluate: returns the value of a metric before training.
+        """
+        return Constraints(self.constraints or {}, evaluate)
 
     def metrics(self) -> tuple[Metric, ...]:
         """The metrics recorded for every trained network: the standard ones and those this search names."""

@@ -11,12 +11,15 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 from typing import Any
 
 from a4nn_core.spaces.layer import Cost, Layer, Shape
 from a4nn_core.spaces.operations import OPERATIONS, Operation
 
 __all__ = ["Architecture", "Cost", "Graph", "Layer", "Shape"]
+
+_FLOAT32 = 4
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,22 @@ class Architecture:
     def parameters(self) -> int:
         """Trainable parameters."""
         return sum(cost.parameters for cost in self.costs)
+
+    @cached_property
+    def peak_memory_bytes(self) -> int:
+        """Bytes that classifying one image takes at its worst moment, with numbers of 32 bits: the weights,
+        and the outputs of layers that are alive at once, in the order of the layers. Workspaces of
+        convolutions, and copies that a runtime makes or saves, are not in it."""
+        last_use = dict(enumerate(range(len(self.layers))))
+        for source, target in self.edges:
+            last_use[source] = max(last_use[source], target)
+        sizes = [prod(cost.shape) for cost in self.costs]
+        most = alive = 0
+        for index in range(len(self.layers)):
+            alive += sizes[index]
+            most = max(most, alive)
+            alive -= sum(sizes[done] for done in range(index + 1) if last_use[done] == index)
+        return _FLOAT32 * (self.parameters + most)
 
     @cached_property
     def hash(self) -> str:

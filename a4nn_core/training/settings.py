@@ -19,6 +19,8 @@ LEAST_BATCH = 8
 LEAST_STEPS = 20
 """least number of steps an epoch should have for its statistics and averages to be meaningful"""
 
+PanelCount = Annotated[int, Field(ge=1)]
+
 
 def _whole_number_or_auto(size: object) -> object:
     # for a union pydantic reports one error per member, which would be two messages for one mistake
@@ -70,6 +72,9 @@ class Training(Settings):
     """whether networks are compiled; auto does so where the work of a network's whole budget pays for it"""
     energy: bool = False
     """record the energy of each epoch, where the device has a counter of it that can be read"""
+    panels: tuple[PanelCount, PanelCount] | None = None
+    """rows and columns of the panels that a detector is made of, such as [8, 2]: after each best epoch,
+    validation images that each lack a panel are classified, too; if not set, none is taken away"""
     deterministic: bool = True
     """choose deterministic algorithms where torch has them"""
     keep_checkpoints: Literal["last", "best", "all", "front"] = "best"

@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 from a4nn_core.assessment import Assessment, assess
 from a4nn_core.training.compute_plan import ComputePlan
 from a4nn_core.training.loading import DeviceData, DeviceSplit
+from a4nn_core.training.panels import Panels
 
 
 @dataclass
@@ -171,11 +172,13 @@ def evaluate(
     part: DeviceSplit,
     heartbeat: Callable[[], None] = lambda: None,
     answers: Answers | None = None,
+    panels: Panels | None = None,
 ) -> Sums:
-    """One pass over a part of the data, which changes nothing; ``answers`` collects it if given."""
+    """One pass over a part of the data, which changes nothing; ``answers`` collects it if given. With
+    ``panels``, every image lacks one."""
     computation.model.eval()
     sums = Sums.of(len(part), data.device)
-    for images, labels in data.batches(part, computation.plan.evaluation_batch):
+    for images, labels in data.batches(part, computation.plan.evaluation_batch, panels=panels):
         scores = computation(images)
         named = scores.argmax(dim=1)
         sums.loss += nn.functional.cross_entropy(scores, labels, reduction="sum")

@@ -28,6 +28,7 @@ from a4nn_core.training.compute_plan import ComputePlan
 from a4nn_core.training.evaluation import EvaluatedNetwork
 from a4nn_core.training.loading import DeviceData, augmentation
 from a4nn_core.training.optimizer import EagerSGD
+from a4nn_core.training.panels import Panels
 from a4nn_core.training.process import (
     check_fits,
     choose_algorithms,
@@ -178,6 +179,7 @@ class Trainer:
     Attributes:
         epochs: epochs of the network's journal, read once; every new epoch is appended.
         usual: usual compute plan of the network.
+        panels: what validation images lack in a further pass; None if there is none.
     """
 
     def __init__(
@@ -197,6 +199,8 @@ class Trainer:
         self.checkpoints = folder.checkpoints(segment.network)
         self.epochs = read_epochs(self.journal)
         self.usual = ComputePlan.choose(settings, segment.architecture, data.shape, len(data.train), device)
+        layout = settings.panels
+        self.panels = None if layout is None else Panels(layout, data.shape, len(data.validation), device)
         self._heartbeat = heartbeat
         visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
         # on a machine of a work pool or cluster it is not known how many networks share its energy
@@ -279,6 +283,11 @@ class Trainer:
         before = best_epoch(self.epochs)
         better = before is None or accuracy > (before.validation_accuracy_percent or 0.0)
         assessment = answers.assess(validation.labels) if better else None
+        if assessment is not None and self.panels is not None:
+            computation = training.measured.computation
+            lacking = evaluate(computation, self.data, validation, self.heartbeat, panels=self.panels)
+            ((_, without),) = settle([lacking])
+            assessment = replace(assessment, missing_panel_accuracy_percent=without)
         seconds = watch.seconds()[0]
         return _Epoch(number, started, rate, train_loss, train_accuracy, loss, accuracy, seconds, assessment)
 

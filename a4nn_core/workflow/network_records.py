@@ -9,7 +9,7 @@ from dataclasses import replace
 from a4nn_core.commons.epochs import JournalEpoch
 from a4nn_core.commons.records import ConsideredRecord, Edge, LayerRecord, Network, Prediction, best_epoch
 from a4nn_core.jsonable import JsonText
-from a4nn_core.metrics import STANDARD, Measured, Metric, values
+from a4nn_core.metrics import STANDARD, Evaluate, Measured, Metric, values
 from a4nn_core.search.base import Candidate, Considered
 from a4nn_core.spaces.architecture import Architecture, Layer
 from a4nn_core.training.segment import SegmentResult
@@ -27,6 +27,7 @@ def network_record(
     front_version: int,
     checkpoints: str,
     metrics: Sequence[Metric] = STANDARD,
+    before: Evaluate = Metric.value,
 ) -> Network:
     """The final record of a network whose training has ended.
 
@@ -40,6 +41,7 @@ def network_record(
         front_version: version of the front snapshot its last segment was judged against.
         checkpoints: folder of its checkpoints, relative to the commons.
         metrics: metrics whose values its fitness contains.
+        before: returns the values of those that are known before training.
 
     Raises:
         BadInput: a metric of another package cannot be computed.
@@ -88,6 +90,7 @@ def network_record(
             calibration_error_points=best.assessment.calibration_error_points,
             brier_score=best.assessment.brier_score,
             confusion=JsonText.of(best.assessment.to_json()["confusion"]),
+            missing_panel_accuracy_percent=best.assessment.missing_panel_accuracy_percent,
         )
     if status is NetworkStatus.failed or accuracy is None:
         return network
@@ -95,11 +98,12 @@ def network_record(
         network,
         test_accuracy_percent=result.test_accuracy_percent,
         fitness_source=FitnessSource.measured,
-        fitness=values(metrics, architecture, _measured(journal)),
+        fitness=values(metrics, architecture, _measured(journal, best), before),
     )
 
 
-def _measured(journal: Sequence[JournalEpoch]) -> Measured:
+def _measured(journal: Sequence[JournalEpoch], best: JournalEpoch) -> Measured:
+    assessment = best.assessment
     return Measured(
         accuracy_percent=tuple(
             accuracy for epoch in journal if (accuracy := epoch.validation_accuracy_percent) is not None
@@ -107,6 +111,8 @@ def _measured(journal: Sequence[JournalEpoch]) -> Measured:
         loss=tuple(epoch.validation_loss for epoch in journal),
         seconds=tuple(epoch.seconds or 0.0 for epoch in journal),
         energy_joules=tuple(epoch.energy_joules for epoch in journal),
+        balanced_accuracy_percent=assessment.balanced_accuracy_percent if assessment else None,
+        missing_panel_accuracy_percent=assessment.missing_panel_accuracy_percent if assessment else None,
     )
 
 
@@ -132,6 +138,7 @@ def equal_record(
         calibration_error_points=original.calibration_error_points,
         brier_score=original.brier_score,
         confusion=original.confusion,
+        missing_panel_accuracy_percent=original.missing_panel_accuracy_percent,
         best_checkpoint=original.best_checkpoint,
         best_checkpoint_sha256=original.best_checkpoint_sha256,
         checkpoint=original.checkpoint,

@@ -27,7 +27,7 @@ from a4nn_core.spaces.base import largest
 from a4nn_core.training.settings import FIRST_DEFAULTS, Training
 from a4nn_core.version import __version__
 from a4nn_core.workflow.devices import Machine
-from a4nn_core.workflow.preflight import check_fit, check_images, warn_unless_measured
+from a4nn_core.workflow.preflight import check_fit, check_images, check_panels, warn_unless_measured
 from a4nn_core.workflow.prior import ResolvedPrior, resolve_again, resolve_prior
 
 PACKAGES = (
@@ -180,6 +180,10 @@ def check(plan: Plan, is_local: bool) -> None:
     network = plan.largest
     _check_same_images(plan)
     check_images(plan.data)
+    check_panels(plan.experiment.training, plan.data)
+    for metric in plan.experiment.search.metrics():
+        if not metric.repeatable:
+            metric.read(network)  # measured here so that what it lacks is said before anything is written
     if plan.experiment.training.augment:
         from a4nn_core.training.loading import check_augmentation
 

@@ -42,6 +42,7 @@ from a4nn_core.workflow.network_records import (
     prediction_before,
 )
 from a4nn_core.workflow.promotion import Promotion, segment_after, segment_ends
+from a4nn_core.workflow.readings import Readings
 from a4nn_core.workflow.telling import Telling, finite
 from a4nn_core.workflow.watcher import SearchView, Watcher
 
@@ -95,7 +96,8 @@ class Search:
         self.watcher = watcher
         self.images = Images.of(writer.header.get("dataset"))
         self.metrics = experiment.search.metrics()
-        self.limits = experiment.search.limits()
+        self._readings = Readings(writer.events)
+        self.limits = experiment.search.limits(self._readings.value)
         training = experiment.training
         study = Study(self._decode, training.epochs, self.images.validation, training.curves, past)
         self.strategy = experiment.search.begin(
@@ -426,7 +428,9 @@ class Search:
             map_key=self._map_key,
             training=settings,
             termination=self._tables["termination"],
-            fixed=values((m for m in self.metrics if m.before_training), architecture),
+            fixed=values(
+                (m for m in self.metrics if m.before_training), architecture, before=self._readings.value
+            ),
             seed=network_seed(self.experiment.seed, number),
             device=self.device,
             # it is not known what else trains on a machine of a work pool
@@ -559,6 +563,7 @@ class Search:
             front_version=front_version,
             checkpoints=str(folder.checkpoints(number).relative_to(folder.commons)),
             metrics=self.metrics,
+            before=self._readings.value,
         )
 
     # rules that compare networks
