@@ -95,7 +95,7 @@ def test_every_metric_says_where_its_value_comes_from() -> None:
     # before training only what follows from the architecture is known
     before = metrics.values(BUILTIN.values(), architecture)
     assert set(before) == {name for name, metric in BUILTIN.items() if metric.before_training}
-    assert set(before) == {"mflops", "parameters", "gflops"}
+    assert set(before) == {"mflops", "parameters", "gflops", "peak_memory"}
     assert metrics.values([BUILTIN["loss"]], architecture, Measured((50.0,), (None,))) == {"loss": np.inf}
     with pytest.raises(ValueError, match="either of_architecture or of_training"):
         Metric(name="nothing", meaning="nothing")
@@ -192,7 +192,7 @@ def test_the_metric_of_the_documentation() -> None:
         ("none", r"entry point 'none' of a4nn.metrics names 'no metric', not a metric 'none'"),
         (
             "unheard_of",
-            r"no metric named 'unheard_of'; known: error_percent, .*, gflops, .*, latency_ms, depth, steadiness",
+            r"no metric named 'unheard_of'; known: error_percent, .*, latency_ms, depth, steadiness",
         ),
     ],
 )

@@ -74,7 +74,8 @@ def _onnx(architecture: Architecture) -> bytes:
         try:
             file: Any = io.BytesIO()  # which the older exporter takes, whatever its types say
             torch.onnx.export(network, example, file, dynamo=False)
-            return file.getvalue()
+            exported: bytes = file.getvalue()
+            return exported
         except Exception:  # of any kind: exporters raise what they like
             return _onnx_of_program(network, example)
 
