@@ -47,5 +47,11 @@ class SearchSpace(Component):
 
 
 SPACES: Registry[SearchSpace] = Registry(
-    "search space", "a4nn.spaces", {"macro": "a4nn_core.spaces.macro:Macro"}
+    "search space",
+    "a4nn.spaces",
+    {
+        "macro": "a4nn_core.spaces.macro:Macro",
+        "nas-bench-201": "a4nn_core.spaces.nas_bench_201:NASBench201",
+        "nas-bench-macro": "a4nn_core.spaces.nas_bench_macro:NASBenchMacro",
+    },
 )
