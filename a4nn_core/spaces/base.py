@@ -167,6 +167,8 @@ SPACES: Registry[Space] = Registry(
     "a4nn.spaces",
     {
         "macro": "a4nn_core.spaces.macro:Macro",
+        "nas-bench-201": "a4nn_core.spaces.nas_bench_201:NASBench201",
+        "nas-bench-macro": "a4nn_core.spaces.nas_bench_macro:NASBenchMacro",
         "evocnn": "a4nn_core.spaces.evocnn:EvoCNN",
     },
 )
