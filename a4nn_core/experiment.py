@@ -22,6 +22,7 @@ from a4nn_core.errors import BadInput
 from a4nn_core.search.base import STRATEGIES, SearchSettings
 from a4nn_core.spaces.base import SPACES, Space
 from a4nn_core.termination.base import RULES, TerminationRule
+from a4nn_core.termination.peers import PeerRule
 from a4nn_core.toml import toml_tables
 from a4nn_core.training.settings import Training, as_recorded
 
@@ -87,6 +88,12 @@ class Experiment(Settings):
     @model_validator(mode="after")
     def _search_fits_space(self) -> Experiment:
         self.search.check_space(self.space)
+        if self.search.inherits and isinstance(self.termination, PeerRule):
+            raise BadInput(
+                f"search {self.search.name} hands on the weights of networks that have ended, and under "
+                f"termination {self.termination.name} networks wait for each other; rules that see one curve "
+                "fit, such as converged, interval or none"
+            )
         return self
 
     @classmethod

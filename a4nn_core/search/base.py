@@ -41,7 +41,11 @@ class Candidate:
             mutation``.
         generation: generation, from 0.
         position: position within the generation, from 0.
-        inherit_from: number of a network whose weights it starts from, None for fresh weights.
+        inherit_from: number of a network whose weights it starts from, None for fresh weights. It must have
+            been told; of a network that was not trained, nothing is inherited.
+        morph: whether layers of another size inherit the channels they have in common with those of that
+            network (``spaces/inheritance.py``); otherwise only layers of equal size inherit.
+        learning_rate: learning rate of its first epoch; None for that of the experiment.
         predicted: final validation accuracy in percent that the strategy predicts before it is trained; None
             if it predicts nothing.
         low, high: interval of the prediction in percent.
@@ -54,6 +58,8 @@ class Candidate:
     generation: int
     position: int
     inherit_from: int | None = None
+    morph: bool = False
+    learning_rate: float | None = None
     predicted: float | None = None
     low: float | None = None
     high: float | None = None
@@ -176,6 +182,9 @@ class SearchSettings(Component):
     class if it needs to know more of its genomes"""
     crosses: ClassVar[bool] = False
     """whether it crosses genomes by ``Space.cross``"""
+    inherits: ClassVar[bool] = False
+    """whether networks begin with the weights of others (``Candidate.inherit_from``); checkpoints then stay
+    until the search ends"""
 
     objectives: dict[str, Direction] = Field(default=DEFAULT_OBJECTIVES, min_length=1)
     """what is optimised: metric name to direction"""
