@@ -7,7 +7,7 @@ from math import prod
 from typing import Literal
 
 from a4nn_core.search.base import Candidate, Outcome, SearchSettings, Strategy, Violation, no_violation
-from a4nn_core.spaces.base import SearchSpace
+from a4nn_core.spaces.base import Space, VectorSpace
 
 
 class Exhaustive(SearchSettings):
@@ -16,12 +16,14 @@ class Exhaustive(SearchSettings):
 
     name: Literal["exhaustive"] = "exhaustive"
 
-    def fitted(self, space: SearchSpace) -> Exhaustive:
+    def fitted(self, space: Space) -> Exhaustive:
         """These settings with the number of networks that the space has.
 
         Raises:
             ValueError: it has more than ``networks``.
         """
+        if not isinstance(space, VectorSpace):
+            return self  # it is refused with what would fit
         genomes = prod(_counts(space))
         if genomes > self.networks:
             raise ValueError(
@@ -30,18 +32,18 @@ class Exhaustive(SearchSettings):
             )
         return self.model_copy(update={"networks": genomes})
 
-    def start(self, space: SearchSpace, seed: int, violation: Violation = no_violation) -> Strategy:
+    def start(self, space: VectorSpace, seed: int, violation: Violation = no_violation) -> Strategy:
         del seed, violation
         return _Enumeration(space)
 
 
-def _counts(space: SearchSpace) -> list[int]:
+def _counts(space: VectorSpace) -> list[int]:
     """How many values each gene has."""
     return [int(upper) + 1 for upper in space.upper]
 
 
 class _Enumeration(Strategy):
-    def __init__(self, space: SearchSpace) -> None:
+    def __init__(self, space: VectorSpace) -> None:
         self._left = [
             Candidate(number, space.genome(genes), (), "enumeration", generation=0, position=number)
             for number, genes in enumerate(product(*map(range, _counts(space))))

@@ -60,7 +60,7 @@ class Plan:
 
     @cached_property
     def largest(self) -> Architecture:
-        """The largest network of the search space.
+        """The largest network of the search space, or of a sample of a space that has none.
 
         Raises:
             BadInput: no genome fits the images.

@@ -11,7 +11,7 @@ from pydantic import Field, field_validator
 
 from a4nn_core.errors import BadInput
 from a4nn_core.spaces.architecture import Architecture, Shape
-from a4nn_core.spaces.base import Genes, Genome, SearchSpace
+from a4nn_core.spaces.base import Genes, Genome, VectorSpace
 from a4nn_core.spaces.designed.blueprint import Blueprint
 from a4nn_core.spaces.designed.small_cnn import small_cnn
 
@@ -20,7 +20,7 @@ OWN = {"small-cnn": small_cnn}
 _NAME = re.compile(r"(?P<name>[A-Za-z][A-Za-z0-9_-]*?)(?:\*(?P<width>\d+(?:\.\d+)?))?")
 
 
-class Designed(SearchSpace):
+class Designed(VectorSpace):
     """Networks that people have designed, by name. With ``search = "exhaustive"`` each is trained once."""
 
     name: Literal["designed"] = "designed"

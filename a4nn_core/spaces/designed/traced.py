@@ -25,7 +25,6 @@ ACTIVATIONS = {
     "Hardsigmoid": "hardsigmoid",
     "SiLU": "silu",
     "Sigmoid": "sigmoid",
-    "Tanh": "tanh",
     "GELU": "gelu",
     "ELU": "elu",
 }

@@ -11,16 +11,17 @@ from a4nn_core.spaces.operations.base import Kept, Operation, elements
 if TYPE_CHECKING:
     from torch import nn
 
-Activated = Literal["relu6", "hardswish", "hardsigmoid", "silu", "sigmoid", "tanh", "gelu", "elu"]
+Activated = Literal["relu6", "hardswish", "hardsigmoid", "silu", "sigmoid", "gelu", "elu"]
 
 
 class Activation(Operation):
-    """A function of each value on its own; the rectified linear unit is the operation ``relu``."""
+    """A function of each value on its own; the rectified linear unit and the hyperbolic
+    tangent are the operations ``relu`` and ``tanh``."""
 
     name: Literal["activation"] = "activation"
 
     function: Activated
-    """which function, in torch's words: ReLU6, Hardswish, Hardsigmoid, SiLU, Sigmoid, Tanh, GELU, ELU"""
+    """which function, in torch's words: ReLU6, Hardswish, Hardsigmoid, SiLU, Sigmoid, GELU, ELU"""
 
     def cost(self, layer: Layer, inputs: Sequence[Shape]) -> Cost:
         return Cost(inputs[0], elements(inputs[0]), 0)
@@ -34,14 +35,13 @@ class Activation(Operation):
             "hardsigmoid": nn.Hardsigmoid,
             "silu": nn.SiLU,
             "sigmoid": nn.Sigmoid,
-            "tanh": nn.Tanh,
             "gelu": nn.GELU,
             "elu": nn.ELU,
         }
         return kinds[self.function]()
 
     def kept(self, compiled: bool) -> Kept:
-        by_output = self.function in ("sigmoid", "tanh")
+        by_output = self.function == "sigmoid"
         return Kept(inputs=not (by_output or compiled), output=by_output and not compiled, held=not compiled)
 
     def text(self) -> str:

@@ -1,4 +1,4 @@
-"""From images to vectors."""
+"""Flattening."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Flatten(Operation):
-    """All values of an image one after another: shape (batch, numbers)."""
+    """All values of an image in one row: shape (batch, numbers)."""
 
     name: Literal["flatten"] = "flatten"
 
