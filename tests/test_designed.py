@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from fakes import experiment
 from published_count import count_by_hooks
+from sklearn.model_selection import LeaveOneOut, cross_val_score
+from sklearn.neighbors import KNeighborsClassifier
+from test_training import CPU, segment
 from torchvision import models
 
+from a4nn_core.commons import RunFolder, read_epochs
 from a4nn_core.errors import BadInput
 from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.spaces.base import SPACES, largest
 from a4nn_core.spaces.build import Network, count_by_torch
 from a4nn_core.spaces.designed.space import Designed, blueprint, parse
+from a4nn_core.spaces.neighbours import LEAST, MOST, Neighbours
+from a4nn_core.training.loading import DeviceData
 from a4nn_core.training.memory import kept_values
+from a4nn_core.training.segment import Segment
+from a4nn_core.training.trainer import train_segment
 
 # one of each family whose tracing differs: pooling, squeeze and excitation, shuffling, ceilings, dense blocks
 FAMILIES = (
@@ -160,3 +173,117 @@ def test_tracing_uses_no_random_numbers() -> None:
     state = torch.get_rng_state()
     blueprint("regnet_y_400mf")
     assert torch.equal(torch.get_rng_state(), state)
+
+
+# XPSI
+
+
+def test_xpsi_has_the_published_layers() -> None:
+    """As in github.com/TauferLab/XPSI: 127 pixels are padded to 128; 43, 15 and 5 after pooling; 800 numbers
+    make the code of 20; 5, 15, 45 -> 43 and 129 -> 128 on the way back."""
+    architecture = of("xpsi", (1, 127, 127))
+    sides = [
+        (layer.label, cost.shape)
+        for layer, cost in zip(architecture.layers, architecture.costs, strict=True)
+        if layer.op in ("conv", "max_pool", "linear", "resize", "crop")
+    ]
+    assert sides == [
+        ("pad", (1, 128, 128)),
+        ("encoder 1 conv", (128, 128, 128)),
+        ("encoder 1 pool", (128, 43, 43)),
+        ("encoder 2 conv", (64, 43, 43)),
+        ("encoder 2 pool", (64, 15, 15)),
+        ("encoder 3 conv", (32, 15, 15)),
+        ("encoder 3 pool", (32, 5, 5)),
+        ("code", (20, 1, 1)),
+        ("decoder 1", (800, 1, 1)),
+        ("decoder 2 resize", (32, 15, 15)),
+        ("decoder 2 conv", (64, 15, 15)),
+        ("decoder 3 resize", (64, 45, 45)),
+        ("decoder 3 conv", (128, 43, 43)),
+        ("decoder 4 resize", (128, 129, 129)),
+        ("decoder 4 conv", (1, 128, 128)),
+    ]
+    encoder = 9 * 128 + 128 + 9 * 128 * 64 + 64 + 9 * 64 * 32 + 32 + 800 * 20 + 20
+    assert architecture.parameters == encoder  # what the class of an image depends on
+    assert of("xpsi").hash != of("xpsi-leaking").hash
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 32, 32), (1, 33, 20), (1, 4, 5), (1, 64, 64)])
+def test_xpsi_reconstructs_images_of_any_size(shape: tuple[int, int, int]) -> None:
+    architecture = of("xpsi", shape)
+    network = Network(architecture)
+    images = torch.rand(2, *shape)
+    assert architecture.objective is not None
+    assert network.value(images, architecture.objective).shape == (2,)
+    assert network(images).shape == (2, 2)
+
+
+def test_neighbours_vote_as_in_scikit_learn() -> None:
+    rng = np.random.default_rng(1)
+    labels = rng.integers(0, 3, 300)
+    codes = (rng.normal(0, 1.3, (300, 5)) + labels[:, None]).astype(np.float32)
+    module = Neighbours(5, 3)
+    module.fit(torch.from_numpy(codes[:200]), torch.from_numpy(labels[:200]))
+    assert LEAST <= module.neighbours <= MOST
+    theirs = KNeighborsClassifier(module.neighbours).fit(codes[:200], labels[:200])
+    scores = module(torch.from_numpy(codes[200:]))
+    assert (scores.argmax(dim=1).numpy() == theirs.predict(codes[200:])).all()
+    assert torch.allclose(scores.exp().sum(dim=1), torch.ones(100))
+    by_count = [
+        cross_val_score(KNeighborsClassifier(k), codes[:200], labels[:200], cv=LeaveOneOut()).mean()
+        for k in range(LEAST, MOST + 1)
+    ]
+    assert module.neighbours == LEAST + int(np.argmax(by_count))
+    assert float(module.left_out) == pytest.approx(max(by_count))
+
+
+@pytest.fixture(scope="module")
+def digits() -> DeviceData:
+    return DeviceData(experiment().data.load(), CPU)
+
+
+def xpsi_segment(commons: Path, name: str = "xpsi", **changes: Any) -> Segment:
+    architecture = of(name, (1, 8, 8), 10)
+    return segment(commons, architecture=architecture, training={"epochs": 2}, **changes)
+
+
+@pytest.mark.slow
+def test_xpsi_is_trained_without_labels_and_classifies(tmp_path: Path, digits: DeviceData) -> None:
+    result = train_segment(xpsi_segment(tmp_path), digits, CPU)
+    assert result.status == "completed"
+    epochs = read_epochs(RunFolder(tmp_path, "r").journal(0))
+    assert (epochs[-1].validation_accuracy_percent or 0) > 80  # ten classes: chance is 10 %
+    assert (epochs[-1].train_loss or 1) < (epochs[0].train_loss or 0)
+    assert abs((epochs[-1].train_accuracy_percent or 0) - (epochs[-1].validation_accuracy_percent or 0)) < 10
+    # in two segments, the same life to the last bit
+    first = xpsi_segment(tmp_path / "two", epoch_limit=1)
+    assert train_segment(first, digits, CPU).status == "paused"
+    assert train_segment(replace(first, epoch_limit=None, number=1, from_epoch=1), digits, CPU) == replace(
+        result, number=1
+    )
+    again = read_epochs(RunFolder(tmp_path / "two", "r").journal(0))
+    assert [e.checkpoint_sha256 for e in again] == [e.checkpoint_sha256 for e in epochs]
+    # labels serve the neighbours alone: with others, the same codes
+    mixed = deepcopy(digits)
+    mixed.train.labels = mixed.train.labels.flip(0)
+    train_segment(xpsi_segment(tmp_path / "mixed"), mixed, CPU)
+    other = read_epochs(RunFolder(tmp_path / "mixed", "r").journal(0))
+    assert [e.train_loss for e in other] == [e.train_loss for e in epochs]
+    assert (other[-1].validation_accuracy_percent or 100) < 40
+
+
+@pytest.mark.slow
+def test_only_the_leaking_one_learns_from_images_that_it_is_measured_on(
+    tmp_path: Path, digits: DeviceData
+) -> None:
+    altered = deepcopy(digits)
+    altered.test.images = altered.test.images.flip(3)
+    lost = {}
+    for name in ("xpsi", "xpsi-leaking"):
+        for data in (digits, altered):
+            folder = tmp_path / name / str(id(data))
+            train_segment(replace(xpsi_segment(folder, name), epoch_limit=1), data, CPU)
+            lost[name, data is altered] = read_epochs(RunFolder(folder, "r").journal(0))[0].train_loss
+    assert lost["xpsi", True] == lost["xpsi", False]
+    assert lost["xpsi-leaking", True] != lost["xpsi-leaking", False]

@@ -81,6 +81,15 @@ class DeviceData:
         self.classes = data.classes
         self.chance_percent = data.validation.chance_percent
 
+    def everything(self) -> DeviceSplit:
+        """All images of all parts as one."""
+        parts = (self.train, self.validation, self.test)
+        return DeviceSplit(
+            torch.cat([part.images for part in parts]),
+            torch.cat([part.labels for part in parts]),
+            next((part.mask for part in parts if part.mask is not None), None),
+        )
+
     def batches(
         self, part: DeviceSplit, size: int, order: Tensor | None = None, panels: Panels | None = None
     ) -> Iterator[tuple[Tensor, Tensor]]:

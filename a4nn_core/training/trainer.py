@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
+from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from a4nn_core.assessment import Assessment
@@ -20,6 +21,8 @@ from a4nn_core.commons.records import best_epoch
 from a4nn_core.errors import A4NNError
 from a4nn_core.precision import in_percent, standard_error
 from a4nn_core.spaces.build import Network
+from a4nn_core.spaces.fitted import fit, left_out_accuracy
+from a4nn_core.spaces.operations.reconstruction import Reconstruction
 from a4nn_core.termination.base import RULES, Context, Learning, TerminationRule, Verdict
 from a4nn_core.termination.learning import judge_learning
 from a4nn_core.training import energy
@@ -121,12 +124,22 @@ class _Training:
         if segment.inheritance is not None and checkpoint is None:
             inherit(self.model, segment.inheritance, Path(segment.commons), segment.seed)
         self.model = self.model.to(data.device)
-        self.optimizer = EagerSGD(
-            self.model.parameters(),
-            lr=settings.learning_rate,
-            momentum=settings.momentum,
-            weight_decay=settings.weight_decay,
-        )
+        self.optimizer: Optimizer
+        self.part = data.train
+        if segment.architecture.objective is None:
+            self.optimizer = EagerSGD(
+                self.model.parameters(),
+                lr=settings.learning_rate,
+                momentum=settings.momentum,
+                weight_decay=settings.weight_decay,
+            )
+        else:
+            goal = segment.architecture.operations[segment.architecture.objective]
+            self.optimizer = goal.optimizer(self.model.parameters())
+            if isinstance(goal, Reconstruction) and goal.sees_all:
+                self.part = data.everything()
+            if checkpoint is None:  # the range of values must be known before the first step
+                fit(self.model, lambda: data.batches(data.train, plan.evaluation_batch))
         self.scheduler = CosineAnnealingLR(
             self.optimizer, settings.epochs, eta_min=settings.final_learning_rate
         )
@@ -275,6 +288,7 @@ class Trainer:
             self.settings.gradient_clip,
             training.augment,
             after_step,
+            training.part,
         )
         watch.mark()
         training.scheduler.step()
@@ -282,6 +296,8 @@ class Trainer:
         answers, validation = Answers(), self.data.validation
         validated = evaluate(training.measured.computation, self.data, validation, self.heartbeat, answers)
         (train_loss, train_accuracy), (loss, accuracy) = settle((trained, validated))
+        left_out = left_out_accuracy(training.measured.network)
+        train_accuracy = train_accuracy if left_out is None else 100 * left_out
         if not (math.isfinite(train_loss) and math.isfinite(loss)):
             raise Diverged(f"diverged in epoch {number}: training loss {train_loss}, validation loss {loss}")
         before = best_epoch(self.epochs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -14,9 +15,12 @@ from a4nn_core.spaces.architecture import Architecture, Shape
 from a4nn_core.spaces.base import Genes, Genome, VectorSpace
 from a4nn_core.spaces.designed.blueprint import Blueprint
 from a4nn_core.spaces.designed.small_cnn import small_cnn
+from a4nn_core.spaces.designed.xpsi import xpsi
 
 OWN = {"small-cnn": small_cnn}
 """hand-designed networks that are not torchvision's"""
+WHOLE = {"xpsi": partial(xpsi, sees_all=False), "xpsi-leaking": partial(xpsi, sees_all=True)}
+"""those that are made for a size of images as a whole"""
 _NAME = re.compile(r"(?P<name>[A-Za-z][A-Za-z0-9_-]*?)(?:\*(?P<width>\d+(?:\.\d+)?))?")
 
 
@@ -27,8 +31,9 @@ class Designed(VectorSpace):
     networks: tuple[str, ...] = Field(
         default=("small-cnn", "shufflenet_v2_x0_5", "mobilenet_v3_small", "resnet18"), min_length=1
     )
-    """their names: small-cnn, or any convolutional network of torchvision, such as resnet18; a name followed
-    by a factor, such as resnet18*0.25, is a network with that share of the channels"""
+    """their names: small-cnn, any convolutional network of torchvision, such as resnet18, xpsi, or
+    xpsi-leaking, whose autoencoder also sees the validation and test images, as published; a name followed by
+    a factor, such as resnet18*0.25, is a network with that share of the channels"""
     least_side: int = Field(default=4, ge=1)
     """height and width, in pixels, that the last feature maps keep: as many of a network's first strides are
     taken away as images of this size need for that"""
@@ -68,6 +73,8 @@ class Designed(VectorSpace):
             raise BadInput(f"a classifier needs two classes or more, not {classes}")
         self.genes(genome)
         name, width = parse(genome)
+        if name in WHOLE:
+            return WHOLE[name](input_shape, classes)
         return blueprint(name).architecture(input_shape, classes, width, self.least_side)
 
 
@@ -83,6 +90,8 @@ def parse(text: str) -> tuple[str, float]:
     width = float(found["width"] or 1)
     if not 0 < width <= 8:
         raise BadInput(f"{text!r} has a width of {width:g}, which must be above 0 and at most 8")
+    if found["name"] in WHOLE and found["width"]:
+        raise BadInput(f"{text!r}: {found['name']} has no other widths")
     return found["name"], width
 
 
@@ -99,10 +108,10 @@ def blueprint(name: str) -> Blueprint:
     if name not in torchvision_names():
         import difflib
 
-        near = difflib.get_close_matches(name, [*OWN, *torchvision_names()])
+        near = difflib.get_close_matches(name, [*OWN, *WHOLE, *torchvision_names()])
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
         raise BadInput(
-            f"there is no hand-designed network {name!r}: known are {', '.join(OWN)} and the networks "
-            f"of torchvision{hint}"
+            f"there is no hand-designed network {name!r}: known are {', '.join((*OWN, *WHOLE))} and the "
+            f"networks of torchvision{hint}"
         )
     return torchvision_blueprint(name)

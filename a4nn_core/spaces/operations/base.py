@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -11,7 +11,8 @@ from a4nn_core.component import Component
 from a4nn_core.spaces.layer import Cost, Layer, Shape
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
+    from torch.optim import Optimizer
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,9 @@ class Operation(Component):
 
     takes_many: ClassVar[bool] = False
     """Whether a layer may have several inputs. Their order does not count in an architecture's hash."""
+    objective: ClassVar[bool] = False
+    """Whether its output, one number for each image, is what the network is trained to minimise, instead of
+    the cross entropy of its class scores. Such an operation has a method ``optimizer``."""
     words: ClassVar[tuple[str, ...]] = ()
     """Words beside its name that mark a layer as part of a node in labels: ``node 2 norm`` is drawn as part
     of ``node 2``."""
@@ -79,6 +83,10 @@ class Operation(Component):
             compiled: whether torch compiles the network; then cheap results are recomputed instead of kept.
         """
         return Kept(held=not compiled)
+
+    def optimizer(self, parameters: Iterable[Tensor]) -> Optimizer:
+        """The optimiser of a network that is trained to minimise its output; see ``objective``."""
+        raise NotImplementedError(f"no network is trained to minimise the output of {self.name}")
 
     def text(self) -> str:
         """Text for a layer without a label in pictures."""
