@@ -16,13 +16,12 @@ Batches = Callable[[], Iterable[tuple[Tensor, Tensor]]]
 
 class Fitted(nn.Module):
     """Base of such layers. What they learn is in buffers, which checkpoints keep; their sizes follow from the
-    images.
+    images."""
 
-    Attributes:
-        left_out: of a layer with examples, the fraction of them that the others classify correctly.
-    """
-
-    left_out: Tensor | None = None
+    @property
+    def left_out(self) -> Tensor | None:
+        """Of a layer with examples, the fraction of them that the others classify correctly."""
+        return None
 
     def fit(self, inputs: Tensor, labels: Tensor) -> None:
         """Learn from the outputs of the layer before.

@@ -29,19 +29,20 @@ class Neighbours(Fitted):
         codes: of the examples, shape (examples, numbers).
         one_hot: their classes, shape (examples, classes).
         weights: votes of the first, second, ... neighbour: 1 or 0, shape (MOST,).
-        left_out: fraction of examples that the others classify correctly, scalar.
+        right: fraction of examples that the others classify correctly, scalar.
     """
 
     codes: Tensor
     one_hot: Tensor
     weights: Tensor
+    right: Tensor
 
     def __init__(self, numbers: int, classes: int) -> None:
         super().__init__()
         self.register_buffer("codes", torch.zeros(1, numbers))
         self.register_buffer("one_hot", torch.zeros(1, classes))
         self.register_buffer("weights", torch.zeros(MOST))
-        self.register_buffer("left_out", torch.zeros(()))
+        self.register_buffer("right", torch.zeros(()))
 
     def fit(self, inputs: Tensor, labels: Tensor) -> None:
         classes = self.one_hot.shape[1]
@@ -58,7 +59,11 @@ class Neighbours(Fitted):
         right = (votes.argmax(dim=2) == labels[asked, None]).float().mean(dim=0)
         best = int(right[LEAST - 1 :].argmax()) + LEAST if len(right) >= LEAST else 1
         self.weights = (torch.arange(MOST, device=inputs.device) < best).float()
-        self.left_out = right[best - 1]
+        self.right = right[best - 1]
+
+    @property
+    def left_out(self) -> Tensor:
+        return self.right
 
     @property
     def neighbours(self) -> int:
