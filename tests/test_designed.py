@@ -253,7 +253,7 @@ def test_xpsi_is_trained_without_labels_and_classifies(tmp_path: Path, digits: D
     result = train_segment(xpsi_segment(tmp_path), digits, CPU)
     assert result.status == "completed"
     epochs = read_epochs(RunFolder(tmp_path, "r").journal(0))
-    assert (epochs[-1].validation_accuracy_percent or 0) > 80  # ten classes: chance is 10 %
+    assert (epochs[-1].validation_accuracy_percent or 0) > 45  # ten classes: chance is 10 %
     assert (epochs[-1].train_loss or 1) < (epochs[0].train_loss or 0)
     assert abs((epochs[-1].train_accuracy_percent or 0) - (epochs[-1].validation_accuracy_percent or 0)) < 10
     # in two segments, the same life to the last bit
@@ -270,7 +270,7 @@ def test_xpsi_is_trained_without_labels_and_classifies(tmp_path: Path, digits: D
     train_segment(xpsi_segment(tmp_path / "mixed"), mixed, CPU)
     other = read_epochs(RunFolder(tmp_path / "mixed", "r").journal(0))
     assert [e.train_loss for e in other] == [e.train_loss for e in epochs]
-    assert (other[-1].validation_accuracy_percent or 100) < 40
+    assert (other[-1].validation_accuracy_percent or 100) < 30
 
 
 @pytest.mark.slow

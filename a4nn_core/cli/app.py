@@ -9,6 +9,7 @@ import typer
 from a4nn_core.cli import (
     classify,
     commons,
+    compare,
     describe,
     export,
     import_deposit,
@@ -57,6 +58,7 @@ app.command()(run.run)
 app.command()(status.status)
 app.command()(shadow.shadow)
 app.command()(run.front)
+app.command()(compare.compare)
 app.command()(run.presets)
 app.command()(settings.settings)
 app.command()(describe.describe)

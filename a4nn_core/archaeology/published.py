@@ -32,11 +32,12 @@ FIGURES = (
 )
 """slides of A4NN, "A4NN results compared to state of the art"; the runs are those of the ICPP 2023 paper"""
 DIFFERENCES = (
-    "Published: 63,508 training and 15,876 test images of 127 x 127 pixels, a simulation of their own; A4NN "
-    "trained 100 networks for at most 25 epochs on four NVIDIA V100, and gives the best accuracy on the images "
-    "that it selected by; XPSI trained its autoencoder on the test images, too, on hardware that is not named."
+    "Published: 63,508 training and 15,876 test images of 127 x 127 pixels, a simulation of their own; "
+    "A4NN trained 100 networks for at most 25 epochs on four NVIDIA V100, and gives the best accuracy on the "
+    "images that it selected by; XPSI trained its autoencoder on the test images, too, on hardware that is "
+    "not named."
 )
 DETECTOR = (
-    "Yardstick at the detector: SpeckleNN on an FPGA, 64.6 thousand parameters, 90 % accuracy, 45 microseconds "
-    "an image, on other data."
+    "Yardstick at the detector: SpeckleNN on an FPGA, 64.6 thousand parameters, 90 % accuracy, "
+    "45 microseconds an image, on other data."
 )

@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 
@@ -20,9 +20,10 @@ from a4nn_core.commons import Commons
 from a4nn_core.commons.records import Network, Run
 from a4nn_core.commons.totals import Totals
 from a4nn_core.errors import BadInput
-from a4nn_core.jsonable import Json, members
+from a4nn_core.jsonable import Json
 from a4nn_core.metrics import of_row
-from a4nn_core.precision import STANDARD_ERRORS
+from a4nn_core.precision import STANDARD_ERRORS, standard_error
+from a4nn_core.vocabulary import RunStatus
 
 LEAST_PAIRS = 6
 """seeds that two systems share at least for a signed-rank test: fewer cannot be significant"""
@@ -37,6 +38,7 @@ class Found:
 
     Attributes:
         run, network, seed: where it is recorded, and the seed of the run.
+        ended: whether the run has ended; if not, it may still find more.
         test_accuracy_percent: on the test part, in percent; None if it was not measured.
         validation_accuracy_percent: the best, by which it was selected.
         seconds: wall-clock seconds of the run, or of the network's training.
@@ -49,6 +51,7 @@ class Found:
     run: str
     network: int
     seed: int | None
+    ended: bool
     test_accuracy_percent: float | None
     validation_accuracy_percent: float | None
     seconds: float | None
@@ -114,8 +117,6 @@ class System:
     def accuracy_se_points(self) -> float | None:
         """Standard error of the mean test accuracy in percentage points: that of the test images, which all
         seeds share, and that of the mean over seeds."""
-        from a4nn_core.precision import standard_error
-
         accuracy = self.accuracy
         if accuracy is None:
             return None
@@ -321,9 +322,10 @@ def _found(
         run=header.run,
         network=chosen.network,
         seed=header.seed,
+        ended=header.status in (None, RunStatus.completed),
         test_accuracy_percent=chosen.test_accuracy_percent,
         validation_accuracy_percent=chosen.best_accuracy_percent,
-        seconds=chosen.seconds if alone else totals.seconds,
+        seconds=chosen.seconds if alone else totals.seconds or None,
         training_seconds=chosen.seconds if alone else totals.training_seconds,
         mflops=None if chosen.flops is None else chosen.flops / 1e6,
         parameters=chosen.parameters,
@@ -341,7 +343,7 @@ def _some(name: str, found: Sequence[Found], seeds: int | None, data: str) -> tu
         BadInput: there are two of one seed, or fewer than asked for.
     """
     ordered = sorted(found, key=lambda one: (one.seed is None, one.seed or 0, one.run))
-    for one, next_one in zip(ordered, ordered[1:], strict=False):
+    for one, next_one in pairwise(ordered):
         if one.seed is not None and one.seed == next_one.seed:
             raise BadInput(
                 f"runs {one.run!r} and {next_one.run!r} are the same search with the same seed {one.seed}: "
@@ -365,7 +367,7 @@ def _ranked(systems: Sequence[System]) -> tuple[System, ...]:
         near = False
         if best and accuracy and error is not None and its_error is not None:
             near = best.mean - accuracy.mean < STANDARD_ERRORS * math.hypot(error, its_error)
-        ranked.append(System(one.name, one.found, alike=number > 0 and near))
+        ranked.append(replace(one, alike=number > 0 and near))
     return tuple(ranked)
 
 
@@ -387,7 +389,7 @@ def _differences(systems: Sequence[System]) -> tuple[Difference, ...]:
         p = 1.0 if not points.any() else float(wilcoxon(points).pvalue)
         tested.append(Difference(first.name, second.name, float(points.mean()), len(common), p))
     corrected, least = [], 0.0
-    for rank, one in enumerate(sorted(tested, key=lambda d: d.p)):
-        least = max(least, min(1.0, one.p * (len(tested) - rank)))
-        corrected.append(Difference(one.first, one.second, one.points, one.seeds, least))
+    for rank, pair in enumerate(sorted(tested, key=lambda pair: pair.p)):
+        least = max(least, min(1.0, pair.p * (len(tested) - rank)))
+        corrected.append(replace(pair, p=least))
     return tuple(corrected)
