@@ -26,12 +26,14 @@ class Neighbours(Fitted):
         classes: number of classes.
 
     Attributes:
-        codes: of the examples, shape (examples, numbers).
+        centre: mean code of the examples, shape (numbers,): seen from there, distances are most precise.
+        codes: of the examples less the centre, shape (examples, numbers).
         one_hot: their classes, shape (examples, classes).
         weights: votes of the first, second, ... neighbour: 1 or 0, shape (MOST,).
         right: fraction of examples that the others classify correctly, scalar.
     """
 
+    centre: Tensor
     codes: Tensor
     one_hot: Tensor
     weights: Tensor
@@ -39,6 +41,7 @@ class Neighbours(Fitted):
 
     def __init__(self, numbers: int, classes: int) -> None:
         super().__init__()
+        self.register_buffer("centre", torch.zeros(numbers))
         self.register_buffer("codes", torch.zeros(1, numbers))
         self.register_buffer("one_hot", torch.zeros(1, classes))
         self.register_buffer("weights", torch.zeros(MOST))
@@ -46,7 +49,8 @@ class Neighbours(Fitted):
 
     def fit(self, inputs: Tensor, labels: Tensor) -> None:
         classes = self.one_hot.shape[1]
-        self.codes = inputs.float()
+        self.centre = inputs.float().mean(dim=0)
+        self.codes = inputs - self.centre
         self.one_hot = torch.nn.functional.one_hot(labels.long(), classes).float()
         count = len(inputs)
         asked = torch.linspace(0, count - 1, min(count, LEFT_OUT), device=inputs.device).round().long()
@@ -76,7 +80,7 @@ class Neighbours(Fitted):
 
     def forward(self, codes: Tensor) -> Tensor:
         nearest = min(MOST, len(self.codes))
-        indices = self._distances(codes.float()).topk(nearest, dim=1, largest=False).indices
+        indices = self._distances(codes - self.centre).topk(nearest, dim=1, largest=False).indices
         votes = (self.one_hot[indices] * self.weights[:nearest, None]).sum(dim=1)
         classes = votes.shape[1]
         return ((votes + 1 / classes) / (self.weights[:nearest].sum() + 1)).log()
