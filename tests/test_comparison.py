@@ -1,4 +1,4 @@
-"""Runs side by side: whose network counts, over several seeds, with what it cost; studies of several seeds."""
+"""Runs side by side: whose network counts, over several seeds, with what it cost; studies of seeds."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from a4nn_core.cli.compare import write
 from a4nn_core.cli.study import recorded_study, run_ids
 from a4nn_core.commons import Commons
 from a4nn_core.errors import BadInput
+from a4nn_core.experiment import Experiment
 from a4nn_core.precision import standard_error
 
 IMAGES = {"validation": 269, "test": 270}
@@ -44,6 +45,13 @@ def found(seed: int = 1, accuracy: float | None = 90.0, **changes: Any) -> Found
     return Found(**{**values, **changes})
 
 
+def hand_designed(networks: list[str], **training: Any) -> Experiment:
+    tables = experiment(training=training).to_mapping()
+    return Experiment.from_mapping(
+        {**tables, "space": {"name": "designed", "networks": networks}, "search": "exhaustive"}
+    )
+
+
 @pytest.fixture(scope="module")
 def commons(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two searches with two seeds each, and hand-designed networks."""
@@ -53,9 +61,7 @@ def commons(tmp_path_factory: pytest.TempPathFactory) -> Path:
         search(plain, folder, FakeExecutor(), f"plain-{seed}", **IMAGES)
         fixed = experiment(seed=seed, termination={"name": "fixed", "epochs": 2})
         search(fixed, folder, FakeExecutor(), f"fixed-{seed}", **IMAGES)
-    designed = experiment(
-        space={"name": "designed", "networks": ["small-cnn", "small-cnn*0.5"]}, search={"name": "exhaustive"}
-    )
+    designed = hand_designed(["small-cnn", "small-cnn*0.5"])
     search(designed, folder, FakeExecutor(), "designed", **IMAGES)
     return folder
 
@@ -235,11 +241,7 @@ def test_the_runs_of_a_study_count_their_seeds_up(tmp_path: Path) -> None:
 @pytest.mark.integration
 def test_a_study_is_run_once_and_compared(tmp_path: Path) -> None:
     file = tmp_path / "e.toml"
-    what = experiment(
-        space={"name": "designed", "networks": ["small-cnn*0.125"]},
-        search={"name": "exhaustive"},
-        training={"epochs": 1, "slots": 1},
-    )
+    what = hand_designed(["small-cnn*0.125"], epochs=1, slots=1)
     file.write_text(what.to_toml())
     order = ("run", file, "--run-id", "s", "--seeds", "2", "--commons", tmp_path / "c", "--json")
     first = a4nn(*order)

@@ -11,15 +11,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from fakes import experiment
+from fakes import FakeExecutor, experiment, search
 from published_count import count_by_hooks
 from sklearn.model_selection import LeaveOneOut, cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
 from test_training import CPU, segment
 from torchvision import models
 
-from a4nn_core.commons import RunFolder, read_epochs
+from a4nn_core.archaeology.drawing import draw_architecture
+from a4nn_core.commons import Commons, RunFolder, read_epochs
+from a4nn_core.commons.check import check
 from a4nn_core.errors import BadInput
+from a4nn_core.experiment import Experiment
 from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.spaces.base import SPACES, largest
 from a4nn_core.spaces.build import Network, count_by_torch
@@ -29,6 +32,7 @@ from a4nn_core.training.loading import DeviceData
 from a4nn_core.training.memory import kept_values
 from a4nn_core.training.segment import Segment
 from a4nn_core.training.trainer import train_segment
+from a4nn_core.workflow.network_records import architecture_of
 
 # one of each family whose tracing differs: pooling, squeeze and excitation, shuffling, ceilings, dense blocks
 FAMILIES = (
@@ -103,6 +107,7 @@ def test_graph_and_module_agree(name: str, shape: tuple[int, int, int]) -> None:
     with torch.no_grad():
         assert network(torch.rand(2, *shape)).shape == (2, 3)
     assert sum(weight.numel() for weight in network.parameters()) == architecture.parameters
+    assert architecture.used == tuple(range(len(architecture.layers)))
     assert Architecture.from_json(json.loads(json.dumps(architecture.to_json()))).hash == architecture.hash
     assert kept_values(architecture, compiled=False) > kept_values(architecture, compiled=True) > 0
 
@@ -287,3 +292,41 @@ def test_only_the_leaking_one_learns_from_images_that_it_is_measured_on(
             lost[name, data is altered] = read_epochs(RunFolder(folder, "r").journal(0))[0].train_loss
     assert lost["xpsi", True] == lost["xpsi", False]
     assert lost["xpsi-leaking", True] != lost["xpsi-leaking", False]
+
+
+@pytest.mark.slow
+def test_a_list_of_networks_is_a_search(tmp_path: Path) -> None:
+    names = ["small-cnn", "shufflenet_v2_x0_5*0.5", "xpsi"]
+    tables = experiment().to_mapping()
+    tables |= {"space": {"name": "designed", "networks": names}, "search": "exhaustive"}
+    what = Experiment.from_mapping(tables)
+    assert what.search.networks == 3
+    assert Experiment.from_mapping(what.to_mapping()) == what
+    search(what, tmp_path, FakeExecutor(one_at_a_time=True))
+    commons = Commons(tmp_path)
+    found = commons.networks("r")
+    assert [n.genome.value for n in found if n.genome] == names
+    assert [n.operator for n in found] == ["enumeration"] * 3
+    assert commons.front("r")
+    for network in found:
+        layers = [layer for layer in commons.layers("r") if layer.network == network.network]
+        edges = [edge for edge in commons.edges("r") if edge.network == network.network]
+        assert architecture_of(layers, edges).hash == network.architecture_hash
+        draw_architecture(architecture_of(layers, edges), tmp_path / "a.svg")
+    assert check(tmp_path, checkpoints=False).problems == []
+
+
+def test_what_is_too_many_for_an_exhaustive_search_is_refused_and_what_is_few_is_searched(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(BadInput, match="exhaustive would train all 16,384 genomes of space macro, more than"):
+        Experiment.from_mapping({**experiment().to_mapping(), "search": "exhaustive"})
+    few = {"name": "macro", "phases": 1, "nodes": 2, "channels": 4}
+    what = Experiment.from_mapping({**experiment().to_mapping(), "space": few, "search": "exhaustive"})
+    search(what, tmp_path, FakeExecutor())
+    assert [n.genome.value for n in Commons(tmp_path).networks("r") if n.genome] == [
+        [[0, 0]],
+        [[0, 1]],
+        [[1, 0]],
+        [[1, 1]],
+    ]

@@ -162,10 +162,10 @@ def _of_found(found: Found) -> dict[str, object]:
 def _number(value: Value | None, form: str, unit: str = "") -> str:
     if value is None:
         return "-"
-    spread = (
-        "" if value.deviation is None else f" ± {format(value.deviation, '.2g' if 'g' in form else form)}"
-    )
-    return f"{format(value.mean, form)}{spread}{unit}"
+    if not value.deviation:  # of what is the same for all seeds, there is no spread to show
+        return f"{format(value.mean, form)}{unit}"
+    spread = format(value.deviation, ".2g" if "g" in form else form)
+    return f"{format(value.mean, form)} ± {spread}{unit}"
 
 
 def _duration(value: Value | None) -> str:
@@ -173,5 +173,5 @@ def _duration(value: Value | None) -> str:
         return "-"
     units = (("h", 3600.0), ("min", 60.0), ("s", 1.0))
     unit, length = next((unit, length) for unit, length in units if value.mean >= length or length == 1)
-    spread = "" if value.deviation is None else f" ± {value.deviation / length:.2g}"
+    spread = f" ± {value.deviation / length:.2g}" if value.deviation else ""
     return f"{value.mean / length:.3g}{spread} {unit}"

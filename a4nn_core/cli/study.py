@@ -45,8 +45,8 @@ def recorded_study(commons: Path, study: str) -> Experiment:
 def search_study(
     runs: dict[str, Experiment], commons: Path, executor: str, again: Sequence[str], as_json: bool
 ) -> None:
-    """Run all runs of a study, one after another, and compare what they found. Those that are complete are only
-    looked at, so that the same command continues a study.
+    """Run all runs of a study, one after another, and compare what they found. Those that are complete are
+    only looked at, so that the same command continues a study.
 
     Args:
         runs: id to experiment.
