@@ -20,8 +20,9 @@ from a4nn_core.component import Component, Registry, Settings, explain
 from a4nn_core.data.base import DATA_SOURCES, DataSource
 from a4nn_core.errors import BadInput
 from a4nn_core.search.base import STRATEGIES, SearchSettings
-from a4nn_core.spaces.base import SPACES, SearchSpace
+from a4nn_core.spaces.base import SPACES, Space
 from a4nn_core.termination.base import RULES, TerminationRule
+from a4nn_core.termination.peers import PeerRule
 from a4nn_core.toml import toml_tables
 from a4nn_core.training.settings import Training, as_recorded
 
@@ -77,12 +78,23 @@ class Experiment(Settings):
     seed: int = Field(default=0, ge=0)
     """of the search and of every network's training; data sets have their own"""
     data: Annotated[SerializeAsAny[DataSource], _part(DATA_SOURCES, "[data]")]
-    space: Annotated[SerializeAsAny[SearchSpace], _part(SPACES, "[space]")]
+    space: Annotated[SerializeAsAny[Space], _part(SPACES, "[space]")]
     search: Annotated[SerializeAsAny[SearchSettings], _part(STRATEGIES, "[search]")]
     termination: Annotated[SerializeAsAny[TerminationRule], _part(RULES, "[termination]")]
     training: Training = Field(default_factory=Training)
     prior: Prior | None = None
     """earlier runs to learn from; without it, none are read"""
+
+    @model_validator(mode="after")
+    def _search_fits_space(self) -> Experiment:
+        self.search.check_space(self.space)
+        if self.search.inherits and isinstance(self.termination, PeerRule):
+            raise BadInput(
+                f"search {self.search.name} hands on the weights of networks that have ended, and under "
+                f"termination {self.termination.name} networks wait for each other; rules that see one curve "
+                "fit, such as converged, interval or none"
+            )
+        return self
 
     @classmethod
     def from_mapping(cls, settings: Mapping[str, object], place: str = "experiment") -> Experiment:

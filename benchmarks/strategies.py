@@ -213,7 +213,9 @@ def report(found: Sequence[Result]) -> list[str]:
         for name in names:
             cells = [cell(values(found, name, measure, count)) for count in AT]
             shown = chances[name]
-            lines.append(f"| {name} | " + " | ".join(cells) + f" | {'-' if shown is None else f'{shown:.2g}'} |")
+            lines.append(
+                f"| {name} | " + " | ".join(cells) + f" | {'-' if shown is None else f'{shown:.2g}'} |"
+            )
         compared = [
             name
             for name in names
@@ -228,7 +230,9 @@ def _verdict(measure: str, compared: Sequence[str], beaten: Sequence[str]) -> st
     if not compared:
         return f"By {measure} nothing was compared with random search after {JUDGED} evaluations."
     if not beaten:
-        return f"By {measure} after {JUDGED} evaluations, all {len(compared)} beat random search (p < {LEVEL})."
+        return (
+            f"By {measure} after {JUDGED} evaluations, all {len(compared)} beat random search (p < {LEVEL})."
+        )
     return (
         f"By {measure} after {JUDGED} evaluations, these do not beat random search (p >= {LEVEL}): "
         f"{', '.join(beaten)}."
@@ -247,7 +251,10 @@ def draw(found: Sequence[Result], title: str, file: Path) -> None:
     for place, name in enumerate(names):
         at = range(STEP, CONTENDERS[name].networks + 1, STEP)
         several = CONTENDERS[name].several
-        style: dict[str, Any] = {"color": colours(2 * place % 20 + place // 10), "ls": "-" if several else "--"}
+        style: dict[str, Any] = {
+            "color": colours(2 * place % 20 + place // 10),
+            "ls": "-" if several else "--",
+        }
         style |= {"color": "black", "lw": 2.5} if name == RANDOM else {"lw": 2.5 if name == "a4nn" else 1.5}
         for axes, measure in ((regret, "regret"), (volume, "hypervolume")):
             if measure == "hypervolume" and not several:
@@ -278,7 +285,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print the tables, and write what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--table", required=True, choices=TABLES)
-    parser.add_argument("--seeds", type=_seeds, default=range(20), metavar="A:B", help="from A to B - 1; 0:0 for none")
+    parser.add_argument(
+        "--seeds", type=_seeds, default=range(20), metavar="A:B", help="from A to B - 1; 0:0 for none"
+    )
     parser.add_argument("--only", nargs="+", metavar="NAME", help=f"of {', '.join(CONTENDERS)}")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every search")
     parser.add_argument(

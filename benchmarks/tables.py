@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pymoo.indicators.hv import HV
 
 from a4nn_core.errors import BadInput
-from a4nn_core.spaces import Architecture, Genome, SearchSpace, Shape
+from a4nn_core.spaces import Architecture, Genome, VectorSpace, Shape
 from a4nn_core.spaces.nas_bench_201 import NASBench201
 from a4nn_core.spaces.nas_bench_macro import NASBenchMacro
 
@@ -45,7 +45,7 @@ class Table:
     """
 
     name: str
-    space: SearchSpace
+    space: VectorSpace
     shape: Shape
     classes: int
     images: int
@@ -160,7 +160,9 @@ def nas_bench_201(data: str = "cifar10") -> Table:
     for row, name in enumerate(names):
         values = entries[name]["val_acc"]
         accuracy[row, : len(values)] = values
-    shape, classes = {"cifar10": ((3, 32, 32), 10), "cifar100": ((3, 32, 32), 100)}.get(data, ((3, 16, 16), 120))
+    shape, classes = {"cifar10": ((3, 32, 32), 10), "cifar100": ((3, 32, 32), 100)}.get(
+        data, ((3, 16, 16), 120)
+    )
     return Table(
         name=f"NAS-Bench-201, {data}",
         space=space,
@@ -178,5 +180,7 @@ def nas_bench_201(data: str = "cifar10") -> Table:
 def _cell(key: str) -> str:
     """The genome of a key of the package, such as 421211."""
     one, two, three = key[:1], key[1:3], key[3:]
-    nodes = ["".join(f"{CATEGORIES[int(d)]}~{place}|" for place, d in enumerate(n)) for n in (one, two, three)]
+    nodes = [
+        "".join(f"{CATEGORIES[int(d)]}~{place}|" for place, d in enumerate(n)) for n in (one, two, three)
+    ]
     return "+".join(f"|{node}" for node in nodes)

@@ -141,6 +141,14 @@ class Network(Record):
         Column("numbers of the networks it was made from; empty in the first generation"),
     ] = None
     operator: Annotated[str | None, Column("what made it: sampling, crossover, mutation, ...")] = None
+    inherited_from: Annotated[
+        int | None,
+        Column("network whose last weights its training began with; null for fresh weights", later=True),
+    ] = None
+    inherited_parameters: Annotated[
+        int | None,
+        Column("parameters of the layers that began with its weights", kind=Kind.int64, later=True),
+    ] = None
     flops: Annotated[int | None, Column("cost of one image", "multiply-adds", Kind.int64)] = None
     parameters: Annotated[int | None, Column("trainable parameters", kind=Kind.int64)] = None
     status: Annotated[

@@ -51,7 +51,7 @@ from a4nn_core.search.evolution import (
 )
 from a4nn_core.search.improvement import Floats, Region, expected_growth
 from a4nn_core.spaces.architecture import Architecture
-from a4nn_core.spaces.base import Genes, SearchSpace
+from a4nn_core.spaces.base import Genes, VectorSpace
 from a4nn_core.spaces.features import architecture_features
 from a4nn_core.vocabulary import Direction
 
@@ -101,11 +101,11 @@ class A4NN(EvolutionSettings):
             )
         return objectives
 
-    def start(self, space: SearchSpace, seed: int, violation: Violation = no_violation) -> Strategy:
+    def start(self, space: VectorSpace, seed: int, violation: Violation = no_violation) -> Strategy:
         del space, seed, violation
         raise TypeError("a4nn learns from architectures: call begin")
 
-    def begin(self, space: SearchSpace, seed: int, violation: Violation, study: Study) -> Strategy:
+    def begin(self, space: VectorSpace, seed: int, violation: Violation, study: Study) -> Strategy:
         return evolve(self, space, seed, violation, Model(self, space, violation, study))
 
 
@@ -129,7 +129,7 @@ class _Known:
 class Model:
     """Chooses networks by the expected growth of the front."""
 
-    def __init__(self, settings: A4NN, space: SearchSpace, violation: Violation, study: Study) -> None:
+    def __init__(self, settings: A4NN, space: VectorSpace, violation: Violation, study: Study) -> None:
         self.settings = settings
         self.space = space
         self.violation = violation

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
@@ -15,7 +15,7 @@ from a4nn_core.metrics import BUILTIN, DEFAULT_OBJECTIVES, Metric, find_metric, 
 from a4nn_core.penguin.observed import Past
 from a4nn_core.search.constraints import Bound, Constraints, check_bound
 from a4nn_core.spaces.architecture import Architecture
-from a4nn_core.spaces.base import Genome, SearchSpace
+from a4nn_core.spaces.base import Genome, Space, VectorSpace, spaces_of
 from a4nn_core.vocabulary import Curves, Direction, FitnessSource
 
 Violation = Callable[[Genome], float]
@@ -41,7 +41,11 @@ class Candidate:
             mutation``.
         generation: generation, from 0.
         position: position within the generation, from 0.
-        inherit_from: number of a network whose weights it starts from, None for fresh weights.
+        inherit_from: number of a network whose weights it starts from, None for fresh weights. It must have
+            been told; of a network that was not trained, nothing is inherited.
+        morph: whether layers of another size inherit the channels they have in common with those of that
+            network (``spaces/inheritance.py``); otherwise only layers of equal size inherit.
+        learning_rate: learning rate of its first epoch; None for that of the experiment.
         predicted: final validation accuracy in percent that the strategy predicts before it is trained; None
             if it predicts nothing.
         low, high: interval of the prediction in percent.
@@ -54,6 +58,8 @@ class Candidate:
     generation: int
     position: int
     inherit_from: int | None = None
+    morph: bool = False
+    learning_rate: float | None = None
     predicted: float | None = None
     low: float | None = None
     high: float | None = None
@@ -171,6 +177,15 @@ class SearchSettings(Component):
     """Settings of a strategy. To add one, subclass this and name the class in the entry point group
     ``a4nn.search``."""
 
+    searches: ClassVar[type[Any]] = VectorSpace
+    """the kind of spaces that it searches: ``VectorSpace``, ``FreeSpace``, ``Space`` for both, or another
+    class if it needs to know more of its genomes"""
+    crosses: ClassVar[bool] = False
+    """whether it crosses genomes by ``Space.cross``"""
+    inherits: ClassVar[bool] = False
+    """whether networks begin with the weights of others (``Candidate.inherit_from``); checkpoints then stay
+    until the search ends"""
+
     objectives: dict[str, Direction] = Field(default=DEFAULT_OBJECTIVES, min_length=1)
     """what is optimised: metric name to direction"""
     constraints: dict[str, Bound] | None = None
@@ -215,18 +230,41 @@ class SearchSettings(Component):
         """The metrics recorded for every trained network: the standard ones and those this search names."""
         return recorded((*self.objectives, *(self.constraints or ())))
 
+    @classmethod
+    def fits(cls, space: Space | type[Space]) -> bool:
+        """Whether it can search a space."""
+        kind = space if isinstance(space, type) else type(space)
+        return issubclass(kind, cls.searches) and (kind.crosses or not cls.crosses)
+
+    def check_space(self, space: Space) -> None:
+        """Refuse a space that it cannot search.
+
+        Raises:
+            BadInput: it cannot; says what would fit.
+        """
+        if self.fits(space):
+            return
+        crossed = " that can be crossed" if self.crosses else ""
+        fitting = ", ".join(spaces_of(self.searches, self.crosses)) or "none that is installed"
+        raise BadInput(
+            f"search {self.name} needs a space of {self.searches.kind}{crossed}, and space {space.name} has "
+            f"{space.kind}; spaces that fit {self.name}: {fitting}; searches that fit {space.name}: "
+            f"{', '.join(strategies_for(type(space)))}"
+        )
+
+    # a strategy declares the kind of space it is given, which type checkers cannot derive from ``searches``
     @abstractmethod
-    def start(self, space: SearchSpace, seed: int, violation: Violation = no_violation) -> Strategy:
+    def start(self, space: Any, seed: int, violation: Violation = no_violation) -> Strategy:
         """Start a search of a space.
 
         Args:
-            space: search space.
+            space: search space, of the kind that ``searches`` names.
             seed: seed of all random numbers.
             violation: returns the violation of a genome. A strategy need not use it; one that does should
                 prefer genomes within the bounds, as those outside use up its budget without being trained.
         """
 
-    def begin(self, space: SearchSpace, seed: int, violation: Violation, study: Study) -> Strategy:
+    def begin(self, space: Any, seed: int, violation: Violation, study: Study) -> Strategy:
         """Start a search as the loop does. Only a strategy that learns from architectures overrides this.
 
         Args:
@@ -251,3 +289,16 @@ STRATEGIES: Registry[SearchSettings] = Registry(
         "repeat": "a4nn_core.search.repeat:Repeat",
     },
 )
+
+
+def strategies_for(space: type[Space]) -> list[str]:
+    """The names of the registered strategies that can search spaces of a class."""
+    found = []
+    for name in STRATEGIES.names():
+        try:
+            strategy = STRATEGIES.component(name)
+        except (BadInput, ImportError, AttributeError):
+            continue  # of another package that cannot be loaded: whoever names it is told
+        if strategy.fits(space):
+            found.append(name)
+    return found

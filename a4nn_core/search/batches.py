@@ -25,10 +25,9 @@ from a4nn_core.search.variation import (
     Proposal,
     every_genome,
     key_of,
-    sample,
     size_of,
 )
-from a4nn_core.spaces.base import Genome, SearchSpace
+from a4nn_core.spaces.base import Genome, Space, VectorSpace
 from a4nn_core.vocabulary import Direction
 
 FAILED = 1.0
@@ -85,7 +84,7 @@ class BatchStrategy(Strategy):
         seen: keys of the genomes that were asked for.
     """
 
-    def __init__(self, settings: BatchSettings, space: SearchSpace, seed: int, violation: Violation) -> None:
+    def __init__(self, settings: BatchSettings, space: Space, seed: int, violation: Violation) -> None:
         self.settings = settings
         self.space = space
         self.seed = seed
@@ -161,7 +160,10 @@ class BatchStrategy(Strategy):
     def _end(self) -> None:
         self._exhausted = True
         log.warning(
-            "the search ends after %d of %d networks: %s", len(self.asked), self.settings.networks, self.reason
+            "the search ends after %d of %d networks: %s",
+            len(self.asked),
+            self.settings.networks,
+            self.reason,
         )
 
     @property
@@ -238,8 +240,8 @@ class BatchStrategy(Strategy):
 
     def random_new(self, rng: np.random.Generator) -> Proposal | None:
         """A random genome; None if none is left, or none was found in a space too large to be counted."""
-        found = self.first_new(Proposal(sample(self.space, rng)) for _ in range(DRAWS))
-        if found is not None or self._genomes > COUNTABLE:
+        found = self.first_new(Proposal(self.space.sample(rng)) for _ in range(DRAWS))
+        if found is not None or not isinstance(self.space, VectorSpace) or self._genomes > COUNTABLE:
             return found
         left = [genome for genome in every_genome(self.space) if self.is_new(genome)]
         return self.first_new(Proposal(left[place]) for place in rng.permutation(len(left)))
@@ -274,7 +276,7 @@ class BatchStrategy(Strategy):
 class ScalarStrategy(BatchStrategy):
     """A search that compares networks by one number."""
 
-    def __init__(self, settings: ScalarSettings, space: SearchSpace, seed: int, violation: Violation) -> None:
+    def __init__(self, settings: ScalarSettings, space: Space, seed: int, violation: Violation) -> None:
         super().__init__(settings, space, seed, violation)
         weights = settings.weights or {}
         self._weights = np.array([weights.get(name, 1.0) for name in settings.objectives])

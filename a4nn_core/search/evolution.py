@@ -26,7 +26,7 @@ from a4nn_core.search.base import (
     Strategy,
     Violation,
 )
-from a4nn_core.spaces.base import Genes, SearchSpace
+from a4nn_core.spaces.base import Genes, VectorSpace
 
 if TYPE_CHECKING:
     from pymoo.core.individual import Individual
@@ -88,7 +88,7 @@ class Chooser(Protocol):
 
 def evolve(
     settings: EvolutionSettings,
-    space: SearchSpace,
+    space: VectorSpace,
     seed: int,
     violation: Violation,
     chooser: Chooser | None = None,
@@ -121,7 +121,7 @@ class Evolution(Strategy):
     def __init__(
         self,
         settings: EvolutionSettings,
-        space: SearchSpace,
+        space: VectorSpace,
         seed: int,
         violation: Violation,
         chooser: Chooser | None,

@@ -19,7 +19,7 @@ from pydantic import Field, model_validator
 from a4nn_core.search.base import Candidate, Outcome, Strategy, Violation, no_violation
 from a4nn_core.search.batches import BatchSettings, BatchStrategy
 from a4nn_core.search.variation import Proposal
-from a4nn_core.spaces.base import Genome, SearchSpace
+from a4nn_core.spaces.base import Genome, VectorSpace
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
@@ -51,7 +51,7 @@ class Optuna(BatchSettings):
             )
         return self
 
-    def start(self, space: SearchSpace, seed: int, violation: Violation = no_violation) -> Strategy:
+    def start(self, space: VectorSpace, seed: int, violation: Violation = no_violation) -> Strategy:
         return _OptunaSearch(self, space, seed, violation)
 
 
@@ -59,8 +59,9 @@ class _OptunaSearch(BatchStrategy):
     """A study in memory. It is told nothing but what was learned, so that it repeats from the event log."""
 
     settings: Optuna
+    space: VectorSpace
 
-    def __init__(self, settings: Optuna, space: SearchSpace, seed: int, violation: Violation) -> None:
+    def __init__(self, settings: Optuna, space: VectorSpace, seed: int, violation: Violation) -> None:
         from optuna import create_study
         from optuna.distributions import CategoricalDistribution
 

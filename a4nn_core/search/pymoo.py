@@ -28,7 +28,7 @@ from a4nn_core.errors import BadInput
 from a4nn_core.search.base import Candidate, Outcome, Strategy, Violation, no_violation
 from a4nn_core.search.batches import BatchSettings, BatchStrategy
 from a4nn_core.search.variation import Proposal, key_of
-from a4nn_core.spaces.base import Genome, SearchSpace
+from a4nn_core.spaces.base import Genome, VectorSpace
 
 if TYPE_CHECKING:
     from pymoo.core.algorithm import Algorithm
@@ -60,17 +60,17 @@ class Pymoo(BatchSettings):
     def _exists(self) -> Self:
         if self.schedule == "steady":
             raise ValueError(
-                f"{self.algorithm} of pymoo works in generations and needs schedule = \"generational\"; "
+                f'{self.algorithm} of pymoo works in generations and needs schedule = "generational"; '
                 "searches that can be steady are nsga-net, a4nn, random, local-search, regularised-evolution "
                 "and optuna"
             )
         _find(self.algorithm, len(self.objectives))
         return self
 
-    def start(self, space: SearchSpace, seed: int, violation: Violation = no_violation) -> Strategy:
+    def start(self, space: VectorSpace, seed: int, violation: Violation = no_violation) -> Strategy:
         return _PymooSearch(self, space, seed, violation)
 
-    def made(self, space: SearchSpace, seed: int) -> Algorithm:
+    def made(self, space: VectorSpace, seed: int) -> Algorithm:
         """The algorithm, ready to be asked.
 
         Raises:
@@ -115,8 +115,9 @@ class _PymooSearch(BatchStrategy):
     """
 
     settings: Pymoo
+    space: VectorSpace
 
-    def __init__(self, settings: Pymoo, space: SearchSpace, seed: int, violation: Violation) -> None:
+    def __init__(self, settings: Pymoo, space: VectorSpace, seed: int, violation: Violation) -> None:
         super().__init__(settings, space, seed, violation)
         self.algorithm = settings.made(space, seed)
         self.infills: Population | Individual | None = None
@@ -199,7 +200,9 @@ class _PymooSearch(BatchStrategy):
 
     def _genome(self, member: Individual) -> Genome:
         upper = self.space.upper
-        return self.space.genome(np.clip(np.rint(np.asarray(member.X, dtype=float)), 0, upper).astype(np.int64))
+        return self.space.genome(
+            np.clip(np.rint(np.asarray(member.X, dtype=float)), 0, upper).astype(np.int64)
+        )
 
     def _evaluate(self, member: Individual) -> None:
         genome = self._genome(member)

@@ -11,8 +11,7 @@ from pymoo.core.problem import Problem
 from pymoo.core.sampling import Sampling
 from pymoo.operators.crossover.ux import UniformCrossover
 
-from a4nn_core.search.variation import mutate, sample
-from a4nn_core.spaces.base import Genes, SearchSpace
+from a4nn_core.spaces.base import Genes, VectorSpace
 
 ROUNDED = 0.5
 """by which the box is wider than the genes, so that the outermost values are as likely as the others"""
@@ -35,13 +34,13 @@ def problem(upper: Genes, objectives: int, constrained: bool) -> Problem:
     )
 
 
-def operators(space: SearchSpace) -> dict[str, Any]:
+def operators(space: VectorSpace) -> dict[str, Any]:
     """Arguments of a genetic algorithm: it varies genes as the space does."""
     return {"sampling": _Sampled(space), "crossover": UniformCrossover(), "mutation": _Mutated(space)}
 
 
 class _Sampled(Sampling):  # type: ignore[misc]
-    def __init__(self, space: SearchSpace) -> None:
+    def __init__(self, space: VectorSpace) -> None:
         super().__init__()
         self.space = space
 
@@ -49,11 +48,11 @@ class _Sampled(Sampling):  # type: ignore[misc]
         self, problem: Problem, n_samples: int, *, random_state: np.random.Generator, **given: Any
     ) -> NDArray[np.int64]:
         del problem, given
-        return np.array([self.space.genes(sample(self.space, random_state)) for _ in range(n_samples)])
+        return np.array([self.space.genes(self.space.sample(random_state)) for _ in range(n_samples)])
 
 
 class _Mutated(Mutation):  # type: ignore[misc]
-    def __init__(self, space: SearchSpace) -> None:
+    def __init__(self, space: VectorSpace) -> None:
         super().__init__()
         self.space = space
 
@@ -67,4 +66,4 @@ class _Mutated(Mutation):  # type: ignore[misc]
     ) -> NDArray[np.int64]:
         del problem, given
         space = self.space
-        return np.array([space.genes(mutate(space, space.genome(genes), random_state)) for genes in X])
+        return np.array([space.genes(space.mutate(space.genome(genes), random_state).genome) for genes in X])

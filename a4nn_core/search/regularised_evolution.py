@@ -12,27 +12,28 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
 from a4nn_core.search.base import Candidate, Outcome, Strategy, Violation, no_violation
 from a4nn_core.search.batches import ScalarSettings, ScalarStrategy
-from a4nn_core.search.variation import DRAWS, MUTATED, Proposal, mutate
-from a4nn_core.spaces.base import SearchSpace
+from a4nn_core.search.variation import DRAWS, Proposal
+from a4nn_core.spaces.base import Space
 
 
 class RegularisedEvolution(ScalarSettings):
     """Mutated children of the best of a random sample; the oldest networks leave the population."""
 
     name: Literal["regularised-evolution"] = "regularised-evolution"
+    searches: ClassVar[type[Any]] = Space
     population: int = Field(default=100, ge=1)
     """networks that can have children: the random ones first, then the youngest"""
     sample: int = Field(default=25, ge=1)
     """networks drawn from the population, with replacement, the best of which gets a child"""
 
-    def start(self, space: SearchSpace, seed: int, violation: Violation = no_violation) -> Strategy:
+    def start(self, space: Space, seed: int, violation: Violation = no_violation) -> Strategy:
         return _Ageing(self, space, seed, violation)
 
 
@@ -45,9 +46,7 @@ class _Ageing(ScalarStrategy):
 
     settings: RegularisedEvolution
 
-    def __init__(
-        self, settings: RegularisedEvolution, space: SearchSpace, seed: int, violation: Violation
-    ) -> None:
+    def __init__(self, settings: RegularisedEvolution, space: Space, seed: int, violation: Violation) -> None:
         super().__init__(settings, space, seed, violation)
         self.population: deque[int] = deque(maxlen=settings.population)
 
@@ -66,4 +65,5 @@ class _Ageing(ScalarStrategy):
         for _ in range(DRAWS):
             drawn = rng.choice(np.array(self.population), self.settings.sample)
             parent = min(map(int, drawn), key=self.rank)
-            yield Proposal(mutate(self.space, self.asked[parent].genome, rng), (parent,), MUTATED)
+            mutant = self.space.mutate(self.asked[parent].genome, rng)
+            yield Proposal(mutant.genome, (parent,), mutant.operator)

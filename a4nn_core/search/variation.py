@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from a4nn_core.spaces.base import Genome, SearchSpace
+from a4nn_core.spaces.base import Genome, Space, VectorSpace
 
 SAMPLED = "sampling"
 MUTATED = "mutation of one gene"
@@ -32,24 +32,12 @@ def key_of(genome: Genome) -> str:
     return json.dumps(genome, sort_keys=True)
 
 
-def sample(space: SearchSpace, rng: np.random.Generator) -> Genome:
-    """A random genome: every gene is drawn uniformly."""
-    return space.genome(rng.integers(0, space.upper + 1))
-
-
-def mutate(space: SearchSpace, genome: Genome, rng: np.random.Generator) -> Genome:
-    """A genome of which one gene, drawn uniformly from those that have a choice, has another value."""
-    genes = space.genes(genome).copy()
-    open_genes = np.flatnonzero(space.upper)
-    if len(open_genes):
-        gene = rng.choice(open_genes)
-        value = rng.integers(0, space.upper[gene])
-        genes[gene] = value + (value >= genes[gene])
-    return space.genome(genes)
-
-
-def neighbours(space: SearchSpace, genome: Genome, rng: np.random.Generator) -> list[Genome]:
-    """All genomes that differ in one gene, in random order."""
+def neighbours(space: Space, genome: Genome, rng: np.random.Generator) -> list[Proposal]:
+    """Genomes that differ a little, in random order: all that differ in one gene; of free genomes, which have
+    more neighbours than can be listed, some mutants. They have no parents yet."""
+    if not isinstance(space, VectorSpace):
+        mutants = [space.mutate(genome, rng) for _ in range(DRAWS)]
+        return [Proposal(mutant.genome, operator=mutant.operator) for mutant in mutants]
     genes = space.genes(genome)
     changes = [
         (gene, value)
@@ -61,16 +49,16 @@ def neighbours(space: SearchSpace, genome: Genome, rng: np.random.Generator) -> 
     for gene, value in (changes[place] for place in rng.permutation(len(changes))):
         changed = genes.copy()
         changed[gene] = value
-        found.append(space.genome(changed))
+        found.append(Proposal(space.genome(changed), operator=MUTATED))
     return found
 
 
-def size_of(space: SearchSpace) -> int:
-    """The number of genomes of a space."""
-    return math.prod(int(most) + 1 for most in space.upper)
+def size_of(space: Space) -> float:
+    """The number of genomes of a space; infinite if they are free."""
+    return math.prod(int(most) + 1 for most in space.upper) if isinstance(space, VectorSpace) else math.inf
 
 
-def every_genome(space: SearchSpace) -> Iterator[Genome]:
+def every_genome(space: VectorSpace) -> Iterator[Genome]:
     """All genomes of a space, in lexicographic order of their genes."""
     for genes in np.ndindex(*(int(most) + 1 for most in space.upper)):
         yield space.genome(genes)

@@ -15,12 +15,12 @@ from pydantic import Field
 
 from a4nn_core.errors import BadInput
 from a4nn_core.spaces.architecture import Architecture, Graph, Layer, Shape
-from a4nn_core.spaces.base import Genes, Genome, SearchSpace
+from a4nn_core.spaces.base import Genes, Genome, VectorSpace
 
 PHASE_INPUT = 0
 
 
-class Macro(SearchSpace):
+class Macro(VectorSpace):
     """Phases of densely or sparsely connected convolution nodes, one after another."""
 
     name: Literal["macro"] = "macro"

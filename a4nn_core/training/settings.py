@@ -78,6 +78,11 @@ class Training(Settings):
     failures_in_a_row: int = Field(default=5, ge=1)
     """after how many failed networks one after another the run ends"""
 
+    def with_learning_rate(self, rate: float) -> Training:
+        """The settings with another learning rate at the first step; the last one is at most as high."""
+        last = min(rate, self.final_learning_rate)
+        return self.model_copy(update={"learning_rate": rate, "final_learning_rate": last})
+
     @classmethod
     def from_record(cls, settings: Mapping[str, object]) -> Training:
         """Settings as a run recorded them; see ``as_recorded``."""

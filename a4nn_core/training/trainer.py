@@ -26,6 +26,7 @@ from a4nn_core.training import energy
 from a4nn_core.training.checkpoint import checkpoint_name, load_network, resume_training, save_checkpoint
 from a4nn_core.training.compute_plan import ComputePlan
 from a4nn_core.training.evaluation import EvaluatedNetwork
+from a4nn_core.training.inherit import inherit
 from a4nn_core.training.loading import DeviceData, augmentation
 from a4nn_core.training.optimizer import EagerSGD
 from a4nn_core.training.process import (
@@ -115,7 +116,10 @@ class _Training:
     ) -> None:
         settings = segment.training
         torch.manual_seed(segment.seed)
-        self.model = Network(segment.architecture).to(data.device)
+        self.model = Network(segment.architecture)
+        if segment.inheritance is not None and checkpoint is None:
+            inherit(self.model, segment.inheritance, Path(segment.commons), segment.seed)
+        self.model = self.model.to(data.device)
         self.optimizer = EagerSGD(
             self.model.parameters(),
             lr=settings.learning_rate,

@@ -12,7 +12,8 @@ from a4nn_core.jsonable import JsonText
 from a4nn_core.metrics import STANDARD, Measured, Metric, values
 from a4nn_core.search.base import Candidate, Considered
 from a4nn_core.spaces.architecture import Architecture, Layer
-from a4nn_core.training.segment import SegmentResult
+from a4nn_core.spaces.inheritance import inherited_parameters, taken
+from a4nn_core.training.segment import Inheritance, SegmentResult
 from a4nn_core.vocabulary import FitnessSource, NetworkStatus
 
 
@@ -27,6 +28,7 @@ def network_record(
     front_version: int,
     checkpoints: str,
     metrics: Sequence[Metric] = STANDARD,
+    inheritance: Inheritance | None = None,
 ) -> Network:
     """The final record of a network whose training has ended.
 
@@ -40,6 +42,7 @@ def network_record(
         front_version: version of the front snapshot its last segment was judged against.
         checkpoints: folder of its checkpoints, relative to the commons.
         metrics: metrics whose values its fitness contains.
+        inheritance: where the weights come from that it began with; None for fresh ones.
 
     Raises:
         BadInput: a metric of another package cannot be computed.
@@ -56,6 +59,13 @@ def network_record(
         seed=seed,
         error=result.error,
     )
+    if inheritance is not None:
+        found = taken(architecture, inheritance.architecture, inheritance.morph)
+        network = replace(
+            network,
+            inherited_from=inheritance.network,
+            inherited_parameters=inherited_parameters(architecture, found),
+        )
     best = best_epoch(journal)
     if best is None:
         return network

@@ -28,7 +28,7 @@ from a4nn_core.spaces.architecture import Architecture, Shape
 from a4nn_core.spaces.base import Genome
 from a4nn_core.termination.base import FrontSnapshot
 from a4nn_core.termination.peers import PeerRule
-from a4nn_core.training.segment import Segment, SegmentResult
+from a4nn_core.training.segment import Inheritance, Segment, SegmentResult
 from a4nn_core.vocabulary import Action, EventKind, FitnessSource, NetworkStatus
 from a4nn_core.workflow.checkpoints import Keeper, kept_epochs
 from a4nn_core.workflow.executor import Executor
@@ -125,6 +125,7 @@ class Search:
         )
         policy = experiment.training.keep_checkpoints
         self._keeper = Keeper(writer, policy, experiment.search.objectives)
+        self._keeps_parents = experiment.search.inherits
 
     def run(self) -> None:
         """Search to the end.
@@ -164,7 +165,7 @@ class Search:
             self._end_paused(number)
         self._report()
         for number, candidate in self.candidates.items():
-            original = self._first.get(self.architectures[number].hash, number)
+            original = self._first.get(self._trained_as(number), number)
             if number not in self.networks and original in self.networks:
                 self._record_equal(candidate, self.networks[original])
 
@@ -197,7 +198,7 @@ class Search:
                 self._advance(candidate)
             if self._promotion is not None:
                 self._promote(self._promotion)
-            if self.strategy.generation != generation:
+            if self.strategy.generation != generation and not self._keeps_parents:
                 self._keeper.generation(self.networks)
             if not self._ask():
                 return
@@ -242,7 +243,8 @@ class Search:
             self._find_waiting(self._promotion)
 
     def _compare(self, candidate: Candidate, logged: Asked) -> None:
-        if logged.genome != candidate.genome or logged.parents != list(candidate.parents):
+        asked = (candidate.genome, list(candidate.parents), candidate.inherit_from, candidate.learning_rate)
+        if asked != (logged.genome, logged.parents, logged.inherit_from, logged.learning_rate):
             raise BadInput(
                 f"run {self.writer.folder.run_id} cannot be resumed: for network {candidate.number} the "
                 f"strategy now asks for {json.dumps(candidate.genome)}, but its event log has "
@@ -256,8 +258,15 @@ class Search:
             architecture = self._decode(candidate.genome)
             self.architectures[candidate.number] = architecture
             if not self._violation(candidate.number):
-                self._first.setdefault(architecture.hash, candidate.number)
+                self._first.setdefault(self._trained_as(candidate.number), candidate.number)
         return new
+
+    def _trained_as(self, number: int) -> str:
+        """What is equal for two networks whose training would be the same but for its random numbers."""
+        candidate, told = self.candidates[number], self.architectures[number].hash
+        if candidate.inherit_from is None and candidate.learning_rate is None:
+            return told
+        return f"{told} {candidate.inherit_from} {candidate.morph} {candidate.learning_rate}"
 
     @property
     def steady(self) -> bool:
@@ -291,6 +300,8 @@ class Search:
                 predicted=candidate.predicted,
                 low=candidate.low,
                 high=candidate.high,
+                inherit_from=candidate.inherit_from,
+                learning_rate=candidate.learning_rate,
             ),
             candidate.number,
             candidate.generation,
@@ -378,7 +389,7 @@ class Search:
             architecture = self.architectures[number]
             self._record(infeasible_record(candidate, architecture, self.limits.explain(architecture)), [])
         elif number not in self.networks:
-            original = self._first[self.architectures[number].hash]
+            original = self._first[self._trained_as(number)]
             if original == number:
                 self._submit(candidate)
                 return
@@ -413,6 +424,8 @@ class Search:
         if epochs is None:
             epochs = len(read_epochs(self.writer.folder.journal(number)))
         settings = self.experiment.training
+        if candidate.learning_rate is not None:
+            settings = settings.with_learning_rate(candidate.learning_rate)
         number_of_segment, limit = segment_after(self._ends, epochs)
         version = self._version(candidate, number_of_segment)
         architecture = self.architectures[number]
@@ -435,6 +448,7 @@ class Search:
             from_epoch=epochs,
             epoch_limit=limit if limit < settings.epochs else None,
             front=self.front(version),
+            inheritance=self._inheritance(candidate),
         )
         self.writer.events.append(
             Submitted(segment=segment.number, from_epoch=epochs, front_version=version),
@@ -444,6 +458,19 @@ class Search:
         self.training[number] = segment
         self._queue.append(segment)
         self._submit_queued()
+
+    def _inheritance(self, candidate: Candidate) -> Inheritance | None:
+        """Where the weights come from that a network begins with; None if it begins with fresh ones."""
+        parent = None if candidate.inherit_from is None else self.networks.get(candidate.inherit_from)
+        if parent is None or parent.checkpoint is None or parent.checkpoint_sha256 is None:
+            return None
+        return Inheritance(
+            network=parent.network,
+            checkpoint=parent.checkpoint,
+            sha256=parent.checkpoint_sha256,
+            architecture=self.architectures[parent.trained_as],
+            morph=candidate.morph,
+        )
 
     def _submit_queued(self) -> None:
         """Give the executor as many segments as it has free slots."""
@@ -559,6 +586,7 @@ class Search:
             front_version=front_version,
             checkpoints=str(folder.checkpoints(number).relative_to(folder.commons)),
             metrics=self.metrics,
+            inheritance=self._inheritance(candidate),
         )
 
     # rules that compare networks
@@ -631,7 +659,7 @@ class Search:
                     continue
                 self._telling.tell_news(number, self._outcome(number, known[number]))
         for number in sorted(self.reported):
-            original = self._first.get(self.architectures[number].hash, number)
+            original = self._first.get(self._trained_as(number), number)
             if original != number and original in known and original in self.reported:
                 self._telling.tell_news(number, self._outcome(number, known[original]))
 

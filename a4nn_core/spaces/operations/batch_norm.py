@@ -18,13 +18,23 @@ class BatchNorm(Operation):
     name: Literal["batch_norm"] = "batch_norm"
     words: ClassVar[tuple[str, ...]] = ("norm",)
 
+    start: Literal["usual", "identity"] = "usual"
+    """identity for statistics with which, until it is trained, it passes its input on where it is measured"""
+    flat: bool = False
+    """whether its input is flat: shape (batch, numbers), each number normalised for itself"""
+
     def cost(self, layer: Layer, inputs: Sequence[Shape]) -> Cost:
         return Cost(inputs[0], 2 * elements(inputs[0]), 2 * inputs[0][0])
 
     def module(self, layer: Layer, inputs: Sequence[Shape]) -> nn.Module:
         from torch import nn
 
-        return nn.BatchNorm2d(layer.channels)
+        made = nn.BatchNorm1d(layer.channels) if self.flat else nn.BatchNorm2d(layer.channels)
+        if self.start == "identity":
+            # what is divided by is the square root of variance + eps
+            assert made.running_var is not None
+            made.running_var.fill_(1 - made.eps)
+        return made
 
     def kept(self, compiled: bool) -> Kept:
         return Kept(inputs=True, held=not compiled)
