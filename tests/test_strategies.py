@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from a4nn_core.errors import BadInput
 from a4nn_core.search import STRATEGIES, Candidate, Outcome, SearchSettings, Strategy, no_violation
 from a4nn_core.spaces.base import Genome
 from a4nn_core.spaces.macro import Macro

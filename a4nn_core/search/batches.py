@@ -1,9 +1,9 @@
 """What strategies have in common that propose one genome at a time from what they have learned.
 
-A strategy of this kind says what it would ask for next (``propose``) and takes note of an outcome (``learn``).
-Both schedules follow: a generational one learns a batch at a time, in the order of asking, so that neither
-portions nor the order of tells count; a steady one learns from every tell at once. No genome is asked for
-twice, as the loop would not train it twice; a search that finds no new one ends and says so.
+A strategy of this kind says what it would ask for next (``propose``) and takes note of an outcome
+(``learn``). Both schedules follow: a generational one learns a batch at a time, in the order of asking, so
+that neither portions nor the order of tells count; a steady one learns from every tell at once. No genome is
+asked for twice, as the loop would not train it twice; a search that finds no new one ends and says so.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ class ScalarSettings(BatchSettings):
         names = ", ".join(self.objectives)
         if self.weights is None and len(self.objectives) > 1:
             raise ValueError(
-                f"{self.name} compares networks by one number, and there are {len(self.objectives)} objectives "
-                f"({names}): name one, give each a weight, such as weights = {{ "
+                f"{self.name} compares networks by one number, and there are {len(self.objectives)} "
+                f"objectives ({names}): name one, give each a weight, such as weights = {{ "
                 f"{', '.join(f'{name} = 1.0' for name in self.objectives)} }}, or use a search for several "
                 'objectives, such as nsga-net, a4nn or { name = "optuna", sampler = "nsga-ii" }'
             )
@@ -247,7 +247,7 @@ class BatchStrategy(Strategy):
         return self.first_new(Proposal(left[place]) for place in rng.permutation(len(left)))
 
     def outside(self, number: int) -> float:
-        """The violation of a network, ``FAILED`` if it was trained without a result; 0.0 if it was with one."""
+        """The violation of a network; ``FAILED`` if it was trained without a result, 0.0 if with one."""
         outcome = self.outcomes[number]
         return outcome.violation or (0.0 if np.all(np.isfinite(self._values(number))) else FAILED)
 

@@ -1,9 +1,10 @@
-"""Samplers of Optuna (Akiba et al., KDD 2019) as strategies: the tree-structured Parzen estimator (Bergstra et
-al., NeurIPS 2011; for several objectives Ozaki et al., 2022) and NSGA-II (Deb et al., 2002).
+"""Samplers of Optuna (Akiba et al., KDD 2019) as strategies: the tree-structured Parzen estimator (Bergstra
+et al., NeurIPS 2011; for several objectives Ozaki et al., 2022) and NSGA-II (Deb et al., 2002).
 
 Every gene is a categorical parameter, so that no order of its values is supposed. Settings are Optuna's own,
-which are the published ones, but for what is a setting here. A network that failed or is outside the bounds
-violates a constraint, and has values worse than all so far. Genomes that were asked for before are drawn again.
+which are the published ones, but for what is a setting here. A network that failed or is outside the
+bounds violates a constraint, and has values worse than all so far. Genomes that were asked for before are
+drawn again.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ class Pymoo(BatchSettings):
     """name of its class in pymoo in any spelling, such as nsga2, sms-emoa, moead, ga, de, pso or cmaes"""
     population: int = Field(default=10, ge=2)
     """networks of a generation, or reference directions, where the algorithm has a number of these"""
-    options: dict[str, bool | int | float | str] = {}
+    options: dict[str, bool | int | float | str] = Field(default_factory=dict)
     """further arguments of the algorithm, as pymoo documents them"""
 
     @model_validator(mode="after")
@@ -223,8 +223,8 @@ def _plain(name: str) -> str:
 
 @cache
 def _known(package: str) -> dict[str, tuple[str, str]]:
-    """The algorithms of a package: name in one spelling to module and class. Read from the text of the modules,
-    as to import all of them takes seconds and some need further packages."""
+    """The algorithms of a package: name in one spelling to module and class. Read from the text of its
+    modules: to import all of them takes seconds, and some need further packages."""
     classes: dict[str, tuple[str, list[str]]] = {}
     root = find_spec(package)
     for module in pkgutil.iter_modules(root.submodule_search_locations if root else None):
@@ -259,10 +259,7 @@ def _find(name: str, objectives: int) -> type[Algorithm]:
             raise ValueError(f"pymoo cannot load {name}: {error}") from None
     names = ", ".join(sorted(known))
     if _plain(name) in _known(PACKAGES[other]):
-        raise ValueError(
-            f"{name} of pymoo is for {other}, but there {'is 1' if objectives == 1 else f'are {objectives}'}; for "
-            f"{wanted} it has {names}"
-        )
+        raise ValueError(f"{name} of pymoo is for {other}; for {wanted}, as here, it has {names}")
     raise ValueError(f"pymoo has no algorithm {name!r}; for {wanted} it has {names}")
 
 

@@ -71,8 +71,8 @@ class NASBench201(VectorSpace):
         ]
         if len(genes) != len(EDGES) or len(found) != len(EDGES):
             raise BadInput(
-                f"genome {genome!r} is no cell of space nas-bench-201, such as {_EXAMPLE} with the operations "
-                f"{', '.join(OPERATIONS)}"
+                f"genome {genome!r} is no cell of space nas-bench-201, such as {_EXAMPLE} with the "
+                f"operations {', '.join(OPERATIONS)}"
             )
         return np.array(genes, dtype=np.int64)
 
