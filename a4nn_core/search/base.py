@@ -281,7 +281,7 @@ STRATEGIES: Registry[SearchSettings] = Registry(
     {
         "nsga-net": "a4nn_core.search.nsga_net:NSGANet",
         "a4nn": "a4nn_core.search.a4nn:A4NN",
-        "random": "a4nn_core.search.random:Random",
+        "random": "a4nn_core.search.random_search:Random",
         "local-search": "a4nn_core.search.local_search:LocalSearch",
         "regularised-evolution": "a4nn_core.search.regularised_evolution:RegularisedEvolution",
         "optuna": "a4nn_core.search.optuna:Optuna",

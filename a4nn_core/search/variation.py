@@ -32,8 +32,12 @@ def key_of(genome: Genome) -> str:
     return json.dumps(genome, sort_keys=True)
 
 
-def neighbours(space: VectorSpace, genome: Genome, rng: np.random.Generator) -> list[Genome]:
-    """All genomes that differ in one gene, in random order."""
+def neighbours(space: Space, genome: Genome, rng: np.random.Generator) -> list[Proposal]:
+    """Genomes that differ a little, in random order: all that differ in one gene; of free genomes, which have
+    more neighbours than can be listed, some mutants. They have no parents yet."""
+    if not isinstance(space, VectorSpace):
+        mutants = [space.mutate(genome, rng) for _ in range(DRAWS)]
+        return [Proposal(mutant.genome, operator=mutant.operator) for mutant in mutants]
     genes = space.genes(genome)
     changes = [
         (gene, value)
@@ -45,7 +49,7 @@ def neighbours(space: VectorSpace, genome: Genome, rng: np.random.Generator) -> 
     for gene, value in (changes[place] for place in rng.permutation(len(changes))):
         changed = genes.copy()
         changed[gene] = value
-        found.append(space.genome(changed))
+        found.append(Proposal(space.genome(changed), operator=MUTATED))
     return found
 
 
