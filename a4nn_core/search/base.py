@@ -287,6 +287,8 @@ STRATEGIES: Registry[SearchSettings] = Registry(
         "genetic-cnn": "a4nn_core.search.genetic_cnn:GeneticCNN",
         "evocnn": "a4nn_core.search.evocnn:EvoCNN",
         "hierarchical": "a4nn_core.search.hierarchical:Hierarchical",
+        "steady-evolution": "a4nn_core.search.steady_evolution:SteadyEvolution",
+        "large-scale-evolution": "a4nn_core.search.large_scale_evolution:LargeScaleEvolution",
         "optuna": "a4nn_core.search.optuna:Optuna",
         "pymoo": "a4nn_core.search.pymoo:Pymoo",
         "repeat": "a4nn_core.search.repeat:Repeat",

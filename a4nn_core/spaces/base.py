@@ -184,6 +184,8 @@ SPACES: Registry[Space] = Registry(
         "nasnet": "a4nn_core.spaces.cell_space:NASNet",
         "genetic-cnn": "a4nn_core.spaces.genetic_cnn:GeneticCNN",
         "hierarchical": "a4nn_core.spaces.hierarchical:Hierarchical",
+        "layer-sequence": "a4nn_core.spaces.layer_sequence:LayerSequence",
+        "free-graph": "a4nn_core.spaces.free_graph:FreeGraph",
         "evocnn": "a4nn_core.spaces.evocnn:EvoCNN",
     },
 )
