@@ -1,9 +1,9 @@
 """What strategies have in common that propose one genome at a time from what they have learned.
 
-A strategy of this kind says what it would ask for next (``propose``) and takes note of an outcome (``learn``).
-Both schedules follow: a generational one learns a batch at a time, in the order of asking, so that neither
-portions nor the order of tells count; a steady one learns from every tell at once. No genome is asked for
-twice, as the loop would not train it twice; a search that finds no new one ends and says so.
+A strategy of this kind says what it would ask for next (``propose``) and takes note of an outcome
+(``learn``). Both schedules follow: a generational one learns a batch at a time, in the order of asking, so
+that neither portions nor the order of tells count; a steady one learns from every tell at once. No genome is
+asked for twice, as the loop would not train it twice; a search that finds no new one ends and says so.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class BatchSettings(SearchSettings):
     used at once, and batches only count networks"""
 
 
-class ScalarSettings(BatchSettings):
+class ScalarSettings(SearchSettings):
     """Settings of strategies that compare networks by one number."""
 
     objectives: dict[str, Direction] = Field(
@@ -59,8 +59,8 @@ class ScalarSettings(BatchSettings):
         names = ", ".join(self.objectives)
         if self.weights is None and len(self.objectives) > 1:
             raise ValueError(
-                f"{self.name} compares networks by one number, and there are {len(self.objectives)} objectives "
-                f"({names}): name one, give each a weight, such as weights = {{ "
+                f"{self.name} compares networks by one number, and there are {len(self.objectives)} "
+                f"objectives ({names}): name one, give each a weight, such as weights = {{ "
                 f"{', '.join(f'{name} = 1.0' for name in self.objectives)} }}, or use a search for several "
                 'objectives, such as nsga-net, a4nn or { name = "optuna", sampler = "nsga-ii" }'
             )
@@ -74,6 +74,10 @@ class ScalarSettings(BatchSettings):
         return self
 
 
+class ScalarBatchSettings(ScalarSettings, BatchSettings):
+    """Settings of strategies that compare networks by one number and learn from batches of them."""
+
+
 class BatchStrategy(Strategy):
     """A search that proposes one genome at a time.
 
@@ -81,10 +85,10 @@ class BatchStrategy(Strategy):
         asked: networks that were asked for, by number.
         outcomes: what was told, by number, whether it has been learned from or not.
         current: numbers of the networks that were asked for and not yet learned from.
-        seen: keys of the genomes that were asked for.
+        seen: keys of the proposals that were asked for.
     """
 
-    def __init__(self, settings: BatchSettings, space: Space, seed: int, violation: Violation) -> None:
+    def __init__(self, settings: SearchSettings, space: Space, seed: int, violation: Violation) -> None:
         self.settings = settings
         self.space = space
         self.seed = seed
@@ -94,6 +98,7 @@ class BatchStrategy(Strategy):
         self.seen: set[str] = set()
         self._violation = violation
         self._violations: dict[str, float] = {}
+        self._genomes = size_of(space)
         self._steady = settings.schedule == "steady"
         self._generation = 0
         self._closed = False  # a batch to which no network is added before its outcomes are known
@@ -113,6 +118,7 @@ class BatchStrategy(Strategy):
     @property
     def size(self) -> int:
         """Number of networks in a batch."""
+        assert isinstance(self.settings, BatchSettings)  # a strategy without such settings says it itself
         return self.settings.batch
 
     # ask and tell
@@ -120,7 +126,7 @@ class BatchStrategy(Strategy):
     def ask(self, count: int) -> list[Candidate]:
         new: list[Candidate] = []
         while len(new) < count and not self._ended and (self._steady or not self._closed):
-            proposal = self.propose()
+            proposal = self.propose() if len(self.seen) < self._genomes else None
             if proposal is not None:
                 new.append(self._add(proposal))
             elif self._waiting:
@@ -148,11 +154,19 @@ class BatchStrategy(Strategy):
         if self._steady:
             generation, position = divmod(number, self.size)
         candidate = Candidate(
-            number, proposal.genome, proposal.parents, proposal.operator, generation, position
+            number,
+            proposal.genome,
+            proposal.parents,
+            proposal.operator,
+            generation,
+            position,
+            inherit_from=proposal.inherit_from,
+            morph=proposal.morph,
+            learning_rate=proposal.learning_rate,
         )
         self.asked[number] = candidate
         self.current.append(number)
-        self.seen.add(key_of(proposal.genome))
+        self.seen.add(proposal.key)
         self._closed = len(self.current) >= self.size
         return candidate
 
@@ -168,7 +182,7 @@ class BatchStrategy(Strategy):
     @property
     def reason(self) -> str:
         """Why there is nothing left to ask for, for people."""
-        if len(self.seen) >= size_of(self.space):
+        if len(self.seen) >= self._genomes:
             return f"these are all genomes of space {self.space.name}"
         return f"{self.settings.name} finds no other genome of space {self.space.name}"
 
@@ -228,7 +242,7 @@ class BatchStrategy(Strategy):
         violation."""
         nearest, least = None, np.inf
         for proposal in proposals:
-            if not self.is_new(proposal.genome):
+            if proposal.key in self.seen:
                 continue
             outside = self.violation(proposal.genome)
             if outside == 0.0:
@@ -240,13 +254,13 @@ class BatchStrategy(Strategy):
     def random_new(self, rng: np.random.Generator) -> Proposal | None:
         """A random genome; None if none is left, or none was found in a space too large to be counted."""
         found = self.first_new(Proposal(self.space.sample(rng)) for _ in range(DRAWS))
-        if found is not None or not isinstance(self.space, VectorSpace) or size_of(self.space) > COUNTABLE:
+        if found is not None or not isinstance(self.space, VectorSpace) or self._genomes > COUNTABLE:
             return found
         left = [genome for genome in every_genome(self.space) if self.is_new(genome)]
         return self.first_new(Proposal(left[place]) for place in rng.permutation(len(left)))
 
     def outside(self, number: int) -> float:
-        """The violation of a network, ``FAILED`` if it was trained without a result; 0.0 if it was with one."""
+        """The violation of a network; ``FAILED`` if it was trained without a result, 0.0 if with one."""
         outcome = self.outcomes[number]
         return outcome.violation or (0.0 if np.all(np.isfinite(self._values(number))) else FAILED)
 
@@ -257,11 +271,13 @@ class BatchStrategy(Strategy):
         return np.array([fitness.get(metric, np.nan) * way.sign for metric, way in objectives.items()])
 
     def objectives(self, number: int) -> NDArray[np.float64]:
-        """The objectives of a network, all to be minimised and finite: one without a result is worse than any
-        so far, the more so the further it is outside the bounds. Shape (objectives,)."""
+        """The objectives of a network, all to be minimised and finite, see ``worse``. Shape (objectives,)."""
         outside = self.outside(number)
-        if outside == 0.0:
-            return self._values(number)
+        return self.worse(outside) if outside else self._values(number)
+
+    def worse(self, outside: float) -> NDArray[np.float64]:
+        """Objectives for a network without a result: worse than any so far, the more so the further it is
+        outside the bounds. Shape (objectives,)."""
         known = np.array([self._values(other) for other in self.outcomes if self.outside(other) == 0.0])
         known = known.reshape(-1, len(self.settings.objectives))
         if not len(known):

@@ -10,28 +10,29 @@ were asked for before an improvement are trained to their end, and count.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
 from a4nn_core.search.base import Candidate, Outcome, Strategy, Violation, no_violation
-from a4nn_core.search.batches import ScalarSettings, ScalarStrategy
-from a4nn_core.search.variation import MUTATED, Proposal, neighbours
-from a4nn_core.spaces.base import Genome, SearchSpace
+from a4nn_core.search.batches import ScalarBatchSettings, ScalarStrategy
+from a4nn_core.search.variation import Proposal, neighbours
+from a4nn_core.spaces.base import Space
 
 START, ORDER = range(2)  # the purposes of random streams
 
 
-class LocalSearch(ScalarSettings):
+class LocalSearch(ScalarBatchSettings):
     """From the best of some random networks to better neighbours, until there are none, and again."""
 
     name: Literal["local-search"] = "local-search"
+    searches: ClassVar[type[Any]] = Space
     initial: int = Field(default=10, ge=1)
     """random networks at the beginning, and whenever no neighbour is better"""
     improvement: Literal["first", "best"] = "first"
     """move to the first neighbour that is better, or train all of them and move to the best"""
 
-    def start(self, space: SearchSpace, seed: int, violation: Violation = no_violation) -> Strategy:
+    def start(self, space: Space, seed: int, violation: Violation = no_violation) -> Strategy:
         return _Climb(self, space, seed, violation)
 
 
@@ -45,14 +46,13 @@ class _Climb(ScalarStrategy):
     """
 
     settings: LocalSearch
-    space: SearchSpace
 
-    def __init__(self, settings: LocalSearch, space: SearchSpace, seed: int, violation: Violation) -> None:
+    def __init__(self, settings: LocalSearch, space: Space, seed: int, violation: Violation) -> None:
         super().__init__(settings, space, seed, violation)
         self.begun = 0
         self.best: int | None = None
         self.centre: int | None = None
-        self._left: list[Genome] = []
+        self._left: list[Proposal] = []
         self._left_of: int | None = None
 
     def propose(self) -> Proposal | None:
@@ -88,16 +88,16 @@ class _Climb(ScalarStrategy):
         if self._left_of != self.centre:
             self._left, self._left_of = self._around(self.centre), self.centre
         while self._left:
-            genome = self._left.pop()
-            if self.is_new(genome):
-                return Proposal(genome, (self.centre,), MUTATED)
+            neighbour = self._left.pop()
+            if self.is_new(neighbour.genome):
+                return neighbour._replace(parents=(self.centre,))
         return None
 
-    def _around(self, centre: int) -> list[Genome]:
-        """The neighbours of a network within the bounds, or at least nearer to them, the best to be looked at
-        last."""
+    def _around(self, centre: int) -> list[Proposal]:
+        """The neighbours of a network within the bounds, or at least nearer to them, the farthest first."""
         genome = self.asked[centre].genome
-        own = self.violation(genome)
         around = neighbours(self.space, genome, self.rng(ORDER, centre))
-        allowed = [other for other in around if (outside := self.violation(other)) == 0.0 or outside < own]
-        return sorted(allowed, key=self.violation, reverse=True)
+        outside = [self.violation(one.genome) for one in around]
+        most = self.violation(genome)
+        allowed = [place for place, far in enumerate(outside) if far == 0.0 or far < most]
+        return [around[place] for place in sorted(allowed, key=lambda place: outside[place], reverse=True)]

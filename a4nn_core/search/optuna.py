@@ -1,9 +1,10 @@
-"""Samplers of Optuna (Akiba et al., KDD 2019) as strategies: the tree-structured Parzen estimator (Bergstra et
-al., NeurIPS 2011; for several objectives Ozaki et al., 2022) and NSGA-II (Deb et al., 2002).
+"""Samplers of Optuna (Akiba et al., KDD 2019) as strategies: the tree-structured Parzen estimator (Bergstra
+et al., NeurIPS 2011; for several objectives Ozaki et al., 2022) and NSGA-II (Deb et al., 2002).
 
 Every gene is a categorical parameter, so that no order of its values is supposed. Settings are Optuna's own,
-which are the published ones, but for what is a setting here. A network that failed or is outside the bounds
-violates a constraint, and has values worse than all so far. Genomes that were asked for before are drawn again.
+which are the published ones, but for what is a setting here. A network that failed or is outside the
+bounds violates a constraint, and has values worse than all so far. Genomes that were asked for before are
+drawn again.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pydantic import Field, model_validator
 from a4nn_core.search.base import Candidate, Outcome, Strategy, Violation, no_violation
 from a4nn_core.search.batches import BatchSettings, BatchStrategy
 from a4nn_core.search.variation import Proposal
-from a4nn_core.spaces.base import Genome, SearchSpace
+from a4nn_core.spaces.base import Genome, VectorSpace
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
@@ -51,7 +52,7 @@ class Optuna(BatchSettings):
             )
         return self
 
-    def start(self, space: SearchSpace, seed: int, violation: Violation = no_violation) -> Strategy:
+    def start(self, space: VectorSpace, seed: int, violation: Violation = no_violation) -> Strategy:
         return _OptunaSearch(self, space, seed, violation)
 
 
@@ -59,9 +60,9 @@ class _OptunaSearch(BatchStrategy):
     """A study in memory. It is told nothing but what was learned, so that it repeats from the event log."""
 
     settings: Optuna
-    space: SearchSpace
+    space: VectorSpace
 
-    def __init__(self, settings: Optuna, space: SearchSpace, seed: int, violation: Violation) -> None:
+    def __init__(self, settings: Optuna, space: VectorSpace, seed: int, violation: Violation) -> None:
         from optuna import create_study
         from optuna.distributions import CategoricalDistribution
 
@@ -93,7 +94,7 @@ class _OptunaSearch(BatchStrategy):
             return None
         genes = self.space.genes(found.genome)
         self.study.enqueue_trial(dict(zip(self.parameters, map(int, genes), strict=True)))
-        return self._proposed(self._draw(), *found[::2])
+        return self._proposed(self._draw(), found.genome, found.operator)
 
     def _draw(self) -> Trial:
         with _silent():

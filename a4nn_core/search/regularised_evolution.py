@@ -1,11 +1,12 @@
-"""Regularised evolution (Real, Aggarwal, Huang and Le, "Regularized evolution for image classifier architecture
-search", AAAI 2019, arXiv 1802.01548): the oldest network leaves the population, however good it is.
+"""Regularised evolution (Real, Aggarwal, Huang and Le, "Regularized evolution for image classifier
+architecture search", AAAI 2019, arXiv 1802.01548): the oldest network leaves the population, however good.
 
-As in the published code (google-research, ``regularized_evolution_algorithm``): a population of random networks;
-then again and again the best of a sample, drawn with replacement, gets a mutated child, which joins the
-population, and the oldest member leaves. The published settings are 100 networks and samples of 25, for 20,000
-networks on 450 devices; it was asynchronous, which is the steady schedule here. A mutation changes one gene. (In
-the published space it leaves the genome as it is with probability 0.05; here no genome is trained twice.)
+As in the published code (google-research, ``regularized_evolution_algorithm``): a population of random
+networks; then again and again the best of a sample, drawn with replacement, gets a mutated child, which joins
+the population, and the oldest member leaves. The published settings are 100 networks and samples of 25, for
+20,000 networks on 450 devices; it was asynchronous, which is the steady schedule here. Mutations are those of
+the space. (In the published one they leave the genome as it is with probability 0.05; here no genome is
+trained twice.)
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ import numpy as np
 from pydantic import Field
 
 from a4nn_core.search.base import Candidate, Outcome, Strategy, Violation, no_violation
-from a4nn_core.search.batches import ScalarSettings, ScalarStrategy
+from a4nn_core.search.batches import ScalarBatchSettings, ScalarStrategy
 from a4nn_core.search.variation import DRAWS, Proposal
 from a4nn_core.spaces.base import Space
 
 
-class RegularisedEvolution(ScalarSettings):
+class RegularisedEvolution(ScalarBatchSettings):
     """Mutated children of the best of a random sample; the oldest networks leave the population."""
 
     name: Literal["regularised-evolution"] = "regularised-evolution"

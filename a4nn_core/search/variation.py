@@ -20,11 +20,20 @@ COUNTABLE = 100_000
 
 
 class Proposal(NamedTuple):
-    """A genome that may become a candidate, and how it was made."""
+    """A genome that may become a candidate, and how it was made; see ``Candidate``."""
 
     genome: Genome
     parents: tuple[int, ...] = ()
     operator: str = SAMPLED
+    inherit_from: int | None = None
+    morph: bool = False
+    learning_rate: float | None = None
+
+    @property
+    def key(self) -> str:
+        """A text that is equal for proposals whose training would be the same."""
+        begins = (self.inherit_from, self.learning_rate)
+        return key_of(self.genome) + (f" {begins}" if begins != (None, None) else "")
 
 
 def key_of(genome: Genome) -> str:
@@ -32,8 +41,12 @@ def key_of(genome: Genome) -> str:
     return json.dumps(genome, sort_keys=True)
 
 
-def neighbours(space: VectorSpace, genome: Genome, rng: np.random.Generator) -> list[Genome]:
-    """All genomes that differ in one gene, in random order."""
+def neighbours(space: Space, genome: Genome, rng: np.random.Generator) -> list[Proposal]:
+    """Genomes that differ a little, in random order: all that differ in one gene; of free genomes, which have
+    more neighbours than can be listed, some mutants. They have no parents yet."""
+    if not isinstance(space, VectorSpace):
+        mutants = [space.mutate(genome, rng) for _ in range(DRAWS)]
+        return [Proposal(mutant.genome, operator=mutant.operator) for mutant in mutants]
     genes = space.genes(genome)
     changes = [
         (gene, value)
@@ -45,7 +58,7 @@ def neighbours(space: VectorSpace, genome: Genome, rng: np.random.Generator) -> 
     for gene, value in (changes[place] for place in rng.permutation(len(changes))):
         changed = genes.copy()
         changed[gene] = value
-        found.append(space.genome(changed))
+        found.append(Proposal(space.genome(changed), operator=MUTATED))
     return found
 
 

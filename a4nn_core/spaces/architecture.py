@@ -39,7 +39,15 @@ class Architecture:
 
     def inputs(self, layer: int) -> list[int]:
         """Indices of the layers whose outputs one layer takes."""
-        return [source for source, target in self.edges if target == layer]
+        return list(self._sources.get(layer, ()))
+
+    @cached_property
+    def _sources(self) -> dict[int, list[int]]:
+        """The inputs of every layer that has any."""
+        found: dict[int, list[int]] = {}
+        for source, target in self.edges:
+            found.setdefault(target, []).append(source)
+        return found
 
     @cached_property
     def operations(self) -> tuple[Operation, ...]:

@@ -132,6 +132,17 @@ class VectorSpace(Space):
         return [self.genome(self.upper)]
 
 
+class StagedSpace(VectorSpace):
+    """A search space of integer vectors that have parts, such as the stages of a network."""
+
+    kind: ClassVar[str] = "integer vectors of stages"
+
+    @property
+    @abstractmethod
+    def stages(self) -> tuple[slice, ...]:
+        """Where each stage is in the vector."""
+
+
 SearchSpace = VectorSpace
 """The name of ``VectorSpace`` when there was no other kind."""
 
@@ -170,6 +181,12 @@ SPACES: Registry[Space] = Registry(
         "nas-bench-201": "a4nn_core.spaces.nas_bench_201:NASBench201",
         "nas-bench-macro": "a4nn_core.spaces.nas_bench_macro:NASBenchMacro",
         "designed": "a4nn_core.spaces.designed.space:Designed",
+        "nsga-net-micro": "a4nn_core.spaces.cell_space:NSGANetMicro",
+        "nasnet": "a4nn_core.spaces.cell_space:NASNet",
+        "genetic-cnn": "a4nn_core.spaces.genetic_cnn:GeneticCNN",
+        "hierarchical": "a4nn_core.spaces.hierarchical:Hierarchical",
+        "layer-sequence": "a4nn_core.spaces.layer_sequence:LayerSequence",
+        "free-graph": "a4nn_core.spaces.free_graph:FreeGraph",
         "evocnn": "a4nn_core.spaces.evocnn:EvoCNN",
     },
 )

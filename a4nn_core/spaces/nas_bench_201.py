@@ -24,7 +24,7 @@ from pydantic import Field
 
 from a4nn_core.errors import BadInput
 from a4nn_core.spaces.architecture import Architecture, Graph, Layer, Shape
-from a4nn_core.spaces.base import Genes, Genome, SearchSpace
+from a4nn_core.spaces.base import Genes, Genome, VectorSpace
 
 NODES = 4
 EDGES = tuple((node, source) for node in range(1, NODES) for source in range(node))
@@ -36,7 +36,7 @@ _EDGE = re.compile(r"([a-z0-9_]+)~(\d+)")
 _EXAMPLE = "|nor_conv_3x3~0|+|nor_conv_3x3~0|none~1|+|skip_connect~0|nor_conv_1x1~1|avg_pool_3x3~2|"
 
 
-class NASBench201(SearchSpace):
+class NASBench201(VectorSpace):
     """Cells of four nodes with one of five operations on each of the six edges."""
 
     name: Literal["nas-bench-201"] = "nas-bench-201"
@@ -71,8 +71,8 @@ class NASBench201(SearchSpace):
         ]
         if len(genes) != len(EDGES) or len(found) != len(EDGES):
             raise BadInput(
-                f"genome {genome!r} is no cell of space nas-bench-201, such as {_EXAMPLE} with the operations "
-                f"{', '.join(OPERATIONS)}"
+                f"genome {genome!r} is no cell of space nas-bench-201, such as {_EXAMPLE} with the "
+                f"operations {', '.join(OPERATIONS)}"
             )
         return np.array(genes, dtype=np.int64)
 

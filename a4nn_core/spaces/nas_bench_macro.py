@@ -19,7 +19,7 @@ from pydantic import Field
 
 from a4nn_core.errors import BadInput
 from a4nn_core.spaces.architecture import Architecture, Graph, Layer, Shape
-from a4nn_core.spaces.base import Genes, Genome, SearchSpace
+from a4nn_core.spaces.base import Genes, Genome, VectorSpace
 
 STAGES = (2, 3, 3)
 """blocks of each stage"""
@@ -37,7 +37,7 @@ CHOICES = (None, Residual(expansion=3, kernel=3), Residual(expansion=6, kernel=5
 """by gene; None is no block"""
 
 
-class NASBenchMacro(SearchSpace):
+class NASBenchMacro(VectorSpace):
     """Eight blocks, each left out or one of two inverted residuals."""
 
     name: Literal["nas-bench-macro"] = "nas-bench-macro"

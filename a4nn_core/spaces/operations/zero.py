@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Zero(Operation):
-    """Zeros of the shape of its input: a connection that passes nothing on, which keeps the graph together."""
+    """Zeros of the shape of its input: a connection that passes nothing on but keeps the graph together."""
 
     name: Literal["zero"] = "zero"
 
