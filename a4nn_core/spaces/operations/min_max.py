@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from a4nn_core.spaces.layer import Cost, Layer, Shape
-from a4nn_core.spaces.operations.base import Kept, Operation, elements
+from a4nn_core.spaces.operations.base import Kept, Operation
 
 if TYPE_CHECKING:
     from torch import nn
@@ -18,7 +18,7 @@ class MinMax(Operation):
     name: Literal["min_max"] = "min_max"
 
     def cost(self, layer: Layer, inputs: Sequence[Shape]) -> Cost:
-        return Cost(inputs[0], elements(inputs[0]), 0)
+        return Cost(inputs[0], 0, 0)  # as for the scaling of stored images, which is no layer
 
     def module(self, layer: Layer, inputs: Sequence[Shape]) -> nn.Module:
         import torch
