@@ -1,6 +1,6 @@
 """psoCNN (Fernandes Junior and Yen, Swarm and Evolutionary Computation 49, 2019; feferna/psoCNN, MIT).
 
-A swarm of networks, each of which takes blocks over from the best of all and from the best that it was itself.
+A swarm of networks: each takes blocks over from the best of all and from the best that it was itself.
 
 The difference of two lists of blocks is taken block by block, those on images from the front, fully
 connected ones from the back: where both have the same type it is to keep the block, otherwise to take the
@@ -43,7 +43,7 @@ class PsoCNNSearch(GenerationSettings):
     towards_best: float = Field(default=0.5, ge=0, le=1)
     """chance of each block to come from the swarm's best rather than from the particle's own"""
     as_published: bool = False
-    """whether blocks of equal types keep their settings, so that particles of the best's layout stand still"""
+    """whether blocks of equal types keep their settings: particles of the best's layout then stand still"""
 
     def start(self, space: PsoCNN, seed: int, violation: Violation = no_violation) -> Strategy:
         return _Swarm(self, space, seed, violation)
