@@ -208,8 +208,7 @@ class _PymooSearch(BatchStrategy):
         genome = self._genome(member)
         number = self.numbers.get(key_of(genome))
         outside = self.violation(genome) if number is None else self.outside(number)
-        values = self.worse(outside) if outside else self.objectives(number)
-        member.set("F", values)
+        member.set("F", self.worse(outside) if number is None else self.objectives(number))
         member.set("G", np.array([outside] * self.algorithm.problem.n_ieq_constr))
         member.set("H", np.array([]))
         member.evaluated = {"F", "G", "H"}
