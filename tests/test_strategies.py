@@ -7,6 +7,7 @@ import math
 import random
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec as installed
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,10 @@ def fitness(candidate: Candidate) -> dict[str, float]:
     """A made-up trade-off on NAS-Bench-Macro: larger blocks, less error, more work."""
     genes = np.array(candidate.genome)
     return {"error_percent": 40.0 - float(genes @ np.arange(1, 9)) / 2, "mflops": float(genes.sum())}
+
+
+def error_of(candidate: Candidate) -> float:
+    return fitness(candidate)["error_percent"]
 
 
 def some_fail(candidate: Candidate) -> Mapping[str, float] | None:
@@ -153,7 +158,7 @@ def test_bounds_are_respected(name: str, caplog: pytest.LogCaptureFixture) -> No
     asked = play(settings(name, networks=30).start(SPACE, 2, violation), violation=violation)
     inside = [violation(candidate.genome) == 0.0 for candidate in asked]
     assert sum(inside) >= 0.9 * len(asked)
-    assert len(asked) == 30 or "has converged" in caplog.text
+    assert len(asked) == 30 or "asks for nothing new" in caplog.text
 
 
 @every
@@ -172,7 +177,7 @@ def test_a_small_space_is_exhausted(name: str, caplog: pytest.LogCaptureFixture)
     assert len(set(genomes(asked))) == len(asked) <= 16
     assert f"ends after {len(asked)} of 30 networks" in caplog.text
     if name in ("de", "cmaes", "moead"):  # these converge before that
-        assert "has converged" in caplog.text or len(asked) == 16
+        assert "asks for nothing new" in caplog.text or len(asked) == 16
     else:
         assert len(asked) == 16
         assert "all genomes of space macro" in caplog.text
@@ -205,20 +210,16 @@ def test_unknown_and_repeated_numbers_are_refused() -> None:
 
 def test_local_search_moves_to_the_first_better_neighbour_and_begins_again() -> None:
     asked = play(settings("local search, steady", networks=400, initial=3).start(SPACE, 4), portion=1)
-    ends = 0
-    for candidate in asked[3:]:
-        if not candidate.parents:
-            continue
-        [parent] = candidate.parents
-        [gene] = np.flatnonzero(np.array(candidate.genome) != np.array(asked[parent].genome))
-        better = fitness(candidate)["error_percent"] < fitness(asked[parent])["error_percent"]
-        if better and candidate.number + 1 < len(asked):
-            follower = asked[candidate.number + 1]
-            assert follower.parents in ((candidate.number,), ())  # or it was a climb's end
+    for candidate, follower in pairwise(asked):
+        if candidate.parents and follower.parents:
+            moved = error_of(candidate) < error_of(asked[candidate.parents[0]])
+            assert follower.parents == ((candidate.number,) if moved else candidate.parents)
+            assert np.sum(np.array(candidate.genome) != np.array(asked[candidate.parents[0]].genome)) == 1
     # the made-up error has one optimum, from which there is no better neighbour
     assert sum(candidate.genome == [2] * 8 for candidate in asked) == 1
-    ends = sum(a.parents != () and b.parents == () for a, b in zip(asked, asked[1:], strict=False))
-    assert ends >= 2, "begins again"
+    assert sum(one.parents != () and other.parents == () for one, other in pairwise(asked)) >= 2, (
+        "begins again"
+    )
 
 
 def test_local_search_for_the_best_trains_all_neighbours_first() -> None:
@@ -226,7 +227,7 @@ def test_local_search_for_the_best_trains_all_neighbours_first() -> None:
     asked = play(strategy, portion=1)
     around = [candidate for candidate in asked if candidate.parents == (0,)]
     assert len(around) == 16  # two other values of eight genes
-    best = min(around, key=lambda candidate: fitness(candidate)["error_percent"])
+    best = min(around, key=error_of)
     assert asked[17].parents == (best.number,)
 
 
@@ -242,7 +243,7 @@ def test_regularised_evolution_forgets_the_oldest() -> None:
         young = asked[child.number - 5 : child.number]
         assert parent >= child.number - 5
         # a sample of 50 out of 5, with replacement, all but surely has the best
-        assert fitness(asked[parent]) == min(map(fitness, young), key=lambda values: values["error_percent"])
+        assert error_of(asked[parent]) == min(map(error_of, young))
 
 
 def test_weights_make_one_number_of_several_objectives() -> None:
@@ -255,21 +256,22 @@ def test_weights_make_one_number_of_several_objectives() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in GENERATIONAL if name != "random"])
+@pytest.mark.parametrize("name", ["local search", "local search, best", "regularised evolution", "tpe", "de"])
 def test_what_was_learned_counts(name: str) -> None:
-    """Told an easy error, each finds better networks than with the same errors told of the wrong networks."""
+    """Told an easy error, each finds better networks than told errors that mean nothing. (Of those for several
+    objectives, the benchmark tells: benchmarks/strategies.py.)"""
 
     def best_of(seed: int) -> float:
-        asked = play(settings(name, networks=60).start(SPACE, seed))
-        return float(np.mean([fitness(candidate)["error_percent"] for candidate in asked[-15:]]))
+        asked = play(settings(name, networks=60, objectives=ONE).start(SPACE, seed))
+        return float(np.mean([error_of(candidate) for candidate in asked[-15:]]))
 
     def misled(seed: int) -> float:
         rng = random.Random(seed)
         wrong = play(
-            settings(name, networks=60).start(SPACE, seed),
+            settings(name, networks=60, objectives=ONE).start(SPACE, seed),
             measure=lambda _: {"error_percent": rng.uniform(4, 40), "mflops": rng.uniform(0, 16)},
         )
-        return float(np.mean([fitness(candidate)["error_percent"] for candidate in wrong[-15:]]))
+        return float(np.mean([error_of(candidate) for candidate in wrong[-15:]]))
 
     assert np.mean([misled(seed) - best_of(seed) for seed in range(3)]) > 1.0
 
@@ -380,7 +382,7 @@ def test_searches_digits(name: str, digits: DeviceData, tmp_path: Path) -> None:
     what = Experiment.from_mapping(
         {**whole, "search": tables, "training": {"epochs": 2}, "space": {**whole["space"], "channels": 2}}
     )
-    one = search(what, tmp_path, Trains(digits))
+    one = search(what, tmp_path, Trains(digits), classes=10)
     trained = [row for row in one.networks.values() if row.trained]
     assert len(one.candidates) == 5
     assert trained
@@ -423,16 +425,22 @@ def test_settings_that_cannot_work_are_refused(tables: dict[str, Any], said: str
         STRATEGIES.make(tables, "[search]")
 
 
-def test_options_that_pymoo_refuses() -> None:
-    made = STRATEGIES.make({"name": "pymoo", "options": {"pop_size": "many"}}, "[search]")
-    with pytest.raises(BadInput, match="pymoo cannot begin with nsga2 and options .*many"):
-        made.start(SPACE, 1)
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"pop_size": "many"}, r"pymoo cannot begin with nsga2 and options .*many"),
+        ({"popsize": 5}, r"pymoo's nsga2 has no argument 'popsize'; it has .*n_offsprings.*pop_size"),
+    ],
+)
+def test_options_that_pymoo_refuses(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(BadInput, match=said):
+        STRATEGIES.make({"name": "pymoo", "options": options}, "[search]")
 
 
 @pytest.mark.skipif(installed("numba") is not None, reason="with numba it works")
 def test_an_algorithm_that_needs_another_package_says_so() -> None:
-    with pytest.raises(BadInput, match="pymoo cannot load age-moea: .*pip install numba"):
-        STRATEGIES.make({"name": "pymoo", "algorithm": "age-moea"}, "[search]")
+    with pytest.raises(BadInput, match=r"pymoo cannot load agemoea: .*pip install numba"):
+        STRATEGIES.make({"name": "pymoo", "algorithm": "agemoea"}, "[search]")
 
 
 def test_without_optuna_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -449,7 +457,7 @@ def test_free_genomes_are_refused_where_they_do_not_fit(name: str) -> None:
 
 def test_a_search_that_is_only_random_is_warned_of() -> None:
     data = DATA_SOURCES.make("digits", "[data]").load()
-    machine = Machine("cpu", 1)
+    machine = Machine("cpu", 1, 1)
     tables = {**experiment().to_mapping(), "search": {"name": "regularised-evolution", "networks": 60}}
     said = concerns(Experiment.from_mapping(tables), data, machine, is_local=False)
     assert any("population of 100 (search.population), all of them random" in one for one in said)

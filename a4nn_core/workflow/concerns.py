@@ -50,8 +50,8 @@ def _of_search(experiment: Experiment) -> Iterator[str]:
     if isinstance(search, RegularisedEvolution) and search.networks <= search.population:
         yield (
             f"search.networks = {search.networks} ends the search with its first population of "
-            f"{search.population} (search.population), all of them random: no network descends from another; a "
-            f"third of the networks, search.population = {max(1, search.networks // 3)}, would be usual"
+            f"{search.population} (search.population), all of them random: no network descends from another; "
+            f"search.population = {max(1, search.networks // 3)}, a third of the networks, leaves room for it"
         )
     count = size_of(experiment.space)
     if search.networks > count:
