@@ -45,6 +45,7 @@ ADAPTS_TO_THE_END = "RVEA"
 ROOTS = {"Algorithm", "GeneticAlgorithm", "LocalSearch", "LoopwiseAlgorithm"}
 IDLE = 20
 """generations in a row without a new genome after which an algorithm is taken to have converged"""
+UNSEEDED = 1  # purpose of a random stream
 GENERATION = 2**31  # the batch is whatever the algorithm asks for
 
 
@@ -135,7 +136,8 @@ class _PymooSearch(BatchStrategy):
         self.unasked: list[int] = []
         self.numbers: dict[str, int] = {}
         self._stopped = False
-        self._random = np.random.RandomState(seed).get_state()
+        self._shared = np.random.RandomState(seed).get_state()
+        self._unseeded = np.random.default_rng([seed, UNSEEDED])
 
     @property
     def size(self) -> int:
@@ -192,14 +194,19 @@ class _PymooSearch(BatchStrategy):
 
     @contextmanager
     def _own_random_numbers(self) -> Iterator[None]:
-        """Some algorithms, such as cmaes, draw from the random numbers of NumPy that all share."""
-        others = np.random.get_state()
-        np.random.set_state(self._random)
+        """Some algorithms, such as cmaes, draw from the random numbers of NumPy that all share; and functions
+        of pymoo that are not handed random numbers, as in nsga3, make new ones without a seed."""
+        import pymoo.util
+
+        others, numpy = np.random.get_state(), pymoo.util.np
+        np.random.set_state(self._shared)
+        pymoo.util.np = _Seeded(self._unseeded)
         try:
             yield
         finally:
-            self._random = np.random.get_state()
+            self._shared = np.random.get_state()
             np.random.set_state(others)
+            pymoo.util.np = numpy
 
     def _members(self) -> Population:
         from pymoo.core.individual import Individual
@@ -223,6 +230,18 @@ class _PymooSearch(BatchStrategy):
         member.set("G", np.array([outside] * self.algorithm.problem.n_ieq_constr))
         member.set("H", np.array([]))
         member.evaluated = {"F", "G", "H"}
+
+
+class _Seeded:
+    """NumPy as ``pymoo.util`` uses it, whose generators without a seed are one that has one."""
+
+    def __init__(self, generator: np.random.Generator) -> None:
+        self.generator = generator
+        self.random = self
+
+    def default_rng(self, seed: int | None = None) -> np.random.Generator:
+        """The generator, unless there is a seed."""
+        return self.generator if seed is None else np.random.default_rng(seed)
 
 
 def _plain(name: str) -> str:
