@@ -18,6 +18,11 @@ from a4nn_core.spaces.build import Network
 
 SMALL: dict[str, dict[str, Any]] = {
     "macro": {"channels": 4, "phases": 2},
+    "nas-bench-201": {"channels": 2, "cells": 1},
+    "nsga-net-micro": {"channels": 2, "layers": 3, "blocks": 2},
+    "nasnet": {"channels": 2, "repeats": 0, "blocks": 2},
+    "genetic-cnn": {"channels": 4, "nodes": [3, 4]},
+    "hierarchical": {"channels": 2, "stages": 1},
     "evocnn": {"maps": [3, 6], "neurons": [10, 20], "kernel": [2, 5]},
 }
 """settings with which networks of a space are small"""

@@ -43,7 +43,7 @@ class BatchSettings(SearchSettings):
     used at once, and batches only count networks"""
 
 
-class ScalarSettings(BatchSettings):
+class ScalarSettings(SearchSettings):
     """Settings of strategies that compare networks by one number."""
 
     objectives: dict[str, Direction] = Field(
@@ -74,6 +74,10 @@ class ScalarSettings(BatchSettings):
         return self
 
 
+class ScalarBatchSettings(ScalarSettings, BatchSettings):
+    """Settings of strategies that compare networks by one number and learn from batches of them."""
+
+
 class BatchStrategy(Strategy):
     """A search that proposes one genome at a time.
 
@@ -81,10 +85,10 @@ class BatchStrategy(Strategy):
         asked: networks that were asked for, by number.
         outcomes: what was told, by number, whether it has been learned from or not.
         current: numbers of the networks that were asked for and not yet learned from.
-        seen: keys of the genomes that were asked for.
+        seen: keys of the proposals that were asked for.
     """
 
-    def __init__(self, settings: BatchSettings, space: Space, seed: int, violation: Violation) -> None:
+    def __init__(self, settings: SearchSettings, space: Space, seed: int, violation: Violation) -> None:
         self.settings = settings
         self.space = space
         self.seed = seed
@@ -114,6 +118,7 @@ class BatchStrategy(Strategy):
     @property
     def size(self) -> int:
         """Number of networks in a batch."""
+        assert isinstance(self.settings, BatchSettings)  # a strategy without such settings says it itself
         return self.settings.batch
 
     # ask and tell
@@ -149,11 +154,19 @@ class BatchStrategy(Strategy):
         if self._steady:
             generation, position = divmod(number, self.size)
         candidate = Candidate(
-            number, proposal.genome, proposal.parents, proposal.operator, generation, position
+            number,
+            proposal.genome,
+            proposal.parents,
+            proposal.operator,
+            generation,
+            position,
+            inherit_from=proposal.inherit_from,
+            morph=proposal.morph,
+            learning_rate=proposal.learning_rate,
         )
         self.asked[number] = candidate
         self.current.append(number)
-        self.seen.add(key_of(proposal.genome))
+        self.seen.add(proposal.key)
         self._closed = len(self.current) >= self.size
         return candidate
 
@@ -229,7 +242,7 @@ class BatchStrategy(Strategy):
         violation."""
         nearest, least = None, np.inf
         for proposal in proposals:
-            if not self.is_new(proposal.genome):
+            if proposal.key in self.seen:
                 continue
             outside = self.violation(proposal.genome)
             if outside == 0.0:

@@ -15,14 +15,14 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from a4nn_core.search.base import Candidate, Outcome, Strategy, Violation, no_violation
-from a4nn_core.search.batches import ScalarSettings, ScalarStrategy
+from a4nn_core.search.batches import ScalarBatchSettings, ScalarStrategy
 from a4nn_core.search.variation import Proposal, neighbours
 from a4nn_core.spaces.base import Space
 
 START, ORDER = range(2)  # the purposes of random streams
 
 
-class LocalSearch(ScalarSettings):
+class LocalSearch(ScalarBatchSettings):
     """From the best of some random networks to better neighbours, until there are none, and again."""
 
     name: Literal["local-search"] = "local-search"

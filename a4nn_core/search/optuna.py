@@ -94,7 +94,7 @@ class _OptunaSearch(BatchStrategy):
             return None
         genes = self.space.genes(found.genome)
         self.study.enqueue_trial(dict(zip(self.parameters, map(int, genes), strict=True)))
-        return self._proposed(self._draw(), *found[::2])
+        return self._proposed(self._draw(), found.genome, found.operator)
 
     def _draw(self) -> Trial:
         with _silent():

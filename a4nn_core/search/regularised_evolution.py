@@ -19,12 +19,12 @@ import numpy as np
 from pydantic import Field
 
 from a4nn_core.search.base import Candidate, Outcome, Strategy, Violation, no_violation
-from a4nn_core.search.batches import ScalarSettings, ScalarStrategy
+from a4nn_core.search.batches import ScalarBatchSettings, ScalarStrategy
 from a4nn_core.search.variation import DRAWS, Proposal
 from a4nn_core.spaces.base import Space
 
 
-class RegularisedEvolution(ScalarSettings):
+class RegularisedEvolution(ScalarBatchSettings):
     """Mutated children of the best of a random sample; the oldest networks leave the population."""
 
     name: Literal["regularised-evolution"] = "regularised-evolution"

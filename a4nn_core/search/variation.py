@@ -20,11 +20,20 @@ COUNTABLE = 100_000
 
 
 class Proposal(NamedTuple):
-    """A genome that may become a candidate, and how it was made."""
+    """A genome that may become a candidate, and how it was made; see ``Candidate``."""
 
     genome: Genome
     parents: tuple[int, ...] = ()
     operator: str = SAMPLED
+    inherit_from: int | None = None
+    morph: bool = False
+    learning_rate: float | None = None
+
+    @property
+    def key(self) -> str:
+        """A text that is equal for proposals whose training would be the same."""
+        begins = (self.inherit_from, self.learning_rate)
+        return key_of(self.genome) + (f" {begins}" if begins != (None, None) else "")
 
 
 def key_of(genome: Genome) -> str:

@@ -132,6 +132,17 @@ class VectorSpace(Space):
         return [self.genome(self.upper)]
 
 
+class StagedSpace(VectorSpace):
+    """A search space of integer vectors that have parts, such as the stages of a network."""
+
+    kind: ClassVar[str] = "integer vectors of stages"
+
+    @property
+    @abstractmethod
+    def stages(self) -> tuple[slice, ...]:
+        """Where each stage is in the vector."""
+
+
 SearchSpace = VectorSpace
 """The name of ``VectorSpace`` when there was no other kind."""
 
@@ -169,6 +180,10 @@ SPACES: Registry[Space] = Registry(
         "macro": "a4nn_core.spaces.macro:Macro",
         "nas-bench-201": "a4nn_core.spaces.nas_bench_201:NASBench201",
         "nas-bench-macro": "a4nn_core.spaces.nas_bench_macro:NASBenchMacro",
+        "nsga-net-micro": "a4nn_core.spaces.cell_space:NSGANetMicro",
+        "nasnet": "a4nn_core.spaces.cell_space:NASNet",
+        "genetic-cnn": "a4nn_core.spaces.genetic_cnn:GeneticCNN",
+        "hierarchical": "a4nn_core.spaces.hierarchical:Hierarchical",
         "evocnn": "a4nn_core.spaces.evocnn:EvoCNN",
     },
 )
