@@ -397,7 +397,7 @@ def test_searches_digits(name: str, digits: DeviceData, tmp_path: Path) -> None:
     [
         (
             {"name": "local-search", "objectives": TWO},
-            r"compares networks by one number, and there are 2 objectives \(error_percent, mflops\).* nsga-net",
+            r"by one number, and there are 2 objectives \(error_percent, mflops\): .* nsga-net",
         ),
         (
             {"name": "regularised-evolution", "objectives": TWO},
