@@ -178,20 +178,20 @@ def test_a_search_hands_on_weights_and_records_it(tmp_path: Path) -> None:
     executor = FakeExecutor()
     one = search(growing(), tmp_path, executor)
     segments = {segment.network: segment for segment in executor.trained}
-    inheriting = [number for number, segment in segments.items() if segment.inheritance]
+    inheriting = [number for number, one_of in segments.items() if one_of.inheritance]
     assert inheriting, "no network inherits"
-    for number, segment in segments.items():
+    for number, given in segments.items():
         candidate, row = one.candidates[number], one.networks[number]
-        assert segment.training.learning_rate == candidate.learning_rate
-        assert Segment.from_json(segment.to_json()) == segment
-        if segment.inheritance is None:
+        assert given.training.learning_rate == candidate.learning_rate
+        assert Segment.from_json(given.to_json()) == given
+        if given.inheritance is None:
             assert candidate.inherit_from is None
             assert (row.inherited_from, row.inherited_parameters) == (None, None)
             continue
         parent = one.networks[candidate.inherit_from or 0]
-        assert candidate.inherit_from == row.inherited_from == segment.inheritance.network
-        assert segment.inheritance.checkpoint == parent.checkpoint
-        assert segment.inheritance.architecture == one.architectures[parent.trained_as]
+        assert candidate.inherit_from == row.inherited_from == given.inheritance.network
+        assert given.inheritance.checkpoint == parent.checkpoint
+        assert given.inheritance.architecture == one.architectures[parent.trained_as]
         assert row.inherited_parameters is not None
         assert 0 <= row.inherited_parameters <= (row.parameters or 0)
     again = search(growing(), tmp_path / "again", FakeExecutor())
@@ -221,7 +221,7 @@ def test_a_killed_search_goes_on_with_the_same_inheritance(tmp_path: Path) -> No
 
 
 def test_rules_that_compare_networks_are_refused() -> None:
-    with pytest.raises(BadInput, match="hands on the weights .* rules that see one curve fit"):
+    with pytest.raises(BadInput, match=r"hands on the weights .* rules that see one curve fit"):
         growing(termination={"name": "median"})
 
 
@@ -230,7 +230,8 @@ def test_training_begins_with_the_parents_weights(tmp_path: Path) -> None:
     """With a learning rate of next to nothing, the child is measured as its parent was; and it repeats."""
     data = DeviceData(experiment().data.load(), CPU)
     of = {"epochs": 1, "segment_epochs": None, "evaluation": "as-trained"}
-    assert train_segment(parents := segment(tmp_path, training=of), data, CPU).status == "completed"
+    parents = segment(tmp_path, training=of)
+    assert train_segment(parents, data, CPU).status == "completed"
     [line] = read_journal(RunFolder(tmp_path, "r").journal(0))
     left = Inheritance(
         0,
@@ -250,7 +251,7 @@ def test_training_begins_with_the_parents_weights(tmp_path: Path) -> None:
     fresh = segment(tmp_path, training=still, network=3)
     train_segment(fresh, data, CPU)
     [its] = read_journal(RunFolder(tmp_path, "r").journal(3))
-    assert its["train_loss"] > 1.5 * lives[0][0]
+    assert its["train_loss"] > lives[0][0] + 0.3
     with pytest.raises(A4NNError, match="is not the recorded file"):
         train_segment(
             segment(tmp_path, training=still, network=4, inheritance=replace(left, sha256="0" * 64)),

@@ -169,8 +169,9 @@ def test_a_missing_table_says_where_it_comes_from(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("cells")
 def test_the_benchmark_tells_who_does_not_beat_random_search(
-    cells: tables.Table, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     names = ["random", "local-search", "regularised-evolution"]
     file, picture = tmp_path / "found.json", tmp_path / "found.png"

@@ -302,6 +302,8 @@ STRATEGIES: Registry[SearchSettings] = Registry(
         "hierarchical": "a4nn_core.search.hierarchical:Hierarchical",
         "steady-evolution": "a4nn_core.search.steady_evolution:SteadyEvolution",
         "large-scale-evolution": "a4nn_core.search.large_scale_evolution:LargeScaleEvolution",
+        "pso-cnn": "a4nn_core.search.pso_cnn:PsoCNNSearch",
+        "nasnet": "a4nn_core.search.nasnet:NASNet",
         "optuna": "a4nn_core.search.optuna:Optuna",
         "pymoo": "a4nn_core.search.pymoo:Pymoo",
         "repeat": "a4nn_core.search.repeat:Repeat",

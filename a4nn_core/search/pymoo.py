@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -24,11 +25,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from a4nn_core.errors import BadInput
 from a4nn_core.search.base import Candidate, Outcome, Strategy, Violation, no_violation
 from a4nn_core.search.batches import BatchSettings, BatchStrategy
 from a4nn_core.search.variation import Proposal, key_of
 from a4nn_core.spaces.base import Genome, VectorSpace
+from a4nn_core.spaces.macro import Macro
 
 if TYPE_CHECKING:
     from pymoo.core.algorithm import Algorithm
@@ -39,9 +40,12 @@ PACKAGES = {"one objective": "pymoo.algorithms.soo.nonconvex", "several objectiv
 """where pymoo has the algorithms for each"""
 NOT_HERE = ("Optuna", "DNSGA2", "KGB")
 """of pymoo's algorithms: there is a search for Optuna, and the others are for problems that change"""
+ADAPTS_TO_THE_END = "RVEA"
+"""the algorithm that must know how many generations there will be"""
 ROOTS = {"Algorithm", "GeneticAlgorithm", "LocalSearch", "LoopwiseAlgorithm"}
 IDLE = 20
 """generations in a row without a new genome after which an algorithm is taken to have converged"""
+UNSEEDED = 1  # purpose of a random stream
 GENERATION = 2**31  # the batch is whatever the algorithm asks for
 
 
@@ -58,25 +62,35 @@ class Pymoo(BatchSettings):
 
     @model_validator(mode="after")
     def _exists(self) -> Self:
+        from pymoo.algorithms.base.genetic import GeneticAlgorithm
+
         if self.schedule == "steady":
             raise ValueError(
                 f'{self.algorithm} of pymoo works in generations and needs schedule = "generational"; '
                 "searches that can be steady are nsga-net, a4nn, random, local-search, regularised-evolution "
                 "and optuna"
             )
-        _find(self.algorithm, len(self.objectives))
+        kind = _find(self.algorithm, len(self.objectives))
+        known = _arguments(kind) | _arguments(GeneticAlgorithm)
+        if unknown := sorted(set(self.options) - known):  # pymoo would drop them without a word
+            raise ValueError(
+                f"pymoo's {self.algorithm} has no argument {unknown[0]!r}; it has {', '.join(sorted(known))}"
+            )
+        try:
+            self.made(Macro(), 0).ask()
+        except Exception as error:
+            raise ValueError(
+                f"pymoo cannot begin with {self.algorithm} and options {self.options}: {error}"
+            ) from None
         return self
 
     def start(self, space: VectorSpace, seed: int, violation: Violation = no_violation) -> Strategy:
         return _PymooSearch(self, space, seed, violation)
 
     def made(self, space: VectorSpace, seed: int) -> Algorithm:
-        """The algorithm, ready to be asked.
-
-        Raises:
-            BadInput: pymoo refuses the options, or cannot begin.
-        """
+        """The algorithm, ready to be asked. What goes wrong is pymoo's to raise."""
         from pymoo.core.termination import NoTermination
+        from pymoo.termination.max_gen import MaximumGenerationTermination
 
         from a4nn_core.search.pymoo_genomes import operators, problem
 
@@ -89,20 +103,18 @@ class Pymoo(BatchSettings):
             given["pop_size"] = self.population
         if {"sampling", "crossover", "mutation"} <= takes:
             given |= operators(space)
+        ends: Any = NoTermination()
+        if kind.__name__ == ADAPTS_TO_THE_END:
+            ends = MaximumGenerationTermination(ceil(self.networks / self.population))
+        algorithm = kind(**{**given, **self.options})
         try:
-            algorithm = kind(**{**given, **self.options})
-            for constrained in (True, False):
-                try:
-                    facing = problem(space.upper, len(self.objectives), constrained)
-                    return algorithm.setup(facing, seed=seed, termination=NoTermination())
-                except AssertionError:  # how pymoo says that an algorithm knows no constraints
-                    if not constrained:
-                        raise
-        except Exception as error:
-            raise BadInput(
-                f"pymoo cannot begin with {self.algorithm} and options {self.options}: {error}"
-            ) from error
-        raise AssertionError("unreachable")
+            return algorithm.setup(
+                problem(space.upper, len(self.objectives), constrained=True), seed=seed, termination=ends
+            )
+        except AssertionError:  # how pymoo says that an algorithm knows no constraints
+            return algorithm.setup(
+                problem(space.upper, len(self.objectives), constrained=False), seed=seed, termination=ends
+            )
 
 
 class _PymooSearch(BatchStrategy):
@@ -124,7 +136,8 @@ class _PymooSearch(BatchStrategy):
         self.unasked: list[int] = []
         self.numbers: dict[str, int] = {}
         self._stopped = False
-        self._random = np.random.RandomState(seed).get_state()
+        self._shared = np.random.RandomState(seed).get_state()
+        self._unseeded = np.random.default_rng([seed, UNSEEDED])
 
     @property
     def size(self) -> int:
@@ -132,7 +145,7 @@ class _PymooSearch(BatchStrategy):
 
     @property
     def reason(self) -> str:
-        return f"{self.settings.algorithm} has converged" if self._stopped else super().reason
+        return f"{self.settings.algorithm} asks for nothing new any more" if self._stopped else super().reason
 
     def propose(self) -> Proposal | None:
         for _ in range(IDLE):
@@ -181,14 +194,19 @@ class _PymooSearch(BatchStrategy):
 
     @contextmanager
     def _own_random_numbers(self) -> Iterator[None]:
-        """Some algorithms, such as cmaes, draw from the random numbers of NumPy that all share."""
-        others = np.random.get_state()
-        np.random.set_state(self._random)
+        """Some algorithms, such as cmaes, draw from the random numbers of NumPy that all share; and functions
+        of pymoo that are not handed random numbers, as in nsga3, make new ones without a seed."""
+        import pymoo.util
+
+        others, numpy = np.random.get_state(), pymoo.util.np
+        np.random.set_state(self._shared)
+        pymoo.util.np = _Seeded(self._unseeded)
         try:
             yield
         finally:
-            self._random = np.random.get_state()
+            self._shared = np.random.get_state()
             np.random.set_state(others)
+            pymoo.util.np = numpy
 
     def _members(self) -> Population:
         from pymoo.core.individual import Individual
@@ -208,11 +226,22 @@ class _PymooSearch(BatchStrategy):
         genome = self._genome(member)
         number = self.numbers.get(key_of(genome))
         outside = self.violation(genome) if number is None else self.outside(number)
-        values = self.worse(outside) if outside else self.objectives(number)
-        member.set("F", values)
+        member.set("F", self.worse(outside) if number is None else self.objectives(number))
         member.set("G", np.array([outside] * self.algorithm.problem.n_ieq_constr))
         member.set("H", np.array([]))
         member.evaluated = {"F", "G", "H"}
+
+
+class _Seeded:
+    """NumPy as ``pymoo.util`` uses it, whose generators without a seed are one that has one."""
+
+    def __init__(self, generator: np.random.Generator) -> None:
+        self.generator = generator
+        self.random = self
+
+    def default_rng(self, seed: int | None = None) -> np.random.Generator:
+        """The generator, unless there is a seed."""
+        return self.generator if seed is None else np.random.default_rng(seed)
 
 
 def _plain(name: str) -> str:
@@ -271,10 +300,10 @@ def _arguments(kind: type[Algorithm]) -> set[str]:
     names: set[str] = set()
     for cls in kind.__mro__:
         init = vars(cls).get("__init__")
-        if init is None or cls is GeneticAlgorithm:
+        if init is None or (cls is GeneticAlgorithm and kind is not cls):
             continue
         parameters = inspect.signature(init).parameters
-        names |= set(parameters)
+        names |= set(parameters) - {"self", "kwargs"}
         if "kwargs" not in parameters:
             break
     return names

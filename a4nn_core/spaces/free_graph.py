@@ -111,7 +111,7 @@ class FreeGraph(FreeSpace):
         before = edge["channels"]
         after = int(on.rng.integers(max(1, before // 2), min(2 * before, self.most_channels) + 1))
         edge["channels"] = after
-        return after != before
+        return bool(after != before)
 
     def _alter_filter(self, on: _Edited) -> bool:
         edge = on.convolution()
@@ -235,7 +235,7 @@ class _Edited:
 
     def free(self, what: Literal["vertices", "edges"]) -> int:
         """A number that no vertex or edge has: greater than all of them."""
-        return 1 + max(one["id"] for one in self.genome[what])
+        return 1 + max(int(one["id"]) for one in self.genome[what])
 
     def primary(self, vertex: int) -> dict[str, Any]:
         """The edge whose size a vertex has: the first that leads to it."""

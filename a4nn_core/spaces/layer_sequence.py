@@ -16,7 +16,7 @@ from pydantic import Field
 
 from a4nn_core.errors import BadInput
 from a4nn_core.spaces.base import Genome, Mutant
-from a4nn_core.spaces.layer_list import TYPE, Block, Choice, LayerList, Range, Unit, Units
+from a4nn_core.spaces.layer_list import TYPE, Block, Choice, Gene, LayerList, Range, Unit, Units
 
 CONV, POOL, FULL = "conv", "pool", "full"
 KINDS = {"max": "max_pool", "avg": "avg_pool"}
@@ -45,7 +45,10 @@ class LayerSequence(LayerList):
 
     @property
     def units(self) -> Units:
-        common = {"activation": Choice(("relu", "tanh")), "dropout": Range(0, 0.5, whole=False)}
+        common: dict[str, Gene] = {
+            "activation": Choice(("relu", "tanh")),
+            "dropout": Range(0, 0.5, whole=False),
+        }
         return {
             CONV: {
                 "filters": Range(*self.filters, log=True),

@@ -83,13 +83,12 @@ class NASBench201(VectorSpace):
         channels = self.channels
         at = builder.add("conv", channels, 0, "stem conv", kernel=3, padding=1)
         at = builder.add("batch_norm", channels, at, "stem norm")
-        sides = input_shape[1:]
+        height, width = input_shape[1:]
         for stage in range(STAGES):
             builder.phase = stage
             if stage:
-                odd = any(side % 2 for side in sides)
-                sides = tuple((side + 1) // 2 for side in sides)
-                at = builder.reduce(at, channels, odd)
+                at = builder.reduce(at, channels, odd=bool(height % 2 or width % 2))
+                height, width = (height + 1) // 2, (width + 1) // 2
                 channels *= 2
             for cell in range(1, self.cells + 1):
                 at = builder.cell(at, channels, operations, f"cell {cell}")
@@ -153,7 +152,7 @@ class _Builder:
         at = self.add("conv", out, at, f"{title} conv", kernel=kernel, padding=kernel // 2, stride=stride)
         return self.add("batch_norm", out, at, f"{title} norm")
 
-    def reduce(self, at: int, channels: int, odd: bool) -> int:
+    def reduce(self, at: int, channels: int, *, odd: bool) -> int:
         """The residual block between two stages. The published shortcut averages pairs of pixels, which an
         odd side does not have; there the stride of its convolution halves the image."""
         out = 2 * channels
