@@ -114,6 +114,7 @@ def designed_kinds(rate: float = 0.25) -> Architecture:
     at = graph.add(Layer("flatten", 8 * 7 * 8), at)
     at = graph.add(Layer("unflatten", 8, settings={"height": 7, "width": 8}), at)
     at = graph.add(Layer("min_max", 8), at)
+    at = graph.add(Layer("add", 8), [at, graph.add(Layer("zero", 8), at)])
     at = graph.add(Layer("adaptive_avg_pool", 8, settings={"side": 2}), at)
     at = graph.add(Layer("flatten", 32), at)
     graph.add(Layer("linear", 5, bias=True), at)
