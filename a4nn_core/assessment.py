@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from a4nn_core.jsonable import Json, members
+from a4nn_core.jsonable import Json, members, number
 
 BINS = 15
 """bins of equal width between confidences 0 and 1 for the calibration error, as in Guo et al. (2017)"""
@@ -30,11 +30,14 @@ class Assessment:
         brier_score: mean over the images of the squared distance between the shares and the truth, from 0 to
             2 (Brier 1950, "Verification of forecasts expressed in terms of probability", Monthly Weather
             Review 78).
+        missing_panel_accuracy_percent: accuracy on the same images if each lacks a panel of the detector, in
+            percent; None if that was not measured.
     """
 
     confusion: tuple[tuple[int, ...], ...]
     calibration_error_points: float
     brier_score: float
+    missing_panel_accuracy_percent: float | None = None
 
     @property
     def images(self) -> int:
@@ -67,6 +70,11 @@ class Assessment:
             "confusion": [list(row) for row in self.confusion],
             "calibration_error_points": self.calibration_error_points,
             "brier_score": self.brier_score,
+            **(
+                {"missing_panel_accuracy_percent": self.missing_panel_accuracy_percent}
+                if self.missing_panel_accuracy_percent is not None
+                else {}
+            ),
         }
 
     @classmethod
@@ -75,7 +83,12 @@ class Assessment:
         found: Any = members(value)
         try:
             confusion = tuple(tuple(int(count) for count in row) for row in found["confusion"])
-            return cls(confusion, float(found["calibration_error_points"]), float(found["brier_score"]))
+            return cls(
+                confusion,
+                float(found["calibration_error_points"]),
+                float(found["brier_score"]),
+                number(found.get("missing_panel_accuracy_percent")),
+            )
         except (KeyError, TypeError, ValueError):
             return None
 

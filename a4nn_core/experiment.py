@@ -13,6 +13,7 @@ from pydantic import (
     Field,
     SerializeAsAny,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -21,9 +22,11 @@ from a4nn_core.budget import Budget
 from a4nn_core.component import Component, Registry, Settings, explain
 from a4nn_core.data.base import DATA_SOURCES, DataSource
 from a4nn_core.errors import BadInput
+from a4nn_core.metrics import MISSING_PANEL_ACCURACY_PERCENT
 from a4nn_core.search.base import STRATEGIES, SearchSettings
-from a4nn_core.spaces.base import SPACES, SearchSpace
+from a4nn_core.spaces.base import SPACES, Space
 from a4nn_core.termination.base import RULES, TerminationRule
+from a4nn_core.termination.peers import PeerRule
 from a4nn_core.toml import toml_tables
 from a4nn_core.training.settings import Training, as_recorded
 
@@ -79,7 +82,7 @@ class Experiment(Settings):
     seed: int = Field(default=0, ge=0)
     """of the search and of every network's training; data sets have their own"""
     data: Annotated[SerializeAsAny[DataSource], _part(DATA_SOURCES, "[data]")]
-    space: Annotated[SerializeAsAny[SearchSpace], _part(SPACES, "[space]")]
+    space: Annotated[SerializeAsAny[Space], _part(SPACES, "[space]")]
     search: Annotated[SerializeAsAny[SearchSettings], _part(STRATEGIES, "[search]")]
     termination: Annotated[SerializeAsAny[TerminationRule], _part(RULES, "[termination]")]
     training: Training = Field(default_factory=Training)
@@ -93,6 +96,33 @@ class Experiment(Settings):
         if self.budget is not None and self.budget.kwh is not None and not self.training.energy:
             raise ValueError(
                 f"[budget] kwh = {self.budget.kwh:g} needs [training] energy = true: energy is not recorded"
+            )
+        return self
+
+    @field_validator("search")
+    @classmethod
+    def _fitted(cls, search: SearchSettings, info: ValidationInfo) -> SearchSettings:
+        space = info.data.get("space")
+        return search if space is None else search.fitted(space)
+
+    @model_validator(mode="after")
+    def _has_panels(self) -> Experiment:
+        metric = MISSING_PANEL_ACCURACY_PERCENT.name
+        if metric in self.search.objectives and self.training.panels is None:
+            raise ValueError(
+                f"objective {metric} needs training.panels, the rows and columns of the detector's panels, "
+                "such as [8, 2]"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _search_fits_space(self) -> Experiment:
+        self.search.check_space(self.space)
+        if self.search.inherits and isinstance(self.termination, PeerRule):
+            raise BadInput(
+                f"search {self.search.name} hands on the weights of networks that have ended, and under "
+                f"termination {self.termination.name} networks wait for each other; rules that see one curve "
+                "fit, such as converged, interval or none"
             )
         return self
 

@@ -11,12 +11,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from a4nn_core.errors import BadInput
+from a4nn_core.errors import A4NNError, BadInput
 from a4nn_core.plugins import Catalogue
 from a4nn_core.vocabulary import Direction, NetworkStatus
 
@@ -36,12 +36,31 @@ class Measured:
         loss: mean loss on the validation images, None where it was not finite.
         seconds: duration of the epoch.
         energy_joules: energy that the device used in the epoch, None where it was not measured.
+        balanced_accuracy_percent: mean of the classes' recalls on the validation images after the most
+            accurate epoch, in percent; None where it was not measured.
+        missing_panel_accuracy_percent: accuracy after that epoch on validation images that lack a panel of
+            the detector, in percent; None where it was not measured.
     """
 
     accuracy_percent: tuple[float, ...]
     loss: tuple[float | None, ...] = ()
     seconds: tuple[float, ...] = ()
     energy_joules: tuple[float | None, ...] = ()
+    balanced_accuracy_percent: float | None = None
+    missing_panel_accuracy_percent: float | None = None
+
+
+class Reading(NamedTuple):
+    """A value that was measured rather than worked out.
+
+    Attributes:
+        value: the value, in the metric's unit.
+        spread: half the distance between the quartiles of its repetitions, in the same unit; None if it
+            follows from the architecture.
+    """
+
+    value: float
+    spread: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +74,9 @@ class Metric:
         direction: which values are usually the better ones; an experiment may say otherwise.
         bounds: the least and the greatest value it can take, None where open.
         of_architecture: computes its value for a network before training. Give this or ``of_training``.
+        repeatable: whether ``of_architecture`` returns the same value each time. What is measured on a
+            machine does not: a search reads it once for each architecture, logs it, and uses the logged value
+            from then on, also when it is resumed. It may then return a ``Reading``.
         of_training: computes its value for a trained network; returns None where it was not measured.
         of_row: reads its value from the columns of a row of ``networks`` whose fitness lacks it, as an
             imported one may; returns None if the row has none. Only built-in metrics have it: reading records
@@ -69,7 +91,8 @@ class Metric:
     unit: str = ""
     direction: Direction = Direction.minimise
     bounds: tuple[float | None, float | None] = (None, None)
-    of_architecture: Callable[[Architecture], float] | None = None
+    of_architecture: Callable[[Architecture], float | Reading] | None = None
+    repeatable: bool = True
     of_training: Callable[[Measured], float | None] | None = None
     of_row: Callable[[Row], float | None] | None = None
 
@@ -97,17 +120,33 @@ class Metric:
         Raises:
             BadInput: the function that computes it, which may be another package's, failed.
         """
+        if self.of_architecture is not None:
+            return self.read(architecture).value
+        if self.of_training is None or measured is None:
+            return None
         try:
-            if self.of_architecture is not None:
-                return float(self.of_architecture(architecture))
-            if self.of_training is None or measured is None:
-                return None
             value = self.of_training(measured)
             return None if value is None else float(value)
         except Exception as error:
-            raise BadInput(
-                f"metric {self.name!r} cannot be worked out: {type(error).__name__}: {error}"
-            ) from error
+            raise self._failed(error) from error
+
+    def read(self, architecture: Architecture) -> Reading:
+        """Its value before training, with its spread if it is measured.
+
+        Raises:
+            BadInput: it is known only after training, or as ``value``.
+        """
+        if self.of_architecture is None:
+            raise BadInput(f"metric {self.name!r} is known only after training")
+        try:
+            found = self.of_architecture(architecture)
+            return found if isinstance(found, Reading) else Reading(float(found))
+        except Exception as error:
+            raise self._failed(error) from error
+
+    def _failed(self, error: Exception) -> BadInput:
+        reason = str(error) if isinstance(error, A4NNError) else f"{type(error).__name__}: {error}"
+        return BadInput(f"metric {self.name!r} cannot be worked out: {reason}")
 
 
 def _number(value: object) -> float | None:
@@ -173,15 +212,50 @@ GFLOPS = Metric(
     of_architecture=lambda architecture: architecture.flops / 1e9,
     of_row=_column("flops", 1e9),
 )
+PEAK_MEMORY = Metric(
+    name="peak_memory",
+    meaning="memory to classify one image",
+    unit="KiB",
+    bounds=(0.0, None),
+    of_architecture=lambda architecture: architecture.peak_memory_bytes / 1024,
+)
+BALANCED_ACCURACY_PERCENT = Metric(
+    name="balanced_accuracy_percent",
+    meaning="balanced validation accuracy, best epoch",
+    unit="%",
+    direction=Direction.maximise,
+    bounds=(0.0, 100.0),
+    of_training=lambda measured: measured.balanced_accuracy_percent,
+    of_row=_column("balanced_accuracy_percent"),
+)
+MISSING_PANEL_ACCURACY_PERCENT = Metric(
+    name="missing_panel_accuracy_percent",
+    meaning="validation accuracy with a missing detector panel",
+    unit="%",
+    direction=Direction.maximise,
+    bounds=(0.0, 100.0),
+    of_training=lambda measured: measured.missing_panel_accuracy_percent,
+    of_row=_column("missing_panel_accuracy_percent"),
+)
 
 STANDARD = (ERROR_PERCENT, ACCURACY_PERCENT, LOSS, MFLOPS, PARAMETERS)
 """Recorded for every trained network, in this order; other metrics only if an experiment names them."""
 TRAINED = (NetworkStatus.completed, NetworkStatus.stopped)
 """Status of networks whose training led to a result."""
-BUILTIN = {metric.name: metric for metric in (*STANDARD, GFLOPS)}
+BUILTIN = {
+    metric.name: metric
+    for metric in (
+        *(*STANDARD, GFLOPS, PEAK_MEMORY),
+        *(BALANCED_ACCURACY_PERCENT, MISSING_PANEL_ACCURACY_PERCENT),
+    )
+}
+ELSEWHERE = {"latency_ms": "a4nn_core.spaces.latency:LATENCY_MS"}
+"""metrics of our own that this module, which knows no network, cannot define"""
+BEFORE_TRAINING = (*(metric.name for metric in BUILTIN.values() if metric.before_training), *ELSEWHERE)
+"""names of our own metrics that are known before training"""
 DEFAULT_OBJECTIVES = {metric.name: metric.direction for metric in (ERROR_PERCENT, MFLOPS)}
 METRICS: Catalogue[Metric] = Catalogue(
-    "metric", "a4nn.metrics", {name: f"{__name__}:{name.upper()}" for name in BUILTIN}
+    "metric", "a4nn.metrics", {**{name: f"{__name__}:{name.upper()}" for name in BUILTIN}, **ELSEWHERE}
 )
 
 
@@ -207,15 +281,33 @@ def recorded(names: Iterable[str]) -> tuple[Metric, ...]:
     return tuple(dict.fromkeys((*STANDARD, *(find_metric(name) for name in names))))
 
 
+Evaluate = Callable[["Metric", "Architecture"], float | None]
+"""Returns the value of a metric before training; a search gives one that remembers what was measured."""
+
+
 def values(
-    metrics: Iterable[Metric], architecture: Architecture, measured: Measured | None = None
+    metrics: Iterable[Metric],
+    architecture: Architecture,
+    measured: Measured | None = None,
+    before: Evaluate = Metric.value,
 ) -> dict[str, float]:
     """The metrics of a network, name to value; those that are not known are left out.
+
+    Args:
+        metrics: which.
+        architecture: the network's architecture.
+        measured: what was measured in training, None before training.
+        before: returns the values of those that are known before training.
 
     Raises:
         BadInput: as ``Metric.value``.
     """
-    found = {metric.name: metric.value(architecture, measured) for metric in metrics}
+    found = {
+        metric.name: before(metric, architecture)
+        if metric.before_training
+        else metric.value(architecture, measured)
+        for metric in metrics
+    }
     return {name: value for name, value in found.items() if value is not None}
 
 

@@ -100,6 +100,8 @@ class EventKind(StrEnum):
     asked = "asked"
     considered = "considered"
     """genomes that the strategy looked at for an ask and did not ask for"""
+    read = "read"
+    """the value of a metric that is measured before training, of one architecture"""
     submitted = "submitted"
     completed = "completed"
     stopped = "stopped"

@@ -134,12 +134,13 @@ def search(
     executor: Any,
     run_id: str = "r",
     watcher: Watcher | None = None,
+    classes: int = 2,
     **images: int,
 ) -> Search:
     """Run a search with an executor; returns it, finished. The writer is closed, also after an error.
 
     Args:
-        what, commons, executor, run_id, watcher: as for Search.
+        what, commons, executor, run_id, watcher, classes: as for Search.
         images: numbers of validation and test images, as a real run records them.
     """
     what, recorded = as_begun(what, 1259, commons, run_id)  # as many images as digits has for training
@@ -155,7 +156,7 @@ def search(
         "device": "cpu",
     }
     with RunWriter.open(commons, run_id, header) as writer:
-        one = Search(what, writer, executor, (1, 8, 8), 2, "cpu", watcher)
+        one = Search(what, writer, executor, (1, 8, 8), classes, "cpu", watcher)
         one.run()
         writer.finish(RunStatus.completed, seconds=1.0)
     return one

@@ -23,9 +23,9 @@ def count_by_hooks(network: nn.Module, input_shape: Shape) -> int:
             case nn.Conv2d():
                 bias = 0 if module.bias is None else output[0].numel()
                 total += module.weight.numel() * output.shape[2] * output.shape[3] + bias
-            case nn.BatchNorm2d():
+            case nn.BatchNorm2d() | nn.BatchNorm1d():
                 total += 2 * inputs[0][0].numel()
-            case nn.ReLU():
+            case nn.ReLU() | nn.Tanh() | nn.Hardswish() | nn.Hardsigmoid() | nn.Sigmoid() | nn.SiLU():
                 total += output[0].numel()
             case nn.MaxPool2d() | nn.AvgPool2d() | nn.AdaptiveAvgPool2d():
                 total += inputs[0][0].numel()

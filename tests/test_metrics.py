@@ -90,11 +90,12 @@ def test_every_metric_says_where_its_value_comes_from() -> None:
         "mflops": architecture.flops / 1e6,
         "parameters": architecture.parameters,
         "gflops": architecture.flops / 1e9,
+        "peak_memory": architecture.peak_memory_bytes / 1024,
     }
     # before training only what follows from the architecture is known
     before = metrics.values(BUILTIN.values(), architecture)
     assert set(before) == {name for name, metric in BUILTIN.items() if metric.before_training}
-    assert set(before) == {"mflops", "parameters", "gflops"}
+    assert set(before) == {"mflops", "parameters", "gflops", "peak_memory"}
     assert metrics.values([BUILTIN["loss"]], architecture, Measured((50.0,), (None,))) == {"loss": np.inf}
     with pytest.raises(ValueError, match="either of_architecture or of_training"):
         Metric(name="nothing", meaning="nothing")
@@ -189,7 +190,10 @@ def test_the_metric_of_the_documentation() -> None:
             r"\[search\] objectives = .*entry point 'misnamed' of a4nn.metrics names the metric 'another'",
         ),
         ("none", r"entry point 'none' of a4nn.metrics names 'no metric', not a metric 'none'"),
-        ("unheard_of", r"no metric named 'unheard_of'; known: error_percent, .*, gflops, depth, steadiness"),
+        (
+            "unheard_of",
+            r"no metric named 'unheard_of'; known: error_percent, .*, latency_ms, depth, steadiness",
+        ),
     ],
 )
 def test_what_is_no_metric_is_refused(objective: str, said: str) -> None:

@@ -7,7 +7,9 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +66,66 @@ def every_kind(rate: float = 0.25) -> Architecture:
     return graph.done()
 
 
+def further_kinds(rate: float = 0.25) -> Architecture:
+    """A network with the operations of the other systems."""
+    graph = Graph(SHAPE)
+    at = graph.add(Layer("conv", 6, kernel=4, bias=True, settings={"same": True}), 0)
+    first = graph.add(Layer("crelu", 12), at)
+    at = graph.add(Layer("conv", 12, kernel=1, padding=3, settings={"width": 7}), first)
+    tall = graph.add(Layer("conv", 8, kernel=7, padding=3, settings={"width": 1}), at)
+    at = graph.add(Layer("conv", 8, kernel=3, padding=1, settings={"start": "identity"}), tall)
+    at = graph.add(Layer("batch_norm", 8, settings={"start": "identity"}), at)
+    at = graph.add(Layer("tanh", 8), at)
+    at = graph.add(Layer("avg_pool", 8, kernel=3, stride=2, padding=1, settings={"count_padding": True}), at)
+    moved = graph.add(Layer("shift", 12), first)
+    half = graph.add(Layer("conv", 10, stride=2), moved)
+    half = graph.add(Layer("resize", 10, settings={"height": 9, "width": 7}), half)
+    fewer = graph.add(Layer("fit_channels", 8), half)
+    more = graph.add(
+        Layer("fit_channels", 8), graph.add(Layer("resize", 3, settings={"height": 9, "width": 7}), 0)
+    )
+    at = graph.add(Layer("add", 8), [at, fewer, more])
+    at = graph.add(Layer("flatten", 8 * 9 * 7), at)
+    at = graph.add(Layer("linear", 11, bias=True, settings={"weight_mean": 0.1, "weight_sd": 0.2}), at)
+    at = graph.add(Layer("batch_norm", 11, settings={"flat": True}), at)
+    at = graph.add(Layer("relu", 11), at)
+    at = graph.add(Layer("dropout", 11, settings={"rate": rate}), at)
+    graph.add(Layer("linear", 5, bias=True), at)
+    return graph.done()
+
+
+def designed_kinds(rate: float = 0.25) -> Architecture:
+    """A network with the operations of hand-designed networks."""
+    graph = Graph(SHAPE)
+    at = graph.add(Layer("conv", 8, kernel=3, padding=1), 0)
+    at = graph.add(Layer("batch_norm", 8, settings={"eps": 1e-3, "momentum": 0.01}), at)
+    first = graph.add(Layer("activation", 8, settings={"function": "hardswish"}), at)
+    gate = graph.add(Layer("adaptive_avg_pool", 8), first)
+    gate = graph.add(Layer("activation", 8, settings={"function": "sigmoid"}), gate)
+    gated = graph.add(Layer("multiply", 8), [first, gate])
+    left = graph.add(Layer("chunk", 4), gated)
+    right = graph.add(Layer("chunk", 4, settings={"part": 1}), gated)
+    right = graph.add(Layer("conv", 4, settings={"groups": 4}), right)
+    at = graph.add(Layer("concat", 8), [left, right])
+    at = graph.add(Layer("channel_shuffle", 8), at)
+    at = graph.add(Layer("stochastic_depth", 8, settings={"rate": rate}), at)
+    at = graph.add(Layer("max_pool", 8, kernel=3, stride=2, settings={"ceil": True}), at)
+    at = graph.add(Layer("crop", 8, settings={"height": 7, "width": 8}), at)
+    at = graph.add(Layer("flatten", 8 * 7 * 8), at)
+    at = graph.add(Layer("unflatten", 8, settings={"height": 7, "width": 8}), at)
+    at = graph.add(Layer("min_max", 8), at)
+    at = graph.add(Layer("add", 8), [at, graph.add(Layer("zero", 8), at)])
+    at = graph.add(Layer("adaptive_avg_pool", 8, settings={"side": 2}), at)
+    at = graph.add(Layer("flatten", 32), at)
+    graph.add(Layer("linear", 5, bias=True), at)
+    return graph.done()
+
+
+KINDS = (every_kind, further_kinds, designed_kinds)
+OF_XPSI = {"reconstruction", "nearest_neighbours"}
+"""operations that tests/test_designed.py tries"""
+
+
 def of_one(layer: Layer, *shapes: Shape) -> Cost:
     """Cost of a layer that is fed by convolutions with outputs of these shapes."""
     graph = Graph(shapes[0])
@@ -76,6 +138,8 @@ def test_the_files_are_the_operations() -> None:
     names = OPERATIONS.names()
     assert {"input", "conv", "batch_norm", "relu", "concat", "max_pool", "linear", "identity"} <= set(names)
     assert {"global_average_pool", "add", "avg_pool", "dropout"} <= set(names)
+    tried = {layer.op for kind in KINDS for layer in kind().layers}
+    assert tried | OF_XPSI >= {name for name in names if OPERATIONS.package(name) == "a4nn_core"}
     for name in names:
         assert OPERATIONS.component(name).model_fields["name"].default == name
 
@@ -172,8 +236,9 @@ def test_old_architectures_keep_hash_and_json() -> None:
     ]
 
 
-def test_graph_and_module_agree() -> None:
-    architecture = every_kind()
+@pytest.mark.parametrize("kind", KINDS)
+def test_graph_and_module_agree(kind: Callable[[], Architecture]) -> None:
+    architecture = kind()
     network = Network(architecture).eval()
     shapes: list[tuple[int, ...]] = []
     for module in network.layers:
@@ -200,6 +265,62 @@ def test_what_the_operations_compute() -> None:
     assert 0 < (dropped == 0).sum() < images.numel()
     assert torch.equal(dropped[dropped != 0], 2 * images[dropped != 0])
     assert torch.equal(made["dropout"].eval()(images), images)
+
+
+def made_of(
+    op: str, channels: int, shape: Shape, kernel: int = 1, padding: int = 0, **settings: Any
+) -> nn.Module:
+    layer = Layer(op, channels, kernel=kernel, padding=padding, settings=settings)
+    return OPERATIONS.make({**settings, "name": op}, "test").module(layer, [shape])
+
+
+def test_what_the_further_operations_compute() -> None:
+    images = torch.randn(2, 4, 5, 6)
+    shape = (4, 5, 6)
+    assert torch.equal(made_of("flatten", 120, shape)(images), images.reshape(2, 120))
+    both = made_of("crelu", 8, shape)(images)
+    assert torch.equal(both[:, :4] - both[:, 4:], images)
+    assert both.min() == 0
+    assert torch.equal(made_of("tanh", 4, shape)(images), images.tanh())
+    assert torch.equal(made_of("fit_channels", 3, shape)(images), images[:, :3])
+    filled = made_of("fit_channels", 6, shape)(images)
+    assert torch.equal(filled[:, :4], images)
+    assert filled[:, 4:].abs().sum() == 0
+    moved = made_of("shift", 4, shape)(images)
+    assert torch.equal(moved[:, :, :-1, :-1], images[:, :, 1:, 1:])
+    assert moved[:, :, -1].abs().sum() == moved[:, :, :, -1].abs().sum() == 0
+    resized = made_of("resize", 4, shape, height=10, width=3)(images)
+    assert torch.equal(resized, images.repeat_interleave(2, dim=2)[:, :, :, ::2])
+    means = made_of("avg_pool", 4, shape, kernel=3, padding=1, count_padding=True)(images)
+    assert means[0, 0, 0, 0].item() == pytest.approx(images[0, 0, :2, :2].sum().item() / 9, rel=1e-5)
+
+
+def test_how_weights_begin() -> None:
+    images, shape = torch.randn(2, 4, 5, 6), (4, 5, 6)
+    for groups in (1, 2, 4):
+        same = made_of("conv", 4, shape, kernel=3, padding=1, groups=groups, start="identity")
+        assert torch.equal(same(images), images)
+    assert made_of("conv", 7, shape, kernel=3, padding=1, start="zero")(images).abs().sum() == 0
+    norm = made_of("batch_norm", 4, shape, start="identity").eval()
+    assert torch.allclose(norm(images), images, rtol=1e-7, atol=0)
+    flat = images.flatten(1)
+    assert torch.equal(made_of("linear", 120, (120, 1, 1), start="identity")(flat), flat)
+    drawn = made_of("conv", 64, (64, 5, 5), kernel=3, weight_mean=0.5, weight_sd=0.25).get_parameter("weight")
+    assert drawn.mean().item() == pytest.approx(0.5, abs=0.01)
+    assert 0 <= drawn.min() < drawn.max() <= 1  # cut at two standard deviations
+    with pytest.raises(ValueError, match="3 x 3 from 4 to 5 channels cannot start as the identity"):
+        of_one(Layer("conv", 5, kernel=3, settings={"start": "identity"}), (4, 9, 7))
+    with pytest.raises(ValueError, match="the padding of same follows from the kernel, and cannot be 2"):
+        of_one(Layer("conv", 5, kernel=3, padding=2, settings={"same": True}), (4, 9, 7))
+
+
+def test_same_keeps_the_size_but_for_the_stride() -> None:
+    for kernel, width, stride in product((1, 2, 3, 4), (1, 2, 5), (1, 2, 3)):
+        layer = Layer("conv", 3, kernel=kernel, stride=stride, settings={"same": True, "width": width})
+        made = OPERATIONS.make({"name": "conv", **layer.settings}, "test")
+        cost = made.cost(layer, [(2, 9, 6)])
+        assert made.module(layer, [(2, 9, 6)])(torch.rand(1, 2, 9, 6)).shape[1:] == cost.shape
+        assert cost.shape[1:] == (-(-9 // stride), -(-6 // stride))
 
 
 def test_costs() -> None:
@@ -275,6 +396,14 @@ def test_what_is_kept_is_what_autograd_keeps() -> None:
     assert 32 * kept_values(nothing_dropped, compiled=False) < kept_by_autograd(
         Network(nothing_dropped), images
     )
+
+
+def test_what_is_kept_at_least_of_further_kinds() -> None:
+    images = torch.rand(32, *SHAPE)
+    values = kept_by_autograd(Network(further_kinds()), images)
+    bound = 32 * kept_values(further_kinds(), compiled=False)
+    assert values / 2 < bound <= values
+    assert 0 < kept_values(further_kinds(), compiled=True) < bound / 32
 
 
 def test_a_picture_shows_nodes_and_what_has_no_label(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import typer
 from a4nn_core.cli import (
     classify,
     commons,
+    compare,
     describe,
     export,
     import_deposit,
@@ -59,6 +60,7 @@ app.command()(status.status)
 app.command()(metrics.metrics)
 app.command()(shadow.shadow)
 app.command()(run.front)
+app.command()(compare.compare)
 app.command()(run.presets)
 app.command()(settings.settings)
 app.command()(describe.describe)

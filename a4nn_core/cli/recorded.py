@@ -64,6 +64,8 @@ def _facts(commons: Path, header: Run, network: Network, ending: Ending | None) 
     images, known = header.images, network.assessment
     validation, test = network.best_accuracy_percent, network.test_accuracy_percent
     balanced = "" if known is None else f", balanced {known.balanced_accuracy_percent:.2f} %"
+    if known is not None and known.missing_panel_accuracy_percent is not None:
+        balanced += f", with a missing detector panel {known.missing_panel_accuracy_percent:.2f} %"
     facts = {
         "network": f"{network.network} of run {network.run}{_origin(network)}",
         "status": _status(network, ending),
@@ -74,6 +76,9 @@ def _facts(commons: Path, header: Run, network: Network, ending: Ending | None) 
         facts["calibration"] = assessed.calibration(known)
     if str(images):
         facts[""] = f"± one standard error, of {images}"
+    if network.inherited_from is not None:
+        got = f"{network.inherited_parameters or 0:,} of {network.parameters or 0:,} parameters"
+        facts["inherited"] = f"from network {network.inherited_from}, layers with {got}"
     return facts | {
         "FLOPs": "-" if network.flops is None else f"{network.flops:,} multiply-adds for one image",
         "parameters": "-" if network.parameters is None else f"{network.parameters:,}",

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from a4nn_core.experiment import Experiment
     from a4nn_core.workflow.summary import Summary
 
+WIDEST_GENOME = 100
+"""characters of a genome in a table"""
+
 
 def run(
     source: Annotated[
@@ -34,6 +37,10 @@ def run(
         str, typer.Option(help="What runs the training: local, prefect, ray, dask.")
     ] = "local",
     run_id: Annotated[str | None, typer.Option(help="Name of the run; an existing one is resumed.")] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(min=1, help="Run it with so many seeds, one after another: runs NAME-s1, NAME-s2, ..."),
+    ] = None,
     changes: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, such as training.epochs=5."),
@@ -45,17 +52,27 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Run one search; the same id resumes it."""
+    from a4nn_core.cli.study import recorded_study, run_ids, search_study
     from a4nn_core.workflow.plan import new_run_id
 
-    experiment = _experiment(source, changes or (), commons, run_id)
+    if seeds is not None and source is None and run_id is not None and not changes:
+        experiment = recorded_study(commons, run_id)
+    else:
+        experiment = _experiment(source, changes or (), commons, run_id)
     name = run_id or new_run_id(experiment)
+    runs = run_ids(name, experiment, seeds) if seeds is not None else {}
     if check:
-        _check(experiment, name, commons, executor, as_json)
+        if runs:
+            say(f"of the first of {len(runs)} runs:")
+        _check(experiment, next(iter(runs), name), commons, executor, as_json)
         return
     again = ["a4nn", "run", *([source] if source else []), "--run-id", name]
     again += ["--commons", str(commons), "--executor", executor]
     for change in changes or ():
         again += ["--set", change]
+    if runs:
+        search_study(runs, commons, executor, [*again, "--seeds", str(seeds)], as_json)
+        return
     search_and_show(experiment, name, commons, executor, again, as_json)
 
 
@@ -241,7 +258,7 @@ def _print(summary: Summary, where: str) -> None:
                 "-" if member.flops is None else f"{member.flops / 1e6:.4f}",
                 _or_dash(member.parameters, ",d"),
                 _or_dash(member.epochs_trained, "d"),
-                member.genome_text,
+                _clipped(member.genome_text),
             ]
             for member in summary.front
         ],
@@ -256,6 +273,11 @@ def _print(summary: Summary, where: str) -> None:
         tell(f"  to go on, raise it: a4nn run --run-id {summary.run} --set budget.NAME=AMOUNT{where}")
     if len(summary.endings) > 1:
         tell(f"  why each network was ended early: a4nn status {summary.run}{where}")
+
+
+def _clipped(genome: str) -> str:
+    """A genome in a table: free genomes can be of any length, and would leave other columns no room."""
+    return genome if len(genome) <= WIDEST_GENOME else f"{genome[: WIDEST_GENOME - 3]}..."
 
 
 def make_table(header: list[str], rows: list[list[str]]) -> Table:

@@ -52,6 +52,8 @@ class Asked(Payload):
         count: number of networks that this ask requested.
         predicted, low, high: final validation accuracy in percent that the strategy predicted, and its
             interval; None if it predicted nothing.
+        inherit_from: number of the network whose weights it is to start from; None for fresh weights.
+        learning_rate: learning rate of its first epoch; None for that of the experiment.
     """
 
     kinds = (EventKind.asked,)
@@ -65,13 +67,13 @@ class Asked(Payload):
     predicted: float | None = None
     low: float | None = None
     high: float | None = None
+    inherit_from: int | None = None
+    learning_rate: float | None = None
 
     def data(self) -> dict[str, object]:
-        held = Payload.data(self)
-        return held if self.predicted is not None else {k: v for k, v in held.items() if k not in _PREDICTED}
-
-
-_PREDICTED = ("predicted", "low", "high")
+        left_out = {name for name in ("inherit_from", "learning_rate") if getattr(self, name) is None}
+        left_out |= set() if self.predicted is not None else {"predicted", "low", "high"}
+        return {name: value for name, value in Payload.data(self).items() if name not in left_out}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,25 @@ class Considered(Payload):
 
 
 _OF_ITS_PLACE = ("run", "batch", "number")
+
+
+@dataclass(frozen=True, slots=True)
+class Read(Payload):
+    """A metric of an architecture was measured before training; all that asks for it is given this value.
+
+    Attributes:
+        metric: name of the metric.
+        architecture_hash: hash of the architecture.
+        value: the value, in the metric's unit.
+        spread: half the distance between the quartiles of its repetitions; None if there were none.
+    """
+
+    kinds = (EventKind.read,)
+
+    metric: str
+    architecture_hash: str
+    value: float
+    spread: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

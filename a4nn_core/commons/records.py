@@ -152,6 +152,14 @@ class Network(Record):
         Column("numbers of the networks it was made from; empty in the first generation"),
     ] = None
     operator: Annotated[str | None, Column("what made it: sampling, crossover, mutation, ...")] = None
+    inherited_from: Annotated[
+        int | None,
+        Column("network whose last weights its training began with; null for fresh weights", later=True),
+    ] = None
+    inherited_parameters: Annotated[
+        int | None,
+        Column("parameters of the layers that began with its weights", kind=Kind.int64, later=True),
+    ] = None
     flops: Annotated[int | None, Column("cost of one image", "multiply-adds", Kind.int64)] = None
     parameters: Annotated[int | None, Column("trainable parameters", kind=Kind.int64)] = None
     status: Annotated[
@@ -204,6 +212,15 @@ class Network(Record):
         Column(
             "numbers of validation images, best epoch: a list for each true class, in it a number for each "
             "class named; in the order of the run's classes",
+            later=True,
+        ),
+    ] = None
+    missing_panel_accuracy_percent: Annotated[
+        float | None,
+        Column(
+            "accuracy on validation images that each lack a detector panel, best epoch (training.panels)",
+            "percent",
+            bounds=_PERCENT,
             later=True,
         ),
     ] = None
@@ -269,6 +286,7 @@ class Network(Record):
                 "confusion": self.confusion.value if self.confusion else None,
                 "calibration_error_points": self.calibration_error_points,
                 "brier_score": self.brier_score,
+                "missing_panel_accuracy_percent": self.missing_panel_accuracy_percent,
             }
         )
 

@@ -19,12 +19,12 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from a4nn_core.component import Unit
 from a4nn_core.metrics import (
     ACCURACY_PERCENT,
-    BUILTIN,
+    BEFORE_TRAINING,
     ERROR_PERCENT,
     Metric,
     find_metric,
@@ -52,7 +52,7 @@ from a4nn_core.search.evolution import (
 )
 from a4nn_core.search.improvement import Floats, Region, expected_growth
 from a4nn_core.spaces.architecture import Architecture
-from a4nn_core.spaces.base import Genes, SearchSpace
+from a4nn_core.spaces.base import Genes, VectorSpace
 from a4nn_core.spaces.features import architecture_features
 from a4nn_core.vocabulary import Direction
 
@@ -91,7 +91,7 @@ class A4NN(EvolutionSettings):
         modelled = [name for name in objectives if name in MODELLED]
         others = [name for name in objectives if name not in MODELLED]
         unknown = [name for name in others if not find_metric(name).before_training]
-        costs = ", ".join(metric.name for metric in BUILTIN.values() if metric.before_training)
+        costs = ", ".join(name for name in BEFORE_TRAINING if find_metric(name).repeatable)
         if unknown or len(modelled) != 1:
             found = (
                 f"{unknown[0]} cannot be" if unknown else f"{' and '.join(modelled) or 'nothing'} would be"
@@ -102,11 +102,21 @@ class A4NN(EvolutionSettings):
             )
         return objectives
 
-    def start(self, space: SearchSpace, seed: int, violation: Violation = no_violation) -> Strategy:
+    @model_validator(mode="after")
+    def _looks_at_hundreds(self) -> A4NN:
+        for name in (*self.objectives, *(self.constraints or ())):
+            if not find_metric(name).repeatable:
+                raise ValueError(
+                    f"{name} is measured, and a4nn would measure {self.children * (1 + self.rounds)} "
+                    "networks for each choice; take mflops, parameters or peak_memory instead, or nsga-net"
+                )
+        return self
+
+    def start(self, space: VectorSpace, seed: int, violation: Violation = no_violation) -> Strategy:
         del space, seed, violation
         raise TypeError("a4nn learns from architectures: call begin")
 
-    def begin(self, space: SearchSpace, seed: int, violation: Violation, study: Study) -> Strategy:
+    def begin(self, space: VectorSpace, seed: int, violation: Violation, study: Study) -> Strategy:
         return evolve(self, space, seed, violation, Model(self, space, violation, study))
 
 
@@ -130,7 +140,7 @@ class _Known:
 class Model:
     """Chooses networks by the expected growth of the front."""
 
-    def __init__(self, settings: A4NN, space: SearchSpace, violation: Violation, study: Study) -> None:
+    def __init__(self, settings: A4NN, space: VectorSpace, violation: Violation, study: Study) -> None:
         self.settings = settings
         self.space = space
         self.violation = violation

@@ -5,18 +5,18 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
 from a4nn_core.component import Component, Registry, Unit
 from a4nn_core.errors import BadInput
-from a4nn_core.metrics import BUILTIN, DEFAULT_OBJECTIVES, Metric, find_metric, recorded
+from a4nn_core.metrics import BUILTIN, DEFAULT_OBJECTIVES, Evaluate, Metric, find_metric, recorded
 from a4nn_core.penguin.observed import Past
 from a4nn_core.search.constraints import Bound, Constraints, check_bound
 from a4nn_core.search.stop import Stop
 from a4nn_core.spaces.architecture import Architecture
-from a4nn_core.spaces.base import Genome, SearchSpace
+from a4nn_core.spaces.base import Genome, Space, VectorSpace, spaces_of
 from a4nn_core.vocabulary import Curves, Direction, FitnessSource
 
 Violation = Callable[[Genome], float]
@@ -42,7 +42,11 @@ class Candidate:
             mutation``.
         generation: generation, from 0.
         position: position within the generation, from 0.
-        inherit_from: number of a network whose weights it starts from, None for fresh weights.
+        inherit_from: number of a network whose weights it starts from, None for fresh weights. It must have
+            been told; of a network that was not trained, nothing is inherited.
+        morph: whether layers of another size inherit the channels they have in common with those of that
+            network (``spaces/inheritance.py``); otherwise only layers of equal size inherit.
+        learning_rate: learning rate of its first epoch; None for that of the experiment.
         predicted: final validation accuracy in percent that the strategy predicts before it is trained; None
             if it predicts nothing.
         low, high: interval of the prediction in percent.
@@ -55,6 +59,8 @@ class Candidate:
     generation: int
     position: int
     inherit_from: int | None = None
+    morph: bool = False
+    learning_rate: float | None = None
     predicted: float | None = None
     low: float | None = None
     high: float | None = None
@@ -172,6 +178,15 @@ class SearchSettings(Component):
     """Settings of a strategy. To add one, subclass this and name the class in the entry point group
     ``a4nn.search``."""
 
+    searches: ClassVar[type[Any]] = VectorSpace
+    """the kind of spaces that it searches: ``VectorSpace``, ``FreeSpace``, ``Space`` for both, or another
+    class if it needs to know more of its genomes"""
+    crosses: ClassVar[bool] = False
+    """whether it crosses genomes by ``Space.cross``"""
+    inherits: ClassVar[bool] = False
+    """whether networks begin with the weights of others (``Candidate.inherit_from``); checkpoints then stay
+    until the search ends"""
+
     objectives: dict[str, Direction] = Field(default=DEFAULT_OBJECTIVES, min_length=1)
     """what is optimised: metric name to direction"""
     constraints: dict[str, Bound] | None = None
@@ -210,26 +225,62 @@ class SearchSettings(Component):
                 raise ValueError(str(error)) from None
         return constraints or None
 
-    def limits(self) -> Constraints:
-        """The bounds; without any, every network is within them."""
-        return Constraints(self.constraints or {})
+    def fitted(self, space: Space) -> SearchSettings:
+        """These settings with what follows from the space written out.
+
+        Raises:
+            ValueError: the space cannot be searched with them.
+        """
+        del space
+        return self
+
+    def limits(self, evaluate: Evaluate = Metric.value) -> Constraints:
+        """The bounds; without any, every network is within them.
+
+        Args:
+            evaluate: returns the value of a metric before training.
+        """
+        return Constraints(self.constraints or {}, evaluate)
 
     def metrics(self) -> tuple[Metric, ...]:
         """The metrics recorded for every trained network: the standard ones and those this search names."""
         return recorded((*self.objectives, *(self.constraints or ())))
 
+    @classmethod
+    def fits(cls, space: Space | type[Space]) -> bool:
+        """Whether it can search a space."""
+        kind = space if isinstance(space, type) else type(space)
+        return issubclass(kind, cls.searches) and (kind.crosses or not cls.crosses)
+
+    def check_space(self, space: Space) -> None:
+        """Refuse a space that it cannot search.
+
+        Raises:
+            BadInput: it cannot; says what would fit.
+        """
+        if self.fits(space):
+            return
+        crossed = " that can be crossed" if self.crosses else ""
+        fitting = ", ".join(spaces_of(self.searches, self.crosses)) or "none that is installed"
+        raise BadInput(
+            f"search {self.name} needs a space of {self.searches.kind}{crossed}, and space {space.name} has "
+            f"{space.kind}; spaces that fit {self.name}: {fitting}; searches that fit {space.name}: "
+            f"{', '.join(strategies_for(type(space)))}"
+        )
+
+    # a strategy declares the kind of space it is given, which type checkers cannot derive from ``searches``
     @abstractmethod
-    def start(self, space: SearchSpace, seed: int, violation: Violation = no_violation) -> Strategy:
+    def start(self, space: Any, seed: int, violation: Violation = no_violation) -> Strategy:
         """Start a search of a space.
 
         Args:
-            space: search space.
+            space: search space, of the kind that ``searches`` names.
             seed: seed of all random numbers.
             violation: returns the violation of a genome. A strategy need not use it; one that does should
                 prefer genomes within the bounds, as those outside use up its budget without being trained.
         """
 
-    def begin(self, space: SearchSpace, seed: int, violation: Violation, study: Study) -> Strategy:
+    def begin(self, space: Any, seed: int, violation: Violation, study: Study) -> Strategy:
         """Start a search as the loop does. Only a strategy that learns from architectures overrides this.
 
         Args:
@@ -246,6 +297,32 @@ STRATEGIES: Registry[SearchSettings] = Registry(
     {
         "nsga-net": "a4nn_core.search.nsga_net:NSGANet",
         "a4nn": "a4nn_core.search.a4nn:A4NN",
+        "random": "a4nn_core.search.random_search:Random",
+        "local-search": "a4nn_core.search.local_search:LocalSearch",
+        "regularised-evolution": "a4nn_core.search.regularised_evolution:RegularisedEvolution",
+        "genetic-cnn": "a4nn_core.search.genetic_cnn:GeneticCNN",
+        "evocnn": "a4nn_core.search.evocnn:EvoCNN",
+        "hierarchical": "a4nn_core.search.hierarchical:Hierarchical",
+        "steady-evolution": "a4nn_core.search.steady_evolution:SteadyEvolution",
+        "large-scale-evolution": "a4nn_core.search.large_scale_evolution:LargeScaleEvolution",
+        "pso-cnn": "a4nn_core.search.pso_cnn:PsoCNNSearch",
+        "nasnet": "a4nn_core.search.nasnet:NASNet",
+        "optuna": "a4nn_core.search.optuna:Optuna",
+        "pymoo": "a4nn_core.search.pymoo:Pymoo",
         "repeat": "a4nn_core.search.repeat:Repeat",
+        "exhaustive": "a4nn_core.search.exhaustive:Exhaustive",
     },
 )
+
+
+def strategies_for(space: type[Space]) -> list[str]:
+    """The names of the registered strategies that can search spaces of a class."""
+    found = []
+    for name in STRATEGIES.names():
+        try:
+            strategy = STRATEGIES.component(name)
+        except (BadInput, ImportError, AttributeError):
+            continue  # of another package that cannot be loaded: whoever names it is told
+        if strategy.fits(space):
+            found.append(name)
+    return found

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from a4nn_core.component import Settings
 from a4nn_core.errors import BadInput
-from a4nn_core.metrics import BUILTIN, find_metric, values
+from a4nn_core.metrics import BEFORE_TRAINING, Evaluate, Metric, find_metric, values
 from a4nn_core.spaces.architecture import Architecture
 
 NO_NUMBER = 1e300
@@ -68,9 +68,9 @@ def check_bound(name: str, bound: Bound) -> None:
     """
     metric = find_metric(name)
     if not metric.before_training:
-        known = ", ".join(other.name for other in BUILTIN.values() if other.before_training)
         raise BadInput(
-            f"{name} is known only after training, but bounds are checked before it; known before: {known}"
+            f"{name} is known only after training, but bounds are checked before it; known before: "
+            f"{', '.join(BEFORE_TRAINING)}"
         )
     low, high = metric.bounds
     for end, value in (("least", bound.least), ("most", bound.most)):
@@ -88,9 +88,11 @@ class Constraints:
 
     Attributes:
         bounds: metric name to bound; empty if every network is feasible.
+        evaluate: returns the value of a metric before training.
     """
 
     bounds: Mapping[str, Bound]
+    evaluate: Evaluate = Metric.value
 
     def violation(self, architecture: Architecture) -> float:
         """How far a network is outside: the sum of the relative violations of all bounds; 0.0 within them.
@@ -105,6 +107,6 @@ class Constraints:
         return "; ".join(map(str, self._violations(architecture)))
 
     def _violations(self, architecture: Architecture) -> list[_Violation]:
-        known = values(map(find_metric, self.bounds), architecture)
+        known = values(map(find_metric, self.bounds), architecture, before=self.evaluate)
         found = [_Violation(name, value, self.bounds[name]) for name, value in known.items()]
         return [one for one in found if one.amount > 0]

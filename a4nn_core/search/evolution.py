@@ -27,7 +27,7 @@ from a4nn_core.search.base import (
     Strategy,
     Violation,
 )
-from a4nn_core.spaces.base import Genes, SearchSpace
+from a4nn_core.spaces.base import Genes, VectorSpace
 
 if TYPE_CHECKING:
     from pymoo.core.individual import Individual
@@ -89,7 +89,7 @@ class Chooser(Protocol):
 
 def evolve(
     settings: EvolutionSettings,
-    space: SearchSpace,
+    space: VectorSpace,
     seed: int,
     violation: Violation,
     chooser: Chooser | None = None,
@@ -122,7 +122,7 @@ class Evolution(Strategy):
     def __init__(
         self,
         settings: EvolutionSettings,
-        space: SearchSpace,
+        space: VectorSpace,
         seed: int,
         violation: Violation,
         chooser: Chooser | None,

@@ -6,7 +6,7 @@ from typing import Literal
 
 from a4nn_core.search.base import Strategy, Violation, no_violation
 from a4nn_core.search.evolution import EvolutionSettings, evolve
-from a4nn_core.spaces.base import SearchSpace
+from a4nn_core.spaces.base import VectorSpace
 
 
 class NSGANet(EvolutionSettings):
@@ -14,5 +14,5 @@ class NSGANet(EvolutionSettings):
 
     name: Literal["nsga-net"] = "nsga-net"
 
-    def start(self, space: SearchSpace, seed: int, violation: Violation = no_violation) -> Strategy:
+    def start(self, space: VectorSpace, seed: int, violation: Violation = no_violation) -> Strategy:
         return evolve(self, space, seed, violation)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from a4nn_core.component import Settings
 from a4nn_core.search.base import Candidate, Outcome, SearchSettings, Strategy, Violation, no_violation
-from a4nn_core.spaces.base import Genome, SearchSpace
+from a4nn_core.spaces.base import Genome, Space
 
 
 class Repeated(Settings):
@@ -32,6 +32,7 @@ class Repeat(SearchSettings):
     """Asks for recorded networks in their order, whatever becomes of them."""
 
     name: Literal["repeat"] = "repeat"
+    searches: ClassVar[type[Any]] = Space
     run: str
     """run that they are from"""
     candidates: tuple[Repeated, ...] = Field(min_length=1)
@@ -44,10 +45,10 @@ class Repeat(SearchSettings):
             raise ValueError("candidates must have rising numbers")
         return self
 
-    def start(self, space: SearchSpace, seed: int, violation: Violation = no_violation) -> Strategy:
+    def start(self, space: Space, seed: int, violation: Violation = no_violation) -> Strategy:
         del seed, violation
         for candidate in self.candidates:
-            space.genes(candidate.genome)  # raises if it does not fit
+            space.check(candidate.genome)  # raises if it does not fit
         return _Repetition(self)
 
 

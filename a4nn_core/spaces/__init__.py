@@ -12,7 +12,16 @@ Layer operations are in ``operations``, one file each.
 """
 
 from a4nn_core.spaces.architecture import Architecture, Graph
-from a4nn_core.spaces.base import SPACES, Genes, Genome, SearchSpace
+from a4nn_core.spaces.base import (
+    SPACES,
+    FreeSpace,
+    Genes,
+    Genome,
+    Mutant,
+    SearchSpace,
+    Space,
+    VectorSpace,
+)
 from a4nn_core.spaces.layer import Cost, Layer, Shape
 from a4nn_core.spaces.operations import OPERATIONS, Kept, Operation
 
@@ -21,12 +30,16 @@ __all__ = [
     "SPACES",
     "Architecture",
     "Cost",
+    "FreeSpace",
     "Genes",
     "Genome",
     "Graph",
     "Kept",
     "Layer",
+    "Mutant",
     "Operation",
     "SearchSpace",
     "Shape",
+    "Space",
+    "VectorSpace",
 ]

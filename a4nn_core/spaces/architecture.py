@@ -11,12 +11,15 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 from typing import Any
 
 from a4nn_core.spaces.layer import Cost, Layer, Shape
 from a4nn_core.spaces.operations import OPERATIONS, Operation
 
 __all__ = ["Architecture", "Cost", "Graph", "Layer", "Shape"]
+
+_FLOAT32 = 4
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,15 @@ class Architecture:
 
     def inputs(self, layer: int) -> list[int]:
         """Indices of the layers whose outputs one layer takes."""
-        return [source for source, target in self.edges if target == layer]
+        return list(self._sources.get(layer, ()))
+
+    @cached_property
+    def _sources(self) -> dict[int, list[int]]:
+        """The inputs of every layer that has any."""
+        found: dict[int, list[int]] = {}
+        for source, target in self.edges:
+            found.setdefault(target, []).append(source)
+        return found
 
     @cached_property
     def operations(self) -> tuple[Operation, ...]:
@@ -77,15 +88,49 @@ class Architecture:
         layer = self.layers[index]
         return f"layer {index} ({layer.label or layer.op})"
 
+    def behind(self, layer: int) -> list[int]:
+        """Indices of the layers that one depends on, in order, itself among them."""
+        needed = {layer}
+        for index in range(layer, -1, -1):
+            if index in needed:
+                needed.update(self.inputs(index))
+        return sorted(needed)
+
+    @cached_property
+    def used(self) -> tuple[int, ...]:
+        """Indices of the layers that the class scores depend on. All, but for what only training needs, such
+        as the decoder of an autoencoder."""
+        return tuple(self.behind(len(self.layers) - 1))
+
+    @cached_property
+    def objective(self) -> int | None:
+        """Index of the layer whose output the network is trained to minimise; None if that is the cross
+        entropy of its class scores."""
+        return next((n for n, operation in enumerate(self.operations) if operation.objective), None)
+
     @property
     def flops(self) -> int:
-        """Multiply-adds for one image."""
-        return sum(cost.flops for cost in self.costs)
+        """Multiply-adds to classify one image."""
+        return sum(self.costs[index].flops for index in self.used)
 
     @property
     def parameters(self) -> int:
-        """Trainable parameters."""
-        return sum(cost.parameters for cost in self.costs)
+        """Trainable parameters that the class scores depend on."""
+        return sum(self.costs[index].parameters for index in self.used)
+
+    @cached_property
+    def peak_memory_bytes(self) -> int:
+        """Bytes that classifying one image takes at its worst moment, with numbers of 32 bits: the weights,
+        and the outputs of layers that are alive at once, in the order of the layers. Workspaces of
+        convolutions, and copies that a runtime makes or saves, are not in it."""
+        last_use = {source: index for index in self.used for source in self.inputs(index)}
+        sizes = [prod(cost.shape) for cost in self.costs]
+        most = alive = 0
+        for index in self.used:
+            alive += sizes[index]
+            most = max(most, alive)
+            alive -= sum(sizes[done] for done, last in last_use.items() if last == index)
+        return _FLOAT32 * (self.parameters + most)
 
     @cached_property
     def hash(self) -> str:

@@ -15,7 +15,8 @@ class Network(nn.Module):
     """Runs the layers of an architecture in order.
 
     Input: float images, shape (batch, channels, height, width). Output: the output of the last layer; class
-    scores, shape (batch, classes), if that is linear.
+    scores, shape (batch, classes), if that is linear. Layers that the last one does not depend on, such as
+    the decoder of an autoencoder, are computed only where ``value`` is asked for them.
     """
 
     def __init__(self, architecture: Architecture) -> None:
@@ -28,20 +29,34 @@ class Network(nn.Module):
                 architecture.operations, architecture.layers, self.sources, strict=True
             )
         )
-        self.last_use = [
-            max((t for s, t in architecture.edges if s == index), default=len(architecture.layers))
-            for index in range(len(architecture.layers))
-        ]
+        self._ways: dict[int, tuple[list[int], dict[int, int]]] = {}
 
     def forward(self, images: Tensor) -> Tensor:
+        return self.value(images, len(self.sources) - 1)
+
+    def value(self, images: Tensor, layer: int) -> Tensor:
+        """The output of one layer, computed without the layers that it does not depend on.
+
+        Args:
+            images: as for the network.
+            layer: index of the layer.
+        """
+        if layer not in self._ways:
+            self._ways[layer] = self._way(layer)
+        way, last_use = self._ways[layer]
         outputs: dict[int, Tensor] = {0: images}
-        for index in range(1, len(self.sources)):
+        for index in way:
             inputs = [outputs[source] for source in self.sources[index]]
             outputs[index] = self.layers[index](*inputs)
             for source in self.sources[index]:
-                if self.last_use[source] == index:
+                if last_use[source] == index:
                     outputs.pop(source, None)
-        return outputs[len(self.sources) - 1]
+        return outputs[layer]
+
+    def _way(self, layer: int) -> tuple[list[int], dict[int, int]]:
+        """The layers that one depends on and itself, and by which of them each output is used last."""
+        way = [index for index in self.architecture.behind(layer) if index]
+        return way, {source: index for index in way for source in self.sources[index]}
 
 
 class Function(nn.Module):

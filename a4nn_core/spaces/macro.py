@@ -16,12 +16,12 @@ from pydantic import Field
 from a4nn_core.component import Unit
 from a4nn_core.errors import BadInput
 from a4nn_core.spaces.architecture import Architecture, Graph, Layer, Shape
-from a4nn_core.spaces.base import Genes, Genome, SearchSpace
+from a4nn_core.spaces.base import Genes, Genome, StagedSpace
 
 PHASE_INPUT = 0
 
 
-class Macro(SearchSpace):
+class Macro(StagedSpace):
     """Phases of densely or sparsely connected convolution nodes, one after another."""
 
     name: Literal["macro"] = "macro"
@@ -36,6 +36,10 @@ class Macro(SearchSpace):
     def bits(self) -> int:
         """Number of bits of one phase: one for each pair of nodes, and the skip bit."""
         return self.nodes * (self.nodes - 1) // 2 + 1
+
+    @property
+    def stages(self) -> tuple[slice, ...]:
+        return tuple(slice(phase * self.bits, (phase + 1) * self.bits) for phase in range(self.phases))
 
     @property
     def upper(self) -> Genes:

@@ -91,8 +91,17 @@ def load_network(path: Path, model: nn.Module) -> None:
     Raises:
         A4NNError: the file is damaged or missing.
     """
+    model.load_state_dict(network_tensors(path))
+
+
+def network_tensors(path: Path) -> dict[str, Tensor]:
+    """The weights and statistics that were measured, by their names in the network.
+
+    Raises:
+        A4NNError: the file is damaged or missing.
+    """
     _, tensors = _read(path)
-    model.load_state_dict(_below("model.", tensors))
+    return below("model.", tensors)
 
 
 def resume_training(
@@ -108,15 +117,15 @@ def resume_training(
         A4NNError: the file is damaged or missing.
     """
     header, tensors = _read(path)
-    kept = _below("model.", tensors)
+    kept = below("model.", tensors)
     # the measured network first: it can share some or all of its tensors with the trained one
     measured.network.load_state_dict(kept)
     measured.steps = int(header.get("averaged_steps", 0))
-    model.load_state_dict(kept | _below("training.", tensors))
+    model.load_state_dict(kept | below("training.", tensors))
     state: dict[int, dict[str, object]] = {
         int(index): dict(values) for index, values in header["optimizer"]["state"].items()
     }
-    for name, value in _below("optimizer.", tensors).items():
+    for name, value in below("optimizer.", tensors).items():
         index, key = name.split(".", 1)
         state.setdefault(int(index), {})[key] = value
     optimizer.load_state_dict({"state": state, "param_groups": header["optimizer"]["groups"]})
@@ -136,5 +145,6 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     return header, tensors
 
 
-def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose names begin with a prefix, by the rest of their names."""
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from a4nn_core.spaces.fitted import fit
 from a4nn_core.training.compute_plan import ComputePlan
 from a4nn_core.training.loading import DeviceData
 from a4nn_core.training.settings import EvaluationWay
@@ -92,11 +93,14 @@ class EvaluatedNetwork:
         self.steps += 1
 
     def refresh(self) -> None:
-        """Recompute the statistics of batch normalisation; without such layers nothing is computed."""
-        if self.network is not self._trained:
-            with self.computation.number_format():
-                batches = (self.computation.laid_out(images) for images, _ in self._chosen_batches())
+        """Recompute the statistics of batch normalisation, and let layers that learn by looking at the
+        training images do so; without such layers nothing is computed."""
+        data, computation = self._data, self.computation
+        with computation.number_format():
+            if self.network is not self._trained:
+                batches = (computation.laid_out(images) for images, _ in self._chosen_batches())
                 take_statistics(self.network, batches)
+            fit(self.network, lambda: data.batches(data.train, computation.plan.evaluation_batch))
 
     def accuracy_on_training(self) -> Tensor:
         """Fraction of the chosen training images that the measured network classifies correctly, a scalar

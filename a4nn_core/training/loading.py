@@ -14,6 +14,7 @@ from torch import Tensor
 
 from a4nn_core.data.base import ImageData, InputTransform, Split
 from a4nn_core.errors import BadInput
+from a4nn_core.training.panels import Panels
 
 
 @dataclass
@@ -80,17 +81,29 @@ class DeviceData:
         self.classes = data.classes
         self.chance_percent = data.validation.chance_percent
 
+    def everything(self) -> DeviceSplit:
+        """All images of all parts as one."""
+        parts = (self.train, self.validation, self.test)
+        return DeviceSplit(
+            torch.cat([part.images for part in parts]),
+            torch.cat([part.labels for part in parts]),
+            next((part.mask for part in parts if part.mask is not None), None),
+        )
+
     def batches(
-        self, part: DeviceSplit, size: int, order: Tensor | None = None
+        self, part: DeviceSplit, size: int, order: Tensor | None = None, panels: Panels | None = None
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Batches of (images, labels): images as float32 in the form the network takes, shape (batch,
-        channels, height, width). ``order`` selects and orders the images if given."""
+        channels, height, width). ``order`` selects and orders the images if given; ``panels`` takes a panel
+        of the detector away from each image of the part in its own order."""
         count = len(part)
         if order is not None:
             order, count = order.to(part.labels.device), len(order)
         for start in range(0, count, size):
             rows = slice(start, start + size) if order is None else order[start : start + size]
             images = part.counted(part.images[rows].to(self.device))
+            if panels is not None:
+                images = panels.blank(images, start)
             yield self.transform(images), part.labels[rows].to(self.device)
 
 

@@ -19,6 +19,34 @@ SLOT_VARIABLE = "A4NN_SLOT"
 
 
 @dataclass(frozen=True)
+class Inheritance:
+    """Where the weights that a network begins with come from.
+
+    Attributes:
+        network: number of the network that they are taken from.
+        checkpoint: its checkpoint, relative to the commons.
+        sha256: SHA-256 of that file, hexadecimal.
+        architecture: its architecture.
+        morph: as for ``taken``.
+    """
+
+    network: int
+    checkpoint: str
+    sha256: str
+    architecture: Architecture
+    morph: bool = False
+
+    def to_mapping(self) -> dict[str, object]:
+        """JSON values; ``from_mapping`` returns an equal object."""
+        return {**vars(self), "architecture": self.architecture.to_json()}
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> Inheritance:
+        """What ``to_mapping`` wrote."""
+        return cls(**{**values, "architecture": Architecture.from_json(values["architecture"])})
+
+
+@dataclass(frozen=True)
 class Segment:
     """Train one network from its last checkpoint until a verdict or an epoch limit.
 
@@ -39,6 +67,7 @@ class Segment:
         front: front snapshot to judge against.
         map_key: key of the data in the cache from which all processes of a machine map them; empty if each
             loads its own.
+        inheritance: where the weights come from that the network begins with; None for fresh ones.
     """
 
     commons: str
@@ -58,6 +87,7 @@ class Segment:
     epoch_limit: int | None = None
     front: FrontSnapshot = field(default_factory=FrontSnapshot)
     map_key: str = ""
+    inheritance: Inheritance | None = None
 
     def failed(self, error: str, fatal: bool = False) -> SegmentResult:
         """The result of this segment if it failed; see SegmentResult."""
@@ -72,16 +102,18 @@ class Segment:
             "architecture": self.architecture.to_json(),
             "training": self.training.model_dump(mode="json"),
             "front": asdict(self.front),
+            "inheritance": self.inheritance and self.inheritance.to_mapping(),
         }
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Segment:
         """The segment that ``to_mapping`` wrote."""
-        front = values["front"]
+        front, inheritance = values["front"], values.get("inheritance")
         typed = {
             "architecture": Architecture.from_json(values["architecture"]),
             "training": Training.model_validate(values["training"]),
             "front": FrontSnapshot(front["version"], tuple(front["points"]), front["objectives"]),
+            "inheritance": inheritance and Inheritance.from_mapping(inheritance),
         }
         return cls(**{**values, **typed})
 

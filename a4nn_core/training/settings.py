@@ -19,6 +19,8 @@ LEAST_BATCH = 8
 LEAST_STEPS = 20
 """least number of steps an epoch should have for its statistics and averages to be meaningful"""
 
+PanelCount = Annotated[int, Field(ge=1)]
+
 
 def _whole_number_or_auto(size: object) -> object:
     # for a union pydantic reports one error per member, which would be two messages for one mistake
@@ -72,6 +74,9 @@ class Training(Settings):
     """whether networks are compiled; auto does so where the work of a network's whole budget pays for it"""
     energy: bool = False
     """record the energy of each epoch, where the device has a counter of it that can be read"""
+    panels: tuple[PanelCount, PanelCount] | None = None
+    """rows and columns of the panels that a detector is made of, such as [8, 2]: after each best epoch,
+    validation images that each lack a panel are classified, too; if not set, none is taken away"""
     deterministic: bool = True
     """choose deterministic algorithms where torch has them"""
     keep_checkpoints: Literal["last", "best", "all", "front"] = "best"
@@ -79,6 +84,11 @@ class Training(Settings):
     front, the last and the best of networks on the Pareto front only, from the end of each generation on"""
     failures_in_a_row: Annotated[int, Unit("networks")] = Field(default=5, ge=1)
     """after how many failed networks one after another the run ends"""
+
+    def with_learning_rate(self, rate: float) -> Training:
+        """The settings with another learning rate at the first step; the last one is at most as high."""
+        last = min(rate, self.final_learning_rate)
+        return self.model_copy(update={"learning_rate": rate, "final_learning_rate": last})
 
     @classmethod
     def from_record(cls, settings: Mapping[str, object]) -> Training:

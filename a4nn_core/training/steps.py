@@ -13,8 +13,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from a4nn_core.assessment import Assessment, assess
+from a4nn_core.spaces.build import Network
 from a4nn_core.training.compute_plan import ComputePlan
 from a4nn_core.training.loading import DeviceData, DeviceSplit
+from a4nn_core.training.panels import Panels
 
 
 @dataclass
@@ -84,6 +86,7 @@ class Computation:
         self.plan = plan
         self.device = device
         self.model = model
+        self.objective = model.architecture.objective if isinstance(model, Network) else None
         if plan.channels_last:
             model.to(memory_format=torch.channels_last)
         self.sizes = {min(batch_size, plan.micro_batch), plan.evaluation_batch}
@@ -119,6 +122,24 @@ class Computation:
             scores: Tensor = forward(images)
         return scores.float()
 
+    def learn(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """The loss to minimise, a scalar, and how many images were classified correctly: none of a network
+        that is trained for something else, which is asked after the epoch.
+
+        Args:
+            images: shape (batch, channels, height, width).
+            labels: shape (batch,).
+        """
+        objective = self.objective
+        if objective is None:
+            scores = self(images)
+            loss = nn.functional.cross_entropy(scores, labels)
+            return loss, (scores.detach().argmax(dim=1) == labels).sum()
+        assert isinstance(self.model, Network)
+        with self.number_format():
+            errors = self.model.value(self.laid_out(images), objective)
+        return errors.float().mean(), torch.zeros((), dtype=torch.int64, device=self.device)
+
 
 def train_epoch(
     computation: Computation,
@@ -128,6 +149,7 @@ def train_epoch(
     gradient_clip: float,
     augment: Callable[[Tensor], Tensor] | None,
     after_step: Callable[[], None],
+    part: DeviceSplit | None = None,
 ) -> Sums:
     """One pass over the training images in a new random order.
 
@@ -139,25 +161,26 @@ def train_epoch(
         gradient_clip: maximum norm of the gradient.
         augment: transform of batches, None for none.
         after_step: called after every step.
+        part: images to train on, if others than the training images.
     """
     model = computation.model
     model.train()
-    sums = Sums.of(len(data.train), data.device)
-    order = torch.randperm(len(data.train))
-    for images, labels in data.batches(data.train, batch_size, order):
-        if len(labels) == 1 and len(data.train) > 1:
+    part = data.train if part is None else part
+    sums = Sums.of(len(part), data.device)
+    order = torch.randperm(len(part))
+    for images, labels in data.batches(part, batch_size, order):
+        if len(labels) == 1 and len(part) > 1:
             continue  # batch normalisation cannot learn from one image
         optimizer.zero_grad(set_to_none=True)
         seen = augment(images) if augment else images
         pieces = max(1, len(labels) // computation.plan.micro_batch)
-        for part, truth in zip(seen.tensor_split(pieces), labels.tensor_split(pieces), strict=True):
-            scores = computation(part)
-            loss = nn.functional.cross_entropy(scores, truth)
+        for some, truth in zip(seen.tensor_split(pieces), labels.tensor_split(pieces), strict=True):
+            loss, correct = computation.learn(some, truth)
             # the gradient of the mean over the batch; with one micro-batch the factor is exactly 1
             share = loss if pieces == 1 else loss * (len(truth) / len(labels))
             share.backward()  # type: ignore[no-untyped-call]
             sums.loss += loss.detach() * len(truth)
-            sums.correct += (scores.detach().argmax(dim=1) == truth).sum()
+            sums.correct += correct
         nn.utils.clip_grad_norm_(model.parameters(), gradient_clip)
         optimizer.step()
         after_step()
@@ -171,11 +194,13 @@ def evaluate(
     part: DeviceSplit,
     heartbeat: Callable[[], None] = lambda: None,
     answers: Answers | None = None,
+    panels: Panels | None = None,
 ) -> Sums:
-    """One pass over a part of the data, which changes nothing; ``answers`` collects it if given."""
+    """One pass over a part of the data, which changes nothing; ``answers`` collects it if given. With
+    ``panels``, every image lacks one."""
     computation.model.eval()
     sums = Sums.of(len(part), data.device)
-    for images, labels in data.batches(part, computation.plan.evaluation_batch):
+    for images, labels in data.batches(part, computation.plan.evaluation_batch, panels=panels):
         scores = computation(images)
         named = scores.argmax(dim=1)
         sums.loss += nn.functional.cross_entropy(scores, labels, reduction="sum")

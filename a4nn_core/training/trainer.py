@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
+from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from a4nn_core.assessment import Assessment
@@ -20,14 +21,18 @@ from a4nn_core.commons.records import best_epoch
 from a4nn_core.errors import A4NNError
 from a4nn_core.precision import in_percent, standard_error
 from a4nn_core.spaces.build import Network
+from a4nn_core.spaces.fitted import fit, left_out_accuracy
+from a4nn_core.spaces.operations.reconstruction import Reconstruction
 from a4nn_core.termination.base import RULES, Context, Learning, TerminationRule, Verdict
 from a4nn_core.termination.learning import judge_learning
 from a4nn_core.training import energy
 from a4nn_core.training.checkpoint import checkpoint_name, load_network, resume_training, save_checkpoint
 from a4nn_core.training.compute_plan import ComputePlan
 from a4nn_core.training.evaluation import EvaluatedNetwork
+from a4nn_core.training.inherit import inherit
 from a4nn_core.training.loading import DeviceData, augmentation
 from a4nn_core.training.optimizer import EagerSGD
+from a4nn_core.training.panels import Panels
 from a4nn_core.training.process import (
     check_fits,
     choose_algorithms,
@@ -118,13 +123,26 @@ class _Training:
     ) -> None:
         settings = segment.training
         torch.manual_seed(segment.seed)
-        self.model = Network(segment.architecture).to(data.device)
-        self.optimizer = EagerSGD(
-            self.model.parameters(),
-            lr=settings.learning_rate,
-            momentum=settings.momentum,
-            weight_decay=settings.weight_decay,
-        )
+        self.model = Network(segment.architecture)
+        if segment.inheritance is not None and checkpoint is None:
+            inherit(self.model, segment.inheritance, Path(segment.commons), segment.seed)
+        self.model = self.model.to(data.device)
+        self.optimizer: Optimizer
+        self.part = data.train
+        if segment.architecture.objective is None:
+            self.optimizer = EagerSGD(
+                self.model.parameters(),
+                lr=settings.learning_rate,
+                momentum=settings.momentum,
+                weight_decay=settings.weight_decay,
+            )
+        else:
+            goal = segment.architecture.operations[segment.architecture.objective]
+            self.optimizer = goal.optimizer(self.model.parameters())
+            if isinstance(goal, Reconstruction) and goal.sees_all:
+                self.part = data.everything()
+            if checkpoint is None:  # the range of values must be known before the first step
+                fit(self.model, lambda: data.batches(data.train, plan.evaluation_batch))
         self.scheduler = CosineAnnealingLR(
             self.optimizer, settings.epochs, eta_min=settings.final_learning_rate
         )
@@ -181,6 +199,7 @@ class Trainer:
     Attributes:
         epochs: epochs of the network's journal, read once; every new epoch is appended.
         usual: usual compute plan of the network.
+        panels: what validation images lack in a further pass; None if there is none.
     """
 
     def __init__(
@@ -201,6 +220,8 @@ class Trainer:
         self.checkpoints = folder.checkpoints(segment.network)
         self.epochs = read_epochs(self.journal)
         self.usual = ComputePlan.choose(settings, segment.architecture, data.shape, len(data.train), device)
+        layout = settings.panels
+        self.panels = None if layout is None else Panels(layout, data.shape, len(data.validation), device)
         self._heartbeat = heartbeat
         visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
         # on a machine of a work pool or cluster it is not known how many networks share its energy
@@ -286,6 +307,7 @@ class Trainer:
             self.settings.gradient_clip,
             training.augment,
             after_step,
+            training.part,
         )
         watch.mark()
         training.scheduler.step()
@@ -293,11 +315,18 @@ class Trainer:
         answers, validation = Answers(), self.data.validation
         validated = evaluate(training.measured.computation, self.data, validation, self.heartbeat, answers)
         (train_loss, train_accuracy), (loss, accuracy) = settle((trained, validated))
+        left_out = left_out_accuracy(training.measured.network)
+        train_accuracy = train_accuracy if left_out is None else 100 * left_out
         if not (math.isfinite(train_loss) and math.isfinite(loss)):
             raise Diverged(f"diverged in epoch {number}: training loss {train_loss}, validation loss {loss}")
         before = best_epoch(self.epochs)
         better = before is None or accuracy > (before.validation_accuracy_percent or 0.0)
         assessment = answers.assess(validation.labels) if better else None
+        if assessment is not None and self.panels is not None:
+            computation = training.measured.computation
+            lacking = evaluate(computation, self.data, validation, self.heartbeat, panels=self.panels)
+            ((_, without),) = settle([lacking])
+            assessment = replace(assessment, missing_panel_accuracy_percent=without)
         seconds = watch.seconds()[0]
         return _Epoch(number, started, rate, train_loss, train_accuracy, loss, accuracy, seconds, assessment)
 

@@ -59,8 +59,8 @@ class Asking:
         }
 
     def original(self, number: int) -> int:
-        """The first network with the same architecture: itself, unless it equals an earlier one."""
-        return self._first.get(self.architectures[number].hash, number)
+        """The first network whose training would be the same: itself, unless it equals an earlier one."""
+        return self._first.get(self._trained_as(number), number)
 
     def ask(self, count: int) -> list[Candidate]:
         """Up to ``count`` new candidates."""
@@ -102,11 +102,19 @@ class Asking:
             architecture = self._decode(candidate.genome)
             self.architectures[candidate.number] = architecture
             if not self._limits.violation(architecture):
-                self._first.setdefault(architecture.hash, candidate.number)
+                self._first.setdefault(self._trained_as(candidate.number), candidate.number)
         return new
 
+    def _trained_as(self, number: int) -> str:
+        """What is equal for two networks whose training would be the same but for its random numbers."""
+        candidate, told = self.candidates[number], self.architectures[number].hash
+        if candidate.inherit_from is None and candidate.learning_rate is None:
+            return told
+        return f"{told} {candidate.inherit_from} {candidate.morph} {candidate.learning_rate}"
+
     def _compare(self, candidate: Candidate, logged: Asked) -> None:
-        if logged.genome != candidate.genome or logged.parents != list(candidate.parents):
+        asked = (candidate.genome, list(candidate.parents), candidate.inherit_from, candidate.learning_rate)
+        if asked != (logged.genome, logged.parents, logged.inherit_from, logged.learning_rate):
             raise BadInput(
                 f"run {self._writer.folder.run_id} cannot be resumed: for network {candidate.number} the "
                 f"strategy now asks for {json.dumps(candidate.genome)}, but its event log has "
@@ -125,6 +133,8 @@ class Asking:
                 predicted=candidate.predicted,
                 low=candidate.low,
                 high=candidate.high,
+                inherit_from=candidate.inherit_from,
+                learning_rate=candidate.learning_rate,
             ),
             candidate.number,
             candidate.generation,

@@ -10,6 +10,8 @@ from a4nn_core.experiment import Experiment
 from a4nn_core.metrics import find_metric
 from a4nn_core.precision import standard_error
 from a4nn_core.search.evolution import EvolutionSettings
+from a4nn_core.search.regularised_evolution import RegularisedEvolution
+from a4nn_core.search.variation import size_of
 from a4nn_core.training.settings import LEAST_STEPS
 from a4nn_core.workflow.devices import Machine, cores
 
@@ -50,6 +52,18 @@ def _of_search(experiment: Experiment) -> Iterator[str]:
         yield (
             f"search.stop.no_growth = {search.stop.no_growth} ends nothing, as the search looks at "
             f"{search.networks} networks (search.networks)"
+        )
+    if isinstance(search, RegularisedEvolution) and search.networks <= search.population:
+        yield (
+            f"search.networks = {search.networks} ends the search with its first population of "
+            f"{search.population} (search.population), all of them random: no network descends from another; "
+            f"search.population = {max(1, search.networks // 3)}, a third of the networks, leaves room for it"
+        )
+    count = size_of(experiment.space)
+    if search.networks > count:
+        yield (
+            f"space {experiment.space.name} has {count:,} genomes, fewer than search.networks = "
+            f"{search.networks:,}: the search ends when all have been asked for"
         )
     for name, direction in search.objectives.items():
         usual = find_metric(name).direction

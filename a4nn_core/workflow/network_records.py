@@ -9,10 +9,11 @@ from dataclasses import replace
 from a4nn_core.commons.epochs import JournalEpoch
 from a4nn_core.commons.records import ConsideredRecord, Edge, LayerRecord, Network, Prediction, best_epoch
 from a4nn_core.jsonable import JsonText
-from a4nn_core.metrics import STANDARD, Measured, Metric, values
+from a4nn_core.metrics import STANDARD, Evaluate, Measured, Metric, values
 from a4nn_core.search.base import Candidate, Considered
 from a4nn_core.spaces.architecture import Architecture, Layer
-from a4nn_core.training.segment import SegmentResult
+from a4nn_core.spaces.inheritance import inherited_parameters, taken
+from a4nn_core.training.segment import Inheritance, SegmentResult
 from a4nn_core.vocabulary import FitnessSource, NetworkStatus
 
 
@@ -27,6 +28,8 @@ def network_record(
     front_version: int,
     checkpoints: str,
     metrics: Sequence[Metric] = STANDARD,
+    before: Evaluate = Metric.value,
+    inheritance: Inheritance | None = None,
 ) -> Network:
     """The final record of a network whose training has ended.
 
@@ -40,6 +43,8 @@ def network_record(
         front_version: version of the front snapshot its last segment was judged against.
         checkpoints: folder of its checkpoints, relative to the commons.
         metrics: metrics whose values its fitness contains.
+        before: returns the values of those that are known before training.
+        inheritance: where the weights come from that it began with; None for fresh ones.
 
     Raises:
         BadInput: a metric of another package cannot be computed.
@@ -56,6 +61,13 @@ def network_record(
         seed=seed,
         error=result.error,
     )
+    if inheritance is not None:
+        found = taken(architecture, inheritance.architecture, inheritance.morph)
+        network = replace(
+            network,
+            inherited_from=inheritance.network,
+            inherited_parameters=inherited_parameters(architecture, found),
+        )
     best = best_epoch(journal)
     if best is None:
         return network
@@ -88,6 +100,7 @@ def network_record(
             calibration_error_points=best.assessment.calibration_error_points,
             brier_score=best.assessment.brier_score,
             confusion=JsonText.of(best.assessment.to_json()["confusion"]),
+            missing_panel_accuracy_percent=best.assessment.missing_panel_accuracy_percent,
         )
     if status is NetworkStatus.failed or accuracy is None:
         return network
@@ -95,11 +108,12 @@ def network_record(
         network,
         test_accuracy_percent=result.test_accuracy_percent,
         fitness_source=FitnessSource.measured,
-        fitness=values(metrics, architecture, _measured(journal)),
+        fitness=values(metrics, architecture, _measured(journal, best), before),
     )
 
 
-def _measured(journal: Sequence[JournalEpoch]) -> Measured:
+def _measured(journal: Sequence[JournalEpoch], best: JournalEpoch) -> Measured:
+    assessment = best.assessment
     return Measured(
         accuracy_percent=tuple(
             accuracy for epoch in journal if (accuracy := epoch.validation_accuracy_percent) is not None
@@ -107,6 +121,8 @@ def _measured(journal: Sequence[JournalEpoch]) -> Measured:
         loss=tuple(epoch.validation_loss for epoch in journal),
         seconds=tuple(epoch.seconds or 0.0 for epoch in journal),
         energy_joules=tuple(epoch.energy_joules for epoch in journal),
+        balanced_accuracy_percent=assessment.balanced_accuracy_percent if assessment else None,
+        missing_panel_accuracy_percent=assessment.missing_panel_accuracy_percent if assessment else None,
     )
 
 
@@ -132,6 +148,7 @@ def equal_record(
         calibration_error_points=original.calibration_error_points,
         brier_score=original.brier_score,
         confusion=original.confusion,
+        missing_panel_accuracy_percent=original.missing_panel_accuracy_percent,
         best_checkpoint=original.best_checkpoint,
         best_checkpoint_sha256=original.best_checkpoint_sha256,
         checkpoint=original.checkpoint,

@@ -23,10 +23,17 @@ from a4nn_core.experiment import Experiment
 from a4nn_core.jsonable import Json, members, whole
 from a4nn_core.search.repeat import Repeat
 from a4nn_core.spaces.architecture import Architecture
+from a4nn_core.spaces.base import largest
 from a4nn_core.training.settings import FIRST_DEFAULTS, Training
 from a4nn_core.version import __version__
 from a4nn_core.workflow.devices import Machine
-from a4nn_core.workflow.preflight import check_budget, check_fit, check_images, warn_unless_measured
+from a4nn_core.workflow.preflight import (
+    check_budget,
+    check_fit,
+    check_images,
+    check_panels,
+    warn_unless_measured,
+)
 from a4nn_core.workflow.prior import ResolvedPrior, resolve_again, resolve_prior
 
 PACKAGES = (
@@ -61,13 +68,12 @@ class Plan:
 
     @cached_property
     def largest(self) -> Architecture:
-        """The largest network of the search space.
+        """The largest network of the search space, or of a sample of a space that has none.
 
         Raises:
             BadInput: no genome fits the images.
         """
-        space = self.experiment.space
-        return space.decode(space.genome(space.upper), self.data.shape, len(self.data.classes))
+        return largest(self.experiment.space, self.data.shape, len(self.data.classes))
 
     @property
     def shadow_of(self) -> str | None:
@@ -180,17 +186,21 @@ def check(plan: Plan, is_local: bool) -> None:
             asked, the largest network does not fit this machine, its energy cannot be counted, or networks
             would be trained again on other images.
     """
-    largest = plan.largest
+    network = plan.largest
     _check_same_images(plan)
     check_images(plan.data)
+    check_panels(plan.experiment.training, plan.data)
+    for metric in plan.experiment.search.metrics():
+        if not metric.repeatable:
+            metric.read(network)  # measured here so that what it lacks is said before anything is written
     if plan.experiment.training.augment:
         from a4nn_core.training.loading import check_augmentation
 
         check_augmentation(plan.experiment.training.augment, plan.data)
     if not is_local:
         return
-    if not plan.experiment.search.limits().violation(largest):
-        check_fit(plan.experiment, largest, plan.data, plan.machine.device, plan.machine.slots)
+    if not plan.experiment.search.limits().violation(network):
+        check_fit(plan.experiment, network, plan.data, plan.machine.device, plan.machine.slots)
     check_budget(plan.experiment, plan.machine.device, plan.machine.slots)
     if plan.experiment.training.energy:
         warn_unless_measured(plan.machine.device, plan.machine.slots)

@@ -13,6 +13,7 @@ from a4nn_core.experiment import Experiment
 from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.training.energy import Unmeasurable, counters
 from a4nn_core.training.memory import Need, check_room, machine_memory
+from a4nn_core.training.settings import Training
 from a4nn_core.workflow.devices import discover, gpu_memory, places
 
 log = logging.getLogger(__name__)
@@ -32,6 +33,21 @@ def check_images(data: ImageData) -> None:
         f"data set {data.name}: all {len(data.train)} training images are the same{value}; nothing tells the "
         f"classes {', '.join(data.classes[:5])} apart"
     )
+
+
+def check_panels(settings: Training, data: ImageData) -> None:
+    """Refuse panels that images cannot be divided into.
+
+    Raises:
+        BadInput: there are more of them along a side than pixels.
+    """
+    _, height, width = data.shape
+    rows, columns = settings.panels or (1, 1)
+    if rows > height or columns > width:
+        raise BadInput(
+            f"training.panels = [{rows}, {columns}]: images of {height} x {width} pixels cannot be divided "
+            "so often"
+        )
 
 
 def check_fit(

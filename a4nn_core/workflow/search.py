@@ -26,7 +26,7 @@ from a4nn_core.spaces.architecture import Architecture, Shape
 from a4nn_core.spaces.base import Genome
 from a4nn_core.termination.base import FrontSnapshot
 from a4nn_core.termination.peers import PeerRule
-from a4nn_core.training.segment import Segment, SegmentResult
+from a4nn_core.training.segment import Inheritance, Segment, SegmentResult
 from a4nn_core.vocabulary import Action, EventKind, FitnessSource, NetworkStatus
 from a4nn_core.workflow.asking import Asking
 from a4nn_core.workflow.checkpoints import Keeper, kept_epochs
@@ -41,6 +41,7 @@ from a4nn_core.workflow.network_records import (
     prediction_before,
 )
 from a4nn_core.workflow.promotion import Promotion, segment_after, segment_ends
+from a4nn_core.workflow.readings import Readings
 from a4nn_core.workflow.spending import BudgetUsedUp, Spending
 from a4nn_core.workflow.stopping import Stopping
 from a4nn_core.workflow.submitted import SubmittedSegments
@@ -95,7 +96,8 @@ class Search:
         self.watcher = watcher
         self.images = Images.of(writer.header.get("dataset"))
         self.metrics = experiment.search.metrics()
-        self.limits = experiment.search.limits()
+        self._readings = Readings(writer.events)
+        self.limits = experiment.search.limits(self._readings.value)
         training = experiment.training
         study = Study(self._decode, training.epochs, self.images.validation, training.curves, past)
         self.strategy = experiment.search.begin(
@@ -138,6 +140,7 @@ class Search:
             if experiment.budget is not None
             else None
         )
+        self._keeps_parents = experiment.search.inherits
 
     def run(self) -> None:
         """Search to the end.
@@ -254,7 +257,7 @@ class Search:
                 self._advance(candidate)
             if self._promotion is not None:
                 self._promote(self._promotion)
-            if self.strategy.generation != generation:
+            if self.strategy.generation != generation and not self._keeps_parents:
                 self._keeper.generation(self.networks)
             if not self._ask():
                 return
@@ -380,6 +383,8 @@ class Search:
         if epochs is None:
             epochs = len(read_epochs(self.writer.folder.journal(number)))
         settings = self.experiment.training
+        if candidate.learning_rate is not None:
+            settings = settings.with_learning_rate(candidate.learning_rate)
         number_of_segment, limit = segment_after(self._ends, epochs)
         version = self._version(candidate, number_of_segment)
         architecture = self.architectures[number]
@@ -393,7 +398,9 @@ class Search:
             map_key=self._map_key,
             training=settings,
             termination=self._tables["termination"],
-            fixed=values((m for m in self.metrics if m.before_training), architecture),
+            fixed=values(
+                (m for m in self.metrics if m.before_training), architecture, before=self._readings.value
+            ),
             seed=network_seed(self.experiment.seed, number),
             device=self.device,
             # it is not known what else trains on a machine of a work pool
@@ -402,6 +409,7 @@ class Search:
             from_epoch=epochs,
             epoch_limit=limit if limit < settings.epochs else None,
             front=self.front(version),
+            inheritance=self._inheritance(candidate),
         )
         self.writer.events.append(
             Submitted(segment=segment.number, from_epoch=epochs, front_version=version),
@@ -409,6 +417,19 @@ class Search:
             candidate.generation,
         )
         self._submitted.submit(segment)
+
+    def _inheritance(self, candidate: Candidate) -> Inheritance | None:
+        """Where the weights come from that a network begins with; None if it begins with fresh ones."""
+        parent = None if candidate.inherit_from is None else self.networks.get(candidate.inherit_from)
+        if parent is None or parent.checkpoint is None or parent.checkpoint_sha256 is None:
+            return None
+        return Inheritance(
+            network=parent.network,
+            checkpoint=parent.checkpoint,
+            sha256=parent.checkpoint_sha256,
+            architecture=self.architectures[parent.trained_as],
+            morph=candidate.morph,
+        )
 
     def _version(self, candidate: Candidate, segment: int) -> int:
         """Version of the front snapshot that a segment is judged against. A segment that is submitted again
@@ -521,6 +542,8 @@ class Search:
             front_version=front_version,
             checkpoints=str(folder.checkpoints(number).relative_to(folder.commons)),
             metrics=self.metrics,
+            before=self._readings.value,
+            inheritance=self._inheritance(candidate),
         )
 
     # rules that compare networks

@@ -231,7 +231,7 @@ def _sample(plan: Plan) -> list[Architecture]:
         genomes = [candidate.genome for candidate in experiment.search.candidates]
     else:
         rng = np.random.default_rng(0)
-        genomes = [space.genome(rng.integers(0, space.upper + 1)) for _ in range(_SAMPLE)]
+        genomes = [space.sample(rng) for _ in range(_SAMPLE)]
     networks = [space.decode(genome, data.shape, len(data.classes)) for genome in genomes]
     return [network for network in networks if not limits.violation(network)] or networks
 

@@ -13,10 +13,13 @@ if TYPE_CHECKING:
 
 
 class AvgPool(Operation):
-    """The mean of the values under the kernel, without padding."""
+    """The mean of the values under the kernel, by default without those of the padding."""
 
     name: Literal["avg_pool"] = "avg_pool"
     words: ClassVar[tuple[str, ...]] = ("pool",)
+
+    count_padding: bool = False
+    """whether zeros of the padding count in the mean"""
 
     def cost(self, layer: Layer, inputs: Sequence[Shape]) -> Cost:
         return pooled(layer, inputs[0])
@@ -24,7 +27,9 @@ class AvgPool(Operation):
     def module(self, layer: Layer, inputs: Sequence[Shape]) -> nn.Module:
         from torch import nn
 
-        return nn.AvgPool2d(layer.kernel, stride=layer.stride, padding=layer.padding, count_include_pad=False)
+        return nn.AvgPool2d(
+            layer.kernel, stride=layer.stride, padding=layer.padding, count_include_pad=self.count_padding
+        )
 
     def kept(self, compiled: bool) -> Kept:
         return Kept(inputs=not compiled, held=not compiled)

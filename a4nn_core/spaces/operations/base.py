@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -11,7 +11,8 @@ from a4nn_core.component import Component
 from a4nn_core.spaces.layer import Cost, Layer, Shape
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
+    from torch.optim import Optimizer
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,9 @@ class Operation(Component):
 
     takes_many: ClassVar[bool] = False
     """Whether a layer may have several inputs. Their order does not count in an architecture's hash."""
+    objective: ClassVar[bool] = False
+    """Whether its output, one number for each image, is what the network is trained to minimise, instead of
+    the cross entropy of its class scores. Such an operation has a method ``optimizer``."""
     words: ClassVar[tuple[str, ...]] = ()
     """Words beside its name that mark a layer as part of a node in labels: ``node 2 norm`` is drawn as part
     of ``node 2``."""
@@ -80,6 +84,10 @@ class Operation(Component):
         """
         return Kept(held=not compiled)
 
+    def optimizer(self, parameters: Iterable[Tensor]) -> Optimizer:
+        """The optimiser of a network that is trained to minimise its output; see ``objective``."""
+        raise NotImplementedError(f"no network is trained to minimise the output of {self.name}")
+
     def text(self) -> str:
         """Text for a layer without a label in pictures."""
         return self.name
@@ -89,10 +97,22 @@ class Operation(Component):
         return self.model_dump(mode="json", exclude={"name"}, exclude_defaults=True)
 
 
-def windows(side: int, layer: Layer, dilation: int = 1) -> int:
-    """Number of positions of a layer's kernel along one side of its input."""
+def windows(side: int, layer: Layer, dilation: int = 1, ceil: bool = False) -> int:
+    """Number of positions of a layer's kernel along one side of its input.
+
+    Args:
+        side: length of the side in pixels.
+        layer: the layer.
+        dilation: distance between the pixels that the kernel reads.
+        ceil: whether a last window that reaches beyond the edge counts, as in torch: it must begin inside the
+            image or its padding at the left.
+    """
     reach = dilation * (layer.kernel - 1) + 1
-    return (side + 2 * layer.padding - reach) // layer.stride + 1
+    room = side + 2 * layer.padding - reach
+    if not ceil:
+        return room // layer.stride + 1
+    positions = -(-room // layer.stride) + 1
+    return positions - ((positions - 1) * layer.stride >= side + layer.padding)
 
 
 def elements(shape: Shape) -> int:
@@ -101,8 +121,8 @@ def elements(shape: Shape) -> int:
     return channels * height * width
 
 
-def pooled(layer: Layer, shape: Shape) -> Cost:
-    """The cost of pooling: one operation per element of the input.
+def pooled(layer: Layer, shape: Shape, ceil: bool = False) -> Cost:
+    """The cost of pooling: one operation per element of the input. ``ceil`` as for ``windows``.
 
     Raises:
         ValueError: the padding is more than half of the kernel, which torch does not allow.
@@ -110,4 +130,5 @@ def pooled(layer: Layer, shape: Shape) -> Cost:
     if 2 * layer.padding > layer.kernel:
         raise ValueError(f"padding {layer.padding} is more than half of kernel {layer.kernel}")
     channels, height, width = shape
-    return Cost((channels, windows(height, layer), windows(width, layer)), elements(shape), 0)
+    high, wide = (windows(side, layer, ceil=ceil) for side in (height, width))
+    return Cost((channels, high, wide), elements(shape), 0)

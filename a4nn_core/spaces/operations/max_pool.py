@@ -18,13 +18,16 @@ class MaxPool(Operation):
     name: Literal["max_pool"] = "max_pool"
     words: ClassVar[tuple[str, ...]] = ("pool",)
 
+    ceil: bool = False
+    """whether a window that reaches beyond the edge of the image counts, too"""
+
     def cost(self, layer: Layer, inputs: Sequence[Shape]) -> Cost:
-        return pooled(layer, inputs[0])
+        return pooled(layer, inputs[0], self.ceil)
 
     def module(self, layer: Layer, inputs: Sequence[Shape]) -> nn.Module:
         from torch import nn
 
-        return nn.MaxPool2d(layer.kernel, stride=layer.stride, padding=layer.padding)
+        return nn.MaxPool2d(layer.kernel, stride=layer.stride, padding=layer.padding, ceil_mode=self.ceil)
 
     def kept(self, compiled: bool) -> Kept:
         # compiled, it keeps the indices of the greatest values

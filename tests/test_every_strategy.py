@@ -1,0 +1,252 @@
+"""What every strategy promises on every space that it fits: parametrised over the registries, so that a new
+strategy or space is covered by being registered."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import random
+import zlib
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from fakes import FakeExecutor, search
+from test_kinds_of_spaces import SMALL, small
+from test_strategies import play
+
+from a4nn_core.errors import BadInput
+from a4nn_core.experiment import Experiment
+from a4nn_core.metrics import BUILTIN
+from a4nn_core.search import STRATEGIES, Candidate, Outcome, SearchSettings, Strategy, Study, no_violation
+from a4nn_core.spaces import SPACES, Architecture, Space
+from a4nn_core.spaces.base import Genome
+from a4nn_core.training.loading import DeviceData
+from a4nn_core.training.segment import Segment, SegmentResult
+from a4nn_core.training.trainer import train_segment
+from a4nn_core.vocabulary import NetworkStatus
+
+FEW = dict.fromkeys(("population", "offspring", "batch", "initial", "particles", "sample", "startup"), 3)
+"""settings, of those strategies that have them, with which a few networks are a search"""
+NETWORKS = 10
+SHAPE, CLASSES = (1, 8, 8), 2
+OWN = "a4nn_core"
+
+
+def pairs() -> list[tuple[str, str]]:
+    """Every strategy with every space that it fits, but those that ask for networks they were given, and the
+    space that is a list of networks (tests/test_designed.py)."""
+    given = ("repeat", "exhaustive")
+    names = [name for name in STRATEGIES.names() if STRATEGIES.package(name) == OWN and name not in given]
+    spaces = [name for name in SPACES.names() if SPACES.package(name) == OWN and name != "designed"]
+    return [(s, p) for s in names for p in spaces if STRATEGIES.component(s).fits(SPACES.component(p))]
+
+
+PAIRS = pairs()
+each = pytest.mark.parametrize(("strategy", "space"), PAIRS, ids=[" on ".join(pair) for pair in PAIRS])
+BY_STRATEGY = dict(reversed(PAIRS))
+one_each = pytest.mark.parametrize(("strategy", "space"), list(BY_STRATEGY.items()))
+
+
+def settings(name: str, **changes: Any) -> SearchSettings:
+    model = STRATEGIES.component(name)
+    few = {key: value for key, value in FEW.items() if key in model.model_fields}
+    few |= {"children": 8, "rounds": 1} if name == "a4nn" else {}
+    return STRATEGIES.make({"name": name, "networks": NETWORKS, **few, **changes}, "[search]")
+
+
+@cache
+def decoded(space: Space, text: str) -> Architecture:
+    return space.decode(json.loads(text), SHAPE, CLASSES)
+
+
+class Game:
+    """A search of a space, whose networks are measured by a formula."""
+
+    def __init__(self, strategy: str, space: str, seed: int = 3, **changes: Any) -> None:
+        self.settings = settings(strategy, **changes)
+        self.space = small(space)
+        self.seed = seed
+        self.violation: Callable[[Genome], float] = no_violation
+
+    def start(self) -> Strategy:
+        study = Study(self.decode, horizon=4, images=100)
+        return self.settings.begin(self.space, self.seed, self.violation, study)
+
+    def decode(self, genome: Genome) -> Architecture:
+        return decoded(self.space, json.dumps(genome))
+
+    def measure(self, candidate: Candidate) -> Mapping[str, float]:
+        """Larger networks are better, up to something that differs from one to the next."""
+        key = json.dumps(candidate.genome)
+        architecture = decoded(self.space, key)
+        error = 60.0 - 3 * math.log(architecture.parameters) + zlib.crc32(key.encode()) % 256 / 64
+        before = {
+            name: float(metric.of_architecture(architecture))
+            for name, metric in BUILTIN.items()
+            if metric.of_architecture is not None
+        }
+        return {**before, "error_percent": error, "accuracy_percent": 100 - error}
+
+    def play(self, **how: Any) -> list[Candidate]:
+        how = {"measure": self.measure, "portion": 3, "violation": self.violation} | how
+        return play(self.start(), **how)
+
+
+@each
+def test_asks_for_valid_genomes_and_repeats_by_seed(strategy: str, space: str) -> None:
+    game = Game(strategy, space)
+    asked = game.play()
+    assert game.play() == asked
+    assert [candidate.number for candidate in asked] == list(range(len(asked)))
+    assert len(asked) == NETWORKS
+    for candidate in asked:
+        game.space.check(candidate.genome)
+        assert json.loads(json.dumps(candidate.genome)) == candidate.genome
+        assert game.decode(candidate.genome).parameters > 0
+        assert candidate.operator
+        assert all(parent < candidate.number for parent in candidate.parents)
+        if candidate.inherit_from is not None:
+            assert candidate.inherit_from in candidate.parents
+    other = Game(strategy, space, seed=4).play()
+    assert [c.genome for c in other] != [c.genome for c in asked]
+
+
+def schedules(strategy: str) -> list[str]:
+    """The schedules that a strategy takes."""
+    found = []
+    for schedule in ("generational", "steady"):
+        try:
+            settings(strategy, schedule=schedule)
+        except BadInput:
+            continue
+        found.append(schedule)
+    return found
+
+
+SCHEDULED = [(s, p, schedule) for s, p in BY_STRATEGY.items() for schedule in schedules(s)]
+
+
+@pytest.mark.parametrize(("strategy", "space", "schedule"), SCHEDULED)
+def test_resumes_from_the_log_whatever_the_order_of_tells(strategy: str, space: str, schedule: str) -> None:
+    """Some networks fail, some diverge."""
+    game = Game(strategy, space, schedule=schedule)
+
+    def some_fail(candidate: Candidate) -> Mapping[str, float] | None:
+        values = game.measure(candidate)
+        return (values, None, dict.fromkeys(values, math.nan), values)[candidate.number % 4]
+
+    log: list[tuple[str, Any]] = []
+    asked = game.play(measure=some_fail, shuffle=random.Random(1), log=log)
+    assert len(asked) == NETWORKS
+    again = game.start()
+    for kind, what in log:
+        if kind == "ask":
+            assert again.ask(len(what)) == what
+        else:
+            again.tell(what)
+    assert again.finished
+
+
+@pytest.mark.parametrize(("strategy", "space", "schedule"), SCHEDULED)
+def test_goes_on_when_nothing_works(strategy: str, space: str, schedule: str) -> None:
+    game = Game(strategy, space, schedule=schedule)
+    assert len(game.play(measure=lambda _: None)) == NETWORKS
+    game.violation = lambda _: 1.0
+    assert len(game.play()) == NETWORKS
+
+
+@one_each
+def test_bounds_are_respected(strategy: str, space: str) -> None:
+    game = Game(strategy, space)
+    sizes = sorted(game.decode(candidate.genome).parameters for candidate in game.play())
+    most = sizes[len(sizes) * 2 // 3]
+    game.violation = lambda genome: max(0.0, game.decode(genome).parameters / most - 1)
+    asked = game.play()
+    assert all(game.violation(candidate.genome) == 0.0 for candidate in asked)
+
+
+@one_each
+def test_never_asks_for_ever_for_what_it_was_told(strategy: str, space: str) -> None:
+    """No genome is asked for twice with the same beginning, as the loop would not train it twice."""
+    asked = Game(strategy, space, networks=14).play()
+    begun = [json.dumps([c.genome, c.inherit_from, c.learning_rate]) for c in asked]
+    assert len(set(begun)) >= 0.9 * len(begun)
+
+
+@one_each
+def test_revised_outcomes_are_taken(strategy: str, space: str) -> None:
+    game = Game(strategy, space)
+    running = game.start()
+    first = running.ask(4)
+    for candidate in first:
+        running.tell(Outcome(candidate.number, game.measure(candidate), epochs=1))
+    running.revise(Outcome(0, game.measure(first[0])))
+    for candidate in running.ask(2):
+        running.tell(Outcome(candidate.number, game.measure(candidate)))
+
+
+# in the loop
+
+
+def an_experiment(strategy: str, space: str, **changes: Any) -> Experiment:
+    searched = settings(strategy, networks=6).model_dump(mode="json", exclude_none=True)
+    tables = {"name": "tiny", "seed": 5, "data": {"name": "digits"}, "search": searched}
+    rule = "none" if STRATEGIES.component(strategy).inherits else "front"
+    return Experiment.from_mapping(
+        {
+            **tables,
+            "space": {"name": space, **SMALL.get(space, {})},
+            "training": {"epochs": 1, "batch_size": 250, "slots": 1},
+            "termination": {"name": rule},
+            **changes,
+        }
+    )
+
+
+class Killed(Exception):
+    """Ends a search as a kill would."""
+
+
+@pytest.mark.slow
+@one_each
+def test_goes_on_from_its_records_when_it_was_killed(strategy: str, space: str, tmp_path: Path) -> None:
+    """Under a rule that compares networks where the strategy allows it."""
+
+    def until(segment: Segment) -> None:
+        if segment.network == 4:
+            raise Killed
+
+    what = an_experiment(strategy, space, training={"epochs": 2})
+    whole = search(what, tmp_path / "whole", FakeExecutor(one_at_a_time=True))
+    with contextlib.suppress(Killed):  # the network may be equal to another, and not be trained
+        search(what, tmp_path / "cut", FakeExecutor(until, one_at_a_time=True))
+    resumed = search(what, tmp_path / "cut", FakeExecutor(one_at_a_time=True))
+    assert resumed.candidates == whole.candidates
+    assert resumed.reported == whole.reported
+
+
+@pytest.fixture(scope="module")
+def digits() -> DeviceData:
+    return DeviceData(an_experiment("random", "macro").data.load(), torch.device("cpu"))
+
+
+@pytest.mark.slow
+@one_each
+def test_trains_on_digits(strategy: str, space: str, digits: DeviceData, tmp_path: Path) -> None:
+    class Training(FakeExecutor):
+        def _train(self, segment: Segment) -> SegmentResult:
+            self.trained.append(segment)
+            return train_segment(segment, digits, digits.device)
+
+    executor = Training()
+    one = search(an_experiment(strategy, space), tmp_path, executor, classes=10)
+    trained = [one.networks[segment.network] for segment in executor.trained]
+    assert len(one.networks) == 6
+    assert len(trained) >= 2
+    assert all(network.status is not NetworkStatus.failed for network in trained), [n.error for n in trained]
+    assert all(0 <= (network.best_accuracy_percent or -1) <= 100 for network in trained)
