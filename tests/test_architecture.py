@@ -80,7 +80,7 @@ HEAVY = {"torch", "prefect", "ray", "dask", "optuna", "lightning"}
 MAY_NEED: dict[str, set[str]] = {
     "cli": {"torch"},
     "data": {"torch"},
-    "search": {"optuna"},
+    "search": {"optuna", "torch"},
     "spaces": {"torch"},
     "training": {"torch"},
     "workflow": {"torch"},

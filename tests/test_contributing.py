@@ -13,7 +13,15 @@ import pytest
 
 PAGE = Path(__file__).parents[1] / "CONTRIBUTING.md"
 BLOCK = re.compile(r'^```\w+ title="([^"]+)"\n(.*?)^```$', re.MULTILINE | re.DOTALL)
-PARTS = ("strategy", "search space", "operation", "termination rule", "data set", "metric")
+PARTS = (
+    "strategy",
+    "search space",
+    "free search space",
+    "operation",
+    "termination rule",
+    "data set",
+    "metric",
+)
 
 
 def call(*command: object, cwd: Path, **environment: str) -> str:
@@ -57,14 +65,34 @@ def test_a_search_with_every_example(installed: tuple[Path, Path], tmp_path: Pat
     query = (
         "select network, status, termination_reason, epochs_trained, fitness['depth'] as depth, "
         "(select count(*) from layers where layers.network = networks.network and op = 'gelu') as gelus "
-        "from networks order by network"
+        "from networks where run = 'one' order by network"
     )
-    for part in ("search.random", "space.chain", "operations.gelu", "termination.hopeless", "data.stripes"):
+    for part in (
+        "search.my-random",
+        "space.chain",
+        "space.widths",
+        "operations.gelu",
+        "termination.hopeless",
+        "data.stripes",
+    ):
         [listed] = json.loads(call(*a4nn, "settings", part, "--json", cwd=tmp_path, PYTHONPATH=str(target)))
         assert listed["package"] == "a4nn_examples"
         assert "cannot be loaded" not in listed["meaning"]
     [metric] = json.loads(call(*a4nn, "settings", "depth", "--json", cwd=tmp_path, PYTHONPATH=str(target)))
     assert (metric["table"], metric["package"]) == ("metrics", "a4nn_examples")
+    free = (
+        "--set",
+        "space=widths",
+        "--set",
+        "search.name=regularised-evolution",
+        "--set",
+        "search.networks=6",
+    )
+    few = ("--set", "search.population=3", "--set", "search.batch=3", "--set", "training.epochs=2")
+    call(*a4nn, "run", experiment, *free, *few, "--run-id", "two", cwd=tmp_path, PYTHONPATH=str(target))
+    query_two = "select count(distinct json_array_length(genome)) as lengths from networks where run = 'two'"
+    [two] = json.loads(call(*a4nn, "sql", query_two, "--format", "json", cwd=tmp_path))
+    assert two["lengths"] > 1
     # whoever reads the commons does not need the package
     rows = json.loads(call(*a4nn, "sql", query, "--format", "json", cwd=tmp_path))
     assert [row["network"] for row in rows] == [0, 1, 2, 3]

@@ -3,23 +3,32 @@ strategy or space is covered by being registered."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import random
 import zlib
 from collections.abc import Callable, Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
-from test_kinds_of_spaces import small
+import torch
+from fakes import FakeExecutor, search
+from test_kinds_of_spaces import SMALL, small
 from test_strategies import play
 
 from a4nn_core.errors import BadInput
+from a4nn_core.experiment import Experiment
 from a4nn_core.metrics import BUILTIN
 from a4nn_core.search import STRATEGIES, Candidate, Outcome, SearchSettings, Strategy, Study, no_violation
 from a4nn_core.spaces import SPACES, Architecture, Space
 from a4nn_core.spaces.base import Genome
+from a4nn_core.training.loading import DeviceData
+from a4nn_core.training.segment import Segment, SegmentResult
+from a4nn_core.training.trainer import train_segment
+from a4nn_core.vocabulary import NetworkStatus
 
 FEW = dict.fromkeys(("population", "offspring", "batch", "initial", "particles", "sample", "startup"), 3)
 """settings, of those strategies that have them, with which a few networks are a search"""
@@ -44,6 +53,7 @@ one_each = pytest.mark.parametrize(("strategy", "space"), list(BY_STRATEGY.items
 def settings(name: str, **changes: Any) -> SearchSettings:
     model = STRATEGIES.component(name)
     few = {key: value for key, value in FEW.items() if key in model.model_fields}
+    few |= {"children": 8, "rounds": 1} if name == "a4nn" else {}
     return STRATEGIES.make({"name": name, "networks": NETWORKS, **few, **changes}, "[search]")
 
 
@@ -176,3 +186,65 @@ def test_revised_outcomes_are_taken(strategy: str, space: str) -> None:
     running.revise(Outcome(0, game.measure(first[0])))
     for candidate in running.ask(2):
         running.tell(Outcome(candidate.number, game.measure(candidate)))
+
+
+# in the loop
+
+
+def an_experiment(strategy: str, space: str, **changes: Any) -> Experiment:
+    searched = settings(strategy, networks=6).model_dump(mode="json", exclude_none=True)
+    tables = {"name": "tiny", "seed": 5, "data": {"name": "digits"}, "search": searched}
+    rule = "none" if STRATEGIES.component(strategy).inherits else "front"
+    return Experiment.from_mapping(
+        {
+            **tables,
+            "space": {"name": space, **SMALL.get(space, {})},
+            "training": {"epochs": 1, "batch_size": 250, "slots": 1},
+            "termination": {"name": rule},
+            **changes,
+        }
+    )
+
+
+class Killed(Exception):
+    """Ends a search as a kill would."""
+
+
+@pytest.mark.slow
+@one_each
+def test_goes_on_from_its_records_when_it_was_killed(strategy: str, space: str, tmp_path: Path) -> None:
+    """Under a rule that compares networks where the strategy allows it."""
+
+    def until(segment: Segment) -> None:
+        if segment.network == 4:
+            raise Killed
+
+    what = an_experiment(strategy, space, training={"epochs": 2})
+    whole = search(what, tmp_path / "whole", FakeExecutor(one_at_a_time=True))
+    with contextlib.suppress(Killed):  # the network may be equal to another, and not be trained
+        search(what, tmp_path / "cut", FakeExecutor(until, one_at_a_time=True))
+    resumed = search(what, tmp_path / "cut", FakeExecutor(one_at_a_time=True))
+    assert resumed.candidates == whole.candidates
+    assert resumed.reported == whole.reported
+
+
+@pytest.fixture(scope="module")
+def digits() -> DeviceData:
+    return DeviceData(an_experiment("random", "macro").data.load(), torch.device("cpu"))
+
+
+@pytest.mark.slow
+@one_each
+def test_trains_on_digits(strategy: str, space: str, digits: DeviceData, tmp_path: Path) -> None:
+    class Training(FakeExecutor):
+        def _train(self, segment: Segment) -> SegmentResult:
+            self.trained.append(segment)
+            return train_segment(segment, digits, digits.device)
+
+    executor = Training()
+    one = search(an_experiment(strategy, space), tmp_path, executor, classes=10)
+    trained = [one.networks[segment.network] for segment in executor.trained]
+    assert len(one.networks) == 6
+    assert len(trained) >= 2
+    assert all(network.status is not NetworkStatus.failed for network in trained), [n.error for n in trained]
+    assert all(0 <= (network.best_accuracy_percent or -1) <= 100 for network in trained)

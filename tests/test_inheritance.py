@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from fakes import FakeExecutor, experiment, search
+from test_training import CPU, segment
 from torch import Tensor
 
+from a4nn_core.commons import RunFolder, read_journal
+from a4nn_core.errors import A4NNError, BadInput
+from a4nn_core.experiment import Experiment
 from a4nn_core.spaces import Architecture, Graph, Layer
 from a4nn_core.spaces.build import Network
 from a4nn_core.spaces.inheritance import inherited_parameters, taken
 from a4nn_core.training.inherit import take_over
+from a4nn_core.training.loading import DeviceData
+from a4nn_core.training.segment import Inheritance, Segment
+from a4nn_core.training.trainer import train_segment
 
 SHAPE = (2, 8, 6)
 
@@ -150,3 +161,100 @@ def test_what_is_copied_repeats_by_seed() -> None:
 
     assert torch.equal(copies(1), copies(1))
     assert not torch.equal(copies(1), copies(2))
+
+
+GROWING: dict[str, Any] = {
+    "space": {"name": "free-graph", "first": 4, "most_channels": 8},
+    "search": {"name": "large-scale-evolution", "networks": 12, "population": 4, "batch": 4},
+}
+
+
+def growing(**changes: Any) -> Experiment:
+    tables = {key: value for key, value in experiment().to_mapping().items() if key not in GROWING}
+    return Experiment.from_mapping({**tables, **GROWING, **changes})
+
+
+def test_a_search_hands_on_weights_and_records_it(tmp_path: Path) -> None:
+    executor = FakeExecutor()
+    one = search(growing(), tmp_path, executor)
+    segments = {segment.network: segment for segment in executor.trained}
+    inheriting = [number for number, one_of in segments.items() if one_of.inheritance]
+    assert inheriting, "no network inherits"
+    for number, given in segments.items():
+        candidate, row = one.candidates[number], one.networks[number]
+        assert given.training.learning_rate == candidate.learning_rate
+        assert Segment.from_json(given.to_json()) == given
+        if given.inheritance is None:
+            assert candidate.inherit_from is None
+            assert (row.inherited_from, row.inherited_parameters) == (None, None)
+            continue
+        parent = one.networks[candidate.inherit_from or 0]
+        assert candidate.inherit_from == row.inherited_from == given.inheritance.network
+        assert given.inheritance.checkpoint == parent.checkpoint
+        assert given.inheritance.architecture == one.architectures[parent.trained_as]
+        assert row.inherited_parameters is not None
+        assert 0 <= row.inherited_parameters <= (row.parameters or 0)
+    again = search(growing(), tmp_path / "again", FakeExecutor())
+    assert again.candidates == one.candidates
+
+
+def test_a_killed_search_goes_on_with_the_same_inheritance(tmp_path: Path) -> None:
+    class Killed(Exception):
+        pass
+
+    def until(number: int) -> Callable[[Segment], None]:
+        def outcome(segment: Segment) -> None:
+            if segment.network == number:
+                raise Killed
+
+        return outcome
+
+    whole = search(growing(), tmp_path / "whole", FakeExecutor(one_at_a_time=True))
+    with pytest.raises(Killed):
+        search(growing(), tmp_path / "cut", FakeExecutor(until(7), one_at_a_time=True))
+    resumed = search(growing(), tmp_path / "cut", FakeExecutor(one_at_a_time=True))
+    assert resumed.candidates == whole.candidates
+    kept = [(row.network, row.inherited_from, row.inherited_parameters) for row in whole.networks.values()]
+    assert sorted(kept) == sorted(
+        (row.network, row.inherited_from, row.inherited_parameters) for row in resumed.networks.values()
+    )
+
+
+def test_rules_that_compare_networks_are_refused() -> None:
+    with pytest.raises(BadInput, match=r"hands on the weights .* rules that see one curve fit"):
+        growing(termination={"name": "median"})
+
+
+@pytest.mark.slow
+def test_training_begins_with_the_parents_weights(tmp_path: Path) -> None:
+    """With a learning rate of next to nothing, the child is measured as its parent was; and it repeats."""
+    data = DeviceData(experiment().data.load(), CPU)
+    of = {"epochs": 1, "segment_epochs": None, "evaluation": "as-trained"}
+    parents = segment(tmp_path, training=of)
+    assert train_segment(parents, data, CPU).status == "completed"
+    [line] = read_journal(RunFolder(tmp_path, "r").journal(0))
+    left = Inheritance(
+        0,
+        str(RunFolder(tmp_path, "r").checkpoints(0).relative_to(tmp_path) / line["checkpoint"]),
+        line["checkpoint_sha256"],
+        parents.architecture,
+    )
+    still = of | {"learning_rate": 1e-12}
+    lives = []
+    for number in (1, 2):
+        child = segment(tmp_path, training=still, network=number, inheritance=left)
+        assert train_segment(child, data, CPU).status == "completed"
+        [its] = read_journal(RunFolder(tmp_path, "r").journal(number))
+        lives.append((its["train_loss"], its["validation_loss"], its["checkpoint_sha256"]))
+    assert lives[0] == lives[1]
+    assert its["train_loss"] == pytest.approx(line["validation_loss"], rel=0.3)
+    fresh = segment(tmp_path, training=still, network=3)
+    train_segment(fresh, data, CPU)
+    [its] = read_journal(RunFolder(tmp_path, "r").journal(3))
+    assert its["train_loss"] > lives[0][0] + 0.3
+    with pytest.raises(A4NNError, match="is not the recorded file"):
+        train_segment(
+            segment(tmp_path, training=still, network=4, inheritance=replace(left, sha256="0" * 64)),
+            data,
+            CPU,
+        )

@@ -23,6 +23,9 @@ SMALL: dict[str, dict[str, Any]] = {
     "nasnet": {"channels": 2, "repeats": 0, "blocks": 2},
     "genetic-cnn": {"channels": 4, "nodes": [3, 4]},
     "hierarchical": {"channels": 2, "stages": 1},
+    "free-graph": {"first": 3, "most_channels": 8},
+    "pso-cnn": {"maps": [3, 6], "neurons": [2, 5], "depth": [3, 6]},
+    "layer-sequence": {"most": 5, "filters": [2, 6], "neurons": [4, 8]},
     "evocnn": {"maps": [3, 6], "neurons": [10, 20], "kernel": [2, 5]},
 }
 """settings with which networks of a space are small"""

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -280,8 +281,17 @@ def test_how_weights_begin() -> None:
     assert 0 <= drawn.min() < drawn.max() <= 1  # cut at two standard deviations
     with pytest.raises(ValueError, match="3 x 3 from 4 to 5 channels cannot start as the identity"):
         of_one(Layer("conv", 5, kernel=3, settings={"start": "identity"}), (4, 9, 7))
-    with pytest.raises(ValueError, match="same needs stride 1 and padding 0, not 2 and 0"):
-        of_one(Layer("conv", 5, kernel=3, stride=2, settings={"same": True}), (4, 9, 7))
+    with pytest.raises(ValueError, match="the padding of same follows from the kernel, and cannot be 2"):
+        of_one(Layer("conv", 5, kernel=3, padding=2, settings={"same": True}), (4, 9, 7))
+
+
+def test_same_keeps_the_size_but_for_the_stride() -> None:
+    for kernel, width, stride in product((1, 2, 3, 4), (1, 2, 5), (1, 2, 3)):
+        layer = Layer("conv", 3, kernel=kernel, stride=stride, settings={"same": True, "width": width})
+        made = OPERATIONS.make({"name": "conv", **layer.settings}, "test")
+        cost = made.cost(layer, [(2, 9, 6)])
+        assert made.module(layer, [(2, 9, 6)])(torch.rand(1, 2, 9, 6)).shape[1:] == cost.shape
+        assert cost.shape[1:] == (-(-9 // stride), -(-6 // stride))
 
 
 def test_costs() -> None:

@@ -74,6 +74,9 @@ def _facts(commons: Path, header: Run, network: Network, ending: Ending | None) 
         facts["calibration"] = assessed.calibration(known)
     if str(images):
         facts[""] = f"± one standard error, of {images}"
+    if network.inherited_from is not None:
+        got = f"{network.inherited_parameters or 0:,} of {network.parameters or 0:,} parameters"
+        facts["inherited"] = f"from network {network.inherited_from}, layers with {got}"
     return facts | {
         "FLOPs": "-" if network.flops is None else f"{network.flops:,} multiply-adds for one image",
         "parameters": "-" if network.parameters is None else f"{network.parameters:,}",

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from a4nn_core.experiment import Experiment
     from a4nn_core.workflow.summary import Summary
 
+WIDEST_GENOME = 100
+"""characters of a genome in a table"""
+
 
 def run(
     source: Annotated[
@@ -239,7 +242,7 @@ def _print(summary: Summary, where: str) -> None:
                 "-" if member.flops is None else f"{member.flops / 1e6:.4f}",
                 _or_dash(member.parameters, ",d"),
                 _or_dash(member.epochs_trained, "d"),
-                member.genome_text,
+                _clipped(member.genome_text),
             ]
             for member in summary.front
         ],
@@ -252,6 +255,11 @@ def _print(summary: Summary, where: str) -> None:
     tell("", first, *(f"  {line}" for line in others))
     if len(summary.endings) > 1:
         tell(f"  why each network was ended early: a4nn status {summary.run}{where}")
+
+
+def _clipped(genome: str) -> str:
+    """A genome in a table: free genomes can be of any length, and would leave other columns no room."""
+    return genome if len(genome) <= WIDEST_GENOME else f"{genome[: WIDEST_GENOME - 3]}..."
 
 
 def make_table(header: list[str], rows: list[list[str]]) -> Table:

@@ -184,6 +184,9 @@ SPACES: Registry[Space] = Registry(
         "nasnet": "a4nn_core.spaces.cell_space:NASNet",
         "genetic-cnn": "a4nn_core.spaces.genetic_cnn:GeneticCNN",
         "hierarchical": "a4nn_core.spaces.hierarchical:Hierarchical",
+        "layer-sequence": "a4nn_core.spaces.layer_sequence:LayerSequence",
+        "free-graph": "a4nn_core.spaces.free_graph:FreeGraph",
+        "pso-cnn": "a4nn_core.spaces.pso_cnn:PsoCNN",
         "evocnn": "a4nn_core.spaces.evocnn:EvoCNN",
     },
 )

@@ -235,15 +235,8 @@ class _Builder:
     def _convolve(self, block: Block, title: str) -> None:
         # an image of one pixel in a direction cannot get any smaller
         stride = block.stride if min(self.height, self.width) > 1 else 1
-        how: dict[str, Any] = {"stride": stride, "settings": _weights(block)}
-        if stride == 1:
-            how["settings"]["same"] = True
-        else:
-            how["padding"] = block.kernel // 2
-            self.height, self.width = (
-                (side + 2 * (block.kernel // 2) - block.kernel) // stride + 1
-                for side in (self.height, self.width)
-            )
+        self.height, self.width = ((side - 1) // stride + 1 for side in (self.height, self.width))
+        how: dict[str, Any] = {"stride": stride, "settings": {**_weights(block), "same": True}}
         self._layer("conv", f"{title} conv", block.channels, kernel=block.kernel, bias=not block.norm, **how)
 
     def _pool(self, block: Block, title: str) -> None:

@@ -29,8 +29,8 @@ class Conv(Operation):
     width: int | None = Field(default=None, ge=1)
     """width of the kernel in pixels, whose height is that of the layer; None for a square kernel"""
     same: bool = False
-    """whether the output is as large as the input, whatever the kernel; needs a stride of 1 and no padding.
-    What an even kernel lacks is added at the right and the bottom."""
+    """whether padding follows from the kernel, so that the output is as large as the input over the stride,
+    rounded up; the layer's own must be 0. What an even kernel lacks is added at the right and the bottom."""
     start: Start = "usual"
     """weights before training: usual for those of torch, identity for passing the input on, zero"""
     weight_mean: float = Field(default=0.0, allow_inf_nan=False)
@@ -54,9 +54,11 @@ class Conv(Operation):
 
     def _sides(self, layer: Layer, sides: Sequence[int]) -> list[int]:
         if self.same:
-            if layer.stride != 1 or layer.padding:
-                raise ValueError(f"same needs stride 1 and padding 0, not {layer.stride} and {layer.padding}")
-            return list(sides)
+            if layer.padding:
+                raise ValueError(
+                    f"the padding of same follows from the kernel, and cannot be {layer.padding}"
+                )
+            return [(side - 1) // layer.stride + 1 for side in sides]
         return [
             (side + 2 * padding - self.dilation * (kernel - 1) - 1) // layer.stride + 1
             for side, kernel, padding in zip(sides, self._kernel(layer), self._padding(layer), strict=True)
