@@ -186,8 +186,8 @@ def test_particles_take_over_blocks_and_lose_them() -> None:
     for number, genome in enumerate((best, here)):
         object.__setattr__(search.asked[number], "genome", genome)
     moved = search._moved(1, 1, 0, np.random.default_rng(0)).genome
-    # the second convolution becomes the pooling layer of the best, the third block goes; of the fully connected
-    # ones, aligned from the back, the last stays and one is put before it
+    # the second convolution becomes the pooling layer of the best, the third block goes; of the fully
+    # connected ones, aligned from the back, the last stays and one is put before it
     assert moved == [conv(3), POOL, full(4), full(2)]
 
 

@@ -184,5 +184,5 @@ class Controller:
             gain = torch.minimum(ratio * better, clipped * better).mean()
             entropy = -(chances.exp() * chances).sum(dim=(1, 2)).mean()
             optimizer.zero_grad()
-            (-gain - self.settings.entropy * entropy).backward()
+            (-gain - self.settings.entropy * entropy).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
