@@ -44,7 +44,7 @@ def test_genetic_cnn_draws_by_what_is_better_than_the_worst() -> None:
 
 def test_genetic_cnn_crosses_by_stages() -> None:
     search = begun(
-        "genetic-cnn", "genetic-cnn", population=6, networks=60, crossover=1.0, swap=0.5, mutation=0.0
+        "genetic-cnn", "genetic-cnn", population=16, networks=60, crossover=1.0, swap=0.5, mutation=0.0
     )
     asked = told(search, lambda candidate: float(np.concatenate(candidate.genome).sum()))
     children = [c for c in asked if c.operator == "stage crossover"]

@@ -32,7 +32,7 @@ from a4nn_core.spaces.free_graph import FreeGraph
 
 Floats = NDArray[np.float64]
 NUGGET = 1e-4
-"""variance of the noise of a standardised result; the published 1e-10 trusts every result to the last digit"""
+"""variance of the noise of a standardised result; the published 1e-10 trusts each to the last digit"""
 COLDEST = 1e-4
 """temperature at which a tree search ends; the first is 1"""
 
@@ -61,8 +61,8 @@ class AutoKeras(ScalarBatchSettings):
 
 
 class _Grown(NamedTuple):
-    """A network of the tree search: how promising it is (less is better), a number that decides ties, the trained
-    network that it descends from, and how."""
+    """A network of the tree search: how promising it is (less is better), a number that decides ties, the
+    trained network that it descends from, and how."""
 
     acquisition: float
     place: int
@@ -120,8 +120,8 @@ class _Morphs(ScalarStrategy):
             )
 
     def _model(self) -> GaussianProcess:
-        """What was learned so far. A network in training counts as an average one that was measured, so that the
-        next one is another."""
+        """What was learned so far. A network in training counts as an average one that was measured, so that
+        the next one is another."""
         values = np.array([float(self._weights @ self.objectives(number)) for number in self.known])
         spread = float(values.std()) or 1.0
         pending = [number for number in self.asked if number not in self.known]
@@ -191,7 +191,7 @@ def _of_layers(one: Sequence[Sequence[int]], other: Sequence[Sequence[int]]) -> 
 
 
 def _of_skips(one: Sequence[tuple[int, int]], other: Sequence[tuple[int, int]]) -> float:
-    """The cheapest matching by relative differences of place and length, and 1 for each without a counterpart."""
+    """The cheapest matching by relative differences of place and length; 1 for each without a counterpart."""
     from scipy.optimize import linear_sum_assignment
 
     costs = np.array(
@@ -201,7 +201,8 @@ def _of_skips(one: Sequence[tuple[int, int]], other: Sequence[tuple[int, int]]) 
 
 
 class GaussianProcess:
-    """A Gaussian process with mean 0, variance 1 and the kernel exp(-d^2).
+    """A Gaussian process with mean 0, variance 1 and the kernel exp(-d^2). Of edit distances that is not
+    always positive definite; what is not is cut off.
 
     Args:
         shapes: what was measured.
@@ -210,18 +211,15 @@ class GaussianProcess:
     """
 
     def __init__(self, shapes: Sequence[Shape], results: Floats, skips: float) -> None:
-        from scipy.linalg import cho_factor, cho_solve
-
         self._shapes = shapes
         self._skips = skips
         distances = np.array([[distance(a, b, skips) for b in shapes] for a in shapes])
-        self._factor = cho_factor(np.exp(-(distances**2)) + NUGGET * np.eye(len(shapes)), lower=True)
-        self._weights = cho_solve(self._factor, results)
+        values, vectors = np.linalg.eigh(np.exp(-(distances**2)))
+        self._inverse = vectors / (np.maximum(values, 0.0) + NUGGET) @ vectors.T
+        self._weights = self._inverse @ results
 
     def predict(self, of: Shape) -> tuple[float, float]:
         """Mean and standard deviation of a result."""
-        from scipy.linalg import cho_solve
-
         near = np.exp(-(np.array([distance(of, known, self._skips) for known in self._shapes]) ** 2))
-        variance = 1.0 - float(near @ cho_solve(self._factor, near))
+        variance = 1.0 - float(near @ self._inverse @ near)
         return float(near @ self._weights), math.sqrt(max(variance, 0.0))

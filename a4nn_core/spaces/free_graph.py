@@ -381,7 +381,9 @@ class _Builder:
             layer = self.graph.add(Layer("add", first.channels, label=f"{title} add"), sources)
             first = first._replace(layer=layer)
         if vertex["relu"]:
-            how = {} if vertex["start"] == "usual" else {"settings": {"start": vertex["start"]}}
+            how: dict[str, Any] = (
+                {} if vertex["start"] == "usual" else {"settings": {"start": vertex["start"]}}
+            )
             first = self.add("batch_norm", first, f"{title} norm", **how)
             first = self.add("relu", first, f"{title} relu")
         return first
