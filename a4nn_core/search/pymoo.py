@@ -303,7 +303,7 @@ def _arguments(kind: type[Algorithm]) -> set[str]:
         if init is None or (cls is GeneticAlgorithm and kind is not cls):
             continue
         parameters = inspect.signature(init).parameters
-        names |= set(parameters) - {"self", "kwargs"}
+        names |= set(parameters) - {"self", "args", "kwargs"}
         if "kwargs" not in parameters:
             break
     return names
