@@ -226,12 +226,12 @@ def test_the_controller_learns_what_is_rewarded() -> None:
 
 
 def test_auto_keras_morphs_what_it_trained_and_hands_on_weights() -> None:
-    search = begun("auto-keras", "free-graph", initial=3, networks=14)
+    search = begun("auto-keras", "free-graph", initial=3, networks=14, cooling=0.5)
     asked = told(search, lambda candidate: 80.0 - 4 * len(candidate.genome["vertices"]))
     for child in asked[3:]:
         [root] = child.parents
         assert (child.inherit_from, child.morph) == (root, True)
-        assert set(child.operator.split(" + ")) <= {"deeper", "wider", "skip", "no change"}
+        assert set(child.operator.split(" + ")) <= {"deeper", "wider", "skip"}
     grown = [len(candidate.genome["vertices"]) for candidate in asked]
     assert max(grown[8:]) > max(grown[:3])  # it has found out that deeper is better
 

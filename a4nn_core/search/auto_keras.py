@@ -109,6 +109,8 @@ class _Morphs(ScalarStrategy):
                 continue
             for _ in range(self.settings.morphs):
                 mutant = self.space.morph(at.genome, rng)
+                if mutant.genome == at.genome:
+                    continue  # nothing could be done
                 judged, made = self._judge(model, mutant.genome), made + 1
                 grown = _Grown(judged, made, at.root, mutant.genome, (*at.operators, mutant.operator))
                 heapq.heappush(queue, grown)
@@ -192,11 +194,13 @@ def _of_layers(one: Sequence[Sequence[int]], other: Sequence[Sequence[int]]) -> 
 
 def _of_skips(one: Sequence[tuple[int, int]], other: Sequence[tuple[int, int]]) -> float:
     """The cheapest matching by relative differences of place and length; 1 for each without a counterpart."""
+    if not one or not other:
+        return float(len(one) + len(other))
     from scipy.optimize import linear_sum_assignment
 
     costs = np.array(
         [[(abs(a - c) + abs(b - d)) / (max(a, c) + max(b, d)) for c, d in other] for a, b in one]
-    ).reshape(len(one), len(other))
+    )
     return float(costs[linear_sum_assignment(costs)].sum()) + abs(len(one) - len(other))
 
 
