@@ -32,6 +32,12 @@ from a4nn_core.vocabulary import NetworkStatus
 
 FEW = dict.fromkeys(("population", "offspring", "batch", "initial", "particles", "sample", "startup"), 3)
 """settings, of those strategies that have them, with which a few networks are a search"""
+CHEAPER: dict[str, dict[str, Any]] = {
+    "a4nn": {"children": 8, "rounds": 1},
+    "auto-keras": {"cooling": 0.1},
+    "nasnet": {"hidden": 8},
+}
+"""settings with which strategies think less"""
 NETWORKS = 10
 SHAPE, CLASSES = (1, 8, 8), 2
 OWN = "a4nn_core"
@@ -55,7 +61,7 @@ one_each = pytest.mark.parametrize(("strategy", "space"), list(BY_STRATEGY.items
 def settings(name: str, **changes: Any) -> SearchSettings:
     model = STRATEGIES.component(name)
     few = {key: value for key, value in FEW.items() if key in model.model_fields}
-    few |= {"children": 8, "rounds": 1} if name == "a4nn" else {}
+    few |= CHEAPER.get(name, {})
     return STRATEGIES.make({"name": name, "networks": NETWORKS, **few, **changes}, "[search]")
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from fakes import FakeExecutor, experiment, search
@@ -18,6 +19,7 @@ from a4nn_core.errors import A4NNError, BadInput
 from a4nn_core.experiment import Experiment
 from a4nn_core.spaces import Architecture, Graph, Layer
 from a4nn_core.spaces.build import Network
+from a4nn_core.spaces.free_graph import FreeGraph
 from a4nn_core.spaces.inheritance import inherited_parameters, taken
 from a4nn_core.training.inherit import take_over
 from a4nn_core.training.loading import DeviceData
@@ -122,6 +124,27 @@ def test_morphisms_compute_what_the_parent_did(changes: dict[str, Any]) -> None:
     assert torch.allclose(mine, theirs, rtol=1e-5, atol=1e-6)
     if not changes:
         assert torch.equal(mine, theirs)
+
+
+def test_morphs_of_free_graphs_compute_what_their_parents_did() -> None:
+    space = FreeGraph(first=3, most_channels=24)
+    rng = np.random.default_rng(3)
+    images = torch.randn(8, *SHAPE)
+    operators = set()
+    for seed in range(12):
+        genome = space.sample(rng)
+        while not any(vertex["relu"] for vertex in genome["vertices"]):
+            genome = space.mutate(genome, rng).genome
+        parent = trained(space.decode(genome, SHAPE, 3))
+        for _ in range(4):  # one morphism after another, inherited at once
+            mutant = space.morph(genome, rng)
+            genome = mutant.genome
+            operators.add(mutant.operator)
+            space.check(genome)
+        child = born(space.decode(genome, SHAPE, 3), parent, morph=True, seed=seed)
+        with torch.no_grad():
+            assert torch.allclose(child(images), parent(images), rtol=1e-4, atol=1e-5)
+    assert operators >= {"deeper", "wider", "skip"}
 
 
 def test_new_channels_learn() -> None:

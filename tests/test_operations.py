@@ -308,8 +308,12 @@ def test_how_weights_begin() -> None:
     drawn = made_of("conv", 64, (64, 5, 5), kernel=3, weight_mean=0.5, weight_sd=0.25).get_parameter("weight")
     assert drawn.mean().item() == pytest.approx(0.5, abs=0.01)
     assert 0 <= drawn.min() < drawn.max() <= 1  # cut at two standard deviations
-    with pytest.raises(ValueError, match="3 x 3 from 4 to 5 channels cannot start as the identity"):
-        of_one(Layer("conv", 5, kernel=3, settings={"start": "identity"}), (4, 9, 7))
+    more = made_of("conv", 6, shape, kernel=3, padding=1, start="identity")(images)
+    assert torch.equal(more[:, :4], images)
+    assert more[:, 4:].abs().min() > 0  # what there is no input for begins as usual
+    assert torch.equal(made_of("conv", 3, shape, kernel=1, start="identity")(images), images[:, :3])
+    with pytest.raises(ValueError, match="an even kernel of 2 x 2 pixels cannot start as the identity"):
+        of_one(Layer("conv", 4, kernel=2, settings={"start": "identity"}), (4, 9, 7))
     with pytest.raises(ValueError, match="the padding of same follows from the kernel, and cannot be 2"):
         of_one(Layer("conv", 5, kernel=3, padding=2, settings={"same": True}), (4, 9, 7))
 

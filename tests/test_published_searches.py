@@ -12,6 +12,7 @@ from test_every_strategy import Game
 from test_kinds_of_spaces import small
 
 from a4nn_core.search import STRATEGIES, Candidate, Outcome
+from a4nn_core.search.auto_keras import GaussianProcess, Shape, distance, shape
 from a4nn_core.search.batches import BatchStrategy
 from a4nn_core.search.nasnet import Controller, NASNet
 from a4nn_core.spaces import SPACES
@@ -43,7 +44,7 @@ def test_genetic_cnn_draws_by_what_is_better_than_the_worst() -> None:
 
 def test_genetic_cnn_crosses_by_stages() -> None:
     search = begun(
-        "genetic-cnn", "genetic-cnn", population=6, networks=60, crossover=1.0, swap=0.5, mutation=0.0
+        "genetic-cnn", "genetic-cnn", population=16, networks=60, crossover=1.0, swap=0.5, mutation=0.0
     )
     asked = told(search, lambda candidate: float(np.concatenate(candidate.genome).sum()))
     children = [c for c in asked if c.operator == "stage crossover"]
@@ -186,8 +187,8 @@ def test_particles_take_over_blocks_and_lose_them() -> None:
     for number, genome in enumerate((best, here)):
         object.__setattr__(search.asked[number], "genome", genome)
     moved = search._moved(1, 1, 0, np.random.default_rng(0)).genome
-    # the second convolution becomes the pooling layer of the best, the third block goes; of the fully
-    # connected ones, aligned from the back, the last stays and one is put before it
+    # the second convolution becomes the pooling layer of the best, the third block goes; of the full ones,
+    # aligned from the back, the last stays and one is put before it
     assert moved == [conv(3), POOL, full(4), full(2)]
 
 
@@ -222,3 +223,35 @@ def test_the_controller_learns_what_is_rewarded() -> None:
     for seed in range(5):
         same = (one.write(np.random.default_rng(seed)) for one in (again, once_more))
         assert np.array_equal(*same)
+
+
+def test_auto_keras_morphs_what_it_trained_and_hands_on_weights() -> None:
+    search = begun("auto-keras", "free-graph", initial=3, networks=14, cooling=0.5)
+    asked = told(search, lambda candidate: 80.0 - 4 * len(candidate.genome["vertices"]))
+    for child in asked[3:]:
+        [root] = child.parents
+        assert (child.inherit_from, child.morph) == (root, True)
+        assert set(child.operator.split(" + ")) <= {"deeper", "wider", "skip"}
+    grown = [len(candidate.genome["vertices"]) for candidate in asked]
+    assert max(grown[8:]) > max(grown[:3])  # it has found out that deeper is better
+
+
+def test_edit_distance_is_a_metric_and_its_process_interpolates() -> None:
+    space, rng = small("free-graph"), np.random.default_rng(0)
+    shapes = [shape(space.sample(rng)) for _ in range(12)]
+    for one in shapes:
+        assert distance(one, one) == 0
+        for other in shapes:
+            assert distance(one, other) == pytest.approx(distance(other, one))
+            assert (distance(one, other) == 0) == (one == other)
+    assert distance(Shape(((4, 3, 3, 1),), ()), Shape((), ())) == 1
+    assert distance(Shape(((4, 3, 3, 1),), ()), Shape(((8, 3, 3, 1),), ())) == pytest.approx(0.125)
+    assert distance(Shape((), ((0, 2),)), Shape((), ((0, 2), (1, 1)))) == 1
+    apart = list(dict.fromkeys(shapes))[:3]
+    process = GaussianProcess(apart, np.array([1.0, -1.0, 0.5]), 1.0)
+    mean, deviation = process.predict(apart[0])
+    assert mean == pytest.approx(1.0, abs=0.1)
+    assert deviation < 0.1
+    far, unsure = process.predict(Shape(((64, 7, 7, 4),) * 9, ()))
+    assert far == pytest.approx(0.0, abs=1e-6)
+    assert unsure == pytest.approx(1.0)

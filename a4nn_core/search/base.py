@@ -306,6 +306,7 @@ STRATEGIES: Registry[SearchSettings] = Registry(
         "steady-evolution": "a4nn_core.search.steady_evolution:SteadyEvolution",
         "large-scale-evolution": "a4nn_core.search.large_scale_evolution:LargeScaleEvolution",
         "pso-cnn": "a4nn_core.search.pso_cnn:PsoCNNSearch",
+        "auto-keras": "a4nn_core.search.auto_keras:AutoKeras",
         "nasnet": "a4nn_core.search.nasnet:NASNet",
         "optuna": "a4nn_core.search.optuna:Optuna",
         "pymoo": "a4nn_core.search.pymoo:Pymoo",

@@ -25,8 +25,10 @@ from a4nn_core.errors import BadInput
 from a4nn_core.spaces.architecture import Architecture, Graph, Layer, Shape
 from a4nn_core.spaces.base import FreeSpace, Genome, Mutant
 
-EDGE = {"id", "from", "to", "channels", "height", "width", "stride"}
-"""members of an edge; its channels are 0 if it is an identity"""
+VERTEX = {"id", "relu", "start"}
+"""members of a vertex; start is how its batch normalisation begins"""
+EDGE = {"id", "from", "to", "channels", "height", "width", "stride", "start"}
+"""members of an edge; its channels are 0 if it is an identity, and start is how its weights begin"""
 ATTEMPTS = 20
 """edits that are tried until one can be done"""
 
@@ -48,7 +50,7 @@ class FreeGraph(FreeSpace):
 
     def sample(self, rng: np.random.Generator) -> Genome:
         genome: Genome = {
-            "vertices": [{"id": 0, "relu": False}, {"id": 1, "relu": False}],
+            "vertices": [_vertex(0), _vertex(1)],
             "edges": [_edge(0, 0, 1)],
         }
         for _ in range(int(rng.integers(1, self.edits + 1))):
@@ -74,6 +76,56 @@ class FreeGraph(FreeSpace):
             if edit(edited):
                 return Mutant(edited.genome, name)
         return Mutant(copy.deepcopy(genome), "no change")
+
+    def morph(self, genome: Genome, rng: np.random.Generator) -> Mutant:
+        """A network that computes what the other one did, if it inherits its weights (``Candidate.morph``):
+        deeper by a convolution that begins as the identity, wider by new channels that nothing reads yet, or
+        with a connection that begins with zeros. Drawn uniformly from those that can be done."""
+        edits: list[tuple[str, Callable[[_Edited], bool]]] = [
+            ("deeper", self._deeper),
+            ("wider", self._wider),
+            ("skip", self._skip),
+        ]
+        for _ in range(ATTEMPTS):
+            name, edit = edits[int(rng.integers(len(edits)))]
+            edited = _Edited(copy.deepcopy(genome), rng)
+            if edit(edited):
+                return Mutant(edited.genome, name)
+        return Mutant(copy.deepcopy(genome), "no change")
+
+    def _deeper(self, on: _Edited) -> bool:
+        vertices = on.genome["vertices"]
+        # behind a rectified linear unit, whose output another one passes on unchanged
+        places = [place for place, vertex in enumerate(vertices[:-1]) if vertex["relu"]]
+        if not places or len(vertices) >= self.most_vertices:
+            return False
+        place = places[int(on.rng.integers(len(places)))]
+        before, new = vertices[place]["id"], _vertex(on.free("vertices"), relu=True, start="identity")
+        side = min(3, self.most_side)
+        edge = _edge(on.free("edges"), before, new["id"])
+        edge |= {"channels": on.channels(before, 0), "height": side, "width": side, "start": "identity"}
+        if not edge["channels"] or side % 2 == 0:
+            return False
+        for other in on.genome["edges"]:
+            if other["from"] == before:
+                other["from"] = new["id"]
+        vertices.insert(place + 1, new)
+        on.genome["edges"].append(edge)
+        return True
+
+    def _wider(self, on: _Edited) -> bool:
+        edge = on.convolution()
+        if edge is None or 2 * edge["channels"] > self.most_channels or on.reaches_a_sum(edge):
+            return False
+        edge["channels"] *= 2
+        return True
+
+    def _skip(self, on: _Edited) -> bool:
+        if not self._add_skip(on):
+            return False
+        edge = on.genome["edges"][-1]
+        edge |= {"channels": on.channels(edge["to"], 0), "start": "zero"}
+        return bool(edge["channels"])
 
     # edits: each changes the genome and returns whether it could be done
 
@@ -151,10 +203,12 @@ class FreeGraph(FreeSpace):
         if not isinstance(vertices, list) or not 2 <= len(vertices) <= self.most_vertices:
             raise BadInput(f"genome has no list of 2 to {self.most_vertices} vertices")
         for vertex in vertices:
-            if not isinstance(vertex, dict) or set(vertex) != {"id", "relu"} or not _whole(vertex["id"], 0):
-                raise BadInput(f"genome vertex {vertex!r} has not a number id and a truth value relu")
-            if not isinstance(vertex["relu"], bool):
-                raise BadInput(f"genome vertex {vertex['id']} has relu = {vertex['relu']!r}")
+            if not isinstance(vertex, dict) or set(vertex) != VERTEX or not _whole(vertex["id"], 0):
+                raise BadInput(f"genome vertex {vertex!r} has not a number id, and relu and start")
+            if not isinstance(vertex["relu"], bool) or vertex["start"] not in ("usual", "identity"):
+                raise BadInput(
+                    f"genome vertex {vertex['id']} has relu = {vertex['relu']!r}, start = {vertex['start']!r}"
+                )
         order = {vertex["id"]: place for place, vertex in enumerate(vertices)}
         if not isinstance(edges, list):
             raise BadInput("genome has no list of edges")
@@ -182,6 +236,9 @@ class FreeGraph(FreeSpace):
                 raise BadInput(f"genome edge {edge['id']} has {name} = {edge[name]!r}")
         if edge["stride"] not in (1, 2, 4) or isinstance(edge["stride"], bool):
             raise BadInput(f"genome edge {edge['id']} has stride = {edge['stride']!r}, not 1, 2 or 4")
+        odd = edge["height"] % 2 and edge["width"] % 2
+        if edge["start"] not in ("usual", "zero") and not (edge["start"] == "identity" and odd):
+            raise BadInput(f"genome edge {edge['id']} cannot have start = {edge['start']!r}")
         ends = [edge["from"], edge["to"]]
         if not all(_whole(end, 0) and end in order for end in ends) or order[ends[0]] >= order[ends[1]]:
             raise BadInput(
@@ -207,9 +264,14 @@ class FreeGraph(FreeSpace):
         return builder.graph.done()
 
 
-def _edge(number: int, source: int, target: int) -> dict[str, int]:
+def _edge(number: int, source: int, target: int) -> dict[str, Any]:
     """An edge that is an identity."""
-    return {"id": number, "from": source, "to": target, "channels": 0, "height": 1, "width": 1, "stride": 1}
+    size = {"channels": 0, "height": 1, "width": 1, "stride": 1}
+    return {"id": number, "from": source, "to": target, **size, "start": "usual"}
+
+
+def _vertex(number: int, relu: bool = False, start: str = "usual") -> dict[str, Any]:
+    return {"id": number, "relu": relu, "start": start}
 
 
 def _whole(value: object, least: int, most: int | None = None) -> bool:
@@ -255,6 +317,20 @@ class _Edited:
             vertex = edge["from"]
         return of_input
 
+    def reaches_a_sum(self, edge: dict[str, Any]) -> bool:
+        """Whether new channels of an edge would be added to old ones of another: an identity carries them to
+        a vertex that has its channels from elsewhere."""
+        carrying = {edge["to"]} if self.primary(edge["to"]) is edge else set()
+        for vertex in self.genome["vertices"]:
+            if vertex["id"] not in carrying:
+                continue
+            for other in self.genome["edges"]:
+                if other["from"] == vertex["id"] and not other["channels"]:
+                    if self.primary(other["to"]) is not other:
+                        return True
+                    carrying.add(other["to"])
+        return False
+
     def split(self, most: int, relu: bool) -> dict[str, Any] | None:
         """Put a vertex before a random one, on its primary edge, which then leads on from the new vertex.
 
@@ -266,7 +342,7 @@ class _Edited:
             return None
         place = int(self.rng.integers(1, len(vertices)))
         after = self.primary(vertices[place]["id"])
-        new = {"id": self.free("vertices"), "relu": relu}
+        new = _vertex(self.free("vertices"), relu)
         edge = _edge(self.free("edges"), after["from"], new["id"])
         after["from"] = new["id"]
         vertices.insert(place, new)
@@ -305,7 +381,10 @@ class _Builder:
             layer = self.graph.add(Layer("add", first.channels, label=f"{title} add"), sources)
             first = first._replace(layer=layer)
         if vertex["relu"]:
-            first = self.add("batch_norm", first, f"{title} norm")
+            how: dict[str, Any] = (
+                {} if vertex["start"] == "usual" else {"settings": {"start": vertex["start"]}}
+            )
+            first = self.add("batch_norm", first, f"{title} norm", **how)
             first = self.add("relu", first, f"{title} relu")
         return first
 
@@ -317,6 +396,8 @@ class _Builder:
         how: dict[str, Any] = {"stride": stride, "settings": {"same": True}}
         if edge["width"] != edge["height"]:
             how["settings"]["width"] = edge["width"]
+        if edge["start"] != "usual":
+            how["settings"]["start"] = edge["start"]
         label = f"edge {edge['id']} conv"
         made = self.add("conv", image, label, edge["channels"], kernel=edge["height"], **how)
         height, width = ((side - 1) // stride + 1 for side in (image.height, image.width))

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.spaces.operations.concat import Concat
@@ -130,16 +131,35 @@ def _channels(child: Architecture, parent: Architecture, same: dict[int, int]) -
             flow[index] = before + tuple(None if one is None else one + half for one in before)
         elif isinstance(operation, Flatten):
             flow[index] = _flat(before, child, parent, sources[0], source)
-        elif isinstance(operation, Conv | Linear) and source is not None and not is_depthwise(child, index):
-            common = min(width, parent.costs[source].shape[0])
-            flow[index] = (*range(common), *[None] * (width - common))
+        elif isinstance(operation, Conv | Linear) and not is_depthwise(child, index):
+            if source is None and operation.start == "identity":
+                flow[index] = _resized(before, width)
+            else:
+                common = 0 if source is None else min(width, parent.costs[source].shape[0])
+                flow[index] = _resized(tuple(range(common)), width)
         else:
-            # of branches that are joined by a sum, new ones begin with zeros and change nothing
-            fullest = max(
-                (flow[s] for s in sources), key=lambda one: sum(channel is not None for channel in one)
-            )
-            flow[index] = (*fullest[:width], *[None] * (width - len(fullest)))
+            flow[index] = _resized(_passed_on(child, parent, index, flow, same), width)
     return flow
+
+
+def _passed_on(
+    child: Architecture, parent: Architecture, index: int, flow: dict[int, Channels], same: dict[int, int]
+) -> Channels:
+    """The channels that a layer passes on. A sum of several inputs that the parent has as well has all the
+    channels that it had there; a sum that is new has those of the input that is not new."""
+    before = [flow[source] for source in child.inputs(index)]
+    if index not in same or len(before) == 1:
+        return max(before, key=lambda one: sum(channel is not None for channel in one))
+    limit = parent.costs[same[index]].shape[0]
+    return tuple(
+        next((one for one in channels if one is not None and one < limit), None)
+        for channels in zip_longest(*before)
+    )
+
+
+def _resized(channels: Channels, width: int) -> Channels:
+    """Cut off, or filled up with new ones."""
+    return (*channels[:width], *[None] * (width - len(channels)))
 
 
 def is_depthwise(architecture: Architecture, index: int) -> bool:

@@ -34,10 +34,13 @@ def begin(module: M, start: Start, mean: float = 0.0, sd: float | None = None) -
         return module
     if module.bias is not None:
         nn.init.zeros_(module.bias)
+    usual = module.weight.detach().clone()
     if start == "zero":
         nn.init.zeros_(module.weight)
     elif isinstance(module, nn.Conv2d):
         nn.init.dirac_(module.weight, module.groups)
+        # channels that there is no input for: with zeros, and nothing that reads them, they would never learn
+        module.weight.data[module.in_channels :] = usual[module.in_channels :]
     else:
         nn.init.eye_(module.weight)
     return module

@@ -33,7 +33,8 @@ class Conv(Operation):
     """whether padding follows from the kernel, so that the output is as large as the input over the stride,
     rounded up; the layer's own must be 0. What an even kernel lacks is added at the right and the bottom."""
     start: Start = "usual"
-    """weights before training: usual for those of torch, identity for passing the input on, zero"""
+    """weights before training: usual for those of torch; identity for passing on the input, or as many of its
+    channels as there are; zero"""
     weight_mean: float = Field(default=0.0, allow_inf_nan=False)
     """mean of the weights before training, if weight_sd is given"""
     weight_sd: float | None = Field(default=None, ge=0, allow_inf_nan=False)
@@ -73,10 +74,11 @@ class Conv(Operation):
             )
         height, width = self._sides(layer, sides)
         high, wide = self._kernel(layer)
-        if self.start == "identity" and not (channels == layer.channels and high % 2 and wide % 2):
+        if self.start == "identity" and not (high % 2 and wide % 2):
+            raise ValueError(f"an even kernel of {high} x {wide} pixels cannot start as the identity")
+        if self.start == "identity" and self.groups > 1 and channels != layer.channels:
             raise ValueError(
-                f"a kernel of {high} x {wide} from {channels} to {layer.channels} channels cannot start as "
-                "the identity"
+                f"groups of {channels} to {layer.channels} channels cannot start as the identity"
             )
         weights = high * wide * channels // self.groups * layer.channels
         bias = layer.channels if layer.bias else 0
