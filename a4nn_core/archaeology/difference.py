@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from a4nn_core.archaeology.matching import Pairs, match
+from a4nn_core.archaeology.isomorphism import Pairs
+from a4nn_core.archaeology.matching import match
 from a4nn_core.spaces.architecture import Architecture
 
 Connection = tuple[int, int]
@@ -55,9 +56,9 @@ class Change:
 class Difference:
     """The difference of two architectures.
 
-    Every layer of ``old`` is kept, changed or removed, and every layer of ``new`` kept, changed or added; every
-    connection is kept, added or removed. The costs add up: ``new.flops - old.flops`` is the cost of what was
-    added, less that of what was removed, and by how much what was changed costs more.
+    Every layer of ``old`` is kept, changed or removed, and every layer of ``new`` kept, changed or added;
+    every connection is kept, added or removed. The costs add up: ``new.flops - old.flops`` is the cost of
+    what was added, less that of what was removed, and by how much what was changed costs more.
 
     Attributes:
         old, new: the architectures.

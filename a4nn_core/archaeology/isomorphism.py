@@ -19,7 +19,7 @@ def isomorphism(old: Architecture, new: Architecture) -> Pairs | None:
     colours of both graphs in balance. That choice is not taken back, so the time is bounded.
     """
     both = Both(old, new)
-    colours = both.refined(both.kinds())
+    colours: list[int] | None = both.refined(both.kinds())
     while colours is not None:
         first, second = colours[: both.size], colours[both.size :]
         if Counter(first) != Counter(second):
@@ -27,14 +27,13 @@ def isomorphism(old: Architecture, new: Architecture) -> Pairs | None:
         shared = [(count, colour) for colour, count in Counter(first).items() if count > 1]
         if not shared:
             place = {colour: j for j, colour in enumerate(second)}
-            pairs = [(i, place[colour]) for i, colour in enumerate(first)]
-            moved = dict(pairs)
+            moved = {i: place[colour] for i, colour in enumerate(first)}
             same = Counter((moved[s], moved[t]) for s, t in old.edges) == Counter(new.edges)
-            return pairs if same else None
+            return sorted(moved.items()) if same else None
         _, colour = min(shared)
         i = first.index(colour)
         candidates = [j for j, its in enumerate(second) if its == colour]
-        colours = next((c for j in candidates[:TRIES] if (c := both.paired(colours, i, j))), None)
+        colours = both.first_paired(colours, i, candidates[:TRIES])
     return None
 
 
@@ -76,6 +75,14 @@ class Both:
             classes = len(set(colours))
             colours = self.step(colours)
         return colours
+
+    def first_paired(self, colours: list[int], i: int, candidates: Sequence[int]) -> list[int] | None:
+        """``paired`` with the first layer of some that leaves balance; None if none does."""
+        for j in candidates:
+            found = self.paired(colours, i, j)
+            if found is not None:
+                return found
+        return None
 
     def paired(self, colours: list[int], i: int, j: int) -> list[int] | None:
         """Refined after one layer of each graph got a colour of their own; None if that leaves no balance.

@@ -2,8 +2,8 @@
 
 Graphs of the same network are matched by an isomorphism. For others, the match that keeps most layers and
 connections is looked for as a quadratic assignment, from the colour classes that both graphs share, by the
-method of Frank and Wolfe with integer steps (Leordeanu et al., NIPS 2009; Bougleux et al., Pattern Recognition
-Letters 87, 2017, for edit distances of graphs).
+method of Frank and Wolfe with integer steps (Leordeanu et al., NIPS 2009; for edit distances of graphs
+Bougleux et al., Pattern Recognition Letters 87, 2017).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from a4nn_core.spaces.architecture import Architecture
 Matrix = NDArray[np.float64]
 
 # What a match gains: for a pair of layers by what they have in common, and for each connection that is kept.
-# Layers that do different things are a pair only where connections on both sides say that one replaced another.
+# Layers that do different things are a pair only where connections on both sides make one the other's heir.
 EQUAL, RESIZED, RESET, REPLACED = 1.5, 1.0, 0.5, -0.5
 CONNECTION = 1.0
 SURROUNDINGS = 0.3  # at most, for alike surroundings and a similar place: decides among equals
@@ -42,12 +42,12 @@ def match(old: Architecture, new: Architecture) -> Pairs:
     if _order(old) > _order(new):
         return sorted((i, j) for j, i in match(new, old))
     if old.hash == new.hash:
-        found = isomorphism(old, new)
-        if found is not None:
-            return found
+        same = isomorphism(old, new)
+        if same is not None:
+            return same
     assignment = _Assignment.of(old, new)
-    found = [_Polished(old, new, assignment.gain, pairs) for pairs in assignment.candidates()]
-    return assignment.worth_it(max(found, key=lambda polished: polished.score()).pairs())
+    polished = [_Polished(old, new, assignment.gain, pairs) for pairs in assignment.candidates()]
+    return assignment.worth_it(max(polished, key=lambda one: one.score()).pairs())
 
 
 def _order(architecture: Architecture) -> tuple[str, str]:
@@ -196,7 +196,7 @@ def _gain(old: Architecture, new: Architecture) -> Matrix:
     operations = words[0][:, None] == words[1][None, :]
     numbers = numbered([(cost.shape, cost.flops, cost.parameters) for cost in (*old.costs, *new.costs)])
     costs = np.array(numbers[: len(old.layers)])[:, None] == np.array(numbers[len(old.layers) :])[None, :]
-    gain = np.select([kinds & costs, kinds, operations], [EQUAL, RESIZED, RESET], REPLACED)
+    gain: Matrix = np.select([kinds & costs, kinds, operations], [EQUAL, RESIZED, RESET], REPLACED)
     # the first layer takes the images and the last returns the scores, in every network
     for place in (0, -1):
         gain[place, :] = gain[:, place] = REPLACED - 10.0
@@ -215,8 +215,9 @@ def _near(old: Architecture, new: Architecture) -> Matrix:
             alike += numbers[: both.size, None] == numbers[None, both.size :]
             colours = both.step(colours, before, after)
     places = [_places(one) for one in (old, new)]
-    away = np.abs(places[0][:, None, :] - places[1][None, :, :]).mean(axis=2)
-    return 0.5 * alike / (3 * ROUNDS) + 0.5 * (1 - np.minimum(away, 1.0))
+    away: Matrix = np.abs(places[0][:, None, :] - places[1][None, :, :]).mean(axis=2)
+    near: Matrix = 0.5 * alike / (3 * ROUNDS) + 0.5 * (1 - np.minimum(away, 1.0))
+    return near
 
 
 def _places(architecture: Architecture) -> Matrix:
