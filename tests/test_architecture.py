@@ -60,18 +60,22 @@ ALLOWED: dict[str, set[str]] = {
     "termination": GROUND | {"penguin"},
     "commons": GROUND,
     "interchange": GROUND | {"commons"},
+    "recorded_graphs": GROUND | {"commons", "spaces"},
     "training": GROUND | {"commons", "data", "spaces", "termination"},
     "experiment": GROUND | {"data", "search", "spaces", "termination", "training"},
     "workflow": GROUND
-    | {"commons", "data", "experiment", "penguin", "search", "spaces", "termination", "training"},
+    | {"commons", "data", "experiment", "penguin", "recorded_graphs", "search", "spaces", "termination"}
+    | {"training"},
     "reference": GROUND | {"data", "experiment", "penguin", "search", "spaces", "termination", "training"},
-    "replay": GROUND | {"commons", "penguin", "spaces", "termination", "training", "workflow"},
-    "archaeology": GROUND | {"commons", "spaces", "termination"},
+    "replay": GROUND
+    | {"commons", "penguin", "recorded_graphs", "spaces", "termination", "training", "workflow"},
+    "archaeology": GROUND | {"commons", "recorded_graphs", "spaces", "termination"},
     "adapters": GROUND | {"penguin", "termination"},
-    "publish": GROUND | {"archaeology", "commons", "data", "interchange", "spaces", "training", "workflow"},
+    "publish": GROUND
+    | {"archaeology", "commons", "data", "interchange", "recorded_graphs", "spaces", "training", "workflow"},
     "cli": GROUND
     | {"archaeology", "commons", "data", "experiment", "interchange", "penguin", "publish", "spaces"}
-    | {"reference", "replay", "termination", "workflow"},
+    | {"recorded_graphs", "reference", "replay", "termination", "workflow"},
     "__main__": {"cli"},
 }
 

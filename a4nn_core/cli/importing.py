@@ -94,8 +94,8 @@ def optuna(
 def macro_127(genome: Json) -> Decoded:
     """Decode a genome of the published runs: macro space, one channel of 127 x 127 pixels, two classes."""
     from a4nn_core.interchange.icpp23 import Decoded
+    from a4nn_core.recorded_graphs import graph_records
     from a4nn_core.spaces.base import SPACES
-    from a4nn_core.workflow.network_records import graph_records
 
     architecture = SPACES.make("macro", "import").decode(genome, (1, 127, 127), 2)
     layers, edges = graph_records(architecture)

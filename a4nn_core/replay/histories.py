@@ -11,9 +11,9 @@ from a4nn_core.commons.records import Edge, Epoch, LayerRecord, Network, Run
 from a4nn_core.errors import BadInput
 from a4nn_core.penguin.observed import Observed, Past
 from a4nn_core.precision import Images
+from a4nn_core.recorded_graphs import architecture_of
 from a4nn_core.spaces.features import architecture_features
 from a4nn_core.vocabulary import Curves, NetworkStatus
-from a4nn_core.workflow.network_records import architecture_of
 
 
 @dataclass(frozen=True, slots=True)
