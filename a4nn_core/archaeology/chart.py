@@ -27,6 +27,7 @@ class Axis:
         whole: whether only whole numbers have a meaning.
         reverse: whether values grow downwards, or to the left.
         names: of a ``category``, in order.
+        hidden: whether its values have no meaning and are not shown.
     """
 
     label: str
@@ -35,6 +36,7 @@ class Axis:
     whole: bool = False
     reverse: bool = False
     names: tuple[str, ...] = ()
+    hidden: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +101,23 @@ class Line(Mark):
     step: bool = False
     network: int | None = None
     text: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Links(Mark):
+    """Straight lines between pairs of networks.
+
+    Attributes:
+        x, y: of both ends of each.
+        pairs: numbers of the two networks of each.
+    """
+
+    kind: ClassVar[str] = "links"
+    x: Sequence[tuple[float, float]]
+    y: Sequence[tuple[float, float]]
+    pairs: Sequence[tuple[int, int]]
+    colour: str = FAINT
+    width: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)

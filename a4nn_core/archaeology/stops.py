@@ -17,19 +17,24 @@ MOST_SMALL = 300
 """stopped networks that get a small figure each; those with the greatest regret"""
 
 _QUERY = """
-select o.network, o.termination_reason as reason, o.epochs_trained as epochs,
-       o.best_accuracy_percent as best_percent, o.predicted_accuracy_percent as predicted_percent,
-       o.predicted_low, o.predicted_high, s.run as shadow,
-       w.best_accuracy_percent as would_have_been_percent, max(r.best_accuracy_percent) as others_had_percent,
-       coalesce(w.best_accuracy_percent, o.predicted_accuracy_percent) - others_had_percent as regret_points
-from networks o
-left join runs s on s.shadow_of = o.run
-left join networks w on w.run = s.run and w.network = o.network and w.status = 'completed'
-left join networks r on r.run = o.run and r.network != o.network and r.flops <= o.flops
-    and r.status in ('completed', 'stopped')
-where o.run = '{run}' and o.status = 'stopped' and o.equal_to is null
-group by all
-order by regret_points desc nulls last, o.network"""
+with stopped as (
+    select o.*, s.run as shadow, w.best_accuracy_percent as would_have_been_percent
+    from networks o
+    left join runs s on s.shadow_of = o.run
+    left join networks w on w.run = s.run and w.network = o.network and w.status = 'completed'
+    where o.run = '{run}' and o.status = 'stopped' and o.equal_to is null
+), others as (
+    select o.network, max(r.best_accuracy_percent) as others_had_percent
+    from stopped o join networks r on r.run = o.run and r.network != o.network and r.flops <= o.flops
+    where r.status in ('completed', 'stopped') and r.equal_to is null
+    group by o.network
+)
+select s.network, s.termination_reason as reason, s.epochs_trained as epochs,
+       s.best_accuracy_percent as best_percent, s.predicted_accuracy_percent as predicted_percent,
+       s.predicted_low, s.predicted_high, s.shadow, s.would_have_been_percent, o.others_had_percent,
+       coalesce(s.would_have_been_percent, s.predicted_accuracy_percent) - o.others_had_percent as regret_points
+from stopped s left join others o on o.network = s.network
+order by regret_points desc nulls last, s.network"""
 
 
 @dataclass(frozen=True)
