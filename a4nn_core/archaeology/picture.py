@@ -213,22 +213,26 @@ def picture(commons: Commons, run: str) -> Picture:
     Raises:
         BadInput: the commons has no such run.
     """
-    header = commons.run(run)
-    networks = commons.networks(run)
-    epochs = commons.epochs(run)
+    return picture_of(commons.run(run), commons.networks(run), commons.epochs(run), commons.events(run))
+
+
+def picture_of(
+    header: Run, networks: Sequence[Network], epochs: Sequence[Epoch], events: Sequence[Event]
+) -> Picture:
+    """What the figures of a run show, from its records."""
     front = {network.network for network in front_among(networks, header.objectives or {})}
     budgets = [budget for n in networks if (budget := n.epochs_budget)]
     points = [point for n in networks if n.trained and (point := Point.of(n)) is not None]
     return Picture(
-        run=run,
-        title=run,
+        run=header.run,
+        title=header.run,
         summary=_summary(header, networks, epochs),
         horizon=max([*budgets, *(e.epoch for e in epochs), header.epochs_budget or 1]),
         points=points,
         front=[point for point in points if point.network in front],
         failed=sum(n.status is NetworkStatus.failed for n in networks),
         finished=sum(n.status in (NetworkStatus.completed, NetworkStatus.stopped) for n in networks),
-        curves=_curves(networks, epochs, commons.events(run)),
+        curves=_curves(networks, epochs, events),
         images=header.images,
         endings=Endings.of(header, {network.network: network for network in networks}).all(),
         chance_percent=header.chance_percent,
