@@ -51,14 +51,7 @@ def stream_exhibit(life: Life, family: Family) -> Exhibit:
         for c in cohorts
         for founder, share in c.shares.items()
     )
-    columns = (
-        "generation",
-        "networks born",
-        "networks living",
-        "founder",
-        "living descendants",
-        "common ancestor",
-    )
+    columns = ("generation", "networks born", "networks living", "founder", "living descendants", "common ancestor")
     return Exhibit(
         "streams",
         "Which founders live on?",
@@ -72,9 +65,7 @@ def stream_exhibit(life: Life, family: Family) -> Exhibit:
 def _takeover(life: Life, cohorts: tuple[Cohort, ...]) -> list[str]:
     last = cohorts[-1]
     first = len(cohorts[0].shares)
-    words = [
-        f"{len(last.shares)} of {first} founders have living descendants in generation {last.generation}."
-    ]
+    words = [f"{len(last.shares)} of {first} founders have living descendants in generation {last.generation}."]
     if last.common_ancestor is not None:
         born = life.networks[last.common_ancestor].generation
         words.append(
@@ -101,15 +92,7 @@ def stream_chart(life: Life, family: Family, cohorts: tuple[Cohort, ...]) -> Cha
         reached = best.get(founder)
         text = f"founder {founder}" + ("" if reached is None else f"\nits best descendant: {reached:.2f} %")
         marks.append(
-            Band(
-                x=x,
-                low=below,
-                high=above,
-                colour=scale.colour(reached),
-                network=founder,
-                text=text,
-                strength=0.9,
-            )
+            Band(x=x, low=below, high=above, colour=scale.colour(reached), network=founder, text=text, strength=0.9)
         )
         below = above
     return Chart(
@@ -146,17 +129,8 @@ def family_exhibit(life: Life, family: Family) -> Exhibit:
         for number, one in life.networks.items()
         for parent in family.parents(number)
     )
-    columns = (
-        "network",
-        "parent",
-        "generation",
-        "made by",
-        "points gained",
-        "multiply-adds added (millions)",
-    )
-    words = (
-        "Networks by generation, with lines to those they were made from; the darker, the more accurate.",
-    )
+    columns = ("network", "parent", "generation", "made by", "points gained", "multiply-adds added (millions)")
+    words = ("Networks by generation, with lines to those they were made from; the darker, the more accurate.",)
     return Exhibit(
         "family",
         "Who descends from whom?",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from a4nn_core.archaeology.chart import Axis, Band, Chart, Exhibit, Level, Line, Mark, Points, Scale, Table
 from a4nn_core.archaeology.life import Life
 from a4nn_core.archaeology.picture import (
+    MOST_WHISKERS,
     WHISKERS,
     Curve,
     Picture,

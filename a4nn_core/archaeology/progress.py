@@ -130,9 +130,7 @@ def _ended(life: Life) -> list[Network]:
 def box_of(lives: Sequence[Life]) -> Box | None:
     """The box around all networks of runs with the same objectives; None if these differ, or nothing is known."""
     named = {tuple(sorted((life.header.objectives or {}).items())) for life in lives}
-    points = [
-        p for life in lives for n in life.networks.values() if n.trained if (p := objectives_of(life, n))
-    ]
+    points = [p for life in lives for n in life.networks.values() if n.trained if (p := objectives_of(life, n))]
     return Box.around(np.array(points)) if len(named) == 1 and points else None
 
 
@@ -164,18 +162,14 @@ def progress_exhibit(lives: Sequence[Life]) -> Exhibit:
         ),
     )
     rows = tuple(
-        (run, s.network, s.epochs, s.incumbent, s.hypervolume)
-        for run, states in grown.items()
-        for s in states
+        (run, s.network, s.epochs, s.incumbent, s.hypervolume) for run, states in grown.items() for s in states
     )
     columns = ("run", "network", "epochs so far", "best validation accuracy so far (%)", "hypervolume (%)")
     runs = ", ".join("'" + life.run.replace("'", "''") + "'" for life in lives)
     return Exhibit(
         "progress",
         "How did the result grow?",
-        (
-            "The best of many measured accuracies is too high by chance; see the standard errors of the front.",
-        ),
+        ("The best of many measured accuracies is too high by chance; see the standard errors of the front.",),
         charts,
         Table(columns, rows),
         _QUERY.format(runs=runs),
@@ -307,9 +301,6 @@ def tradeoff_exhibit(lives: Sequence[Life]) -> Exhibit:
             "complete curves (a4nn replay).",
         ),
         (chart,),
-        Table(
-            ("run", "rule", "epochs saved (%)", "hypervolume (%)", "best validation accuracy (%)"),
-            tuple(rows),
-        ),
+        Table(("run", "rule", "epochs saved (%)", "hypervolume (%)", "best validation accuracy (%)"), tuple(rows)),
         "select run, experiment->>'$.termination.name' as rule from runs order by run",
     )

@@ -92,11 +92,7 @@ class Sketch:
         """The sketch in short; of a node title, phase, size, whether it is round, its state and its cost."""
         return {
             "nodes": [
-                [
-                    *(n.title.removeprefix("node "), n.phase, n.size, int(n.is_round), str(n.state)),
-                    n.flops,
-                    n.parameters,
-                ]
+                [*(n.title.removeprefix("node "), n.phase, n.size, int(n.is_round), str(n.state)), n.flops, n.parameters]
                 for n in self.nodes
             ],
             "links": [[k.source, k.target, str(k.state)] for k in self.links],

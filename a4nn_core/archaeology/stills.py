@@ -7,17 +7,7 @@ from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
-from a4nn_core.archaeology.chart import (
-    Band,
-    Bars,
-    Cells,
-    Chart,
-    Level,
-    Line,
-    Links,
-    Points,
-    Scale,
-)
+from a4nn_core.archaeology.chart import Axis, Band, Bars, Cells, Chart, Level, Line, Links, Mark, Points, Scale
 from a4nn_core.archaeology.drawing import draw_sketch, reach
 from a4nn_core.archaeology.film import Frame
 from a4nn_core.archaeology.sketch import COLOURS, Sketch
@@ -167,17 +157,9 @@ def _points(axes: Axes, mark: Points, rows: dict[str, int], order: float) -> Non
     for i, low, high in ends:
         line = ([low, high], [y[i], y[i]]) if mark.lying else ([x[i], x[i]], [low, high])
         axes.plot(*line, color=colours[i], linewidth=1.2, alpha=0.55, marker="_|"[mark.lying], zorder=order)
-    look: dict[str, Any] = {
-        "marker": _SHAPES[mark.shape],
-        "s": mark.size**2 * _DOT * 1.3,
-        "zorder": order + 0.005,
-    }
+    look: dict[str, Any] = {"marker": _SHAPES[mark.shape], "s": mark.size**2 * _DOT * 1.3, "zorder": order + 0.005}
     if mark.shape in ("open", "ring"):
-        look |= {
-            "facecolors": "white" if mark.shape == "open" else "none",
-            "edgecolors": colours,
-            "linewidths": 1.8,
-        }
+        look |= {"facecolors": "white" if mark.shape == "open" else "none", "edgecolors": colours, "linewidths": 1.8}
     elif mark.shape == "cross":
         look |= {"c": colours}
     else:
@@ -292,15 +274,11 @@ def film_figure(frames: Sequence[Frame], title: str) -> Figure:
     strips: list[tuple[str, str, Sketch]] = []
     for frame in frames:
         if len(frame.parents) == 2:
-            strips += [
-                (f"network {number}", "hands on what is coloured", drawn) for number, drawn in frame.parents
-            ]
+            strips += [(f"network {number}", "hands on what is coloured", drawn) for number, drawn in frame.parents]
         strips.append((heading(frame), cost(frame), frame.sketch))
     width = max((len(drawn.nodes) for _, _, drawn in strips), default=10)
     heights = [1.9 + 0.24 * reach(drawn) for _, _, drawn in strips] or [1.0]
-    figure = Figure(
-        figsize=(0.62 * width + 1, 0.62 * sum(heights) + 0.42 * len(strips) + 1), layout="constrained"
-    )
+    figure = Figure(figsize=(0.62 * width + 1, 0.62 * sum(heights) + 0.42 * len(strips) + 1), layout="constrained")
     figure.suptitle(_text(title), x=0.01, ha="left", fontsize=14)
     for at, (above, below, drawn) in enumerate(strips):
         axes = figure.add_subplot(len(heights), 1, at + 1)
@@ -318,9 +296,7 @@ def _patch(state: str, colour: str) -> Any:
     from matplotlib.lines import Line2D
 
     words = {"first": "from the first parent alone", "second": "from the second alone"}.get(state, state)
-    return Line2D(
-        [], [], color=colour, linewidth=3, label=words, linestyle="--" if state == "removed" else "-"
-    )
+    return Line2D([], [], color=colour, linewidth=3, label=words, linestyle="--" if state == "removed" else "-")
 
 
 def heading(frame: Frame) -> str:

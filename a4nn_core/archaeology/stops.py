@@ -132,28 +132,14 @@ def stops_exhibit(life: Life) -> Exhibit:
         )
     rows = [
         (
-            *(
-                one.network.network,
-                one.ending.rule,
-                one.ending.words,
-                one.ending.epochs,
-                one.ending.epochs_saved,
-            ),
+            *(one.network.network, one.ending.rule, one.ending.words, one.ending.epochs, one.ending.epochs_saved),
             *(one.network.best_accuracy_percent, one.ending.predicted, one.ending.low, one.ending.high),
             *(one.true, one.others, one.regret),
         )
         for one in found
     ]
     columns = (
-        *(
-            "network",
-            "rule",
-            "why",
-            "epochs",
-            "epochs saved",
-            "best validation accuracy (%)",
-            "predicted (%)",
-        ),
+        *("network", "rule", "why", "epochs", "epochs saved", "best validation accuracy (%)", "predicted (%)"),
         *("from (%)", "to (%)", "would have been (%)", "others at no more cost had (%)", "regret (points)"),
     )
     return Exhibit(
@@ -171,9 +157,7 @@ def regret_chart(known: Sequence[Stop]) -> Chart:
     names = [f"network {one.network.network}" for one in known]
     marks: list[Mark] = [Level(value=0.0, words="no loss", axis="x")] if known else []
     for measured, label in ((True, "measured"), (False, "predicted, with its interval")):
-        those = [
-            (name, one) for name, one in zip(names, known, strict=True) if (one.true is not None) == measured
-        ]
+        those = [(name, one) for name, one in zip(names, known, strict=True) if (one.true is not None) == measured]
         if not those:
             continue
         marks.append(
@@ -237,14 +221,7 @@ def small_chart(life: Life, one: Stop) -> Chart:
         drawn.append(one.ending.predicted)
     if one.true is not None:
         marks.append(
-            Points(
-                label="trained to the end",
-                x=[budget],
-                y=[one.true],
-                colours=(SECOND,),
-                shape="square",
-                size=7,
-            )
+            Points(label="trained to the end", x=[budget], y=[one.true], colours=(SECOND,), shape="square", size=7)
         )
         drawn.append(one.true)
     if epochs:

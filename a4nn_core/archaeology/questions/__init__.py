@@ -1,4 +1,4 @@
-"""Questions to the records of a run: each returns an exhibit, that is, words, figures, a table and a query."""
+"""Questions to the records of a run: each answer is an exhibit, with words, figures, a table and a query."""
 
 from __future__ import annotations
 

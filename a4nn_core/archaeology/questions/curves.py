@@ -23,8 +23,8 @@ with genomes as (
     select network, regexp_extract_all(genome, '-?[0-9.]+|"[^"]*"|true|false') as v
     from networks where run = '{run}' and status in ('completed', 'stopped') and equal_to is null
 ), apart as (
-    select a.network, b.network as other, avg(abs(a.validation_accuracy_percent - b.validation_accuracy_percent))
-        as apart_points
+    select a.network, b.network as other,
+           avg(abs(a.validation_accuracy_percent - b.validation_accuracy_percent)) as apart_points
     from epochs a join epochs b on b.run = a.run and b.epoch = a.epoch and a.network < b.network
     where a.run = '{run}'
     group by all having count(*) >= {least}
@@ -46,7 +46,8 @@ class Distance:
     Attributes:
         differing: that number.
         pairs: number of pairs.
-        low, middle, high: quartiles of how far their curves are apart: mean distance over common epochs, points.
+        low, middle, high: quartiles of how far their curves are apart: mean distance over common epochs, in
+            percentage points.
     """
 
     differing: int
@@ -157,8 +158,8 @@ def curves_exhibit(life: Life) -> Exhibit:
     words = "No two trained networks have genomes of the same form and three epochs in common."
     if found.distances:
         words = (
-            f"Pairs of {found.networks} networks by the number of positions in which their genomes differ; their "
-            f"curves are apart by the mean distance over the epochs that both have."
+            f"Pairs of {found.networks} networks by the number of positions in which genomes differ. How "
+            f"far curves are apart is the mean distance over the epochs that both have."
         )
     if found.correlation is not None and found.p is not None:
         sign = "learn more alike" if found.correlation > 0 and found.p <= 0.05 else "do not learn more alike"

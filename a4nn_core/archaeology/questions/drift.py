@@ -49,7 +49,7 @@ class Drift:
 
 
 def neutral_shares(life: Life, genomes: Genomes, seed: int) -> Drift | None:
-    """Evolutions of the run's size from its founders, in which every network is as likely to become a parent.
+    """Evolutions of the run's size from its founders, in which all networks are equally likely parents.
 
     A child takes each value from one of two parents, in two stretches as two-point crossover does, and changes
     it as often as children of the run have a value that none of their parents has. Where parents were not
@@ -77,8 +77,8 @@ def neutral_shares(life: Life, genomes: Genomes, seed: int) -> Drift | None:
         made[:, last[1] : last[1] + size] = _children(made[:, last[0] : last[1]], size, rate, kinds, rng)
         last = (last[1], last[1] + size)
     words = (
-        f"What drift alone gives is found from {EVOLUTIONS} evolutions of the same size without selection, from "
-        f"the networks of generation {first}; {100 * rate:.1f} % of a child's values are new, "
+        f"What drift alone gives is found from {EVOLUTIONS} evolutions of the same size without selection, "
+        f"from the networks of generation {first}; {100 * rate:.1f} % of a child's values are new, "
         + ("as in the run." if recorded else "one of a genome on average, as parents were not recorded.")
     )
     return Drift(words=words, _genomes=made, _place=place)

@@ -24,7 +24,8 @@ with came_true as (
     select network, 'before training' as moment, predicted, low, high
     from predictions where run = '{run}' and epoch = 0
     union all
-    select network, case status when 'stopped' then 'at the verdict' else 'last, of those trained to the end' end,
+    select network,
+           case status when 'stopped' then 'at the verdict' else 'last, of those trained to the end' end,
            predicted_accuracy_percent, predicted_low, predicted_high
     from networks where run = '{run}' and predicted_accuracy_percent is not null
 )
@@ -44,7 +45,8 @@ class Foresight:
         network: number of the network.
         moment: when it was predicted: ``BEFORE``, ``AT_VERDICT`` or ``AT_END``.
         epoch: epochs that it rests on; 0 before training.
-        predicted, low, high: validation accuracy at the end of the budget, percent; ends of the interval or None.
+        predicted, low, high: validation accuracy at the end of the budget, in percent; ends of the interval
+            or None.
         true: what came true, by its own training or a shadow's; None if nobody trained it to the end.
         source: run that showed it, None for its own.
     """

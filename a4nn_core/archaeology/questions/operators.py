@@ -93,8 +93,8 @@ def operators_exhibit(life: Life) -> Exhibit:
     found = made(life)
     recorded = life.has_lineage
     words = (
-        "How often a child is more accurate than every one of its parents, with 95 % intervals (Wilson). A mean "
-        "gain below 0 is usual: parents are chosen for being good, so part of what they have is luck."
+        "How often a child is more accurate than every one of its parents, with 95 % intervals (Wilson). A "
+        "mean gain below 0 is usual: parents are chosen for being good, so part of what they have is luck."
         if found
         else "No trained child has a trained parent yet."
         if recorded

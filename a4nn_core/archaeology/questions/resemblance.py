@@ -27,7 +27,8 @@ with genomes as (
     where s.status = 'stopped' and not s.on_front
 )
 select network, best_accuracy_percent, min(differing) as differing,
-       arg_min(front_member, differing) as front_member, arg_min(its_best_percent, differing) as its_best_percent
+       arg_min(front_member, differing) as front_member,
+       arg_min(its_best_percent, differing) as its_best_percent
 from pairs
 group by network, best_accuracy_percent
 order by differing, network"""

@@ -107,7 +107,7 @@ def settled_exhibit(life: Life) -> Exhibit:
                 f"From epoch {epoch} on their order is settled: its rank correlation with the last stays at "
                 f"{SETTLED} or above."
                 if epoch is not None and epoch < found[-1].epoch
-                else f"Their order is never settled before the last: no earlier correlation stays at {SETTLED}."
+                else f"Their order is not settled before: no earlier correlation stays at {SETTLED}."
             )
             + " Networks that were stopped are not among them."
         )

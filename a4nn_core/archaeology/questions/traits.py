@@ -1,4 +1,4 @@
-"""What the good networks share: positions, subsequences and operations that they have more often than others."""
+"""What the good networks share: positions, subsequences and operations that others have less often."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ MOST_ROWS = 200
 
 _QUERY = """
 with bits as (
-    select n.network, f.network is not null as on_front, generate_subscripts(v, 1) as position, unnest(v) as value
+    select n.network, f.network is not null as on_front,
+           generate_subscripts(v, 1) as position, unnest(v) as value
     from (select *, regexp_extract_all(genome, '-?[0-9.]+|"[^"]*"|true|false') as v from networks) n
     left join front f on f.run = n.run and f.network = n.network
     where n.run = '{run}' and n.status in ('completed', 'stopped') and n.equal_to is null
@@ -52,7 +53,7 @@ class Trait:
         effect: difference of the shares, from -1 to 1; of numbers of layers the rank-biserial correlation.
         p: two-sided, of Fisher's exact test; of numbers of layers of Mann and Whitney's.
         q: the same, corrected for all tests of its family (Benjamini and Hochberg).
-        drift: share that an evolution without selection would have given the group; None where that is not known.
+        drift: share that an evolution without selection would have given the group; None where unknown.
     """
 
     group: str
@@ -75,7 +76,7 @@ class Trait:
 
     @property
     def stands_out(self) -> bool:
-        """Whether the difference survives the correction and, where it is known, drift does not explain it."""
+        """Whether the difference survives the correction and, where known, drift does not explain it."""
         return self.q <= LEVEL and (self.drift is None or not self.drift.explains(self.share))
 
 
@@ -246,8 +247,8 @@ def traits_exhibit(life: Life, architectures: Mapping[int, Architecture] | None 
     sizes = {group: len(members) for group, members in groups(life).items()}
     words = [
         f"{sizes['front']} networks are on the front, {sizes['accurate']} in the best quarter by validation "
-        f"accuracy. Shares are compared with those of all other trained networks of the run; q is corrected for the "
-        f"number of tests (false discovery rate, Benjamini and Hochberg).",
+        f"accuracy. Shares are compared with those of all other trained networks of the run; q is corrected "
+        f"for the number of tests (false discovery rate, Benjamini and Hochberg).",
     ]
     drifts = [trait.drift for trait in found if trait.drift is not None]
     if drifts:
