@@ -10,6 +10,7 @@ from a4nn_core.cli import (
     classify,
     commons,
     describe,
+    dig,
     export,
     import_deposit,
     importing,
@@ -60,6 +61,7 @@ app.command()(run.front)
 app.command()(run.presets)
 app.command()(settings.settings)
 app.command()(describe.describe)
+app.add_typer(dig.app, name="dig")
 app.command()(export.export)
 app.command()(predict.predict)
 app.command()(replay.replay)
