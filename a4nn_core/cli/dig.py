@@ -190,9 +190,9 @@ def _document(answer: Exhibit, files: list[str]) -> dict[str, Json]:
 
 
 def _print(answer: Exhibit) -> None:
-    from textwrap import fill
+    from textwrap import wrap
 
-    tell(answer.title, "", *(fill(paragraph, 100) for paragraph in answer.words))
+    tell(answer.title, "", *(line for paragraph in answer.words for line in wrap(paragraph, 100)))
     if answer.table is None or not answer.table.rows:
         return
     shown = [[_cell(value) for value in row] for row in answer.table.rows[:MOST_ROWS]]
