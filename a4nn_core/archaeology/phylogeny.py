@@ -1,8 +1,8 @@
 """The descent of a run's networks as an ALife phylogeny: CSV that tools for digital evolution read.
 
-The ALife data standard for phylogenies (https://alife-data-standards.github.io/alife-data-standards/phylogeny)
-asks for ``id`` and ``ancestor_list`` and knows ``origin_time`` and ``destruction_time``. Times are generations
-here. What the standard does not know is in further columns, as it allows.
+The ALife data standard for phylogenies (alife-data-standards.github.io) asks for ``id`` and ``ancestor_list``
+and knows ``origin_time`` and ``destruction_time``. Times are generations here. What the standard does not know
+is in further columns, as it allows.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from a4nn_core.archaeology.descent import Family
 from a4nn_core.archaeology.life import Life
 from a4nn_core.errors import BadInput
-from a4nn_core.files import atomic_write, user_errors
+from a4nn_core.files import atomic_write_bytes, user_errors
 
 COLUMNS = (
     *("id", "ancestor_list", "origin_time", "destruction_time"),
@@ -70,7 +70,7 @@ def write_phylogeny(life: Life, path: Path, one_parent: bool = False) -> int:
     """
     text = phylogeny_csv(life, one_parent)
     with user_errors("write", path):
-        atomic_write(path, text)
+        atomic_write_bytes(path, text.encode())
     return len(life.networks)
 
 

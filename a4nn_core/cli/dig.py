@@ -211,3 +211,51 @@ def _cell(value: Value) -> str:
     if value is None:
         return "-"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+@app.command()
+def phylogeny(
+    run: RunArgument,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="CSV file to write.")],
+    one_parent: Annotated[
+        bool,
+        typer.Option("--one-parent", help="Only the nearer of two parents, for programs that know trees."),
+    ] = False,
+    commons: CommonsOption = DEFAULT_COMMONS,
+    json_: JsonOption = False,
+) -> None:
+    """Write the descent of all networks in the ALife standard for phylogenies."""
+    from a4nn_core.archaeology.life import Life
+    from a4nn_core.archaeology.phylogeny import write_phylogeny
+    from a4nn_core.commons import Commons
+
+    count = write_phylogeny(Life.read(Commons(commons), run), out, one_parent)
+    if json_:
+        print_json({"out": str(out), "networks": count})
+    else:
+        say(f"{out}: {count} networks")
+
+
+@app.command()
+def pair(
+    run: RunArgument,
+    network: Annotated[int, typer.Argument(help="A network.")],
+    other: Annotated[int, typer.Argument(help="The one that it is compared with.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="New folder.")],
+    other_run: Annotated[str | None, typer.Option("--other-run", help="Run of the second network.")] = None,
+    commons: CommonsOption = DEFAULT_COMMONS,
+    json_: JsonOption = False,
+) -> None:
+    """Write two networks as ONNX files with a mapping of their nodes, for Google's Model Explorer."""
+    from a4nn_core.commons import Commons
+    from a4nn_core.publish.models.found import find
+    from a4nn_core.publish.models.pair import write_pair
+
+    store = Commons(commons)
+    files = write_pair(find(store, run, network), find(store, other_run or run, other), out)
+    if json_:
+        print_json({"files": [str(file) for file in files]})
+        return
+    for file in files:
+        say(str(file))
+    say("open both .onnx files in Model Explorer side by side, and give it the mapping")

@@ -94,7 +94,7 @@ def optuna(
 MetricOption = Annotated[
     str | None,
     typer.Option(
-        "--metric", help="Metric that is the learning curve; default: the one named like validation accuracy."
+        "--metric", help="Metric that is the learning curve; default: the one named like validation accuracy"
     ),
 ]
 ValuesOption = Annotated[

@@ -221,7 +221,8 @@ def _read_database(database: sqlite3.Connection) -> dict[str, list[TrackedRun]]:
     query = (
         "select e.name, r.run_uuid, r.name, r.status, r.start_time, r.end_time from runs r "
         "join experiments e on e.experiment_id = r.experiment_id "
-        "where r.lifecycle_stage = 'active' and e.lifecycle_stage = 'active' order by r.start_time, r.run_uuid"
+        "where r.lifecycle_stage = 'active' and e.lifecycle_stage = 'active' "
+        "order by r.start_time, r.run_uuid"
     )
     for experiment, run, name, status, start, end in database.execute(query):
         found[experiment].append(

@@ -1,8 +1,8 @@
-"""Weights & Biases runs as a run of a commons, from files on this machine, without wandb and without a network.
+"""Runs of Weights & Biases as a run of a commons, from files on this machine, without wandb.
 
 Read are what ``wandb`` keeps of every run, online or not (``run-*.wandb``: a log of protocol buffers in the
-frames of LevelDB's log), and histories that were exported as CSV or Parquet (columns ``_step``, ``_runtime`` and
-one for each metric). Checked against files that wandb 0.31 wrote.
+frames of LevelDB's log), and histories that were exported as CSV or Parquet (columns ``_step``, ``_runtime``
+and one for each metric). Checked against files that wandb 0.31 wrote.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ def import_wandb(
         id of the run and number of networks.
 
     Raises:
-        BadInput: there is no such file, one is damaged, no metric can be the learning curve, or the commons has
-            the run; nothing is written then.
+        BadInput: there is no such file, one is damaged, no metric can be the learning curve, or the commons
+            has the run; nothing is written then.
     """
     files = _files(source)
     found = [_read(file) for file in files]

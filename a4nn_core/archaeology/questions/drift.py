@@ -49,7 +49,7 @@ class Drift:
 
 
 def neutral_shares(life: Life, genomes: Genomes, seed: int) -> Drift | None:
-    """Evolutions of the run's size from its founders, in which all networks are equally likely parents.
+    """Evolutions of the run's size from its founders, where all are as likely to be parents.
 
     A child takes each value from one of two parents, in two stretches as two-point crossover does, and changes
     it as often as children of the run have a value that none of their parents has. Where parents were not
