@@ -101,8 +101,8 @@ ValuesOption = Annotated[
     Values,
     typer.Option(
         "--values",
-        help="What that metric is: accuracy in percent, accuracy as a fraction, or loss. auto: by its name and "
-        "greatest value.",
+        help="What that metric is: accuracy in percent, accuracy as a fraction, or loss. auto: by its name "
+        "and greatest value.",
     ),
 ]
 

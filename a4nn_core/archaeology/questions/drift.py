@@ -51,8 +51,8 @@ class Drift:
 def neutral_shares(life: Life, genomes: Genomes, seed: int) -> Drift | None:
     """Evolutions of the run's size from its founders, where all are as likely to be parents.
 
-    A child takes each value from one of two parents, in two stretches as two-point crossover does, and changes
-    it as often as children of the run have a value that none of their parents has. Where parents were not
+    A child takes each value from one of two parents, in stretches as two-point crossover does, and changes it
+    as often as children of the run have a value that none of their parents has. Where parents were not
     recorded, one value of a genome changes on average.
 
     Returns:

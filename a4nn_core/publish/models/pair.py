@@ -1,8 +1,8 @@
 """Two networks as ONNX files with a mapping of their nodes, for Google's Model Explorer side by side.
 
 Model Explorer selects in one pane what is mapped to the selection in the other ("Upload mapping from
-computer": JSON of the type ``sync_navigation``). Its ONNX adapter (model-explorer-onnx) takes the names of nodes
-from the file and groups them by the slashes in them; so nodes are named after their layers here, such as
+computer": JSON of the type ``sync_navigation``). Its ONNX adapter (model-explorer-onnx) takes the names of
+nodes from the file and groups them by the slashes in them; so nodes are named after their layers here, such as
 ``phase 1/node 2/14 Conv``.
 """
 
