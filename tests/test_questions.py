@@ -1,4 +1,4 @@
-"""Questions to a run: what is found where something was planted, and an honest state where there is nothing."""
+"""Questions to a run: what was planted is found, and where there is nothing, that is said."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Runs of experiment trackers as networks of one run: what MLflow, Weights & Biases and their like know.
 
 A tracker's run is one training: its parameters become the genome of a network, one of its metrics the
-learning curve. Trackers do not say what a metric is; the user names the one to take, or it is found by its name.
+learning curve. Trackers do not say what a metric is: the user names the one to take, or it is found by name.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Model Explorer selects in one pane what is mapped to the selection in the other ("Upload mapping from
 computer": JSON of the type ``sync_navigation``). Its ONNX adapter (model-explorer-onnx) takes the names of
-nodes from the file and groups them by the slashes in them; so nodes are named after their layers here, such as
+nodes from the file and groups them by the slashes in them, so nodes are named after their layers here, as in
 ``phase 1/node 2/14 Conv``.
 """
 
