@@ -68,7 +68,7 @@ ALLOWED: dict[str, set[str]] = {
     | {"training"},
     "reference": GROUND | {"data", "experiment", "penguin", "search", "spaces", "termination", "training"},
     "replay": GROUND | {"commons", "penguin", "recorded_graphs", "spaces", "termination", "training"},
-    "archaeology": GROUND | {"commons", "spaces", "termination"},
+    "archaeology": GROUND | {"commons", "recorded_graphs", "spaces", "termination"},
     "adapters": GROUND | {"penguin", "termination"},
     "publish": GROUND
     | {"archaeology", "commons", "data", "interchange", "recorded_graphs", "spaces", "training"},

@@ -90,7 +90,12 @@ def test_an_mlflow_experiment_becomes_a_run(tmp_path: Path, store: Callable[[Pat
     one, two, four = Commons(commons).networks("cnn")
     assert one.genome is not None
     assert one.genome.value == {"lr": 0.1, "name": "sgd"}
-    assert (one.status, one.best_accuracy_percent, one.best_epoch, one.epochs_trained) == ("completed", 70, 3, 3)
+    assert (one.status, one.best_accuracy_percent, one.best_epoch, one.epochs_trained) == (
+        "completed",
+        70,
+        3,
+        3,
+    )
     assert one.seconds == pytest.approx(0.5)
     assert (two.status, two.error, two.epochs_budget) == ("failed", "killed; MLflow does not record why", 3)
     # its second value is not a number: an epoch without an accuracy
@@ -150,7 +155,7 @@ def test_a_loss_can_be_the_curve(tmp_path: Path) -> None:
 
 
 def test_a_log_that_wandb_wrote_becomes_a_network(tmp_path: Path) -> None:
-    """The log of an offline run of wandb 0.31, without what describes the machine: see tests/data/README.md."""
+    """The log of an offline run of wandb 0.31; see tests/data/README.md."""
     name, count = import_wandb(LOG, tmp_path)
     assert (name, count) == ("p", 1)
     (one,) = Commons(tmp_path).networks("p")
@@ -186,7 +191,10 @@ def test_a_log_that_was_cut_off_is_a_run_that_has_not_ended(tmp_path: Path) -> N
         (b"", "does not begin like one"),
         (b":W&B" + struct.pack("<HB", 0xBEE1, 0), "does not say which run it is of"),
         (LOG.read_bytes()[:7] + struct.pack("<IHB", 0, 3, 9) + b"abc", "a record in it cannot be read"),
-        (LOG.read_bytes()[:7] + struct.pack("<IHB", 0, 3, 1) + b"\xff\xff\xff", "a record in it cannot be read"),
+        (
+            LOG.read_bytes()[:7] + struct.pack("<IHB", 0, 3, 1) + b"\xff\xff\xff",
+            "a record in it cannot be read",
+        ),
     ],
 )
 def test_damaged_logs_are_refused(tmp_path: Path, content: bytes, words: str) -> None:
@@ -233,7 +241,7 @@ def test_files_that_are_no_histories_are_refused(tmp_path: Path) -> None:
 
 def test_a_curve_that_cannot_be_an_accuracy_is_asked_about(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("_step,val_acc\n0,-3\n")
-    with pytest.raises(BadInput, match="no accuracies .*say what they are: --values"):
+    with pytest.raises(BadInput, match=r"no accuracies .*say what they are: --values"):
         import_wandb(tmp_path / "a.csv", tmp_path / "commons")
     (tmp_path / "b.csv").write_text("_step,val_acc,test_acc\n0,0.5,0.5\n")
     with pytest.raises(BadInput, match="test_acc and val_acc both look like validation accuracy"):

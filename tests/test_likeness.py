@@ -128,7 +128,11 @@ def test_the_table_of_a_run_has_every_pair_once(tmp_path: Path) -> None:
     rows = table(networks).to_pylist()
     assert [(row["network"], row["other"]) for row in rows] == [(0, 2), (0, 5), (2, 5)]
     assert rows[0] == {
-        "network": 0, "other": 2, "differing": 1, "matching": 1, "common": 2,
+        "network": 0,
+        "other": 2,
+        "differing": 1,
+        "matching": 1,
+        "common": 2,
         "same_architecture": False,
     }
     assert rows[1]["same_architecture"] is True

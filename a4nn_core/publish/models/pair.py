@@ -39,13 +39,13 @@ def write_pair(old: Found, new: Found, folder: Path) -> list[Path]:
     """
     from a4nn_core.publish.models.export import check_packages
 
-    check_packages()
+    if old.name == new.name:
+        raise BadInput(f"{old.name} would be compared with itself")
     if folder.exists():
         raise BadInput(f"{folder} exists already")
+    check_packages()
     found = difference(old.architecture, new.architecture)
     names = [f"{one.name}.onnx" for one in (old, new)]
-    if names[0] == names[1]:
-        raise BadInput(f"{old.name} would be compared with itself")
     with user_errors("write", folder), atomic_folder(folder) as temporary:
         nodes = []
         for one, name in zip((old, new), names, strict=True):
@@ -67,9 +67,7 @@ def mapping(found: Difference, old: dict[int, list[str]], new: dict[int, list[st
     return {
         "type": "sync_navigation",
         "mappingEntries": [
-            {"leftNodeIds": old[i], "rightNodeIds": new[j]}
-            for i, j in found.pairs
-            if i in old and j in new
+            {"leftNodeIds": old[i], "rightNodeIds": new[j]} for i, j in found.pairs if i in old and j in new
         ],
         "disableMappingFallback": True,
     }
