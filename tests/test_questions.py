@@ -112,20 +112,56 @@ def test_tests_are_corrected_within_their_family() -> None:
 
 
 def test_an_evolution_without_selection_explains_what_drift_did() -> None:
-    """All founders have a one at position 1, so all networks have it, whoever is selected."""
+    """Children take their values from parents that nobody chose; all founders have a one at position 1."""
     rng = np.random.default_rng(4)
+    genomes: list[list[int]] = []
     networks = []
-    for number in range(60):
-        bits = [1, *rng.integers(0, 2, 7).tolist()]
-        parents = () if number < 10 else (number - 10, number - 9)
+    for number in range(80):
+        parents: tuple[int, ...] = ()
+        if number < 10:
+            genomes.append([1, *rng.integers(0, 2, 11).tolist()])
+        else:
+            before = 10 * (number // 10) - 10
+            parents = tuple(sorted({int(p) for p in before + rng.integers(0, 10, 2)}))
+            cut = int(rng.integers(0, 13))
+            genomes.append(genomes[parents[0]][:cut] + genomes[parents[-1]][cut:])
         networks.append(
-            network(number, [bits], 60 + float(rng.random()), 100, generation=number // 10, parents=parents)
+            network(
+                *(number, [genomes[-1]], 60 + float(rng.random()), 100),
+                generation=number // 10,
+                parents=parents,
+            )
         )
-    found = traits(life(networks))
-    first = next(t for t in found if t.name == "position 1 = 1" and t.group == "accurate")
+    found = [t for t in traits(life(networks)) if t.family == "position" and t.group == "accurate"]
+    assert all(t.drift is not None for t in found)
+    first = next(t for t in found if t.name == "position 1 = 1")
     assert first.drift is not None
-    assert first.drift.explains(1.0)
-    assert "as in the run" in first.drift.words
+    assert (first.drift.low, first.drift.high) == (1.0, 1.0)
+    assert "0.0 % of a child's values are new, as in the run" in first.drift.words
+    assert not any(t.stands_out for t in found)
+
+
+def test_selection_is_more_than_drift() -> None:
+    """The same position as planted, but selected for: its share at the end is beyond what drift gives."""
+    rng = np.random.default_rng(1)
+    genomes = [[int(n == 0), *rng.integers(0, 2, 11).tolist()] for n in range(10)]
+    networks = [
+        network(n, [genomes[n]], 60 + 30 * genomes[n][0], 100, generation=0, parents=()) for n in range(10)
+    ]
+    for number in range(10, 100):
+        before = range(10 * (number // 10) - 10, 10 * (number // 10))
+        mother, father = sorted(before, key=lambda n: (-genomes[n][0], rng.random()))[:2]
+        cut = int(rng.integers(1, 13))
+        genomes.append(genomes[mother][:cut] + genomes[father][cut:])
+        accuracy = 60 + 30 * genomes[-1][0] + float(rng.random())
+        networks.append(
+            network(number, [genomes[-1]], accuracy, 100, generation=number // 10, parents=(mother, father))
+        )
+    found = next(t for t in traits(life(networks)) if t.name == "position 1 = 1" and t.group == "accurate")
+    assert found.drift is not None
+    assert found.share == 1.0
+    assert found.drift.high < 1.0
+    assert found.stands_out
 
 
 def test_operations_are_compared_by_their_number(folder: Path) -> None:
@@ -292,6 +328,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return commons
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("run", ["searched", "one", "going", "nothing", "bare"])
 def test_every_question_has_an_answer_for_every_run(folder: Path, tmp_path: Path, run: str) -> None:
     commons = Commons(folder)
@@ -326,6 +363,7 @@ def test_missing_lineage_is_said(folder: Path) -> None:
 
 
 @pytest.mark.golden
+@pytest.mark.slow
 def test_the_published_runs_recorded_no_lineage_but_say_what_the_good_share(
     reference_data: Path, tmp_path: Path
 ) -> None:
