@@ -10,7 +10,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Mapping
 from contextlib import closing
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ import yaml
 from a4nn_core.errors import BadInput
 from a4nn_core.files import user_errors
 from a4nn_core.interchange.incoming import IncomingRun
-from a4nn_core.interchange.tracked import TrackedRun, tracked_import
+from a4nn_core.interchange.tracked import TrackedRun, moment, tracked_import
 from a4nn_core.jsonable import Json, parsed
 from a4nn_core.vocabulary import NetworkStatus
 
@@ -107,7 +106,7 @@ def _tracked(
         {parameter: _value(text) for parameter, text in parameters.items()},
         metrics,
         None if began is None or ended is None else max(0.0, ended - began),
-        None if began is None else datetime.fromtimestamp(began, UTC),
+        moment(began),
         f"{(status or '').lower()}; MLflow does not record why" if known is NetworkStatus.failed else None,
     )
 
@@ -198,6 +197,8 @@ def _from_database(store: Path) -> dict[str, list[TrackedRun]]:
             return _read_database(database)
     except sqlite3.Error as error:
         raise BadInput(f"{store} cannot be read as an MLflow store: {error}") from None
+    except (TypeError, ValueError, OverflowError, KeyError):  # SQLite holds any type in any column
+        raise BadInput(f"{store} is damaged: a value in it is not what its column should hold") from None
 
 
 def _read_database(database: sqlite3.Connection) -> dict[str, list[TrackedRun]]:

@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from a4nn_core.commons.records import Epoch, Network, best_epoch
@@ -53,6 +53,16 @@ class TrackedRun:
     seconds: float | None = None
     started: datetime | None = None
     error: str | None = None
+
+
+def moment(seconds: float | None) -> datetime | None:
+    """A time in seconds since 1970, UTC; None if it is unknown, or no time that there is."""
+    if seconds is None:
+        return None
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, OSError, ValueError):
+        return None
 
 
 def tracked_import(

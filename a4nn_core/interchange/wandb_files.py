@@ -17,7 +17,7 @@ from pathlib import Path
 from a4nn_core.errors import BadInput
 from a4nn_core.files import user_errors
 from a4nn_core.interchange.curves_csv import number, read_csv
-from a4nn_core.interchange.tracked import TrackedRun, tracked_import
+from a4nn_core.interchange.tracked import TrackedRun, moment, tracked_import
 from a4nn_core.jsonable import Json, parsed
 from a4nn_core.vocabulary import NetworkStatus
 
@@ -133,7 +133,7 @@ def _history(path: Path, rows: Iterable[Mapping[str, float | None]]) -> TrackedR
     runtime = None
     for row in rows:
         step = row.get("_step")
-        if step is None:
+        if step is None or not math.isfinite(step):
             raise BadInput(f"{path} has a row without a value of '_step'")
         runtime = row.get("_runtime") or runtime
         for name, value in row.items():
@@ -225,7 +225,7 @@ def _read_log(path: Path) -> tuple[str | None, TrackedRun]:
         log.config,
         log.metrics,
         log.seconds,
-        None if log.started is None else datetime.fromtimestamp(log.started, UTC),
+        moment(log.started),
         f"ended with exit code {log.exit_code}" if log.exit_code else None,
     )
 
