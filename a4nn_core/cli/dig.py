@@ -67,7 +67,7 @@ def ask(
     store = Commons(commons)
     answer = asked.ask(store, Life.read(store, run), network)
     if sql:
-        tell(answer.query.strip())
+        tell(*answer.query.strip().splitlines())
         return
     files = _draw(answer.charts, out) if out is not None else []
     if json_:
