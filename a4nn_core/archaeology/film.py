@@ -142,8 +142,8 @@ class Album:
             return Frame(one, sketch(self.architectures[number]))
         if len(found) == 1:
             return Frame(one, step(found), (), self._gain_se(one))
-        sides = zip(parents, found, (State.first, State.second), strict=False)
-        both = tuple((parent, handed_on(its, state)) for parent, its, state in sides)
+        sides = zip(parents, found, found[::-1], (State.first, State.second), strict=False)
+        both = tuple((parent, handed_on(its, other, state)) for parent, its, other, state in sides)
         return Frame(one, step(found), both, self._gain_se(one))
 
     def film(self, number: int) -> list[Frame]:
@@ -169,8 +169,8 @@ class Album:
                     yield frame
 
     def pairs(self, count: int) -> Iterator[tuple[int, int]]:
-        """At most so many pairs of networks that are worth comparing, the smaller number first: parents and children,
-        then the front, then stopped networks and their rivals, then all others."""
+        """At most so many pairs of networks that are worth comparing, the smaller number first: parents and
+        children, then the front, then stopped networks and their rivals, then all others."""
         there = self.architectures
         seen: set[tuple[int, int]] = set()
         for a, b in self._worth_comparing():
