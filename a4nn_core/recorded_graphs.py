@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 
 from a4nn_core.commons.records import Edge, LayerRecord
 from a4nn_core.jsonable import JsonText
@@ -58,6 +59,26 @@ def architecture_of(layers: Sequence[LayerRecord], edges: Sequence[Edge]) -> Arc
         tuple((edge.source, edge.target) for edge in edges),
         (_known(first.channels_out), _known(first.height_out), _known(first.width_out)),
     )
+
+
+def architectures_of(layers: Iterable[LayerRecord], edges: Iterable[Edge]) -> dict[int, Architecture]:
+    """The architectures of one run's networks by number, without those that were not recorded in full.
+
+    Args:
+        layers: layers of the run, sorted by network and number.
+        edges: its edges in the order in which they were written.
+    """
+    of_network: dict[int, list[LayerRecord]] = {}
+    for layer in layers:
+        of_network.setdefault(layer.network, []).append(layer)
+    between: dict[int, list[Edge]] = {}
+    for edge in edges:
+        between.setdefault(edge.network, []).append(edge)
+    found = {}
+    for network, its in of_network.items():
+        with suppress(KeyError, ValueError):
+            found[network] = architecture_of(its, between.get(network, []))
+    return found
 
 
 def _layer(record: LayerRecord, feeds: Mapping[int, LayerRecord]) -> Layer:

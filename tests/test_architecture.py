@@ -67,13 +67,12 @@ ALLOWED: dict[str, set[str]] = {
     | {"commons", "data", "experiment", "penguin", "recorded_graphs", "search", "spaces", "termination"}
     | {"training"},
     "reference": GROUND | {"data", "experiment", "penguin", "search", "spaces", "termination", "training"},
-    "replay": GROUND
-    | {"commons", "penguin", "recorded_graphs", "spaces", "termination", "training", "workflow"},
+    "replay": GROUND | {"commons", "penguin", "recorded_graphs", "spaces", "termination", "training"},
     "archaeology": GROUND | {"commons", "recorded_graphs", "spaces", "termination"},
     "report": GROUND | {"archaeology", "commons", "workflow"},
     "adapters": GROUND | {"penguin", "termination"},
     "publish": GROUND
-    | {"archaeology", "commons", "data", "interchange", "recorded_graphs", "spaces", "training", "workflow"},
+    | {"archaeology", "commons", "data", "interchange", "recorded_graphs", "spaces", "training"},
     "cli": GROUND
     | {"archaeology", "commons", "data", "experiment", "interchange", "penguin", "publish", "spaces"}
     | {"recorded_graphs", "reference", "replay", "report", "termination", "workflow"},

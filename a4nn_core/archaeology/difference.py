@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from a4nn_core.archaeology.matching import Pairs, match
+from a4nn_core.archaeology.isomorphism import Pairs
+from a4nn_core.archaeology.matching import match
 from a4nn_core.spaces.architecture import Architecture
 
 Connection = tuple[int, int]
@@ -42,8 +43,8 @@ class Change:
 
     Attributes:
         old, new: its number in each architecture.
-        what: names of the settings that differ, such as ``kernel``; empty if the layer itself is the same and only
-            the size of what it is given differs.
+        what: names of the settings that differ, such as ``kernel``; empty if the layer itself is the same
+            and only the size of what it is given differs.
     """
 
     old: int
@@ -55,9 +56,9 @@ class Change:
 class Difference:
     """The difference of two architectures.
 
-    Every layer of ``old`` is either kept, changed or removed, and every layer of ``new`` kept, changed or added; the
-    same holds for connections. The costs add up: ``new.flops - old.flops`` is the cost of what was added, less that of
-    what was removed, and by how much what was changed costs more.
+    Every layer of ``old`` is kept, changed or removed, and every layer of ``new`` kept, changed or added;
+    every connection is kept, added or removed. The costs add up: ``new.flops - old.flops`` is the cost of
+    what was added, less that of what was removed, and by how much what was changed costs more.
 
     Attributes:
         old, new: the architectures.
@@ -151,10 +152,10 @@ class Difference:
 
 
 def difference(old: Architecture, new: Architecture) -> Difference:
-    """The difference of two architectures of any spaces, by structure alone: numbers, labels and phases do not count.
+    """The difference of two architectures of any spaces, by structure: numbers, labels, phases do not count.
 
-    It is exact for two graphs of the same network; for others it is the smallest that was found in bounded time
-    (``matching.match``). ``difference(new, old)`` is its mirror image.
+    It is exact for two graphs of the same network; for others it is the smallest that was found in bounded
+    time (``matching.match``). ``difference(new, old)`` is its mirror image.
 
     Raises:
         BadInput: an operation of a layer is not known.

@@ -1,16 +1,15 @@
 """Which layer of one architecture stands for which layer of another: a structural match without shared ids.
 
-Graphs of the same network are matched by an isomorphism (colour refinement with individualisation). For others,
-the match that keeps most layers and connections is looked for as a quadratic assignment, from the colour
-classes that both graphs share, by the method of Frank and Wolfe with integer steps (Leordeanu et al., NIPS 2009;
-Bougleux et al., Pattern Recognition Letters 87, 2017, for edit distances of graphs).
+Graphs of the same network are matched by an isomorphism. For others, the match that keeps most layers and
+connections is looked for as a quadratic assignment, from the colour classes that both graphs share, by the
+method of Frank and Wolfe with integer steps (Leordeanu et al., NIPS 2009; for edit distances of graphs
+Bougleux et al., Pattern Recognition Letters 87, 2017).
 """
 
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,123 +17,41 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from scipy.sparse import csr_array
 
+from a4nn_core.archaeology.isomorphism import Both, Pairs, isomorphism, numbered
 from a4nn_core.spaces.architecture import Architecture
 
-Pairs = list[tuple[int, int]]
 Matrix = NDArray[np.float64]
 
 # What a match gains: for a pair of layers by what they have in common, and for each connection that is kept.
-# Layers that do different things are a pair only where connections on both sides say that one replaced the other.
+# Layers that do different things are a pair only where connections on both sides make one the other's heir.
 EQUAL, RESIZED, RESET, REPLACED = 1.5, 1.0, 0.5, -0.5
 CONNECTION = 1.0
 SURROUNDINGS = 0.3  # at most, for alike surroundings and a similar place: decides among equals
 ROUNDS = 16  # of refinement, for surroundings
 STEPS = 30  # of the method, at most
-WORK = 3e7  # pairs of layers times steps, about: bounds the time to some seconds
-TRIES = 2000  # individualisations while an isomorphism is looked for, at most
+PASSES = 20  # over all connections, to exchange partners
+WORK = 6e6  # pairs of layers times steps, about: bounds the time to some seconds
 
 
 def match(old: Architecture, new: Architecture) -> Pairs:
     """Pairs (layer of ``old``, layer of ``new``), sorted; every layer is in one pair at most.
 
-    The match of ``new`` with ``old`` is the same, mirrored. Its time is bounded: about 0.1 s for 100 layers and
+    The match of ``new`` with ``old`` is the same, mirrored. Its time is bounded: about 0.1 s for 100 layers,
     some seconds for 1000.
     """
     if _order(old) > _order(new):
         return sorted((i, j) for j, i in match(new, old))
     if old.hash == new.hash:
-        found = isomorphism(old, new)
-        if found is not None:
-            return found
-    return _Assignment.of(old, new).best()
+        same = isomorphism(old, new)
+        if same is not None:
+            return same
+    assignment = _Assignment.of(old, new)
+    polished = [_Polished(old, new, assignment.gain, pairs) for pairs in assignment.candidates()]
+    return assignment.worth_it(max(polished, key=lambda one: one.score()).pairs())
 
 
 def _order(architecture: Architecture) -> tuple[str, str]:
     return architecture.hash, json.dumps(architecture.to_json(), sort_keys=True, default=str)
-
-
-def isomorphism(old: Architecture, new: Architecture) -> Pairs | None:
-    """An isomorphism of two graphs; None if there is none, or none was found within ``TRIES`` attempts.
-
-    Args:
-        old, new: two architectures with the same kinds of layers.
-    """
-    both = _Both(old, new)
-    left = [TRIES]
-    colours = _individualised(both, both.refined(both.kinds()), left)
-    if colours is None:
-        return None
-    place = {colour: j for j, colour in enumerate(colours[both.size :])}
-    pairs = [(i, place[colour]) for i, colour in enumerate(colours[: both.size])]
-    moved = dict(pairs)
-    same = Counter((moved[s], moved[t]) for s, t in old.edges) == Counter(new.edges)
-    return pairs if same else None
-
-
-class _Both:
-    """Two graphs as one, so that colours of the first and of the second can be compared."""
-
-    def __init__(self, old: Architecture, new: Architecture) -> None:
-        self.size = len(old.layers)
-        self.old, self.new = old, new
-        self.neighbours = [
-            *old.neighbours,
-            *(
-                (tuple(self.size + j for j in before), tuple(self.size + j for j in after))
-                for before, after in new.neighbours
-            ),
-        ]
-
-    def kinds(self) -> list[int]:
-        return _numbered([*self.old.kinds, *self.new.kinds])
-
-    def step(self, colours: Sequence[int], before: bool = True, after: bool = True) -> list[int]:
-        """One round of refinement, by the layers that feed a layer, by those it feeds, or by both."""
-        return _numbered(
-            [
-                (
-                    own,
-                    tuple(sorted(colours[j] for j in sources)) if before else (),
-                    tuple(sorted(colours[j] for j in targets)) if after else (),
-                )
-                for own, (sources, targets) in zip(colours, self.neighbours, strict=True)
-            ]
-        )
-
-    def refined(self, colours: list[int]) -> list[int]:
-        """Refined until no class of colours splits any further."""
-        classes = 0
-        while len(set(colours)) > classes:
-            classes = len(set(colours))
-            colours = self.step(colours)
-        return colours
-
-
-def _numbered(values: Sequence[object]) -> list[int]:
-    numbers: dict[object, int] = {}
-    return [numbers.setdefault(value, len(numbers)) for value in values]
-
-
-def _individualised(both: _Both, colours: list[int], left: list[int]) -> list[int] | None:
-    """Colours that are all different inside each graph and the same in both; None if none were found."""
-    first, second = colours[: both.size], colours[both.size :]
-    if Counter(first) != Counter(second):
-        return None
-    shared = [(count, colour) for colour, count in Counter(first).items() if count > 1]
-    if not shared:
-        return colours
-    _, colour = min(shared)
-    i = first.index(colour)
-    for j in (j for j, its in enumerate(second) if its == colour):
-        if left[0] == 0:
-            return None
-        left[0] -= 1
-        marked = list(colours)
-        marked[i] = marked[both.size + j] = len(colours)  # a colour that is not in use
-        found = _individualised(both, both.refined(marked), left)
-        if found is not None:
-            return found
-    return None
 
 
 @dataclass(frozen=True)
@@ -157,22 +74,19 @@ class _Assignment:
         near = _near(old, new)
         return cls(_gain(old, new) + SURROUNDINGS * near, near, _adjacency(old), _adjacency(new))
 
-    def best(self) -> Pairs:
-        """The best of the matches found from two starts: from alike surroundings, and from nothing."""
+    def candidates(self) -> Iterator[Pairs]:
+        """The best match found from each of two starts: from alike surroundings, and from nothing."""
         steps = int(np.clip(WORK / max(self.gain.size, 1), 3, STEPS))
-        found: list[tuple[float, Pairs]] = []
         for start in (self._chosen(self.gain + self.near), np.zeros_like(self.gain)):
-            self._improve(start, steps, found)
-        pairs = max(found, key=lambda scored: scored[0])[1]
-        return self._worth_it(pairs)
+            yield max(self._steps(start, steps), key=lambda scored: scored[0])[1]
 
-    def _improve(self, match: Matrix, steps: int, found: list[tuple[float, Pairs]]) -> None:
-        """Frank-Wolfe steps from one match; appends every whole match on the way, with its score."""
-        found.append(self._scored(match))
+    def _steps(self, match: Matrix, steps: int) -> Iterator[tuple[float, Pairs]]:
+        """Frank-Wolfe steps from one match: every whole match on the way, with its score."""
+        yield self._scored(match)
         for _ in range(steps):
             slope = self.gain + self._kept(match)
             step = self._chosen(slope)
-            found.append(self._scored(step))
+            yield self._scored(step)
             towards = step - match
             linear = float((slope * towards).sum())
             if linear < 1e-9:
@@ -198,7 +112,7 @@ class _Assignment:
         score = float(((self.gain + self._kept(whole) / 2) * whole).sum())
         return score, list(zip(*(axis.tolist() for axis in np.nonzero(whole)), strict=True))
 
-    def _worth_it(self, pairs: Pairs) -> Pairs:
+    def worth_it(self, pairs: Pairs) -> Pairs:
         """A match without the pairs that lose more than their connections gain."""
         match = np.zeros_like(self.gain)
         for pair in pairs:
@@ -212,13 +126,77 @@ class _Assignment:
             match[worst] = 0.0
 
 
+class _Polished:
+    """A match that is made better by exchanging the partners of two layers, as long as that helps.
+
+    It sets right what assignments of single layers leave to chance: which of several equal branches a layer
+    belongs to.
+    """
+
+    def __init__(self, old: Architecture, new: Architecture, gain: Matrix, pairs: Pairs) -> None:
+        self.old, self.new, self.gain = old, new, gain
+        self.there: dict[int, int] = dict(pairs)
+        self.back = {j: i for i, j in pairs}
+        self.edges = {*new.edges}
+        for _ in range(PASSES):
+            if not sum(self._along(source, target) for source, target in sorted({*old.edges})):
+                break
+
+    def pairs(self) -> Pairs:
+        """The match."""
+        return sorted(self.there.items())
+
+    def score(self) -> float:
+        """What the match gains."""
+        return self._value({*self.there})
+
+    def _value(self, layers: set[int]) -> float:
+        """What layers of the first graph and the connections at them gain."""
+        edges = {(s, layer) for layer in layers for s in self.old.neighbours[layer][0]}
+        edges |= {(layer, t) for layer in layers for t in self.old.neighbours[layer][1]}
+        kept = sum((self.there.get(s), self.there.get(t)) in self.edges for s, t in edges)
+        own = sum(self.gain[layer, self.there[layer]] for layer in layers if layer in self.there)
+        return CONNECTION * kept + float(own)
+
+    def _along(self, source: int, target: int) -> bool:
+        """Try to keep a connection of the first graph that is not kept; whether that helped."""
+        ends = self.there.get(source), self.there.get(target)
+        if ends in self.edges:
+            return False
+        after = () if ends[0] is None else self.new.neighbours[ends[0]][1]
+        before = () if ends[1] is None else self.new.neighbours[ends[1]][0]
+        tries = [*((target, j) for j in after), *((source, j) for j in before)]
+        return any(self._exchange(layer, j) for layer, j in tries)
+
+    def _exchange(self, layer: int, partner: int) -> bool:
+        """Give a layer a partner, and its former one to whoever had that; undone unless it helps."""
+        other, former = self.back.get(partner), self.there.get(layer)
+        touched = {layer} if other is None else {layer, other}
+        before = self._value(touched)
+        self._set(layer, partner, other, former)
+        if self._value(touched) > before + 1e-9:
+            return True
+        self._set(layer, former, other, partner)
+        return False
+
+    def _set(self, layer: int, partner: int | None, other: int | None, former: int | None) -> None:
+        for one, its in ((layer, partner), (other, former)):
+            if one is not None and its is not None:
+                self.there[one] = its
+                self.back[its] = one
+            elif one is not None:
+                self.there.pop(one, None)
+            elif its is not None:
+                self.back.pop(its, None)
+
+
 def _gain(old: Architecture, new: Architecture) -> Matrix:
     kinds = np.array(old.kinds)[:, None] == np.array(new.kinds)[None, :]
     words = [np.array([layer.op for layer in one.layers]) for one in (old, new)]
     operations = words[0][:, None] == words[1][None, :]
-    numbers = _numbered([(cost.shape, cost.flops, cost.parameters) for cost in (*old.costs, *new.costs)])
+    numbers = numbered([(cost.shape, cost.flops, cost.parameters) for cost in (*old.costs, *new.costs)])
     costs = np.array(numbers[: len(old.layers)])[:, None] == np.array(numbers[len(old.layers) :])[None, :]
-    gain = np.select([kinds & costs, kinds, operations], [EQUAL, RESIZED, RESET], REPLACED)
+    gain: Matrix = np.select([kinds & costs, kinds, operations], [EQUAL, RESIZED, RESET], REPLACED)
     # the first layer takes the images and the last returns the scores, in every network
     for place in (0, -1):
         gain[place, :] = gain[:, place] = REPLACED - 10.0
@@ -228,7 +206,7 @@ def _gain(old: Architecture, new: Architecture) -> Matrix:
 
 def _near(old: Architecture, new: Architecture) -> Matrix:
     """How alike the surroundings of every pair of layers are and how similar their places, from 0 to 1."""
-    both = _Both(old, new)
+    both = Both(old, new)
     alike = np.zeros((len(old.layers), len(new.layers)))
     for before, after in ((True, True), (True, False), (False, True)):
         colours = both.kinds()
@@ -237,8 +215,9 @@ def _near(old: Architecture, new: Architecture) -> Matrix:
             alike += numbers[: both.size, None] == numbers[None, both.size :]
             colours = both.step(colours, before, after)
     places = [_places(one) for one in (old, new)]
-    away = np.abs(places[0][:, None, :] - places[1][None, :, :]).mean(axis=2)
-    return 0.5 * alike / (3 * ROUNDS) + 0.5 * (1 - np.minimum(away, 1.0))
+    away: Matrix = np.abs(places[0][:, None, :] - places[1][None, :, :]).mean(axis=2)
+    near: Matrix = 0.5 * alike / (3 * ROUNDS) + 0.5 * (1 - np.minimum(away, 1.0))
+    return near
 
 
 def _places(architecture: Architecture) -> Matrix:

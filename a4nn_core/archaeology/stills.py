@@ -89,7 +89,7 @@ def chart_figure(chart: Chart) -> Figure:
     """A chart as a figure of matplotlib."""
     from matplotlib.figure import Figure
 
-    height = min(chart.height, 4000) / _PIXELS
+    height = min(max(chart.height, 280), 4000) / _PIXELS
     figure = Figure(figsize=(height * 1.15 if chart.square else 8.0, height), layout="constrained")
     axes = figure.add_subplot()
     axes.set_title(_text(chart.title), loc="left", fontsize=13, parse_math=False)
