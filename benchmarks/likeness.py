@@ -1,6 +1,6 @@
 """How long all pairs of many genomes take: Hamming, aligned matching subsequence, longest common substring.
 
-    python benchmarks/likeness.py [--networks 10000] [--positions 21]
+python benchmarks/likeness.py [--networks 10000] [--positions 21]
 """
 
 from __future__ import annotations

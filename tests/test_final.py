@@ -165,8 +165,9 @@ def test_a_run_in_which_every_network_fails_has_failed(
     assert store.sql("select status, error from runs").fetchall() == [("failed", NOTHING)]
     shown = a4nn("front", "r", "--commons", tmp_path)
     assert f"run r failed: {NOTHING}" in shown.stderr
-    assert "pictures" not in shown.stdout
+    assert "picture: " not in shown.stdout
     assert list((tmp_path / "runs/r").glob("front.*")) == []
+    assert f"failed: {NOTHING}" in (tmp_path / "runs/r/report.html").read_text(encoding="utf-8")
     (status,) = json.loads(a4nn("status", "--commons", tmp_path, "--json").stdout)
     assert (status["status"], status["error"]) == ("failed", NOTHING)
     assert NOTHING in a4nn("status", "r", "--commons", tmp_path).stdout
