@@ -149,6 +149,17 @@ class Family:
         """
         return self._reached(number, up=False)
 
+    def step(self, number: int) -> Step:
+        """How one network was made from its parents; the one on the line is chosen as ``path`` says.
+
+        Raises:
+            BadInput: there is no such network.
+        """
+        at = self._get(number)
+        parents = tuple(self.networks[parent] for parent in self.parents(number))
+        along = min(parents, key=partial(_distance, at), default=None)
+        return Step(at, parents, along, at.operator)
+
     def path(self, number: int) -> tuple[Step, ...]:
         """The line of descent from a founder to one network, founder first.
 
@@ -158,13 +169,9 @@ class Family:
         Raises:
             BadInput: there is no such network.
         """
-        line: list[Step] = []
-        at: Network | None = self._get(number)
-        while at is not None:
-            parents = tuple(self.networks[parent] for parent in self.parents(at.network))
-            along = min(parents, key=partial(_distance, at), default=None)
-            line.append(Step(at, parents, along, at.operator))
-            at = along
+        line = [self.step(number)]
+        while line[-1].along is not None:
+            line.append(self.step(line[-1].along.network))
         return tuple(reversed(line))
 
     def living(self, generation: int) -> tuple[int, ...]:

@@ -73,8 +73,19 @@ class Match:
     @property
     def bits(self) -> str:
         """The values as text: ``0110``; with spaces where one takes more than a character."""
-        words = [str(int(v) if isinstance(v, bool) else v) for v in self.values]
+        words = [_word(value) for value in self.values]
         return ("" if all(len(word) == 1 for word in words) else " ").join(words)
+
+
+def _word(value: Json) -> str:
+    return str(int(value) if isinstance(value, bool) else value)
+
+
+def _by_size(word: str) -> tuple[bool, float, str]:
+    try:
+        return False, float(word), word
+    except ValueError:
+        return True, 0.0, word
 
 
 @dataclass(frozen=True)
@@ -210,12 +221,14 @@ class Genomes:
 
     Attributes:
         numbers: of the networks, shape (networks,).
-        values: number of each value among all values that occur, shape (networks, positions).
+        values: number of each value in ``words``, shape (networks, positions).
+        words: all values that occur, as text, numbers in their order first: 0 and 1 for bits.
         left_out: numbers of networks whose genomes have another form than most.
     """
 
     numbers: NDArray[np.int64]
     values: NDArray[np.int16]
+    words: tuple[str, ...]
     left_out: tuple[int, ...]
 
     @classmethod
@@ -225,15 +238,19 @@ class Genomes:
         lengths = [len(values) for values in known.values()]
         usual = max(sorted(set(lengths)), key=lengths.count, default=0)
         taken = sorted(number for number, values in known.items() if len(values) == usual)
-        names: dict[str, int] = {}
-        rows = [[names.setdefault(repr(value), len(names)) for value in known[number]] for number in taken]
-        if all(name.isdigit() for name in names):  # bits stay what they are
-            rows = [[int(str(value)) for value in known[number]] for number in taken]  # type: ignore[arg-type]
+        words = sorted({_word(value) for number in taken for value in known[number]}, key=_by_size)
+        codes = {word: code for code, word in enumerate(words)}
+        rows = [[codes[_word(value)] for value in known[number]] for number in taken]
         return cls(
             np.array(taken, dtype=np.int64),
             np.array(rows, dtype=np.int16).reshape(len(taken), usual),
+            tuple(words),
             tuple(sorted({*known} - {*taken})),
         )
+
+    def name(self, value: int) -> str:
+        """A value as text."""
+        return self.words[value]
 
     @property
     def positions(self) -> int:

@@ -10,6 +10,7 @@ from a4nn_core.cli import (
     classify,
     commons,
     describe,
+    dig,
     export,
     import_deposit,
     importing,
@@ -62,6 +63,7 @@ app.command()(report.report)
 app.command()(run.presets)
 app.command()(settings.settings)
 app.command()(describe.describe)
+app.add_typer(dig.app, name="dig")
 app.command()(export.export)
 app.command()(predict.predict)
 app.command()(replay.replay)
