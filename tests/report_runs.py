@@ -1,4 +1,4 @@
-"""Runs for the report: a family of networks with curves, verdicts and times, and a run whose names are hostile."""
+"""Runs for the report: a family of networks with curves, verdicts and times, and one of hostile names."""
 
 from __future__ import annotations
 

@@ -17,6 +17,13 @@ from a4nn_core.archaeology import kinship, overview, progress, ranks, stops, tim
 from a4nn_core.archaeology.chart import Exhibit
 from a4nn_core.archaeology.film import Album, Frame
 from a4nn_core.archaeology.life import Life
+from a4nn_core.archaeology.questions.curves import curves_exhibit
+from a4nn_core.archaeology.questions.diversity import diversity_exhibit
+from a4nn_core.archaeology.questions.foresight import foresight_exhibit
+from a4nn_core.archaeology.questions.operators import operators_exhibit
+from a4nn_core.archaeology.questions.resemblance import resemblance_exhibit
+from a4nn_core.archaeology.questions.settled import settled_exhibit
+from a4nn_core.archaeology.questions.traits import traits_exhibit
 from a4nn_core.archaeology.sketch import COLOURS, Sketch, State
 from a4nn_core.archaeology.stills import cost, heading
 from a4nn_core.commons.records import Network
@@ -80,10 +87,11 @@ def document(commons: Commons, runs: Sequence[str], room: Room | None = None) ->
 _COMPARED = (State.kept, State.added, State.removed, State.changed)
 
 
-def exhibits_of(life: Life, whole: Life, album: Album) -> list[Exhibit]:
+def exhibits_of(commons: Commons, life: Life, whole: Life, album: Album) -> list[Exhibit]:
     """The figures of one run, in the order in which people look.
 
     Args:
+        commons: where it is.
         life: the networks that are drawn one by one.
         whole: all networks.
         album: their architectures.
@@ -94,9 +102,16 @@ def exhibits_of(life: Life, whole: Life, album: Album) -> list[Exhibit]:
         Exhibit("film", "How did the chosen network come about?", _FILM),
         kinship.stream_exhibit(whole, album.family),
         kinship.family_exhibit(life, album.family),
+        diversity_exhibit(whole),
+        operators_exhibit(whole),
+        traits_exhibit(whole, album.architectures),
         stops.stops_exhibit(whole),
+        resemblance_exhibit(whole),
         Exhibit("difference", "How do two networks differ?", _DIFFERENCE),
         ranks.ranks_exhibit(whole),
+        settled_exhibit(whole),
+        foresight_exhibit(whole, commons.predictions(whole.run)),
+        curves_exhibit(whole),
         timeline.timeline_exhibit(whole),
     ]
 
@@ -114,7 +129,7 @@ def _run(commons: Commons, whole: Life, room: Room) -> dict[str, Any]:
         "best": best_network(life),
         "networks": [_network(life, network) for network in life.networks.values()],
         "left_out": len(whole.networks) - len(life.networks),
-        "exhibits": [_exhibit(one) for one in exhibits_of(life, whole, album)],
+        "exhibits": [_exhibit(one) for one in exhibits_of(commons, life, whole, album)],
         "sketches": {n: one.to_json() for n, one in album.sketches().items() if n in kept},
         "frames": {number: _frame(frame) for number, frame in frames.items()},
         "film_empty": _no_film(whole, album),

@@ -37,7 +37,7 @@ def write_pictures(commons: Commons, runs: Sequence[str], folder: Path) -> list[
     files: list[Path] = []
     for life in lives:
         album = Album.read(commons, life)
-        for chart in _charts(life, album):
+        for chart in _charts(commons, life, album):
             for file in _both(folder, f"{life.run}-{chart.name}", files):
                 write_chart(chart, file)
         chosen = best_network(life)
@@ -59,8 +59,8 @@ def _both(folder: Path, name: str, files: list[Path]) -> list[Path]:
     return both
 
 
-def _charts(life: Life, album: Album) -> Iterator[Chart]:
+def _charts(commons: Commons, life: Life, album: Album) -> Iterator[Chart]:
     """The charts of one run that show something."""
-    for exhibit in exhibits_of(life, life, album):
+    for exhibit in exhibits_of(commons, life, life, album):
         yield from (chart for chart in exhibit.charts if chart.marks)
     yield from (stops.small_chart(life, one) for one in stops.stops(life)[:12])
