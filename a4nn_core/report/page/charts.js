@@ -182,7 +182,8 @@ function axisLayout(axis, names, extent) {
     made.tickformat = "~g";
   }
   if (axis.scale === "category") {
-    Object.assign(made, { type: "category", categoryorder: "array", categoryarray: names, tickmode: "linear", tickfont: { size: 11 } });
+    Object.assign(made, { type: "category", categoryorder: "array", categoryarray: names, tickmode: "array", tickvals: names, tickfont: { size: 11 } });
+    made.ticktext = names.map((name) => plain(short(name, 36)));
     if (names.length) made.range = axis.reverse ? [names.length - 0.3, -0.7] : [-0.7, names.length - 0.3];
   } else if (axis.range) made.range = axis.scale === "log" ? axis.range.map(Math.log10) : axis.range;
   else if (axis.reverse) made.autorange = "reversed";
@@ -215,7 +216,7 @@ function levelShapes(levels) {
   };
 }
 
-function figure(chart, view) {
+function figure(chart, view, room) {
   const traces = [];
   const lines = chart.marks.filter((mark) => mark.kind === "line");
   let drawn = false;
@@ -237,10 +238,10 @@ function figure(chart, view) {
   return {
     data: traces.filter(Boolean),
     layout: {
-      title: { text: plain(short(chart.title, 80)), x: 0, xref: "paper", font: { size: 16 } }, height, autosize: true,
+      title: { text: plain(short(chart.title, Math.max(20, Math.floor(room / 10)))), x: 0, xref: "container", font: { size: 16 } }, height, autosize: true,
       xaxis: axisLayout(chart.x, [], extent(chart, "x")), yaxis: axisLayout(chart.y, names, extent(chart, "y")), barmode: "overlay", bargap: 0.25,
-      margin: { l: 60, r: 15, t: 40, b: 75 }, hovermode: "closest", font: { family: "system-ui, DejaVu Sans, sans-serif", size: 13, color: INK },
-      legend: { orientation: "h", yref: "container", y: 0.01, yanchor: "bottom", x: 0 }, width: chart.square ? height + 130 : undefined, paper_bgcolor: "#ffffff", plot_bgcolor: "#ffffff",
+      margin: { l: 60, r: 15, t: 40, b: traces.some((trace) => trace?.showlegend) ? 80 : 50 }, hovermode: "closest", font: { family: "system-ui, DejaVu Sans, sans-serif", size: 13, color: INK },
+      legend: { orientation: "h", yref: "container", y: 0.01, yanchor: "bottom", x: 0 }, width: chart.square ? Math.min(height + 130, room) : undefined, paper_bgcolor: "#ffffff", plot_bgcolor: "#ffffff",
       hoverlabel: { align: "left", bgcolor: "#ffffff", font: { color: INK } }, uirevision: "kept",
       ...levelShapes(chart.marks.filter((mark) => mark.kind === "level")),
     },
@@ -248,7 +249,7 @@ function figure(chart, view) {
 }
 
 function drawChart(holder, chart, view, choose) {
-  const { data, layout } = figure(chart, view);
+  const { data, layout } = figure(chart, view, holder.clientWidth || 800);
   const config = { displaylogo: false, responsive: true, toImageButtonOptions: { format: "svg", filename: chart.name } };
   Plotly.react(holder, data, layout, config);
   if (holder.dataset.linked) return;
