@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from commons_data import HORIZON, header, network_record, train
+from commons_data import HORIZON, header, journal_epochs, network_record
 
 from a4nn_core.commons import RunWriter, predictions_of
 from a4nn_core.commons.epochs import JournalEpoch
@@ -58,7 +58,7 @@ def evolved(
         for number in range(networks):
             generation, place = divmod(number, per_generation)
             epochs = HORIZON if number % 3 == 0 else 6 + number % 7
-            records = by_epoch(_foreseen(train(writer, number, epochs)))
+            records = by_epoch(_foreseen(journal_epochs(number, epochs)))
             genome = macro_genome((number * 37 + 5) % 256)
             made = _SPACE.decode(genome, (1, 32, 32), 2)
             first = (generation - 1) * per_generation

@@ -177,7 +177,7 @@ def test_json_in_html_ends_nothing() -> None:
     [
         (
             "nothing",
-            ["no network has finished yet", "No network has ended yet.", "no learning curve was recorded"],
+            ["no network has finished yet", "No network has ended yet.", "no epoch has ended yet"],
         ),
         ("going", ["running", "It was not recorded from which networks others were made."]),
         ("one", ["fewer than 5 networks have two epochs in common", "No network was stopped early."]),
@@ -216,11 +216,11 @@ def test_a_report_of_a_hundred_networks_is_small(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_command(commons: Commons, tmp_path: Path) -> None:
     where = ("--commons", commons.path)
-    done = a4nn("report", "evolved", "--out", tmp_path / "r.html", "--figures", tmp_path / "figures", *where)
+    done = a4nn("report", "one", "--out", tmp_path / "r.html", "--figures", tmp_path / "figures", *where)
     assert done.returncode == 0
     assert done.stdout.splitlines()[0] == f"report: {tmp_path / 'r.html'}"
     names = {file.name for file in (tmp_path / "figures").iterdir()}
-    assert {"evolved-front.png", "evolved-front.svg", "evolved-film.svg", "hypervolume.png"} <= names
+    assert {"one-front.png", "one-front.svg", "one-film.svg", "hypervolume.png"} <= names
     for file in (tmp_path / "figures").iterdir():
         start = file.read_bytes()[:300]
         assert start.startswith(b"\x89PNG") or b"<svg" in start or b"<?xml" in start

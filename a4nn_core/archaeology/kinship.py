@@ -146,6 +146,7 @@ def family_exhibit(life: Life, family: Family) -> Exhibit:
         )
         for number, one in life.networks.items()
         for parent in family.parents(number)
+        if parent in life.networks
     )
     columns = (
         "network",

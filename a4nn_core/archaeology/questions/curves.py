@@ -29,7 +29,7 @@ with genomes as (
     where a.run = '{run}'
     group by all having count(*) >= {least}
 )
-select len(list_filter(list_zip(a.v, b.v), x -> x[1] != x[2])) as differing, count(*) as pairs,
+select len(list_filter(list_zip(a.v, b.v), lambda x: x[1] != x[2])) as differing, count(*) as pairs,
        round(quantile_cont(apart_points, 0.25), 3) as lower_quartile_points,
        round(median(apart_points), 3) as median_points,
        round(quantile_cont(apart_points, 0.75), 3) as upper_quartile_points

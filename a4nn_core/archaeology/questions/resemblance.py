@@ -22,7 +22,7 @@ with genomes as (
 ), pairs as (
     select s.network, s.best_accuracy_percent, m.network as front_member,
            m.best_accuracy_percent as its_best_percent,
-           len(list_filter(list_zip(s.v, m.v), x -> x[1] != x[2])) as differing
+           len(list_filter(list_zip(s.v, m.v), lambda x: x[1] != x[2])) as differing
     from genomes s join genomes m on m.on_front and len(m.v) = len(s.v)
     where s.status = 'stopped' and not s.on_front
 )
