@@ -72,8 +72,7 @@ class Opened:
     def drawn(self, chart: str) -> list[dict[str, Any]]:
         """The traces of a chart, once it is in sight."""
         self.one(f"#chart-{chart}").scroll_into_view_if_needed()
-        self.page.wait_for_function(f"document.querySelector('#chart-{chart} .main-svg') !== null")
-        self.page.wait_for_function(f"document.querySelector('#chart-{chart}').stale === false")
+        self.one(f"#chart-{chart}[data-state=drawn] .main-svg").first.wait_for()
         found: list[dict[str, Any]] = self.page.evaluate(
             f"document.querySelector('#chart-{chart}').data.map(t => "
             "({name: t.name, type: t.type, mode: t.mode, x: [...(t.x ?? [])], y: [...(t.y ?? [])],"
@@ -162,8 +161,8 @@ def test_a_click_on_a_point_chooses_its_network(open_page: Any) -> None:
     box = point.bounding_box()
     assert box is not None
     shown.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    shown.page.wait_for_function("!location.hash.includes('network=1&') && location.hash !== '#network=1'")
     assert shown.state()["network"].isdigit()
+    assert shown.state()["network"] != "1"
 
 
 def test_the_filter_leaves_networks_out_of_figures_tables_and_cards(open_page: Any) -> None:
@@ -319,6 +318,5 @@ def test_a_printed_page_has_figures_and_no_tools(open_page: Any) -> None:
     shown.page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
     shown.page.emulate_media(media="print")
     assert not shown.one("#tools").is_visible()
-    waiting = shown.page.evaluate("[...document.querySelectorAll('.chart')].filter(c => c.stale).length")
-    assert waiting == 0
+    assert shown.one(".chart[data-state=stale]").count() == 0
     assert shown.one("#chart-timeline .main-svg").first.is_visible()

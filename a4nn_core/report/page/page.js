@@ -40,10 +40,10 @@ function start() {
       return holder;
     }
     holder.style.minHeight = (chart.height ?? 420) + "px";
-    holder.stale = true;
+    holder.dataset.state = "stale";
     holder.draw = (always = false) => {
-      if (!plotly || !holder.stale || !(holder.inSight || always)) return;
-      holder.stale = false;
+      if (!plotly || holder.dataset.state === "drawn" || !(holder.inSight || always)) return;
+      holder.dataset.state = "drawn";
       holder.style.minHeight = "";
       const { network, other } = state.values;
       const view = {
@@ -55,7 +55,7 @@ function start() {
     };
     sight.observe(holder);
     views.push(() => {
-      holder.stale = true;
+      holder.dataset.state = "stale";
       holder.draw();
     });
     return holder;
