@@ -69,12 +69,13 @@ ALLOWED: dict[str, set[str]] = {
     "reference": GROUND | {"data", "experiment", "penguin", "search", "spaces", "termination", "training"},
     "replay": GROUND | {"commons", "penguin", "recorded_graphs", "spaces", "termination", "training"},
     "archaeology": GROUND | {"commons", "recorded_graphs", "spaces", "termination"},
+    "report": GROUND | {"archaeology", "commons", "workflow"},
     "adapters": GROUND | {"penguin", "termination"},
     "publish": GROUND
     | {"archaeology", "commons", "data", "interchange", "recorded_graphs", "spaces", "training"},
     "cli": GROUND
     | {"archaeology", "commons", "data", "experiment", "interchange", "penguin", "publish", "spaces"}
-    | {"recorded_graphs", "reference", "replay", "termination", "workflow"},
+    | {"recorded_graphs", "reference", "replay", "report", "termination", "workflow"},
     "__main__": {"cli"},
 }
 

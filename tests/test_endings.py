@@ -202,8 +202,11 @@ def test_it_is_said_wherever_people_look(ran: Callable[[str], Ran]) -> None:
     shown = a4nn("front", "r", "--commons", commons).stdout
     assert said in shown
     assert f"why each network was ended early: a4nn status r --commons {commons}" in shown
-    page = (commons / "runs/r/front.html").read_text()
-    assert page.count(best.words.split(";")[0]) == 2  # in the caption, and with the network
+    (shown,) = document(found.store, ["r"])["runs"]
+    assert {one["network"]: one["ending"] for one in shown["networks"] if one["ending"]} == {
+        one.network: str(one) for one in endings
+    }
+    assert said in shown["exhibits"][0]["words"]
 
 
 # rules that see one curve

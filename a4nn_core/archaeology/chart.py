@@ -60,7 +60,8 @@ class Points(Mark):
     Attributes:
         x, y: where they are.
         colours: one for each, or one for all.
-        shape: ``dot`` for what is measured to the end, ``open`` for what was stopped, ``ring`` around others.
+        shape: ``dot`` for what is measured to the end, ``open`` for what was stopped, ``hollow`` (a square)
+            for what is only predicted, ``ring`` around others.
         size: diameter in pixels of the page.
         low, high: ends of a whisker through each point; None for no whisker.
         lying: whether whiskers are along ``x``.
@@ -72,7 +73,7 @@ class Points(Mark):
     x: Sequence[Value]
     y: Sequence[Value]
     colours: Sequence[str] = (KEPT,)
-    shape: Literal["dot", "open", "ring", "square", "cross"] = "dot"
+    shape: Literal["dot", "open", "ring", "square", "hollow"] = "dot"
     size: float = 9
     low: Sequence[float | None] = ()
     high: Sequence[float | None] = ()
@@ -238,9 +239,10 @@ class Chart:
         """The chart as JSON values. What is as usual is left out, so that a page stays small."""
         values = _plain(self)
         values["marks"] = [{"kind": mark.kind, **_plain(mark)} for mark in self.marks]
-        if self.scale is not None:
-            ends = [(self.scale.low + (self.scale.high - self.scale.low) * i / 10) for i in range(11)]
-            values["scale"]["colours"] = [self.scale.colour(end) for end in ends]
+        colours = [sequential(i / 10) for i in range(11)]
+        for known in (values.get("scale"), *(one for one in values["marks"] if one["kind"] == Cells.kind)):
+            if known:
+                known["colours"] = colours
         return values
 
 

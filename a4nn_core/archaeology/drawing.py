@@ -93,7 +93,9 @@ def _draw_node(axes: Axes, position: int, node: Node, colour: str) -> None:
     if node.is_round:
         face, edge = ("white", colour) if gone else (colour, "white")
         axes.add_patch(
-            Circle((position, 0), 0.27, facecolor=face, edgecolor=edge, linestyle=dash, linewidth=1.2, zorder=3)
+            Circle(
+                (position, 0), 0.27, facecolor=face, edgecolor=edge, linestyle=dash, linewidth=1.2, zorder=3
+            )
         )
     else:
         axes.add_patch(

@@ -13,9 +13,8 @@ from a4nn_core.archaeology.descent import Family, Step
 from a4nn_core.archaeology.difference import Difference, difference
 from a4nn_core.archaeology.life import Life
 from a4nn_core.archaeology.sketch import Sketch, State, handed_on, old_and_new, sketch, step
-from a4nn_core.commons.records import Edge, LayerRecord
 from a4nn_core.errors import BadInput
-from a4nn_core.recorded_graphs import architecture_of
+from a4nn_core.recorded_graphs import architectures_of
 from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.vocabulary import NetworkStatus
 
@@ -95,21 +94,8 @@ class Album:
         Raises:
             BadInput: the records cannot be read.
         """
-        layers: dict[int, list[LayerRecord]] = {}
-        edges: dict[int, list[Edge]] = {}
-        for layer in commons.layers(life.run):
-            layers.setdefault(layer.network, []).append(layer)
-        for edge in commons.edges(life.run):
-            edges.setdefault(edge.network, []).append(edge)
-        found = {}
-        for number, those in layers.items():
-            try:
-                made = architecture_of(those, edges.get(number, []))
-                made.costs  # noqa: B018 - refuses what no operation can do, or no package here knows
-            except (BadInput, IndexError, KeyError, TypeError, ValueError):
-                continue
-            found[number] = made
-        return cls(life, found)
+        recorded = architectures_of(commons.layers(life.run), commons.edges(life.run))
+        return cls(life, {number: one for number, one in recorded.items() if _can_be_drawn(one)})
 
     @cached_property
     def family(self) -> Family:
@@ -142,8 +128,8 @@ class Album:
             return Frame(one, sketch(self.architectures[number]))
         if len(found) == 1:
             return Frame(one, step(found), (), self._gain_se(one))
-        sides = zip(parents, found, (State.first, State.second), strict=False)
-        both = tuple((parent, handed_on(its, state)) for parent, its, state in sides)
+        sides = zip(parents, found, found[::-1], (State.first, State.second), strict=False)
+        both = tuple((parent, handed_on(its, other, state)) for parent, its, other, state in sides)
         return Frame(one, step(found), both, self._gain_se(one))
 
     def film(self, number: int) -> list[Frame]:
@@ -169,8 +155,8 @@ class Album:
                     yield frame
 
     def pairs(self, count: int) -> Iterator[tuple[int, int]]:
-        """At most so many pairs of networks that are worth comparing, the smaller number first: parents and children,
-        then the front, then stopped networks and their rivals, then all others."""
+        """At most so many pairs of networks that are worth comparing, the smaller number first: parents and
+        children, then the front, then stopped networks and their rivals, then all others."""
         there = self.architectures
         seen: set[tuple[int, int]] = set()
         for a, b in self._worth_comparing():
@@ -203,3 +189,11 @@ class Album:
         error = self.life.header.images.validation_error
         own, its = (error(n.best_accuracy_percent) for n in (one.network, one.along))
         return None if own is None or its is None else math.hypot(own, its)
+
+
+def _can_be_drawn(architecture: Architecture) -> bool:
+    """Whether its operations are known here and fit together."""
+    try:
+        return bool(architecture.costs)
+    except (BadInput, ValueError):
+        return False

@@ -16,7 +16,8 @@ NO_LINEAGE = "It was not recorded from which networks others were made."
 
 _DESCENT = """
 select l.network, l.parent, l.operator, l.generation,
-       n.best_accuracy_percent - p.best_accuracy_percent as gain_points, (n.flops - p.flops) / 1e6 as extra_mflops
+       n.best_accuracy_percent - p.best_accuracy_percent as gain_points, (n.flops - p.flops) / 1e6 as
+       extra_mflops
 from lineage l
 join networks n on n.run = l.run and n.network = l.network
 join networks p on p.run = l.run and p.network = l.parent
@@ -29,8 +30,8 @@ with recursive blood as (
     where run = '{run}' and len(coalesce(parents, [])) = 0
     union all
     select l.network, b.founder, b.share / len(n.parents)
-    from lineage l join networks n on n.run = l.run and n.network = l.network join blood b on b.network = l.parent
-    where l.run = '{run}'
+    from lineage l join networks n on n.run = l.run and n.network = l.network join blood b on b.network =
+    l.parent where l.run = '{run}'
 )
 select n.generation, b.founder, sum(b.share) as networks_born, max(n.best_accuracy_percent) as best_percent
 from blood b join networks n on n.run = '{run}' and n.network = b.network
@@ -42,8 +43,8 @@ def stream_exhibit(life: Life, family: Family) -> Exhibit:
     """The founders of a search, and how many living networks are theirs by generation."""
     cohorts = family.cohorts() if family.recorded else ()
     words = [
-        "A stream for each founder, as wide as the number of living networks that descend from it; a child has half of "
-        "each of two parents. The darker, the better the best network that is mostly its.",
+        "A stream for each founder, as wide as the number of living networks that descend from it; a child "
+        "has half of each of two parents. The darker, the better the best network that is mostly its.",
     ]
     words += _takeover(life, cohorts) if cohorts else [NO_LINEAGE]
     rows = tuple(
@@ -51,7 +52,14 @@ def stream_exhibit(life: Life, family: Family) -> Exhibit:
         for c in cohorts
         for founder, share in c.shares.items()
     )
-    columns = ("generation", "networks born", "networks living", "founder", "living descendants", "common ancestor")
+    columns = (
+        "generation",
+        "networks born",
+        "networks living",
+        "founder",
+        "living descendants",
+        "common ancestor",
+    )
     return Exhibit(
         "streams",
         "Which founders live on?",
@@ -65,12 +73,14 @@ def stream_exhibit(life: Life, family: Family) -> Exhibit:
 def _takeover(life: Life, cohorts: tuple[Cohort, ...]) -> list[str]:
     last = cohorts[-1]
     first = len(cohorts[0].shares)
-    words = [f"{len(last.shares)} of {first} founders have living descendants in generation {last.generation}."]
+    words = [
+        f"{len(last.shares)} of {first} founders have living descendants in generation {last.generation}."
+    ]
     if last.common_ancestor is not None:
         born = life.networks[last.common_ancestor].generation
         words.append(
-            f"All that was born in generation {last.generation} descends from network {last.common_ancestor}, "
-            f"which is of generation {born}."
+            f"All that was born in generation {last.generation} descends from network "
+            f"{last.common_ancestor}, which is of generation {born}."
         )
     return words
 
@@ -92,7 +102,15 @@ def stream_chart(life: Life, family: Family, cohorts: tuple[Cohort, ...]) -> Cha
         reached = best.get(founder)
         text = f"founder {founder}" + ("" if reached is None else f"\nits best descendant: {reached:.2f} %")
         marks.append(
-            Band(x=x, low=below, high=above, colour=scale.colour(reached), network=founder, text=text, strength=0.9)
+            Band(
+                x=x,
+                low=below,
+                high=above,
+                colour=scale.colour(reached),
+                network=founder,
+                text=text,
+                strength=0.9,
+            )
         )
         below = above
     return Chart(
@@ -128,9 +146,19 @@ def family_exhibit(life: Life, family: Family) -> Exhibit:
         )
         for number, one in life.networks.items()
         for parent in family.parents(number)
+        if parent in life.networks
     )
-    columns = ("network", "parent", "generation", "made by", "points gained", "multiply-adds added (millions)")
-    words = ("Networks by generation, with lines to those they were made from; the darker, the more accurate.",)
+    columns = (
+        "network",
+        "parent",
+        "generation",
+        "made by",
+        "points gained",
+        "multiply-adds added (millions)",
+    )
+    words = (
+        "Networks by generation, with lines to those they were made from; the darker, the more accurate.",
+    )
     return Exhibit(
         "family",
         "Who descends from whom?",
@@ -166,11 +194,8 @@ def family_chart(life: Life, family: Family) -> Chart:
                 strength=0.7,
             )
         )
-    for shape, label, chosen in (
-        ("dot", "trained to the end", lambda n: n.status is not NetworkStatus.stopped),
-        ("open", "stopped early", lambda n: n.status is NetworkStatus.stopped),
-    ):
-        those = [number for number in places if chosen(life.networks[number])]
+    for is_open, label in ((False, "trained to the end"), (True, "stopped early")):
+        those = [n for n in places if (life.networks[n].status is NetworkStatus.stopped) is is_open]
         if those:
             marks.append(
                 Points(
@@ -178,7 +203,7 @@ def family_chart(life: Life, family: Family) -> Chart:
                     x=[places[n][0] for n in those],
                     y=[places[n][1] for n in those],
                     colours=[scale.colour(life.networks[n].best_accuracy_percent) for n in those],
-                    shape="dot" if shape == "dot" else "open",
+                    shape="open" if is_open else "dot",
                     size=11,
                     networks=those,
                 )

@@ -306,11 +306,13 @@ def _agreement(ours: Words, theirs: Words, valid: int, out: Words | None = None)
     """Which of the valid positions have the same value: a bit for each, shape (rows, columns)."""
     mask = np.uint64(valid)
     if len(ours) == 1:
-        return np.bitwise_xor((~ours[0] & mask)[:, None], (theirs[0] & mask)[None, :], out=out)
-    differ = np.bitwise_xor(ours[0][:, None], theirs[0][None, :], out=out)
+        same: Words = np.bitwise_xor((~ours[0] & mask)[:, None], (theirs[0] & mask)[None, :], out=out)
+        return same
+    differ: Words = np.bitwise_xor(ours[0][:, None], theirs[0][None, :], out=out)
     for own, its in zip(ours[1:], theirs[1:], strict=True):
         differ |= own[:, None] ^ its[None, :]
-    return np.bitwise_and(np.invert(differ, out=differ), mask, out=differ)
+    np.bitwise_and(np.invert(differ, out=differ), mask, out=differ)
+    return differ
 
 
 def _longest_run(words: Words, positions: int) -> NDArray[np.uint8]:

@@ -5,20 +5,17 @@ from __future__ import annotations
 from a4nn_core.archaeology.chart import Axis, Band, Chart, Exhibit, Level, Line, Mark, Points, Scale, Table
 from a4nn_core.archaeology.life import Life
 from a4nn_core.archaeology.picture import (
-    MOST_WHISKERS,
+    INTERVALS,
     WHISKERS,
     Curve,
     Picture,
-    Point,
     accuracy_range,
+    cost_floor,
     is_staircase,
 )
 from a4nn_core.archaeology.style import FAINT, FRONT
 from a4nn_core.metrics import ACCURACY_PERCENT, MFLOPS
 from a4nn_core.vocabulary import NetworkStatus
-
-MOST_INTERVALS = 200
-"""stopped networks whose predicted intervals are drawn; more would cover everything else"""
 
 _QUERY = """
 select n.network, n.generation, n.status, n.flops / 1e6 as mflops, n.parameters,
@@ -39,9 +36,9 @@ def front_exhibit(life: Life) -> Exhibit:
     """Accuracy against cost: every trained network, the front, and how sure both are."""
     shown = life.picture
     words = [
-        "Each point is a network, darker the later its generation. Circles that are filled were trained to the "
-        "end, with one standard error to either side; open ones were stopped, with the interval in which their "
-        "accuracy was predicted to end.",
+        "Each point is a network, darker the later its generation. Circles that are filled were trained to "
+        "the end, with one standard error to either side; open ones were stopped, with the interval in which "
+        "their accuracy was predicted to end.",
         *shown.caption,
     ]
     if shown.failed:
@@ -82,7 +79,7 @@ def curves_exhibit(life: Life) -> Exhibit:
         "How did networks learn?",
         (
             "Thick lines are the front. An open circle at the end of a line is where training was stopped; "
-            "the ring it leads to is what was predicted for the last epoch.",
+            "the square it leads to is what was predicted for the last epoch.",
         ),
         (curves_chart(life.picture),),
         Table(columns, tuple(rows)),
@@ -100,46 +97,44 @@ def front_chart(shown: Picture) -> Chart:
     """Best validation accuracy of every trained network against its cost."""
     scale = generations(shown)
     front = sorted(shown.front, key=lambda n: (n.flops, n.accuracy_percent))
+    costs = [point.mflops for point in shown.points]
+    floor = cost_floor(costs) if costs else 0.0
     marks: list[Mark] = []
     if shown.chance_percent is not None:
         marks.append(Level(value=shown.chance_percent, words=f"chance {shown.chance_percent:.3g} %"))
     if len(front) > 1 and is_staircase(front):
-        x, y = [n.mflops for n in front], [n.accuracy_percent for n in front]
+        x, y = [max(n.mflops, floor) for n in front], [n.accuracy_percent for n in front]
         marks.append(Line(x=x, y=y, colour=FRONT, width=2, step=True))
-    errors = {w.point.network: w for w in shown.whiskers}
-    drawn = [point.accuracy_percent for point in shown.points]
+    ends = {
+        w.point.network: (w.point.accuracy_percent - w.below, w.point.accuracy_percent + w.above)
+        for w in shown.whiskers
+    }
+    ends |= {one.point.network: (one.low, one.high) for one in shown.intervals}
     for status, label in (
         (NetworkStatus.completed, f"trained to the end, {WHISKERS}"),
-        (NetworkStatus.stopped, "stopped early, interval of the prediction"),
+        (NetworkStatus.stopped, INTERVALS if shown.intervals else "stopped early"),
     ):
         members = [point for point in shown.points if point.record.status is status]
-        if not members:
-            continue
-        stopped = status is NetworkStatus.stopped
-        whiskers = [_interval(p, len(members)) if stopped else None for p in members]
-        for at, point in enumerate(members):
-            error = errors.get(point.network)
-            if whiskers[at] is None and error is not None and not stopped:
-                low, high = point.accuracy_percent - error.below, point.accuracy_percent + error.above
-                whiskers[at] = (low, high)
-        drawn += [end for ends in whiskers if ends for end in ends]
-        marks.append(
-            Points(
-                label=label,
-                x=[p.mflops for p in members],
-                y=[p.accuracy_percent for p in members],
-                colours=[scale.colour(p.generation) for p in members],
-                shape="open" if stopped else "dot",
-                low=[ends[0] if ends else None for ends in whiskers],
-                high=[ends[1] if ends else None for ends in whiskers],
-                networks=[p.network for p in members],
+        if members:
+            whiskers = [ends.get(point.network, (None, None)) for point in members]
+            marks.append(
+                Points(
+                    label=label,
+                    x=[max(p.mflops, floor) for p in members],
+                    y=[p.accuracy_percent for p in members],
+                    colours=[scale.colour(p.generation) for p in members],
+                    shape="open" if status is NetworkStatus.stopped else "dot",
+                    low=[low for low, _ in whiskers],
+                    high=[high for _, high in whiskers],
+                    networks=[p.network for p in members],
+                    text=["costs far less, drawn at the edge" if p.mflops < floor else "" for p in members],
+                )
             )
-        )
     if front:
         marks.append(
             Points(
                 label="Pareto front",
-                x=[n.mflops for n in front],
+                x=[max(n.mflops, floor) for n in front],
                 y=[n.accuracy_percent for n in front],
                 colours=(FRONT,),
                 shape="ring",
@@ -147,24 +142,16 @@ def front_chart(shown: Picture) -> Chart:
                 networks=[n.network for n in front],
             )
         )
-    costs = [point.mflops for point in shown.points]
-    wide = bool(costs) and max(costs) > 8 * min(costs)
+    wide = bool(costs) and max(costs) > 8 * max(min(costs), floor)
     return Chart(
         "front",
         "Accuracy against cost",
         Axis(MFLOPS.label, scale="log" if wide else "linear"),
-        Axis(ACCURACY_PERCENT.label, range=accuracy_range(drawn)),
+        Axis(ACCURACY_PERCENT.label, range=accuracy_range(shown.accuracies)),
         tuple(marks) if shown.points else (),
         scale if scale.high > scale.low else None,
         "no network has a known cost and accuracy" if shown.finished else "no network has finished yet",
     )
-
-
-def _interval(point: Point, members: int) -> tuple[float, float] | None:
-    low, high = point.record.predicted_low, point.record.predicted_high
-    if low is None or high is None or members > MOST_INTERVALS:
-        return None
-    return max(0.0, low), min(100.0, high)
 
 
 def curves_chart(shown: Picture) -> Chart:
@@ -209,8 +196,8 @@ def curves_chart(shown: Picture) -> Chart:
                 x=[shown.horizon for _ in predicted],
                 y=[end for _, end in predicted],
                 colours=[scale.colour(curve.generation) for curve, _ in predicted],
-                shape="ring",
-                size=8,
+                shape="hollow",
+                size=7,
                 networks=[curve.network for curve, _ in predicted],
             )
         )

@@ -1,8 +1,9 @@
 """How the result grew while a search went on, and how several searches compare.
 
-The hypervolume is the share of the box between the best and the worst values of all runs shown that is dominated
-by what a run has found (Zitzler and Thiele, 1998). The attainment surface of several runs is, for each cost, the
-accuracy that a share of them reached (Fonseca and Fleming, 1996); here half of them, with the best and the worst.
+The hypervolume is the share of the box between the best and the worst values of all runs shown that is
+dominated by what a run has found (Zitzler and Thiele, 1998). The attainment surface of several runs is, for
+each cost, the accuracy that a share of them reached (Fonseca and Fleming, 1996); here half of them, with the
+best and the worst.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ with ended as (
     group by all
 )
 select run, network, sum(epochs_trained) over so_far as epochs_so_far,
-       max(best_accuracy_percent) over so_far as incumbent_percent, best_accuracy_percent, flops / 1e6 as mflops
+       max(best_accuracy_percent) over so_far as incumbent_percent, best_accuracy_percent, flops / 1e6 as
+       mflops
 from ended
 window so_far as (partition by run order by last nulls last, network)
 order by run, epochs_so_far"""
@@ -128,9 +130,12 @@ def _ended(life: Life) -> list[Network]:
 
 
 def box_of(lives: Sequence[Life]) -> Box | None:
-    """The box around all networks of runs with the same objectives; None if these differ, or nothing is known."""
+    """The box around all networks of runs with the same objectives; None if these differ, or nothing is "
+    "known."""
     named = {tuple(sorted((life.header.objectives or {}).items())) for life in lives}
-    points = [p for life in lives for n in life.networks.values() if n.trained if (p := objectives_of(life, n))]
+    points = [
+        p for life in lives for n in life.networks.values() if n.trained if (p := objectives_of(life, n))
+    ]
     return Box.around(np.array(points)) if len(named) == 1 and points else None
 
 
@@ -156,20 +161,26 @@ def progress_exhibit(lives: Sequence[Life]) -> Exhibit:
             "hypervolume",
             "Hypervolume so far",
             time,
-            Axis("hypervolume (% of the box around all networks)"),
+            Axis("hypervolume (% of the box)"),
             tuple(volumes),
             empty="the objectives of these runs are not known, or differ",
         ),
     )
     rows = tuple(
-        (run, s.network, s.epochs, s.incumbent, s.hypervolume) for run, states in grown.items() for s in states
+        (run, s.network, s.epochs, s.incumbent, s.hypervolume)
+        for run, states in grown.items()
+        for s in states
     )
     columns = ("run", "network", "epochs so far", "best validation accuracy so far (%)", "hypervolume (%)")
     runs = ", ".join("'" + life.run.replace("'", "''") + "'" for life in lives)
     return Exhibit(
         "progress",
         "How did the result grow?",
-        ("The best of many measured accuracies is too high by chance; see the standard errors of the front.",),
+        (
+            "The best of many measured accuracies is too high by chance; see the standard errors of the "
+            "front. The hypervolume is the share of the box around all networks of this page that is "
+            "dominated.",
+        ),
         charts,
         Table(columns, rows),
         _QUERY.format(runs=runs),
@@ -253,8 +264,9 @@ def attainment_exhibit(lives: Sequence[Life]) -> Exhibit:
         "attainment",
         "What do several seeds reach?",
         (
-            "The best accuracy at each cost or less: the median of runs that differ in their seed alone, and a band "
-            "from the worst to the best of them, from the cost on at which each of them has a network.",
+            "The best accuracy at each cost or less: the median of runs that differ in their seed alone, "
+            "and a band from the worst to the best of them, from the cost on at which each of them has a "
+            "network.",
         ),
         (chart,),
         Table(columns, tuple(rows)),
@@ -289,7 +301,7 @@ def tradeoff_exhibit(lives: Sequence[Life]) -> Exhibit:
         "tradeoff",
         "What rules save, and what was found",
         Axis("epochs saved (%)", range=(-2.0, 102.0)),
-        Axis("hypervolume (% of the box around all networks)"),
+        Axis("hypervolume (% of the box)"),
         tuple(marks),
         empty="the objectives of these runs are not known, or differ",
     )
@@ -297,10 +309,19 @@ def tradeoff_exhibit(lives: Sequence[Life]) -> Exhibit:
         "tradeoff",
         "What do rules save, and what do they cost?",
         (
-            "Each point is a run. Runs differ by chance too: compare rules over several seeds, or replay them on "
-            "complete curves (a4nn replay).",
+            "Each point is a run. Runs differ by chance too: compare rules over several seeds, or replay "
+            "them on complete curves (a4nn replay).",
         ),
         (chart,),
-        Table(("run", "rule", "epochs saved (%)", "hypervolume (%)", "best validation accuracy (%)"), tuple(rows)),
+        Table(
+            ("run", "rule", "epochs saved (%)", "hypervolume (%)", "best validation accuracy (%)"),
+            tuple(rows),
+        ),
         "select run, experiment->>'$.termination.name' as rule from runs order by run",
     )
+
+
+def exhibits(lives: Sequence[Life]) -> list[Exhibit]:
+    """The figures of several runs together; rules are compared where there is more than one run."""
+    found = [progress_exhibit(lives), attainment_exhibit(lives)]
+    return [*found, tradeoff_exhibit(lives)] if len(lives) > 1 else found

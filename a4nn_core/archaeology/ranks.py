@@ -38,8 +38,8 @@ def rank_correlation(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], 
         values: accuracies, shape (networks, epochs); NaN where a network was not trained.
 
     Returns:
-        correlation and number of networks, both of shape (epochs, epochs); NaN for fewer than ``LEAST`` networks, or
-        if one of both epochs does not tell them apart.
+        correlation and number of networks, both of shape (epochs, epochs); NaN for fewer than ``LEAST``
+        networks, or if one of both epochs does not tell them apart.
     """
     count = values.shape[1]
     correlation = np.full((count, count), np.nan)
@@ -99,9 +99,10 @@ def ranks_exhibit(life: Life) -> Exhibit:
         if np.isfinite(correlation[i, j])
     ]
     words = [
-        "How well the order of networks after one epoch tells their order after a later one (Spearman): 1 where it is "
-        "the same, 0 where it says nothing. Stopping is safe from where the last row is dark.",
-        "Later epochs have only networks that were not stopped, so what is seen there is about the survivors.",
+        "How well the order of networks after one epoch tells their order after a later one (Spearman): 1 "
+        "where it is the same, 0 where it says nothing. Stopping is safe from where the last row is dark.",
+        "Later epochs have only networks that were not stopped, so what is seen there is about the "
+        "survivors.",
     ]
     return Exhibit(
         "ranks",

@@ -1,6 +1,7 @@
 """An architecture as people draw it: nodes on a line, connections as arcs, and what is new or gone marked.
 
-A sketch says what is drawn; ``drawing`` draws it with matplotlib, a page with SVG (``report/page/sketches.js``).
+A sketch says what is drawn; ``drawing`` draws it with matplotlib, a page with SVG
+(``report/page/sketches.js``).
 """
 
 from __future__ import annotations
@@ -92,7 +93,11 @@ class Sketch:
         """The sketch in short; of a node title, phase, size, whether it is round, its state and its cost."""
         return {
             "nodes": [
-                [*(n.title.removeprefix("node "), n.phase, n.size, int(n.is_round), str(n.state)), n.flops, n.parameters]
+                [
+                    *(n.title.removeprefix("node "), n.phase, n.size, int(n.is_round), str(n.state)),
+                    n.flops,
+                    n.parameters,
+                ]
                 for n in self.nodes
             ],
             "links": [[k.source, k.target, str(k.state)] for k in self.links],
@@ -140,8 +145,8 @@ def sketch(architecture: Architecture) -> Sketch:
 def step(differences: Sequence[Difference]) -> Sketch:
     """The new architecture of one difference, or of two that share it, as a child of its one or two parents.
 
-    With one parent, what is gone is drawn too, where it was. With two, what comes from one of them alone is marked;
-    what they did not hand on is seen in their own sketches (``handed_on``).
+    With one parent, what is gone is drawn too, where it was. With two, what comes from one of them alone is
+    marked; what they did not hand on is seen in their own sketches (``handed_on``).
 
     Args:
         differences: from each parent to the child.
@@ -155,26 +160,47 @@ def step(differences: Sequence[Difference]) -> Sketch:
 
 
 def old_and_new(difference: Difference) -> tuple[Sketch, Sketch]:
-    """Both architectures of a difference: what only the old one has as removed, what only the new one has as added."""
-    old = handed_on(difference, State.kept)
+    """Both architectures of a difference: what only the old one has as removed, what only the new one has "
+    "as added."""
+    old = _marked(sketch(difference.old), difference.old, _fate_of_old(difference))
     return old, _marked(sketch(difference.new), difference.new, _fate_of_new(difference))
 
 
-def handed_on(difference: Difference, state: State) -> Sketch:
-    """The old architecture of a difference: what the new one took over in a colour, what it did not as removed."""
+def handed_on(difference: Difference, other: Difference, state: State) -> Sketch:
+    """One of two parents: what only it handed on has its state, what both did is kept, the rest is removed.
+
+    Args:
+        difference: from this parent to the child.
+        other: from the other parent to the same child.
+        state: ``first`` or ``second``.
+    """
+    shared = _fate_of_new(other)
+    becomes: dict[int | tuple[int, int], int | tuple[int, int]] = {
+        **dict(difference.kept),
+        **dict(difference.kept_edges),
+    }
+
+    def alone(fate: State, part: int | tuple[int, int]) -> State:
+        return state if fate is State.kept and shared(becomes[part]) is not State.kept else fate
+
+    fate = _fate_of_old(difference)
+    return _marked(sketch(difference.old), difference.old, lambda part: alone(fate(part), part))
+
+
+Fate = Callable[[int | tuple[int, int]], State]
+
+
+def _fate_of_old(difference: Difference) -> Fate:
     kept = {old for old, _ in difference.kept}
     changed = {change.old for change in difference.changed}
     edges = {old for old, _ in difference.kept_edges}
 
     def fate(part: int | tuple[int, int]) -> State:
         if part in (kept if isinstance(part, int) else edges):
-            return state
+            return State.kept
         return State.changed if part in changed else State.removed
 
-    return _marked(sketch(difference.old), difference.old, fate)
-
-
-Fate = Callable[[int | tuple[int, int]], State]
+    return fate
 
 
 def _fate_of_new(difference: Difference) -> Fate:

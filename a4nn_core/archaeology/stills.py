@@ -7,7 +7,17 @@ from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
-from a4nn_core.archaeology.chart import Axis, Band, Bars, Cells, Chart, Level, Line, Links, Mark, Points, Scale
+from a4nn_core.archaeology.chart import (
+    Band,
+    Bars,
+    Cells,
+    Chart,
+    Level,
+    Line,
+    Links,
+    Points,
+    Scale,
+)
 from a4nn_core.archaeology.drawing import draw_sketch, reach
 from a4nn_core.archaeology.film import Frame
 from a4nn_core.archaeology.sketch import COLOURS, Sketch
@@ -22,7 +32,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FORMATS = (".png", ".svg")
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 11,
     "axes.edgecolor": FAINT,
@@ -42,7 +52,7 @@ STYLE: dict[str, Any] = {
 _PIXELS = 100.0
 """pixels of a page to an inch"""
 _DOT = (72 / _PIXELS) ** 2
-_SHAPES = {"dot": "o", "open": "o", "ring": "o", "square": "s", "cross": "x"}
+_SHAPES = {"dot": "o", "open": "o", "ring": "o", "square": "s", "hollow": "s"}
 _DASHES: dict[str, Any] = {"solid": "-", "dash": (0, (4, 2)), "dot": ":"}
 
 
@@ -79,7 +89,7 @@ def chart_figure(chart: Chart) -> Figure:
     """A chart as a figure of matplotlib."""
     from matplotlib.figure import Figure
 
-    height = min(chart.height, 4000) / _PIXELS
+    height = min(max(chart.height, 280), 4000) / _PIXELS
     figure = Figure(figsize=(height * 1.15 if chart.square else 8.0, height), layout="constrained")
     axes = figure.add_subplot()
     axes.set_title(_text(chart.title), loc="left", fontsize=13, parse_math=False)
@@ -132,7 +142,7 @@ def _key(figure: Figure, axes: Axes, scale: Scale) -> None:
     colours = LinearSegmentedColormap.from_list("scale", [sequential(i / 20) for i in range(21)])
     bar = figure.colorbar(ScalarMappable(Normalize(scale.low, scale.high), colours), ax=axes, fraction=0.05)
     bar.set_label(_text(scale.label))
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     bar.ax.grid(False)
     if scale.whole:
         bar.ax.yaxis.set_major_locator(MaxNLocator(8, integer=True))
@@ -151,17 +161,23 @@ def _values(values: Sequence[Any], rows: dict[str, int]) -> list[Any]:
 
 
 def _points(axes: Axes, mark: Points, rows: dict[str, int], order: float) -> None:
-    x, y = mark.x, _values(mark.y, rows)
+    x, y = list[Any](mark.x), _values(mark.y, rows)
     colours = _each(mark.colours, len(y))
     ends = [(i, lo, hi) for i, (lo, hi) in enumerate(zip(mark.low, mark.high, strict=True)) if lo is not None]
     for i, low, high in ends:
         line = ([low, high], [y[i], y[i]]) if mark.lying else ([x[i], x[i]], [low, high])
         axes.plot(*line, color=colours[i], linewidth=1.2, alpha=0.55, marker="_|"[mark.lying], zorder=order)
-    look: dict[str, Any] = {"marker": _SHAPES[mark.shape], "s": mark.size**2 * _DOT * 1.3, "zorder": order + 0.005}
-    if mark.shape in ("open", "ring"):
-        look |= {"facecolors": "white" if mark.shape == "open" else "none", "edgecolors": colours, "linewidths": 1.8}
-    elif mark.shape == "cross":
-        look |= {"c": colours}
+    look: dict[str, Any] = {
+        "marker": _SHAPES[mark.shape],
+        "s": mark.size**2 * _DOT * 1.3,
+        "zorder": order + 0.005,
+    }
+    if mark.shape in ("open", "ring", "hollow"):
+        look |= {
+            "facecolors": "none" if mark.shape == "ring" else "white",
+            "edgecolors": colours,
+            "linewidths": 1.8,
+        }
     else:
         look |= {"c": colours, "edgecolors": "white", "linewidths": 0.7}
     axes.scatter(x, y, label=_text(mark.label), alpha=mark.strength, **look)
@@ -169,7 +185,7 @@ def _points(axes: Axes, mark: Points, rows: dict[str, int], order: float) -> Non
 
 def _line(axes: Axes, mark: Line, rows: dict[str, int], order: float) -> None:
     axes.plot(
-        mark.x,
+        list[Any](mark.x),
         _values(mark.y, rows),
         color=mark.colour,
         linewidth=mark.width,
@@ -274,11 +290,16 @@ def film_figure(frames: Sequence[Frame], title: str) -> Figure:
     strips: list[tuple[str, str, Sketch]] = []
     for frame in frames:
         if len(frame.parents) == 2:
-            strips += [(f"network {number}", "hands on what is coloured", drawn) for number, drawn in frame.parents]
+            strips += [
+                (f"network {number}", "what it alone hands on is coloured", drawn)
+                for number, drawn in frame.parents
+            ]
         strips.append((heading(frame), cost(frame), frame.sketch))
     width = max((len(drawn.nodes) for _, _, drawn in strips), default=10)
     heights = [1.9 + 0.24 * reach(drawn) for _, _, drawn in strips] or [1.0]
-    figure = Figure(figsize=(0.62 * width + 1, 0.62 * sum(heights) + 0.42 * len(strips) + 1), layout="constrained")
+    figure = Figure(
+        figsize=(0.62 * width + 1, 0.62 * sum(heights) + 0.42 * len(strips) + 1), layout="constrained"
+    )
     figure.suptitle(_text(title), x=0.01, ha="left", fontsize=14)
     for at, (above, below, drawn) in enumerate(strips):
         axes = figure.add_subplot(len(heights), 1, at + 1)
@@ -296,7 +317,9 @@ def _patch(state: str, colour: str) -> Any:
     from matplotlib.lines import Line2D
 
     words = {"first": "from the first parent alone", "second": "from the second alone"}.get(state, state)
-    return Line2D([], [], color=colour, linewidth=3, label=words, linestyle="--" if state == "removed" else "-")
+    return Line2D(
+        [], [], color=colour, linewidth=3, label=words, linestyle="--" if state == "removed" else "-"
+    )
 
 
 def heading(frame: Frame) -> str:
@@ -322,4 +345,7 @@ def cost(frame: Frame) -> str:
     if flops is None:
         return ""
     whole = f"{flops / 1e6:.3g} million multiply-adds"
-    return whole if extra is None else f"{extra / 1e6:+.3g} million multiply-adds, {whole} in all"
+    if extra is None:
+        return whole
+    sign = "−" if extra < 0 else "+"
+    return f"{sign}{abs(extra) / 1e6:.3g} million multiply-adds, {whole} in all"

@@ -32,7 +32,8 @@ with stopped as (
 select s.network, s.termination_reason as reason, s.epochs_trained as epochs,
        s.best_accuracy_percent as best_percent, s.predicted_accuracy_percent as predicted_percent,
        s.predicted_low, s.predicted_high, s.shadow, s.would_have_been_percent, o.others_had_percent,
-       coalesce(s.would_have_been_percent, s.predicted_accuracy_percent) - o.others_had_percent as regret_points
+       coalesce(s.would_have_been_percent, s.predicted_accuracy_percent) - o.others_had_percent as
+       regret_points
 from stopped s left join others o on o.network = s.network
 order by regret_points desc nulls last, s.network"""
 
@@ -44,10 +45,10 @@ class Stop:
     Attributes:
         network: its record.
         ending: why it was ended.
-        others: best validation accuracy, in percent, of the networks of its run that cost no more; None if there is
-            none.
-        true: best validation accuracy in percent of the same network trained to the end, by a shadow run; None if
+        others: best validation accuracy, in percent, of the networks of its run that cost no more; None if
             there is none.
+        true: best validation accuracy in percent of the same network trained to the end, by a shadow run;
+            None if there is none.
         shadow: that run.
     """
 
@@ -64,8 +65,8 @@ class Stop:
 
     @property
     def regret(self) -> float | None:
-        """By how many points it would have been better than all networks that cost no more; below 0 if stopping it
-        lost nothing. None if that is not known."""
+        """By how many points it would have been better than all networks that cost no more; below 0 if
+        stopping it lost nothing. None if that is not known."""
         if self.would_be is None or self.others is None:
             return None
         return self.would_be - self.others
@@ -120,9 +121,10 @@ def stops_exhibit(life: Life) -> Exhibit:
         words.append("No network was stopped early.")
     elif known:
         words.append(
-            "Regret is by how many points a network would have been better than every network that costs no more: "
-            "to the right of zero, the front has lost something. Filled: measured by training it to the end in a "
-            "shadow run (a4nn shadow). Open: as predicted when it was stopped, with the interval."
+            "Regret is by how many points a network would have been better than every network that costs no "
+            "more: to the right of zero, the front has lost something. Filled: measured by training it to "
+            "the end in a shadow run (a4nn shadow). Open: as predicted when it was stopped, with the "
+            "interval."
         )
         words.append(f"{len(lost)} of {len(known)} would have been above all others at their cost.")
     else:
@@ -132,14 +134,28 @@ def stops_exhibit(life: Life) -> Exhibit:
         )
     rows = [
         (
-            *(one.network.network, one.ending.rule, one.ending.words, one.ending.epochs, one.ending.epochs_saved),
+            *(
+                one.network.network,
+                one.ending.rule,
+                one.ending.words,
+                one.ending.epochs,
+                one.ending.epochs_saved,
+            ),
             *(one.network.best_accuracy_percent, one.ending.predicted, one.ending.low, one.ending.high),
             *(one.true, one.others, one.regret),
         )
         for one in found
     ]
     columns = (
-        *("network", "rule", "why", "epochs", "epochs saved", "best validation accuracy (%)", "predicted (%)"),
+        *(
+            "network",
+            "rule",
+            "why",
+            "epochs",
+            "epochs saved",
+            "best validation accuracy (%)",
+            "predicted (%)",
+        ),
         *("from (%)", "to (%)", "would have been (%)", "others at no more cost had (%)", "regret (points)"),
     )
     return Exhibit(
@@ -157,7 +173,9 @@ def regret_chart(known: Sequence[Stop]) -> Chart:
     names = [f"network {one.network.network}" for one in known]
     marks: list[Mark] = [Level(value=0.0, words="no loss", axis="x")] if known else []
     for measured, label in ((True, "measured"), (False, "predicted, with its interval")):
-        those = [(name, one) for name, one in zip(names, known, strict=True) if (one.true is not None) == measured]
+        those = [
+            (name, one) for name, one in zip(names, known, strict=True) if (one.true is not None) == measured
+        ]
         if not those:
             continue
         marks.append(
@@ -186,7 +204,8 @@ def regret_chart(known: Sequence[Stop]) -> Chart:
 
 
 def small_chart(life: Life, one: Stop) -> Chart:
-    """The life of one stopped network: its curve, what was predicted, its rival and what would have happened."""
+    """The life of one stopped network: its curve, what was predicted, its rival and what would have "
+    "happened."""
     number, budget = one.network.network, life.budget or one.ending.epochs
     epochs, values = life.curve(number)
     marks: list[Mark] = []
@@ -221,7 +240,14 @@ def small_chart(life: Life, one: Stop) -> Chart:
         drawn.append(one.ending.predicted)
     if one.true is not None:
         marks.append(
-            Points(label="trained to the end", x=[budget], y=[one.true], colours=(SECOND,), shape="square", size=7)
+            Points(
+                label="trained to the end",
+                x=[budget],
+                y=[one.true],
+                colours=(SECOND,),
+                shape="square",
+                size=7,
+            )
         )
         drawn.append(one.true)
     if epochs:

@@ -101,7 +101,9 @@ def timeline_exhibit(life: Life) -> Exhibit:
                 text=[f"{left[0]} epochs not trained" for _, left in spared],
             )
         )
-    words = ["Each row is a network, from its first epoch to its last; gaps are waits for a verdict or a device."]
+    words = [
+        "Each row is a network, from its first epoch to its last; gaps are waits for a verdict or a device."
+    ]
     if len(lives) > MOST_ROWS:
         words.append(f"The first {MOST_ROWS} of {len(lives)} networks are drawn; the table has all.")
     rows = tuple(

@@ -17,6 +17,7 @@ from a4nn_core.cli import (
     predict,
     publish,
     replay,
+    report,
     run,
     settings,
     shadow,
@@ -58,6 +59,7 @@ app.command()(run.run)
 app.command()(status.status)
 app.command()(shadow.shadow)
 app.command()(run.front)
+app.command()(report.report)
 app.command()(run.presets)
 app.command()(settings.settings)
 app.command()(describe.describe)

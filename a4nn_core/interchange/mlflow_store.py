@@ -18,7 +18,7 @@ import yaml
 from a4nn_core.errors import BadInput
 from a4nn_core.files import user_errors
 from a4nn_core.interchange.incoming import IncomingRun
-from a4nn_core.interchange.tracked import TrackedRun, moment, tracked_import
+from a4nn_core.interchange.tracked import TrackedRun, began, moment, tracked_import
 from a4nn_core.jsonable import Json, parsed
 from a4nn_core.vocabulary import NetworkStatus
 
@@ -70,7 +70,7 @@ def import_mlflow(
         raise BadInput(f"one run id cannot name {len(chosen)} experiments: choose one of {', '.join(chosen)}")
     arriving: list[IncomingRun] = [
         tracked_import(
-            sorted(runs, key=lambda one: (one.started is None, one.started or 0, one.key)),  # type: ignore[arg-type]
+            sorted(runs, key=began),
             commons,
             source="mlflow",
             place=f"experiment {name!r} in {store}",
@@ -97,7 +97,7 @@ def _tracked(
     parameters: Mapping[str, str],
     metrics: Mapping[str, list[tuple[int, float]]],
 ) -> TrackedRun:
-    began, ended = (value / 1000 if isinstance(value, int) else None for value in (start, end))
+    first, last = (value / 1000 if isinstance(value, int) else None for value in (start, end))
     known = _STATUS.get(status or "")
     return TrackedRun(
         key,
@@ -105,8 +105,8 @@ def _tracked(
         known,
         {parameter: _value(text) for parameter, text in parameters.items()},
         metrics,
-        None if began is None or ended is None else max(0.0, ended - began),
-        moment(began),
+        None if first is None or last is None else max(0.0, last - first),
+        moment(first),
         f"{(status or '').lower()}; MLflow does not record why" if known is NetworkStatus.failed else None,
     )
 

@@ -65,6 +65,11 @@ def moment(seconds: float | None) -> datetime | None:
         return None
 
 
+def began(one: TrackedRun) -> tuple[bool, float, str]:
+    """What runs are sorted by: the time they began at, those of unknown time last, then their key."""
+    return one.started is None, one.started.timestamp() if one.started else 0.0, one.key
+
+
 def tracked_import(
     runs: Sequence[TrackedRun],
     commons: Path,
@@ -174,17 +179,24 @@ def _places(runs: Sequence[TrackedRun], curve: str) -> dict[str, str]:
 def _network(
     number: int, one: TrackedRun, curve: str, kind: str, budget: int, taken: Mapping[str, str]
 ) -> IncomingNetwork:
-    scale = 100.0 if kind == "fraction" else 1.0
-    further = {column: _latest(one.metrics.get(name, ())) for column, name in taken.items()}
+    points = {column: _latest(one.metrics.get(name, ())) for column, name in taken.items()}
+    trained = points.get("train_accuracy_percent", {})
+    train_scale = 100.0 if max(trained.values(), default=0.0) <= 1 else 1.0
     epochs = []
     for epoch, (step, value) in enumerate(_latest(one.metrics.get(curve, ())).items(), start=1):
-        extra = {column: _finite(points.get(step)) for column, points in further.items()}
-        if extra.get("train_accuracy_percent") is not None:
-            extra["train_accuracy_percent"] = scale * (extra["train_accuracy_percent"] or 0.0)
-        measured = _finite(value)
-        place = "validation_loss" if kind == "loss" else "validation_accuracy_percent"
-        extra[place] = None if measured is None else measured * (1.0 if kind == "loss" else scale)
-        epochs.append(Epoch(epoch=epoch, **extra))
+        loss = points.get("validation_loss", {}).get(step)
+        epochs.append(
+            Epoch(
+                epoch=epoch,
+                train_loss=_finite(points.get("train_loss", {}).get(step)),
+                train_accuracy_percent=_finite(trained.get(step), train_scale),
+                validation_loss=_finite(value if kind == "loss" else loss),
+                validation_accuracy_percent=None
+                if kind == "loss"
+                else _finite(value, 100.0 if kind == "fraction" else 1.0),
+                learning_rate=_finite(points.get("learning_rate", {}).get(step)),
+            )
+        )
     best = best_epoch(epochs)
     status = one.status
     if status is NetworkStatus.completed and len(epochs) < budget:
@@ -215,8 +227,8 @@ def _network(
     return IncomingNetwork(network, epochs)
 
 
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
+def _finite(value: float | None, scale: float = 1.0) -> float | None:
+    return scale * value if value is not None and math.isfinite(value) else None
 
 
 def _notes(

@@ -11,13 +11,12 @@ import math
 import struct
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 from a4nn_core.errors import BadInput
 from a4nn_core.files import user_errors
 from a4nn_core.interchange.curves_csv import number, read_csv
-from a4nn_core.interchange.tracked import TrackedRun, moment, tracked_import
+from a4nn_core.interchange.tracked import TrackedRun, began, moment, tracked_import
 from a4nn_core.jsonable import Json, parsed
 from a4nn_core.vocabulary import NetworkStatus
 
@@ -62,7 +61,7 @@ def import_wandb(
     name = projects.pop() if len(projects) == 1 else source.resolve().stem
     notes = [f"project: {name}"] if name in {project for project, _ in found} else []
     arriving = tracked_import(
-        sorted((one for _, one in found), key=lambda one: one.started or datetime.max.replace(tzinfo=UTC)),
+        sorted((one for _, one in found), key=began),
         commons,
         source="wandb",
         place=str(source),
@@ -125,7 +124,8 @@ def _parquet_rows(path: Path) -> list[dict[str, float | None]]:
     if "_step" not in table.column_names:
         raise BadInput(f"{path} has no column '_step'; its columns: {', '.join(table.column_names)}")
     numeric = [f.name for f in table.schema if pa.types.is_integer(f.type) or pa.types.is_floating(f.type)]
-    return table.select(numeric).to_pylist()
+    rows: list[dict[str, float | None]] = table.select(numeric).to_pylist()
+    return rows
 
 
 def _history(path: Path, rows: Iterable[Mapping[str, float | None]]) -> TrackedRun:

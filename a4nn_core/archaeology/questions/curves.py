@@ -135,7 +135,8 @@ def _mantel(
 
     def centred(values: NDArray[np.float64]) -> NDArray[np.float64]:
         ranks: NDArray[np.float64] = rankdata(values)
-        return ranks - ranks.mean()
+        ranks -= ranks.mean()
+        return ranks
 
     table = rankdata(differing, axis=None).reshape(differing.shape)
     y = centred(apart)

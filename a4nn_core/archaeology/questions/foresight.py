@@ -139,10 +139,13 @@ def quality(found: Sequence[Foresight]) -> list[Quality]:
         if mine:
             made.append(
                 Quality(
-                    *(moment, len(errors), len(mine) - len(errors)),
-                    *((float(errors.mean()), float(np.abs(errors).mean())) if len(errors) else (None, None)),
-                    _rank([(f.predicted, f.true) for f in mine if f.true is not None]),
-                    (sum(inside), len(inside)),
+                    moment,
+                    networks=len(errors),
+                    unknown=len(mine) - len(errors),
+                    bias=float(errors.mean()) if len(errors) else None,
+                    mean_error=float(np.abs(errors).mean()) if len(errors) else None,
+                    rank=_rank([(f.predicted, f.true) for f in mine if f.true is not None]),
+                    inside=(sum(inside), len(inside)),
                 )
             )
     return made
