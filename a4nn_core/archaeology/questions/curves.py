@@ -171,7 +171,14 @@ def curves_exhibit(life: Life) -> Exhibit:
     rows = found.distances
     x = [d.differing for d in rows]
     marks = (
-        Band(x=x, low=[d.low for d in rows], high=[d.high for d in rows], colour=KEPT, label="middle half"),
+        Band(
+            x=x,
+            low=[d.low for d in rows],
+            high=[d.high for d in rows],
+            colour=KEPT,
+            label="middle half",
+            strength=0.3,
+        ),
         Line(x=x, y=[d.middle for d in rows], colour=INK, width=2, label="median"),
     )
     chart = Chart(

@@ -120,6 +120,7 @@ def settled_exhibit(life: Life) -> Exhibit:
             high=[one.high or 0.0 for one in known],
             colour=KEPT,
             label="95 % interval",
+            strength=0.3,
         ),
         Line(x=x, y=[one.correlation for one in found], colour=INK, width=2, label="rank correlation"),
         Level(value=SETTLED, words="settled"),
