@@ -1,8 +1,8 @@
 """The descent of a run's networks as an ALife phylogeny: CSV that tools for digital evolution read.
 
 The ALife data standard for phylogenies (alife-data-standards.github.io) asks for ``id`` and
-``ancestor_list``, and knows ``origin_time`` and ``destruction_time``. Times are generations here. What it does
-not know is in further columns, as it allows.
+``ancestor_list``, and knows ``origin_time`` and ``destruction_time``. Times are generations here. What it
+does not know is in further columns, as it allows.
 """
 
 from __future__ import annotations
