@@ -111,34 +111,37 @@ def _chart(steps: tuple[Step, ...]) -> Chart:
         for parent in step.parents
         if parent is not step.along and (accuracy := parent.best_accuracy_percent) is not None
     ]
-    marks: tuple[Mark, ...] = ()
-    if known:
-        marks = (
-            Line(x=[at for at, _, _ in known], y=[accuracy for _, _, accuracy in known], colour=INK),
-            Points(
-                x=[at - 1 for at, _, _ in parents],
-                y=[accuracy for _, _, accuracy in parents],
-                colours=(KEPT,),
-                shape="open",
-                networks=[number for _, number, _ in parents],
-                text=[f"network {number}, the other parent" for _, number, _ in parents],
-                label="other parents",
-            ),
+    marks: list[Mark] = []
+    if len(known) > 1:
+        marks.append(Line(x=[at for at, _, _ in known], y=[value for _, _, value in known], colour=INK))
+        if parents:
+            marks.append(
+                Points(
+                    x=[at - 1 for at, _, _ in parents],
+                    y=[value for _, _, value in parents],
+                    colours=(KEPT,),
+                    shape="open",
+                    networks=[number for _, number, _ in parents],
+                    text=[f"network {number}, the other parent" for _, number, _ in parents],
+                    label="other parents",
+                )
+            )
+        marks.append(
             Points(
                 x=[at for at, _, _ in known],
-                y=[accuracy for _, _, accuracy in known],
+                y=[value for _, _, value in known],
                 colours=(INK,),
                 networks=[step.network.network for _, step, _ in known],
                 text=[f"network {step.network.network}, {step.operator}" for _, step, _ in known],
                 label="the line",
-            ),
+            )
         )
     return Chart(
         "descent",
         "Validation accuracy along the line of descent",
         Axis("step from the founder", whole=True),
         Axis("best validation accuracy [%]"),
-        marks,
-        empty="no line of descent with accuracies",
+        tuple(marks),
+        empty="no step from one network with an accuracy to another",
         height=360,
     )

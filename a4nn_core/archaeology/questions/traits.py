@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from a4nn_core.archaeology.chart import Axis, Chart, Exhibit, Level, Line, Mark, Points, Table
+from a4nn_core.archaeology.chart import Axis, Band, Chart, Exhibit, Level, Line, Mark, Points, Table
 from a4nn_core.archaeology.life import Life
 from a4nn_core.archaeology.likeness import Genomes
 from a4nn_core.archaeology.questions.drift import Drift, neutral_shares
-from a4nn_core.archaeology.style import FRONT, KEPT, SECOND
+from a4nn_core.archaeology.style import FAINT, FRONT, KEPT, SECOND
 from a4nn_core.commons.records import Network
 from a4nn_core.spaces.architecture import Architecture
 
@@ -314,6 +314,19 @@ def _chart(found: Sequence[Trait]) -> Chart:
                         text=[f"{t.name}: {t.inside} of {t.inside_of}, q = {t.q:.2g}" for t in some],
                     )
                 )
+    drifting = [(t, t.drift) for t in ones if t.group == "accurate" and t.drift is not None]
+    if drifting:
+        marks.insert(
+            0,
+            Band(
+                x=[t.place or 0 for t, _ in drifting],
+                low=[100 * drift.low for _, drift in drifting],
+                high=[100 * drift.high for _, drift in drifting],
+                colour=FAINT,
+                strength=0.25,
+                label="best quarter without selection (95 %)",
+            ),
+        )
     rest = [t for t in ones if t.group == "front"] or ones
     if rest:
         marks.insert(
