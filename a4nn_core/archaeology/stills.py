@@ -148,8 +148,8 @@ def _key(figure: Figure, axes: Axes, scale: Scale) -> None:
         bar.ax.yaxis.set_major_locator(MaxNLocator(8, integer=True))
 
 
-def _text(words: str) -> str:
-    return shorten(printable(words), 90, placeholder="…")
+def _text(words: str, most: int = 90) -> str:
+    return shorten(printable(words), most, placeholder="…")
 
 
 def _each(colours: Sequence[str], count: int) -> list[str]:
@@ -306,8 +306,8 @@ def film_figure(frames: Sequence[Frame], title: str) -> Figure:
         draw_sketch(axes, drawn, by_phase=False)
         axes.set_xlim(-0.6, width - 0.4)
         axes.set_anchor("W")
-        axes.set_title(_text(above), loc="left", fontsize=10)
-        axes.text(0, 0, _text(below), transform=axes.transAxes, va="top", fontsize=9, color=MUTED)
+        axes.set_title(_text(above, 160), loc="left", fontsize=10)
+        axes.text(0, 0, _text(below, 160), transform=axes.transAxes, va="top", fontsize=9, color=MUTED)
     handles = [_patch(state, colour) for state, colour in COLOURS.items()]
     figure.legend(handles=handles, loc="outside lower left", ncols=len(handles))
     return figure

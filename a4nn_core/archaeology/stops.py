@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ from a4nn_core.precision import in_percent
 from a4nn_core.termination.endings import Ending
 
 MOST_SMALL = 300
-"""stopped networks that get a small figure each; those with the greatest regret"""
+"""stopped networks that are drawn; those with the greatest regret"""
 
 _QUERY = """
 with stopped as (
@@ -82,7 +83,7 @@ class Stop:
 
 def stops(life: Life) -> list[Stop]:
     """All stopped networks of a run, the greatest regret first, those of unknown regret last."""
-    found = []
+    found, costs = [], _Costs.of(life)
     for number, ending in life.endings.items():
         network = life.networks[number]
         measured = [
@@ -92,23 +93,41 @@ def stops(life: Life) -> list[Stop]:
             if (known := again[number].best_accuracy_percent) is not None
         ]
         shadow, true = measured[0] if measured else (None, None)
-        found.append(Stop(network, ending, _others(life, network), true, shadow))
+        found.append(Stop(network, ending, costs.others(network), true, shadow))
     return sorted(found, key=lambda one: (one.regret is None, -(one.regret or 0.0), one.network.network))
 
 
-def _others(life: Life, network: Network) -> float | None:
-    if network.flops is None:
-        return None
-    return max(
-        (
-            accuracy
-            for other in life.networks.values()
-            if other.trained and other.network != network.network
-            if other.flops is not None and other.flops <= network.flops
-            if (accuracy := other.best_accuracy_percent) is not None
-        ),
-        default=None,
-    )
+@dataclass(frozen=True)
+class _Costs:
+    """The trained networks of a run by cost, with the two best of all that cost no more.
+
+    Attributes:
+        flops: sorted.
+        best: at each place the best two up to there, (accuracy, number), the better first.
+    """
+
+    flops: list[int]
+    best: list[list[tuple[float, int]]]
+
+    @classmethod
+    def of(cls, life: Life) -> _Costs:
+        known = sorted(
+            (flops, accuracy, one.network)
+            for one in life.networks.values()
+            if one.trained and (flops := one.flops) is not None
+            if (accuracy := one.best_accuracy_percent) is not None
+        )
+        best: list[list[tuple[float, int]]] = []
+        for _, accuracy, number in known:
+            before = best[-1] if best else []
+            best.append(sorted([*before, (accuracy, number)], reverse=True)[:2])
+        return cls([flops for flops, _, _ in known], best)
+
+    def others(self, network: Network) -> float | None:
+        """The best accuracy of the others that cost no more than a network, in percent."""
+        place = 0 if network.flops is None else bisect_right(self.flops, network.flops)
+        those = self.best[place - 1] if place else []
+        return next((accuracy for accuracy, number in those if number != network.network), None)
 
 
 def stops_exhibit(life: Life) -> Exhibit:
@@ -170,6 +189,7 @@ def stops_exhibit(life: Life) -> Exhibit:
 
 def regret_chart(known: Sequence[Stop]) -> Chart:
     """Regret of stopped networks, sorted."""
+    known = known[:MOST_SMALL]
     names = [f"network {one.network.network}" for one in known]
     marks: list[Mark] = [Level(value=0.0, words="no loss", axis="x")] if known else []
     for measured, label in ((True, "measured"), (False, "predicted, with its interval")):
