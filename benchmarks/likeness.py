@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from a4nn_core.archaeology.likeness import Genomes, write_table
+from a4nn_core.archaeology.genomes import Genomes, write_table
 from a4nn_core.commons.records import Network
 from a4nn_core.jsonable import JsonText
 

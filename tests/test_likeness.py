@@ -11,16 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from a4nn_core.archaeology.likeness import (
-    PAIRS,
-    Genomes,
-    aligned,
-    alike,
-    longest_common,
-    sequence,
-    table,
-    write_table,
-)
+from a4nn_core.archaeology.genomes import PAIRS, Genomes, table, write_table
+from a4nn_core.archaeology.likeness import aligned, alike, longest_common, sequence
 from a4nn_core.commons.records import Network
 from a4nn_core.errors import BadInput
 from a4nn_core.jsonable import Json, JsonText

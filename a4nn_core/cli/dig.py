@@ -105,7 +105,7 @@ def likeness(
 
 
 def _all_pairs(run: str, commons: Path, out: Path | None, json_: bool) -> None:
-    from a4nn_core.archaeology.likeness import write_table
+    from a4nn_core.archaeology.genomes import write_table
     from a4nn_core.commons import Commons
     from a4nn_core.errors import BadInput
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a4nn_core.archaeology.chart import Axis, Band, Chart, Exhibit, Line, Table
+from a4nn_core.archaeology.genomes import Genomes
 from a4nn_core.archaeology.life import Life
-from a4nn_core.archaeology.likeness import Genomes
 from a4nn_core.archaeology.style import INK, KEPT
 
 MOST_NETWORKS = 1000

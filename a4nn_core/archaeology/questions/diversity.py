@@ -10,8 +10,8 @@ import numpy as np
 
 from a4nn_core.archaeology.chart import Axis, Chart, Exhibit, Line, Table
 from a4nn_core.archaeology.descent import Cohort, Family
+from a4nn_core.archaeology.genomes import Genomes
 from a4nn_core.archaeology.life import Life
-from a4nn_core.archaeology.likeness import Genomes
 from a4nn_core.archaeology.questions.lineage import NOT_RECORDED
 from a4nn_core.archaeology.style import FIRST, FRONT, INK
 

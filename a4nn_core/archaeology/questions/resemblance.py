@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from a4nn_core.archaeology.chart import Axis, Chart, Exhibit, Points, Table
+from a4nn_core.archaeology.genomes import Genomes
 from a4nn_core.archaeology.life import Life
-from a4nn_core.archaeology.likeness import Genomes, Match, aligned, sequence
+from a4nn_core.archaeology.likeness import Match, aligned, sequence
 from a4nn_core.archaeology.style import FRONT, KEPT
 from a4nn_core.commons.records import Network
 

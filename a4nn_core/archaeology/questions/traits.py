@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a4nn_core.archaeology.chart import Axis, Band, Chart, Exhibit, Level, Line, Mark, Points, Table
+from a4nn_core.archaeology.genomes import Genomes
 from a4nn_core.archaeology.life import Life
-from a4nn_core.archaeology.likeness import Genomes
 from a4nn_core.archaeology.questions.drift import Drift, neutral_shares
 from a4nn_core.archaeology.style import FAINT, FRONT, KEPT, SECOND
 from a4nn_core.commons.records import Network
