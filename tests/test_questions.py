@@ -308,6 +308,26 @@ def test_the_epoch_from_which_ranks_are_settled() -> None:
     assert settling(life([network(0)], {0: [1.0, 2.0]})) == []
 
 
+@pytest.mark.slow
+def test_ten_thousand_generations_have_answers() -> None:
+    """Two networks a generation; bits flip in turn, and accuracies grow."""
+    networks = []
+    for number in range(20_000):
+        generation = number // 2
+        bits = [[(number >> place) & 1 for place in range(6)]]
+        parents = (2 * generation - 2, 2 * generation - 1) if generation else ()
+        networks.append(
+            network(number, bits, 50 + number / 1000, 100 + number, generation=generation, parents=parents)
+        )
+    read = life(networks)
+    assert len(diversity(read)) == 10_000
+    assert diversity(read)[-1].founders == 2
+    (variation,) = made(read)
+    assert variation.better == 19_998
+    assert len(descent_exhibit(read).table.rows) == 10_000  # type: ignore[union-attr]
+    assert not any(trait.stands_out for trait in traits(read) if trait.family == "position")
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     commons = tmp_path_factory.mktemp("questions") / "commons"

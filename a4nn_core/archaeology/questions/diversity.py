@@ -14,6 +14,7 @@ from a4nn_core.archaeology.genomes import Genomes
 from a4nn_core.archaeology.life import Life
 from a4nn_core.archaeology.questions.lineage import NOT_RECORDED
 from a4nn_core.archaeology.style import FIRST, FRONT, INK
+from a4nn_core.commons.records import Network
 
 _QUERY = """
 select generation, count(*) as networks, count(distinct architecture_hash) as architectures,
@@ -58,11 +59,14 @@ def diversity(life: Life) -> list[Diversity]:
     recorded = family.recorded
     cohorts = family.cohorts() if recorded else ()
     by_generation = {cohort.generation: cohort for cohort in cohorts}
-    return [_of(life, family, number, by_generation.get(number)) for number in family.generations]
+    born: dict[int, list[Network]] = {}
+    for network in life.networks.values():
+        if network.generation is not None:
+            born.setdefault(network.generation, []).append(network)
+    return [_of(family, number, born[number], by_generation.get(number)) for number in sorted(born)]
 
 
-def _of(life: Life, family: Family, generation: int, cohort: Cohort | None) -> Diversity:
-    born = [n for n in life.networks.values() if n.generation == generation]
+def _of(family: Family, generation: int, born: Sequence[Network], cohort: Cohort | None) -> Diversity:
     hashes = {n.architecture_hash for n in born} - {None}
     values = Genomes.of(born).values
     plain = Diversity(generation, len(born), len(hashes) or None, _differing(values))

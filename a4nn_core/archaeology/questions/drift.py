@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,6 +13,9 @@ from a4nn_core.archaeology.life import Life
 
 EVOLUTIONS = 400
 """evolutions that are simulated"""
+MOST_VALUES = 10**8
+"""values of genomes in all of them together; of a greater run, fewer evolutions are simulated"""
+FEWEST = 40
 
 
 @dataclass(frozen=True)
@@ -67,17 +71,18 @@ def neutral_shares(life: Life, genomes: Genomes, seed: int) -> Drift | None:
     first = min(g for g in generation.values() if g is not None)
     founders = genomes.values[[row[n] for n in order if generation[n] == first]]
     rate, recorded = _mutation_rate(life, genomes, row)
+    count = max(FEWEST, min(EVOLUTIONS, MOST_VALUES // max(genomes.values.size, 1)))
     rng = np.random.default_rng(seed)
     kinds = genomes.values.max(axis=0, initial=1) + 1
-    made = np.zeros((EVOLUTIONS, len(order), genomes.positions), dtype=np.int16)
-    made[:, : len(founders)] = founders[rng.integers(0, len(founders), (EVOLUTIONS, len(founders)))]
+    made = np.zeros((count, len(order), genomes.positions), dtype=np.int16)
+    made[:, : len(founders)] = founders[rng.integers(0, len(founders), (count, len(founders)))]
     last = (0, len(founders))
-    for number in sorted({g for g in generation.values() if g is not None and g > first}):
-        size = sum(g == number for g in generation.values())
+    sizes = Counter(g for g in generation.values() if g is not None and g > first)
+    for _, size in sorted(sizes.items()):
         made[:, last[1] : last[1] + size] = _children(made[:, last[0] : last[1]], size, rate, kinds, rng)
         last = (last[1], last[1] + size)
     words = (
-        f"What drift alone gives is found from {EVOLUTIONS} evolutions of the same size without selection, "
+        f"What drift alone gives is found from {count} evolutions of the same size without selection, "
         f"from the networks of generation {first}; {100 * rate:.1f} % of a child's values are new, "
         + ("as in the run." if recorded else "one of a genome on average, as parents were not recorded.")
     )

@@ -15,6 +15,9 @@ SETTLED = 0.9
 """rank correlation with the last epoch from which on the order counts as settled"""
 SAMPLES = 200
 """bootstrap samples of networks"""
+MOST_RANKED = 200_000
+"""networks in all samples together; of a greater run, fewer samples are taken"""
+FEWEST = 20
 
 _QUERY = """
 with whole as (
@@ -64,7 +67,8 @@ def settling(life: Life, seed: int = 0) -> list[Settling]:
     epochs = [epoch for epoch in range(1, last + 1) if all(epoch in curve for curve in whole)]
     values = np.array([[curve[epoch] for epoch in epochs] for curve in whole])
     rng = np.random.default_rng(seed)
-    samples = [_with_last(values[rng.integers(0, len(values), len(values))]) for _ in range(SAMPLES)]
+    count = max(FEWEST, min(SAMPLES, MOST_RANKED // len(values)))
+    samples = [_with_last(values[rng.integers(0, len(values), len(values))]) for _ in range(count)]
     made = []
     for at, (epoch, correlation) in enumerate(zip(epochs, _with_last(values), strict=True)):
         if np.isfinite(correlation):
