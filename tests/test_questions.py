@@ -317,7 +317,7 @@ def test_ten_thousand_generations_have_answers() -> None:
         bits = [[(number >> place) & 1 for place in range(6)]]
         parents = (2 * generation - 2, 2 * generation - 1) if generation else ()
         networks.append(
-            network(number, bits, 50 + number / 1000, 100 + number, generation=generation, parents=parents)
+            network(number, bits, 50 + number / 1000, generation=generation, parents=parents)
         )
     read = life(networks)
     assert len(diversity(read)) == 10_000
