@@ -202,7 +202,7 @@ def test_it_is_said_wherever_people_look(ran: Callable[[str], Ran]) -> None:
     shown = a4nn("front", "r", "--commons", commons).stdout
     assert said in shown
     assert f"why each network was ended early: a4nn status r --commons {commons}" in shown
-    (shown,) = document(found.store, ["r"])["runs"]
+    (shown,) = report_of(found.store, ["r"])["runs"]
     assert {one["network"]: one["ending"] for one in shown["networks"] if one["ending"]} == {
         one.network: str(one) for one in endings
     }
