@@ -364,6 +364,25 @@ def test_without_lineage_it_is_said() -> None:
         assert exhibit.charts[0].empty
 
 
+def test_ten_thousand_generations_are_drawn_in_a_few_hundred_columns() -> None:
+    count = 10_000
+    networks = [
+        stopped(n, 50.0 + n % 40, 1.0 + n % 7, 60.0) if n % 2 else network(n, 50.0 + n % 40, 1.0 + n % 7)
+        for n in range(count)
+    ]
+    made = [replace(one, generation=n, parents=(n - 1,) if n else ()) for n, one in enumerate(networks)]
+    shown = life(*made)
+    streams = stream_exhibit(shown, Family(made, shown.front))
+    (band,) = streams.charts[0].marks
+    assert len(band.x) <= 201  # type: ignore[attr-defined]
+    assert band.x[-1] == count - 1  # type: ignore[attr-defined]
+    assert any("descends from network" in words for words in streams.words)
+    found = stops.stops_exhibit(shown)
+    assert found.table is not None
+    assert len(found.table.rows) == count // 2
+    assert len(found.charts[0].y.names) == stops.MOST_SMALL
+
+
 # the language of figures
 
 
