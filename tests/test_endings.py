@@ -21,6 +21,7 @@ from a4nn_core.commons import Commons
 from a4nn_core.commons.records import Network
 from a4nn_core.jsonable import JsonText, to_jsonable
 from a4nn_core.precision import Images, in_percent
+from a4nn_core.report.document import document as report_of
 from a4nn_core.termination.base import RULES, Context, FrontSnapshot, Learning
 from a4nn_core.termination.endings import Ending, Endings
 from a4nn_core.vocabulary import Direction, NetworkStatus

@@ -117,7 +117,7 @@ def exhibits_of(commons: Commons, life: Life, whole: Life, album: Album) -> list
 
 
 def _traits(life: Life, album: Album) -> Exhibit:
-    """What good networks share; of a very large run it is only said how to ask, as drift takes minutes there."""
+    """What good networks share; of a very large run only how to ask, as drift takes minutes there."""
     if len(life.networks) <= MOST_NETWORKS:
         return traits_exhibit(life, album.architectures)
     words = (
