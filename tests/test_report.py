@@ -23,7 +23,6 @@ from a4nn_core.report.document import Room, document
 from a4nn_core.report.page import embedded, page, write_report
 from a4nn_core.vocabulary import NetworkStatus
 
-
 SHOWN = {
     *("front", "curves", "streams", "family", "traits", "stopped", "ranks", "timeline"),
     *("progress", "attainment"),
@@ -227,7 +226,7 @@ def test_the_command(commons: Commons, tmp_path: Path) -> None:
     assert done.returncode == 0
     assert done.stdout.splitlines()[0] == f"report: {tmp_path / 'r.html'}"
     names = {file.name for file in (tmp_path / "figures").iterdir()}
-    assert {"one-front.png", "one-front.svg", "one-film.svg", "hypervolume.png"} <= names
+    assert {"one-front.png", "one-front.svg", "one-curves.png", "hypervolume.png"} <= names
     for file in (tmp_path / "figures").iterdir():
         start = file.read_bytes()[:300]
         assert start.startswith(b"\x89PNG") or b"<svg" in start or b"<?xml" in start
