@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from a4nn_core.archaeology.film import Album
 from a4nn_core.archaeology.kinship import family_exhibit, stream_exhibit
 from a4nn_core.archaeology.life import Life
 from a4nn_core.archaeology.sketch import State, handed_on, old_and_new, sketch, step
-from a4nn_core.archaeology.stills import heading
+from a4nn_core.archaeology.stills import heading, write_film
 from a4nn_core.archaeology.style import sequential
 from a4nn_core.commons import Commons, RunWriter
 from a4nn_core.commons.records import Epoch, Network, Run
@@ -312,7 +313,7 @@ def family(tmp_path_factory: pytest.TempPathFactory) -> Commons:
     return Commons(commons)
 
 
-def test_a_film_goes_from_a_founder_to_the_network(family: Commons) -> None:
+def test_a_film_goes_from_a_founder_to_the_network(family: Commons, tmp_path: Path) -> None:
     shown = Life.read(family, "r")
     album = Album.read(family, shown)
     film = album.film(3)
@@ -324,6 +325,9 @@ def test_a_film_goes_from_a_founder_to_the_network(family: Commons) -> None:
     gain_se = math.hypot(standard_error(83.0, 50) or 0, standard_error(82.0, 50) or 0)
     assert film[2].gain_se == pytest.approx(gain_se)
     assert heading(film[2]) == f"network 3, generation 2, crossover of 2: +1.00 ± {gain_se:.2f} points"
+    for name in ("film.png", "film.svg"):
+        write_film(film, "Descent of network 3", tmp_path / name)
+        assert (tmp_path / name).stat().st_size > 10_000
     assert {frame.network for frame in album.frames(10)} == {0, 1, 2, 3}
     assert [frame.network for frame in album.frames(1)] in ([0], [1])  # a founder of the best of the front
     assert next(iter(album.pairs(1))) == (2, 3)
@@ -362,6 +366,25 @@ def test_without_lineage_it_is_said() -> None:
         assert any("was not recorded from which networks" in words for words in exhibit.words)
         assert not exhibit.charts[0].marks
         assert exhibit.charts[0].empty
+
+
+def test_ten_thousand_generations_are_drawn_in_a_few_hundred_columns() -> None:
+    count = 10_000
+    networks = [
+        stopped(n, 50.0 + n % 40, 1.0 + n % 7, 60.0) if n % 2 else network(n, 50.0 + n % 40, 1.0 + n % 7)
+        for n in range(count)
+    ]
+    made = [replace(one, generation=n, parents=(n - 1,) if n else ()) for n, one in enumerate(networks)]
+    shown = life(*made)
+    streams = stream_exhibit(shown, Family(made, shown.front))
+    (band,) = streams.charts[0].marks
+    assert len(band.x) <= 201  # type: ignore[attr-defined]
+    assert band.x[-1] == count - 1  # type: ignore[attr-defined]
+    assert any("descends from network" in words for words in streams.words)
+    found = stops.stops_exhibit(shown)
+    assert found.table is not None
+    assert len(found.table.rows) == count // 2
+    assert len(found.charts[0].y.names) == stops.MOST_SMALL
 
 
 # the language of figures

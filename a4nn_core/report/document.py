@@ -104,7 +104,7 @@ def exhibits_of(commons: Commons, life: Life, whole: Life, album: Album) -> list
         kinship.family_exhibit(life, album.family),
         diversity_exhibit(whole),
         operators_exhibit(whole),
-        traits_exhibit(whole, album.architectures),
+        _traits(whole, album),
         stops.stops_exhibit(whole),
         resemblance_exhibit(whole),
         Exhibit("difference", "How do two networks differ?", _DIFFERENCE),
@@ -114,6 +114,16 @@ def exhibits_of(commons: Commons, life: Life, whole: Life, album: Album) -> list
         curves_exhibit(whole),
         timeline.timeline_exhibit(whole),
     ]
+
+
+def _traits(life: Life, album: Album) -> Exhibit:
+    """What good networks share; of a very large run only how to ask, as drift takes minutes there."""
+    if len(life.networks) <= MOST_NETWORKS:
+        return traits_exhibit(life, album.architectures)
+    words = (
+        f"A run of {len(life.networks):,} networks takes minutes to answer: a4nn dig ask traits {life.run}"
+    )
+    return Exhibit("traits", "What do the good networks share?", (words,))
 
 
 def _run(commons: Commons, whole: Life, room: Room) -> dict[str, Any]:
