@@ -316,9 +316,7 @@ def test_ten_thousand_generations_have_answers() -> None:
         generation = number // 2
         bits = [[(number >> place) & 1 for place in range(6)]]
         parents = (2 * generation - 2, 2 * generation - 1) if generation else ()
-        networks.append(
-            network(number, bits, 50 + number / 1000, generation=generation, parents=parents)
-        )
+        networks.append(network(number, bits, 50 + number / 1000, generation=generation, parents=parents))
     read = life(networks)
     assert len(diversity(read)) == 10_000
     assert diversity(read)[-1].founders == 2
