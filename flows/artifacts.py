@@ -9,12 +9,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from prefect.artifacts import (
     create_image_artifact,
+    create_link_artifact,
     create_markdown_artifact,
     create_progress_artifact,
     create_table_artifact,
@@ -22,11 +21,11 @@ from prefect.artifacts import (
 )
 from prefect.logging import get_logger, get_run_logger
 
-from a4nn_core.commons import Commons
 from a4nn_core.commons.records import Network
 from a4nn_core.jsonable import Json
 from a4nn_core.precision import Images, in_percent
 from a4nn_core.printable import code_span, markdown, printable
+from a4nn_core.report.beside import Beside
 from a4nn_core.workflow.startup import StartUp
 from a4nn_core.workflow.summary import Member, Summary
 from a4nn_core.workflow.watcher import SearchView, Watcher
@@ -162,19 +161,29 @@ class Artifacts:
 
         self.publisher.put("progress", show)
 
-    def result(self, summary: Summary) -> None:
-        """Show what was found: the front as a table and a picture, and a report."""
+    def result(self, summary: Summary, beside: Beside) -> None:
+        """Show what was found: the front as a table and a picture, what it cost, and where the report is."""
         key = artifact_key("front", self.run_id)
         title = f"Pareto front of {markdown(self.run_id)}"
         table = [_front_row(member) for member in summary.front]
         self._progress(summary.networks)
         self.publisher.put(key, lambda: create_table_artifact(table, key=key, description=title))
-        if summary.front:
-            url = _picture(Path(summary.commons), self.run_id)
+        for problem in beside.problems:
+            get_run_logger().warning(printable(problem))
+        if beside.picture is not None:
+            url = "data:image/png;base64," + base64.b64encode(beside.picture.read_bytes()).decode()
             picture = artifact_key("front-picture", self.run_id)
             self.publisher.put(
                 picture,
                 lambda: create_image_artifact(url, key=picture, description=title),
+            )
+        if beside.report is not None:
+            link, file = beside.report.absolute().as_uri(), markdown(beside.report)
+            figures = artifact_key("figures", self.run_id)
+            where = f"All figures: {file}. A browser follows the link where it sees the commons."
+            self.publisher.put(
+                figures,
+                lambda: create_link_artifact(link, link_text="report.html", key=figures, description=where),
             )
         report = artifact_key("report", self.run_id)
         self.publisher.put(report, lambda: create_markdown_artifact(_report(summary), key=report))
@@ -184,17 +193,6 @@ def artifact_key(what: str, run_id: str) -> str:
     """An artifact's key, which may have lower-case letters, digits and dashes only."""
     letters = "".join(c if c.isalnum() else "-" for c in run_id.lower() if c.isascii())
     return f"{what}-{letters}"
-
-
-def _picture(commons: Path, run_id: str) -> str:
-    """The front as a PNG picture in a data URL."""
-    from a4nn_core.archaeology.figures import draw
-    from a4nn_core.archaeology.picture import picture
-
-    with TemporaryDirectory() as folder:
-        png = Path(folder) / "front.png"
-        draw(picture(Commons(commons), run_id), png)
-        return "data:image/png;base64," + base64.b64encode(png.read_bytes()).decode()
 
 
 def _generation_row(network: Network, images: Images) -> dict[str, Json]:

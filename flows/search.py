@@ -13,6 +13,7 @@ from prefect.states import Completed
 from a4nn_core.commons import Commons, RunFolder
 from a4nn_core.errors import BadInput
 from a4nn_core.experiment import Experiment
+from a4nn_core.report.beside import ensure_beside, write_beside
 from a4nn_core.workflow.devices import Machine
 from a4nn_core.workflow.executor import Executor
 from a4nn_core.workflow.final import has_ended
@@ -93,7 +94,8 @@ def search(
 
     with ExitStack() as stack:
         stack.enter_context(needing_no_worker())
-        if not has_ended(experiment, commons, run_id):  # else its folder is not even locked
+        ended = has_ended(experiment, commons, run_id)
+        if not ended:  # else its folder is not even locked
             stack.enter_context(held_run(commons, run_id))
             if "schedule" in come_from:
                 lock = deployment_lock(commons, str(come_from["deployment"]))
@@ -113,8 +115,9 @@ def search(
         shown = Artifacts(run_id, experiment.search.networks)
         with closing(shown.publisher):
             execute(experiment, commons, run_id, make_executor, shown, come_from)
-            summary = summarise(Commons(commons), run_id)
-            shown.result(summary)
+            store = Commons(commons)
+            summary = summarise(store, run_id)
+            shown.result(summary, (ensure_beside if ended else write_beside)(store, run_id))
     return dict(summary.as_dict())
 
 

@@ -25,6 +25,7 @@ from a4nn_core import logs
 from a4nn_core.archaeology import figures
 from a4nn_core.cli import app, main
 from a4nn_core.experiment import load_experiment
+from a4nn_core.report import page
 from a4nn_core.workflow import local, run
 
 del app, run  # imported before the first process is forked, as are the packages that load the data
@@ -109,8 +110,8 @@ def _command(order: Order, other: socket.socket, folder: Path) -> int:
 
     os.fsync = sync  # type: ignore[assignment]
     local.LocalExecutor = lambda *_, **__: FakeExecutor(one_at_a_time=True)  # type: ignore[assignment,misc]
-    figures.front_page = lambda _: ""  # pictures take a second, and are not what is tested
-    figures.draw = lambda _, file, __: file.write_bytes(b"")
+    figures.draw = lambda _, file, __: file.write_bytes(b"")  # takes a second, and is not what is tested
+    page.document, page.page = lambda *_: {}, lambda _: ""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv = ["a4nn", *order.words]
     if order.syncs == 0:

@@ -62,19 +62,23 @@ ALLOWED: dict[str, set[str]] = {
     "termination": GROUND | {"penguin"},
     "commons": GROUND,
     "interchange": GROUND | {"commons"},
+    "recorded_graphs": GROUND | {"commons", "spaces"},
     "training": GROUND | {"commons", "data", "spaces", "termination"},
     "experiment": GROUND | {"data", "search", "spaces", "termination", "training"},
     "workflow": GROUND
-    | {"commons", "data", "experiment", "penguin", "search", "spaces", "termination", "training"},
+    | {"commons", "data", "experiment", "penguin", "recorded_graphs", "search", "spaces", "termination"}
+    | {"training"},
     "reference": GROUND | {"data", "experiment", "penguin", "search", "spaces", "termination", "training"},
-    "replay": GROUND | {"commons", "penguin", "spaces", "termination", "training", "workflow"},
+    "replay": GROUND | {"commons", "penguin", "recorded_graphs", "spaces", "termination", "training"},
     "monitoring": GROUND | {"commons", "workflow"},
-    "archaeology": GROUND | {"commons", "spaces", "termination"},
+    "archaeology": GROUND | {"commons", "recorded_graphs", "spaces", "termination"},
+    "report": GROUND | {"archaeology", "commons", "workflow"},
     "adapters": GROUND | {"penguin", "termination"},
-    "publish": GROUND | {"archaeology", "commons", "data", "interchange", "spaces", "training", "workflow"},
+    "publish": GROUND
+    | {"archaeology", "commons", "data", "interchange", "recorded_graphs", "spaces", "training"},
     "cli": GROUND
     | {"archaeology", "commons", "data", "experiment", "interchange", "monitoring", "penguin", "publish"}
-    | {"reference", "replay", "spaces", "termination", "workflow"},
+    | {"recorded_graphs", "reference", "replay", "report", "spaces", "termination", "workflow"},
     "__main__": {"cli"},
 }
 

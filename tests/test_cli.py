@@ -58,7 +58,7 @@ def test_records_and_pictures(whole: tuple[Path, dict[str, Any]]) -> None:
     commons, result = whole
     folder = commons / "runs/r"
     assert (folder / "front.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
-    assert "plotly" in (folder / "front.html").read_text()
+    assert '"run":"r"' in (folder / "report.html").read_text(encoding="utf-8")
     shown = a4nn("front", "r", "--commons", commons, "--json")
     assert json.loads(shown.stdout)["front"] == result["front"]
     (status,) = json.loads(a4nn("status", "--commons", commons, "--json").stdout)

@@ -25,10 +25,10 @@ from a4nn_core.commons.records import Edge, LayerRecord
 from a4nn_core.experiment import Experiment
 from a4nn_core.interchange.deposit_tables import gather
 from a4nn_core.publish.models.found import grouped
+from a4nn_core.recorded_graphs import architecture_of
 from a4nn_core.search import Candidate, Outcome, Strategy
 from a4nn_core.training.segment import Segment, SegmentResult
 from a4nn_core.vocabulary import NetworkStatus
-from a4nn_core.workflow.network_records import architecture_of
 
 FOLDER = Path(__file__).parent / "fixtures"
 FIXTURES = sorted(FOLDER.glob("commons-layout-*"))

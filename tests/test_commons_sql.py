@@ -15,8 +15,8 @@ from a4nn_core.commons.cookbook import COOKBOOK
 from a4nn_core.commons.records import Network
 from a4nn_core.errors import BadInput
 from a4nn_core.jsonable import JsonText
+from a4nn_core.recorded_graphs import graph_records
 from a4nn_core.spaces.macro import Macro
-from a4nn_core.workflow.network_records import graph_records
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,7 @@ from a4nn_core.commons import Commons, RunFolder, read_epochs
 from a4nn_core.commons.check import check
 from a4nn_core.errors import BadInput
 from a4nn_core.experiment import Experiment
+from a4nn_core.recorded_graphs import architecture_of
 from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.spaces.base import SPACES, largest
 from a4nn_core.spaces.build import Network, count_by_torch
@@ -32,7 +33,6 @@ from a4nn_core.training.loading import DeviceData
 from a4nn_core.training.memory import kept_values
 from a4nn_core.training.segment import Segment
 from a4nn_core.training.trainer import train_segment
-from a4nn_core.workflow.network_records import architecture_of
 
 # one of each family whose tracing differs: pooling, squeeze and excitation, shuffling, ceilings, dense blocks
 FAMILIES = (

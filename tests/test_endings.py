@@ -21,6 +21,7 @@ from a4nn_core.commons import Commons
 from a4nn_core.commons.records import Network
 from a4nn_core.jsonable import JsonText, to_jsonable
 from a4nn_core.precision import Images, in_percent
+from a4nn_core.report.document import document as report_of
 from a4nn_core.termination.base import RULES, Context, FrontSnapshot, Learning
 from a4nn_core.termination.endings import Ending, Endings
 from a4nn_core.vocabulary import Direction, NetworkStatus
@@ -202,8 +203,11 @@ def test_it_is_said_wherever_people_look(ran: Callable[[str], Ran]) -> None:
     shown = a4nn("front", "r", "--commons", commons).stdout
     assert said in shown
     assert f"why each network was ended early: a4nn status r --commons {commons}" in shown
-    page = (commons / "runs/r/front.html").read_text()
-    assert page.count(best.words.split(";")[0]) == 2  # in the caption, and with the network
+    (shown,) = report_of(found.store, ["r"])["runs"]
+    assert {one["network"]: one["ending"] for one in shown["networks"] if one["ending"]} == {
+        one.network: str(one) for one in endings
+    }
+    assert said in shown["exhibits"][0]["words"]
 
 
 # rules that see one curve

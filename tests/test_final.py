@@ -24,6 +24,7 @@ from a4nn_core.commons import Commons
 from a4nn_core.commons.records import Network
 from a4nn_core.errors import BadInput, RunFailed
 from a4nn_core.jsonable import JsonText, to_jsonable
+from a4nn_core.report.beside import Beside
 from a4nn_core.search.evolution import Evolution
 from a4nn_core.training.segment import Segment, SegmentResult
 from a4nn_core.vocabulary import NetworkStatus
@@ -81,16 +82,18 @@ def test_a_complete_run_is_shown_and_nothing_is_written(complete: Path) -> None:
     assert "run r is complete; this is its result" in again.stderr
     assert "loading" not in again.stderr
     as_begun = a4nn("run", "--run-id", "r", "--commons", complete)
-    assert "pictures: " in as_begun.stdout
+    assert "report:  " in as_begun.stdout
     for executor in ("local", "prefect"):  # which needs no server for this
         assert run(load_experiment("digits", COMPARING[2::2]), complete, "r", executor) == "r"
     assert folder(complete) == before
     with pytest.raises(BadInput, match=r"was started with experiment.seed = 1, not 2"):
         run(load_experiment("digits", [*COMPARING[2::2], "seed=2"]), complete, "r")
     assert folder(complete) == before
-    (complete / "runs/r/front.png").unlink()  # as if it had been killed before it was drawn
+    for name in ("front.png", "report.html"):  # as if it had been killed before they were written
+        (complete / "runs/r" / name).unlink()
     assert a4nn("run", "--run-id", "r", "--commons", complete).returncode == 0
     assert (complete / "runs/r/front.png").exists()
+    assert (complete / "runs/r/report.html").exists()
 
 
 class Shown:
@@ -100,8 +103,9 @@ class Shown:
         del run_id, networks
         self.publisher = self
 
-    def result(self, summary: Summary) -> None:
+    def result(self, summary: Summary, beside: Beside) -> None:
         assert summary.status == "completed"
+        assert beside.report is not None
 
     def on_start(self, check: StartUp) -> None:
         pass
@@ -161,8 +165,9 @@ def test_a_run_in_which_every_network_fails_has_failed(
     assert store.sql("select status, error from runs").fetchall() == [("failed", NOTHING)]
     shown = a4nn("front", "r", "--commons", tmp_path)
     assert f"run r failed: {NOTHING}" in shown.stderr
-    assert "pictures" not in shown.stdout
+    assert "picture: " not in shown.stdout
     assert list((tmp_path / "runs/r").glob("front.*")) == []
+    assert f"failed: {NOTHING}" in (tmp_path / "runs/r/report.html").read_text(encoding="utf-8")
     (status,) = json.loads(a4nn("status", "--commons", tmp_path, "--json").stdout)
     assert (status["status"], status["error"]) == ("failed", NOTHING)
     assert NOTHING in a4nn("status", "r", "--commons", tmp_path).stdout

@@ -33,6 +33,7 @@ from a4nn_core.commons.records import Edge, LayerRecord
 from a4nn_core.commons.records import Network as NetworkRecord
 from a4nn_core.commons.rows import records
 from a4nn_core.errors import BadInput
+from a4nn_core.recorded_graphs import architecture_of, graph_records
 from a4nn_core.spaces.architecture import Architecture, Cost, Graph, Layer, Shape
 from a4nn_core.spaces.build import Network
 from a4nn_core.spaces.macro import Macro
@@ -41,7 +42,6 @@ from a4nn_core.training.loading import DeviceData
 from a4nn_core.training.memory import kept_values
 from a4nn_core.training.trainer import train_segment
 from a4nn_core.vocabulary import NetworkStatus
-from a4nn_core.workflow.network_records import architecture_of, graph_records
 
 SHAPE = (3, 17, 14)
 
@@ -149,7 +149,7 @@ def test_networks_are_decoded_costed_and_recorded_without_torch() -> None:
 import json, sys
 from a4nn_core.spaces import SPACES, Architecture
 from a4nn_core.training.memory import kept_values
-from a4nn_core.workflow.network_records import architecture_of, graph_records
+from a4nn_core.recorded_graphs import architecture_of, graph_records
 macro = SPACES.make("macro", "test").decode([[1, 0, 1, 1, 0, 0, 1]] * 3, (1, 127, 127), 2)
 for one in (macro, Architecture.from_json(json.load(sys.stdin))):
     assert one.flops > 0 and kept_values(one, False) > kept_values(one, True) > 0
@@ -502,7 +502,7 @@ from a4nn_core.commons.records import Edge, LayerRecord
 from a4nn_core.commons.rows import records
 from a4nn_core.spaces.build import Network
 from a4nn_core.training.checkpoint import load_network
-from a4nn_core.workflow.network_records import architecture_of
+from a4nn_core.recorded_graphs import architecture_of
 
 folder = Path(sys.argv[1])
 commons = Commons(folder)

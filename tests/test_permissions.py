@@ -127,11 +127,14 @@ def test_a_commons_that_may_not_be_written_shows_its_front(closed: Run, tmp_path
             ("commons", 0o555, ["sql", "select 1 as a", "--commons", "commons", "--out", "commons/a.csv"]),
         ]
     )
-    sentence = f"no pictures: cannot write {run}/front.png: Permission denied"
+    sentence = "\n".join(
+        f"no {what}: cannot write {run}/{name}: Permission denied"
+        for what, name in (("picture", "front.png"), ("report", "report.html"))
+    )
     assert (told.returncode, told.stderr.strip()) == (0, sentence)
     assert told.stdout.startswith("\nPareto front of made-up (completed)\n\nnetwork ")
-    assert "pictures" not in told.stdout
+    assert "report" not in told.stdout
     assert (as_json.returncode, as_json.stderr.strip()) == (0, sentence)
     assert json.loads(as_json.stdout)["networks"] == 4
     assert (kept.returncode, kept.stderr) == (2, "Error: cannot write commons/a.csv: Permission denied\n")
-    assert not list((tmp_path / run).glob("*front*"))
+    assert not list((tmp_path / run).glob("*front*")) + list((tmp_path / run).glob("*report*"))

@@ -40,8 +40,8 @@ from a4nn_core.publish.models.classify import Classified, Classifier
 from a4nn_core.publish.models.found import Found, find, networks
 from a4nn_core.publish.models.model_card import model_card
 from a4nn_core.publish.models.plain import write_plain
+from a4nn_core.recorded_graphs import architecture_of, graph_records
 from a4nn_core.spaces import SPACES
-from a4nn_core.workflow.network_records import architecture_of, graph_records
 
 pytestmark = pytest.mark.integration
 

@@ -1,30 +1,26 @@
-"""A picture of one architecture: its phases from left to right, nodes on a line, connections as arcs."""
+"""Pictures of architectures: their phases from left to right, nodes on a line, connections as arcs."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from a4nn_core.archaeology.sketch import COLOURS, Link, Node, Sketch, State, sketch
+from a4nn_core.archaeology.style import MUTED, series
 from a4nn_core.errors import BadInput
 from a4nn_core.spaces.architecture import Architecture
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 FORMATS = (".svg", ".png", ".pdf")
-_PHASE_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f3c8d", "#666666")
-
-
-@dataclass
-class _Node:
-    title: str
-    phase: int | None
-    shape: tuple[int, int, int]
 
 
 def draw_architecture(architecture: Architecture, path: Path) -> None:
     """Draw an architecture into a file.
 
     Args:
-        architecture: any; layers whose labels share their first words and end with a word of their operation
-            are drawn as one node.
+        architecture: any; see ``sketch`` for what is drawn as one node.
         path: ends with .svg, .png or .pdf.
 
     Raises:
@@ -32,112 +28,118 @@ def draw_architecture(architecture: Architecture, path: Path) -> None:
     """
     if path.suffix not in FORMATS:
         raise BadInput(f"--picture {path}: the ending must be one of {', '.join(FORMATS)}")
-    nodes, edges = _collapse(architecture)
     from matplotlib.figure import Figure
-    from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
 
-    reach = max((abs(target - source) for source, target in edges), default=1)
-    height = 2.0 + 0.28 * reach
-    figure = Figure(figsize=(1.05 * len(nodes) + 0.6, height), layout="constrained")
+    drawn = sketch(architecture)
+    figure = Figure(figsize=size(drawn), layout="constrained")
     axes = figure.add_subplot()
-    for position, node in enumerate(nodes):
-        colour = "#444444" if node.phase is None else _PHASE_COLOURS[node.phase % len(_PHASE_COLOURS)]
-        round_node = node.title.startswith("node")
-        shape = (
-            Circle((position, 0), 0.27, facecolor=colour, edgecolor="white", zorder=3)
-            if round_node
-            else FancyBboxPatch(
-                (position - 0.33, -0.17),
-                0.66,
-                0.34,
-                boxstyle="round,pad=0.02",
-                facecolor="white",
-                edgecolor=colour,
-                linewidth=1.4,
-                zorder=3,
-            )
-        )
-        axes.add_patch(shape)
-        axes.text(
-            position,
-            0,
-            node.title.removeprefix("node "),
-            ha="center",
-            va="center",
-            fontsize=11 if round_node else 8,
-            color="white" if round_node else colour,
-            zorder=4,
-        )
-        channels, rows, columns = node.shape
-        size = f"{channels}\n{rows}×{columns}" if rows > 1 else str(channels)
-        axes.text(position, -0.42, size, ha="center", va="top", fontsize=7, color="#555555", linespacing=1.3)
-    for source, target in edges:
-        step = target - source
-        axes.add_patch(
-            FancyArrowPatch(
-                (source, 0),
-                (target, 0),
-                connectionstyle=f"arc3,rad={0 if step == 1 else -0.42}",
-                arrowstyle="-|>",
-                mutation_scale=9,
-                shrinkA=18,
-                shrinkB=18,
-                color="#777777",
-                linewidth=1.1,
-                zorder=2,
-            )
-        )
-    for phase in sorted({node.phase for node in nodes if node.phase is not None}):
-        inside = [position for position, node in enumerate(nodes) if node.phase == phase]
-        axes.axvspan(
-            min(inside) - 0.46,
-            max(inside) + 0.46,
-            color=_PHASE_COLOURS[phase % len(_PHASE_COLOURS)],
-            alpha=0.08,
-            linewidth=0,
-        )
-        axes.text(
-            (min(inside) + max(inside)) / 2,
-            -1.08,
-            f"phase {phase + 1}",
-            ha="center",
-            va="center",
-            fontsize=9,
-            color=_PHASE_COLOURS[phase % len(_PHASE_COLOURS)],
-        )
+    draw_sketch(axes, drawn, by_phase=True)
     axes.set_title(
         f"{architecture.flops / 1e6:.3f} million multiply-adds, {architecture.parameters:,} parameters"
         "   (channels, height × width below each node)",
         fontsize=9,
         loc="left",
     )
-    axes.set_xlim(-0.6, len(nodes) - 0.4)
-    axes.set_ylim(-1.3, 0.5 + 0.24 * reach)
-    axes.set_aspect("equal")
-    axes.axis("off")
     try:
         figure.savefig(path, dpi=150)
     except OSError as error:
         raise BadInput(f"picture {path} cannot be written: {error.strerror}") from None
 
 
-def _collapse(architecture: Architecture) -> tuple[list[_Node], list[tuple[int, int]]]:
-    """The nodes that readers see and the connections between them, in drawing order."""
-    nodes: list[_Node] = []
-    group_of: list[int] = []
-    known: dict[tuple[int | None, str], int] = {}
-    for index, (layer, operation) in enumerate(
-        zip(architecture.layers, architecture.operations, strict=True)
-    ):
-        *node, last = layer.label.split() or operation.text().split()
-        # a node's layers are drawn as the one node they make up
-        inner = node and last in (operation.name, *operation.words)
-        title = " ".join(node if inner else [*node, last])
-        key = (layer.phase, title)
-        if key not in known:
-            known[key] = len(nodes)
-            nodes.append(_Node(title, layer.phase, architecture.costs[index].shape))
-        nodes[known[key]].shape = architecture.costs[index].shape
-        group_of.append(known[key])
-    edges = sorted({(group_of[s], group_of[t]) for s, t in architecture.edges if group_of[s] != group_of[t]})
-    return nodes, edges
+def reach(drawn: Sketch) -> int:
+    """Nodes that the longest connection passes over."""
+    return max((abs(link.target - link.source) for link in drawn.links), default=1)
+
+
+def size(drawn: Sketch) -> tuple[float, float]:
+    """Width and height of a picture of a sketch, in inches."""
+    return 1.05 * len(drawn.nodes) + 0.6, 2.0 + 0.28 * reach(drawn)
+
+
+def draw_sketch(axes: Axes, drawn: Sketch, *, by_phase: bool) -> None:
+    """Draw a sketch.
+
+    Args:
+        axes: where; nodes are one unit apart.
+        drawn: the sketch.
+        by_phase: whether colours say the phase of a node; else its state.
+    """
+    for position, node in enumerate(drawn.nodes):
+        _draw_node(axes, position, node, _phase_colour(node.phase) if by_phase else COLOURS[node.state])
+    for link in drawn.links:
+        _draw_link(axes, link, "#777777" if by_phase else COLOURS[link.state])
+    for phase in sorted({node.phase for node in drawn.nodes if node.phase is not None}):
+        inside = [position for position, node in enumerate(drawn.nodes) if node.phase == phase]
+        colour = _phase_colour(phase) if by_phase else MUTED
+        axes.axvspan(min(inside) - 0.46, max(inside) + 0.46, color=colour, alpha=0.08, linewidth=0)
+        middle = (min(inside) + max(inside)) / 2
+        words = f"phase {phase + 1}"
+        axes.text(middle, -1.08, words, ha="center", va="center", fontsize=9, color=colour)
+    axes.set_xlim(-0.6, len(drawn.nodes) - 0.4)
+    axes.set_ylim(-1.3, 0.5 + 0.24 * reach(drawn))
+    axes.set_aspect("equal")
+    axes.axis("off")
+
+
+def _phase_colour(phase: int | None) -> str:
+    return "#444444" if phase is None else series(phase)
+
+
+def _draw_node(axes: Axes, position: int, node: Node, colour: str) -> None:
+    from matplotlib.patches import Circle, FancyBboxPatch
+
+    gone = node.state is State.removed
+    dash = (0, (3, 2)) if gone else "-"
+    if node.is_round:
+        face, edge = ("white", colour) if gone else (colour, "white")
+        axes.add_patch(
+            Circle(
+                (position, 0), 0.27, facecolor=face, edgecolor=edge, linestyle=dash, linewidth=1.2, zorder=3
+            )
+        )
+    else:
+        axes.add_patch(
+            FancyBboxPatch(
+                (position - 0.33, -0.17),
+                0.66,
+                0.34,
+                boxstyle="round,pad=0.02",
+                facecolor="white",
+                edgecolor=colour,
+                linestyle=dash,
+                linewidth=1.4,
+                zorder=3,
+            )
+        )
+    axes.text(
+        position,
+        0,
+        node.title.removeprefix("node "),
+        ha="center",
+        va="center",
+        fontsize=11 if node.is_round else 8,
+        color="white" if node.is_round and not gone else colour,
+        zorder=4,
+    )
+    axes.text(position, -0.42, node.size, ha="center", va="top", fontsize=7, color=MUTED, linespacing=1.3)
+
+
+def _draw_link(axes: Axes, link: Link, colour: str) -> None:
+    from matplotlib.patches import FancyArrowPatch
+
+    plain = link.state is State.kept
+    axes.add_patch(
+        FancyArrowPatch(
+            (link.source, 0),
+            (link.target, 0),
+            connectionstyle=f"arc3,rad={0 if link.target - link.source == 1 else -0.42}",
+            arrowstyle="-|>",
+            mutation_scale=9,
+            shrinkA=18,
+            shrinkB=18,
+            color=colour,
+            linestyle=(0, (3, 2)) if link.state is State.removed else "-",
+            linewidth=1.1 if plain else 1.7,
+            zorder=2 if plain else 2.5,
+        )
+    )

@@ -9,15 +9,17 @@ from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
-from a4nn_core.archaeology.pages import front_page
 from a4nn_core.archaeology.picture import (
+    INTERVALS,
     WHISKERS,
     Picture,
     accuracy_range,
+    cost_floor,
     is_staircase,
     picture,
     whole_generations,
 )
+from a4nn_core.archaeology.style import FAINT, FRONT, GRID, INK, MUTED
 from a4nn_core.files import atomic_write, make_folder
 from a4nn_core.metrics import ACCURACY_PERCENT, MFLOPS
 from a4nn_core.printable import printable
@@ -31,15 +33,14 @@ if TYPE_CHECKING:
 
     from a4nn_core.commons import Commons
 
-_INK = "#1f2430"
-_FAINT = "#8a8f98"
-_FRONT = "#d1495b"
+_OPEN: dict[str, Any] = {"marker": "o", "markersize": 7, "markerfacecolor": "white", "markeredgewidth": 1.8}
+"""in legends, what was stopped"""
 _CAPTION = 118
 """characters of the caption that fit into a line"""
 
 
-def front_figure(commons: Commons, run: str, png: Path, html: Path) -> bool:
-    """Draw a run: a still picture for papers and posters, and an interactive page.
+def front_figure(commons: Commons, run: str, png: Path, page: str | None = None) -> bool:
+    """Draw a run as a still picture for papers and posters.
 
     Left, the best validation accuracy of every trained network against its cost, coloured by generation, with
     the Pareto front. Right, the learning curves, where each was stopped, and what was predicted for the end.
@@ -47,24 +48,21 @@ def front_figure(commons: Commons, run: str, png: Path, html: Path) -> bool:
     Args:
         commons: where the run is.
         run: its id.
-        png: file for the still picture.
-        html: file for the page; it loads nothing from the internet.
+        png: file for the picture.
+        page: name of the report beside it, if there is one.
 
     Returns:
         whether there was anything to draw; if not, no file was written.
 
     Raises:
-        BadInput: there is no such run, or a file cannot be written.
+        BadInput: there is no such run, or the file cannot be written.
     """
     shown = picture(commons, run)
     if not (shown.points or shown.curves):
         return False
-    for file in (png, html):
-        make_folder(file.parent)
+    make_folder(png.parent)
     with atomic_write(png) as temporary:
-        draw(shown, temporary, html.name)
-    with atomic_write(html) as temporary:
-        temporary.write_text(front_page(shown), encoding="utf-8")
+        draw(shown, temporary, page)
     return True
 
 
@@ -74,7 +72,7 @@ def draw(shown: Picture, file: Path, page: str | None = None) -> None:
     Args:
         shown: what it shows.
         file: where to write it.
-        page: name of the interactive page beside it, if there is one.
+        page: name of the report beside it, if there is one.
     """
     still(shown, page).savefig(file, format="png", metadata={"Title": printable(shown.title)})
 
@@ -91,16 +89,16 @@ def still(shown: Picture, page: str | None = None) -> Figure:
     style: dict[Any, Any] = {
         "font.family": "DejaVu Sans",
         "font.size": 12,
-        "axes.edgecolor": _FAINT,
-        "axes.labelcolor": _INK,
+        "axes.edgecolor": FAINT,
+        "axes.labelcolor": INK,
         "axes.labelsize": 13,
-        "text.color": _INK,
-        "xtick.color": _INK,
-        "ytick.color": _INK,
+        "text.color": INK,
+        "xtick.color": INK,
+        "ytick.color": INK,
         "axes.spines.top": False,
         "axes.spines.right": False,
         "axes.grid": True,
-        "grid.color": "#e6e8ec",
+        "grid.color": GRID,
         "axes.axisbelow": True,
         "legend.frameon": False,
         "legend.fontsize": 10.5,
@@ -117,11 +115,11 @@ def still(shown: Picture, page: str | None = None) -> Figure:
         top, below = 1 - 0.24 / height, 1 - 0.552 / height
         figure.text(0.012, top, title, fontsize=19, fontweight="bold", **look)
         if page:
-            figure.text(0.988, top, f"interactive: {page}", color="#555b66", ha="right", va="center")
-        figure.text(0.012, below, summary, color="#555b66", **look)
+            figure.text(0.988, top, f"all figures: {page}", color=MUTED, ha="right", va="center")
+        figure.text(0.012, below, summary, color=MUTED, **look)
         for place, line in enumerate(reversed(caption)):
             at = (0.16 + 0.22 * place) / height
-            figure.text(0.012, at, printable(line), fontsize=10.5, color="#555b66", **look)
+            figure.text(0.012, at, printable(line), fontsize=10.5, color=MUTED, **look)
         left, right = figure.subplots(1, 2, width_ratios=[1.0, 1.08])
         first, last = shown.generations
         # the lightest fifth of viridis is too faint on white
@@ -161,14 +159,14 @@ def _draw_front(axes: Axes, shown: Picture, colours: Colormap, norm: Normalize) 
             f"{shown.failed} failed, not shown",
             transform=axes.transAxes,
             ha="right",
-            color=_FAINT,
+            color=FAINT,
             fontsize=11,
         )
     if not shown.points:
         explanation = (
             "no network has a known cost and accuracy" if shown.finished else "no network has finished yet"
         )
-        axes.text(0.5, 0.5, explanation, transform=axes.transAxes, ha="center", color=_FAINT)
+        axes.text(0.5, 0.5, explanation, transform=axes.transAxes, ha="center", color=FAINT)
         axes.set(xticks=[], yticks=[])
         return
     front = sorted(shown.front, key=lambda point: point.flops)
@@ -178,23 +176,34 @@ def _draw_front(axes: Axes, shown: Picture, colours: Colormap, norm: Normalize) 
         x = [max(n.mflops, floor) for n in front]
         y = [n.accuracy_percent for n in front]
         if is_staircase(front):
-            axes.step(x, y, where="post", color=_FRONT, linewidth=2.2, zorder=2)
-        axes.scatter(x, y, s=ring, facecolors="none", edgecolors=_FRONT, linewidths=2.0, zorder=4)
-    for status, marker in ((NetworkStatus.completed, "o"), (NetworkStatus.stopped, "D")):
+            axes.step(x, y, where="post", color=FRONT, linewidth=2.2, zorder=2)
+        axes.scatter(x, y, s=ring, facecolors="none", edgecolors=FRONT, linewidths=2.0, zorder=4)
+    for status in (NetworkStatus.completed, NetworkStatus.stopped):
         members = [n for n in shown.points if n.record.status is status]
         if members:
+            own = [colours(norm(n.generation)) for n in members]
+            stopped = status is NetworkStatus.stopped
             axes.scatter(
                 [max(n.mflops, floor) for n in members],
                 [n.accuracy_percent for n in members],
-                c=[n.generation for n in members],
-                cmap=colours,
-                norm=norm,
-                marker=marker,
-                s=78 if marker == "o" else 60,
-                edgecolors="white",
-                linewidths=0.7,
+                s=52 if stopped else 78,
+                facecolors="white" if stopped else own,
+                edgecolors=own if stopped else "white",
+                linewidths=1.8 if stopped else 0.7,
                 zorder=3,
             )
+    for one in shown.intervals:
+        axes.plot(
+            [max(one.point.mflops, floor)] * 2,
+            [one.low, one.high],
+            color=colours(norm(one.point.generation)),
+            linewidth=1.2,
+            linestyle=(0, (3, 1.5)),
+            marker="_",
+            markersize=6,
+            alpha=0.6,
+            zorder=2.4,
+        )
     whiskers = shown.whiskers
     on_front = {n.network for n in front}
     for whisker in whiskers:
@@ -215,7 +224,7 @@ def _draw_front(axes: Axes, shown: Picture, colours: Colormap, norm: Normalize) 
             text = f"\u25c2 costs {n.mflops:.2g}"
             place = (floor, n.accuracy_percent)
             axes.annotate(
-                text, place, xytext=(14, -4), textcoords="offset points", fontsize=10.5, color="#555b66"
+                text, place, xytext=(14, -4), textcoords="offset points", fontsize=10.5, color=MUTED
             )
     costs = [max(n.mflops, floor) for n in shown.points]
     if max(costs) > 8 * min(costs):
@@ -231,11 +240,12 @@ def _draw_front(axes: Axes, shown: Picture, colours: Colormap, norm: Normalize) 
     if NetworkStatus.completed in kinds:
         entries.append(_key(marker="o", markersize=9, linestyle="", label="trained to the end"))
     if NetworkStatus.stopped in kinds:
-        entries.append(_key(marker="D", markersize=7, linestyle="", label="stopped early"))
+        label = INTERVALS if shown.intervals else "stopped early"
+        entries.append(_key(**_OPEN, linestyle=(0, (3, 1.5)) if shown.intervals else "", label=label))
     if front:
         entries.append(
             _key(
-                color=_FRONT,
+                color=FRONT,
                 marker="o",
                 markersize=12,
                 markerfacecolor="none",
@@ -256,7 +266,7 @@ def _end_axis(axes: Axes, ends: tuple[float, float], chance_percent: float | Non
         return
     inside = ends[0] <= chance_percent <= ends[1]
     if inside:
-        axes.axhline(chance_percent, color=_FAINT, linewidth=1.2, linestyle=(0, (2, 2)), zorder=1)
+        axes.axhline(chance_percent, color=FAINT, linewidth=1.2, linestyle=(0, (2, 2)), zorder=1)
     axes.annotate(
         f"chance {chance_percent:.3g} %" if inside else f"\u25be chance {chance_percent:.3g} %",
         (1, chance_percent if inside else 0),
@@ -264,7 +274,7 @@ def _end_axis(axes: Axes, ends: tuple[float, float], chance_percent: float | Non
         xytext=(-4, 4),
         textcoords="offset points",
         ha="right",
-        color="#555b66",
+        color=MUTED,
     )
 
 
@@ -290,16 +300,6 @@ def _legend(axes: Axes, entries: list[Line2D]) -> None:
     legend.set_in_layout(False)
 
 
-def cost_floor(costs: list[float]) -> float:
-    """Where the cost axis begins: a few networks far below all others are drawn there, with their cost.
-
-    A genome without any connection costs ten thousand times less than the rest, and would leave them no room.
-    """
-    ordered = sorted(costs)
-    usual = ordered[len(ordered) // 20]
-    return usual / 2 if ordered[0] < usual / 10 else 0.0
-
-
 def _draw_curves(axes: Axes, shown: Picture, colours: Colormap, norm: Normalize) -> None:
     from matplotlib.ticker import MaxNLocator
 
@@ -308,7 +308,7 @@ def _draw_curves(axes: Axes, shown: Picture, colours: Colormap, norm: Normalize)
     axes.set_ylabel("validation accuracy (%)")
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, steps=[1, 2, 5, 10]))
     if not shown.curves:
-        axes.text(0.5, 0.5, "no epoch has ended yet", transform=axes.transAxes, ha="center", color=_FAINT)
+        axes.text(0.5, 0.5, "no epoch has ended yet", transform=axes.transAxes, ha="center", color=FAINT)
         axes.set(xticks=[], yticks=[])
         return
     on_front = {n.network for n in shown.front}
@@ -316,7 +316,7 @@ def _draw_curves(axes: Axes, shown: Picture, colours: Colormap, norm: Normalize)
     predicted = shown.predicted
     banded = False
     for curve in shown.curves:
-        colour = colours(norm(curve.generation)) if curve.generation is not None else _FAINT
+        colour = colours(norm(curve.generation)) if curve.generation is not None else FAINT
         strong = curve.network in on_front or not curve.finished
         strength = 0.95 if strong else 0.3 if crowded else 0.5
         single = len(curve.epochs) == 1
@@ -339,11 +339,10 @@ def _draw_curves(axes: Axes, shown: Picture, colours: Colormap, norm: Normalize)
             axes.scatter(
                 curve.epochs[-1],
                 curve.values[-1],
-                marker="D",
-                s=44,
-                color=[colour],
-                edgecolors="white",
-                linewidths=0.7,
+                s=40,
+                facecolors="white",
+                edgecolors=[colour],
+                linewidths=1.8,
                 zorder=5,
             )
         if (
@@ -363,8 +362,8 @@ def _draw_curves(axes: Axes, shown: Picture, colours: Colormap, norm: Normalize)
             axes.scatter(
                 shown.horizon,
                 curve.predicted,
-                marker="o",
-                s=44,
+                marker="s",
+                s=38,
                 facecolors="white",
                 edgecolors=[colour],
                 linewidths=1.5,
@@ -378,13 +377,13 @@ def _draw_curves(axes: Axes, shown: Picture, colours: Colormap, norm: Normalize)
     if any(not c.finished for c in shown.curves):
         entries.append(_key(linestyle=(0, (4, 2)), label="in training"))
     if any(c.stopped for c in shown.curves):
-        entries.append(_key(marker="D", markersize=7, linestyle="", label="stopped"))
+        entries.append(_key(**_OPEN, linestyle="", label="stopped"))
     if predicted:
         entries.append(
             _key(
                 markerfacecolor="white",
-                marker="o",
-                markersize=7,
+                marker="s",
+                markersize=6,
                 markeredgewidth=1.5,
                 linestyle=":",
                 label=f"predicted for epoch {shown.horizon}",

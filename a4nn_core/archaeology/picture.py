@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from a4nn_core.commons import Commons
 
 WHISKERS = "± one standard error"
+INTERVALS = "stopped early, interval predicted"
 MOST_WHISKERS = 40
+MOST_INTERVALS = 200
+"""stopped networks whose predicted intervals are drawn; more would cover everything else"""
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,28 @@ class Whisker:
     above: float
 
 
+@dataclass(frozen=True)
+class Interval:
+    """Where a stopped network's accuracy was predicted to end.
+
+    Attributes:
+        point: the network it belongs to.
+        low, high: percent, from 0 to 100.
+    """
+
+    point: Point
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, point: Point) -> Interval | None:
+        """The interval of a stopped network; None if it was trained to the end, or nothing was predicted."""
+        low, high = point.record.predicted_low, point.record.predicted_high
+        if point.record.status is not NetworkStatus.stopped or low is None or high is None:
+            return None
+        return cls(point, min(max(low, 0.0), 100.0), min(max(high, 0.0), 100.0))
+
+
 @dataclass
 class Picture:
     """What the figures of one run show.
@@ -137,20 +162,30 @@ class Picture:
         return (min(known), max(known)) if known else (0, 0)
 
     @property
+    def intervals(self) -> list[Interval]:
+        """Predicted intervals of the stopped networks; none if these are too many."""
+        found = [one for point in self.points if (one := Interval.of(point)) is not None]
+        return found if len(found) <= MOST_INTERVALS else []
+
+    @property
     def whiskers(self) -> list[Whisker]:
-        """Whiskers of the points; if these are many, of those on the front only, as all would overlap."""
+        """Whiskers of the points that have no interval; if these are many, of those on the front only, as
+        all would overlap."""
         shown = self.points if len(self.points) <= MOST_WHISKERS else self.front
-        errors = [(p, self.images.validation_error(p.accuracy_percent)) for p in shown]
+        predicted = {one.point.network for one in self.intervals}
+        plain = [point for point in shown if point.network not in predicted]
+        errors = [(p, self.images.validation_error(p.accuracy_percent)) for p in plain]
         return [Whisker(p, *_reach(p.accuracy_percent, se)) for p, se in errors if se is not None]
 
     @property
     def accuracies(self) -> list[float]:
-        """All accuracies that the points show, with their whiskers, in percent."""
+        """All accuracies that the points show, with their whiskers and intervals, in percent."""
         ends = [
             end
             for w in self.whiskers
             for end in (w.point.accuracy_percent - w.below, w.point.accuracy_percent + w.above)
         ]
+        ends += [end for one in self.intervals for end in (one.low, one.high)]
         return [point.accuracy_percent for point in self.points] + ends
 
     @property
@@ -196,6 +231,16 @@ def whole_generations(first: int, last: int, most: int = 10) -> list[int]:
     return list(range(first, last + 1, -(-(last - first + 1) // most)))
 
 
+def cost_floor(costs: list[float]) -> float:
+    """Where the cost axis begins: a few networks far below all others are drawn there, with their cost.
+
+    A genome without any connection costs ten thousand times less than the rest, and would leave them no room.
+    """
+    ordered = sorted(costs)
+    usual = ordered[len(ordered) // 20]
+    return usual / 2 if ordered[0] < usual / 10 else 0.0
+
+
 def is_staircase(front: list[Point]) -> bool:
     """Whether accuracy rises with cost along the front: it does if these two are the objectives."""
     ordered = sorted(front, key=lambda n: (n.flops, n.accuracy_percent))
@@ -213,22 +258,26 @@ def picture(commons: Commons, run: str) -> Picture:
     Raises:
         BadInput: the commons has no such run.
     """
-    header = commons.run(run)
-    networks = commons.networks(run)
-    epochs = commons.epochs(run)
+    return picture_of(commons.run(run), commons.networks(run), commons.epochs(run), commons.events(run))
+
+
+def picture_of(
+    header: Run, networks: Sequence[Network], epochs: Sequence[Epoch], events: Sequence[Event]
+) -> Picture:
+    """What the figures of a run show, from its records."""
     front = {network.network for network in front_among(networks, header.objectives or {})}
     budgets = [budget for n in networks if (budget := n.epochs_budget)]
     points = [point for n in networks if n.trained and (point := Point.of(n)) is not None]
     return Picture(
-        run=run,
-        title=run,
+        run=header.run,
+        title=header.run,
         summary=_summary(header, networks, epochs),
         horizon=max([*budgets, *(e.epoch for e in epochs), header.epochs_budget or 1]),
         points=points,
         front=[point for point in points if point.network in front],
         failed=sum(n.status is NetworkStatus.failed for n in networks),
         finished=sum(n.status in (NetworkStatus.completed, NetworkStatus.stopped) for n in networks),
-        curves=_curves(networks, epochs, commons.events(run)),
+        curves=_curves(networks, epochs, events),
         images=header.images,
         endings=Endings.of(header, {network.network: network for network in networks}).all(),
         chance_percent=header.chance_percent,

@@ -11,6 +11,7 @@ from a4nn_core.cli import (
     commons,
     compare,
     describe,
+    dig,
     export,
     import_deposit,
     importing,
@@ -18,6 +19,7 @@ from a4nn_core.cli import (
     predict,
     publish,
     replay,
+    report,
     run,
     settings,
     shadow,
@@ -61,9 +63,11 @@ app.command()(metrics.metrics)
 app.command()(shadow.shadow)
 app.command()(run.front)
 app.command()(compare.compare)
+app.command()(report.report)
 app.command()(run.presets)
 app.command()(settings.settings)
 app.command()(describe.describe)
+app.add_typer(dig.app, name="dig")
 app.command()(export.export)
 app.command()(predict.predict)
 app.command()(replay.replay)

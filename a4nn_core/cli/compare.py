@@ -101,8 +101,8 @@ def write(fields: Sequence[Field], file: Path) -> None:
 
 def _measured(commons: Commons, run: str, network: int) -> float | None:
     """The latency of a recorded network in milliseconds, measured now; None if its layers are not known."""
+    from a4nn_core.recorded_graphs import architecture_of
     from a4nn_core.spaces.latency import measure_latency
-    from a4nn_core.workflow.network_records import architecture_of
 
     layers = [layer for layer in commons.layers(run) if layer.network == network]
     edges = [edge for edge in commons.edges(run) if edge.network == network]

@@ -26,7 +26,7 @@ RunOption = Annotated[
 
 
 class Values(StrEnum):
-    """What the values of an Optuna study mean."""
+    """What the values of other tools mean."""
 
     auto = "auto"
     percent = "percent"
@@ -91,11 +91,62 @@ def optuna(
     _report(import_optuna(storage, commons, study, run, values), json_)
 
 
+MetricOption = Annotated[
+    str | None,
+    typer.Option(
+        "--metric", help="Metric that is the learning curve; default: the one named like validation accuracy"
+    ),
+]
+ValuesOption = Annotated[
+    Values,
+    typer.Option(
+        "--values",
+        help="What that metric is: accuracy in percent, accuracy as a fraction, or loss. auto: by its name "
+        "and greatest value.",
+    ),
+]
+
+
+@app.command()
+def mlflow(
+    store: Annotated[Path, typer.Argument(help="Folder mlruns, or an SQLite database such as mlflow.db.")],
+    experiment: Annotated[str | None, typer.Option(help="Name of the experiment; default: all.")] = None,
+    metric: MetricOption = None,
+    values: ValuesOption = Values.auto,
+    run: RunOption = None,
+    commons: CommonsOption = DEFAULT_COMMONS,
+    json_: JsonOption = False,
+) -> None:
+    """Import experiments of a local MLflow store, one run per experiment: its runs become networks."""
+    from a4nn_core.interchange.mlflow_store import import_mlflow
+
+    _report(import_mlflow(store, commons, experiment, run, metric, values), json_)
+
+
+@app.command()
+def wandb(
+    source: Annotated[
+        Path,
+        typer.Argument(help="Folder wandb, a run-*.wandb file, or exported histories as .csv or .parquet."),
+    ],
+    metric: MetricOption = None,
+    values: ValuesOption = Values.auto,
+    run: RunOption = None,
+    commons: CommonsOption = DEFAULT_COMMONS,
+    json_: JsonOption = False,
+) -> None:
+    """Import runs of Weights & Biases from files on this machine, as networks of one run."""
+    from a4nn_core.interchange.wandb_files import import_wandb
+
+    name, count = import_wandb(source, commons, run, metric, values)
+    _report({name: count}, json_)
+
+
 def macro_127(genome: Json) -> Decoded:
     """Decode a genome of the published runs: macro space, one channel of 127 x 127 pixels, two classes."""
     from a4nn_core.interchange.icpp23 import Decoded
+    from a4nn_core.recorded_graphs import graph_records
     from a4nn_core.spaces.base import SPACES
-    from a4nn_core.workflow.network_records import graph_records
 
     architecture = SPACES.make("macro", "import").decode(genome, (1, 127, 127), 2)
     layers, edges = graph_records(architecture)

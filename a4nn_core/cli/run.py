@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,7 +18,6 @@ from a4nn_core.vocabulary import RunStatus
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from a4nn_core.commons import Commons
     from a4nn_core.experiment import Experiment
     from a4nn_core.workflow.summary import Summary
 
@@ -109,6 +109,7 @@ def search_and_show(
     from a4nn_core.workflow.run import EXECUTORS
 
     execute = EXECUTORS.find(executor)
+    began = time.time()
     say(f"run {name}: {experiment.description or experiment.name}")
     try:
         ended = has_ended(experiment, commons, name)
@@ -117,7 +118,7 @@ def search_and_show(
         else:
             with Progress(experiment) as progress, listening(progress.loading):
                 execute(experiment, commons, name, progress)
-        show(commons, name, as_json, draw=not ended)
+        show(commons, name, as_json, since=0.0 if ended else began)
     except KeyboardInterrupt:
         say(_interrupted(commons, name, again))
         raise
@@ -160,8 +161,8 @@ def front(
     commons: CommonsOption = DEFAULT_COMMONS,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the Pareto front of a run and draw it."""
-    show(commons, run_id, as_json, draw=True)
+    """Show the Pareto front of a run, and write its picture and report."""
+    show(commons, run_id, as_json, since=time.time())
 
 
 def presets(
@@ -190,16 +191,17 @@ def presets(
         tell(f"{name:<26}{description}")
 
 
-def show(commons: Path, run_id: str, as_json: bool, draw: bool) -> None:
+def show(commons: Path, run_id: str, as_json: bool, since: float = 0.0) -> None:
     """Print the result of a run.
 
     Args:
         commons, run_id: where the run is.
         as_json: whether to print it as JSON.
-        draw: whether to draw its pictures into its folder, if that can be written; else only missing ones are
-            drawn.
+        since: its picture and report are written into its folder, if that can be written, unless they were
+            written after this moment, in seconds since 1970.
     """
     from a4nn_core.commons import Commons
+    from a4nn_core.report.beside import ensure_beside
     from a4nn_core.workflow.summary import summarise
 
     store = Commons(commons)
@@ -209,28 +211,20 @@ def show(commons: Path, run_id: str, as_json: bool, draw: bool) -> None:
         print_json(summary.as_dict())
     else:
         _print(summary, where)
-    picture = store.path / "runs" / run_id / "front.png"
-    drawn = picture.exists() and picture.with_suffix(".html").exists()
-    if draw or not drawn:
-        drawn = _draw(store, run_id, picture)
+    beside = ensure_beside(store, run_id, since)
+    if beside.problems:
+        say("", *beside.problems)
     if as_json:
         return
-    if drawn:
-        tell("", f"pictures: {picture} and front.html")
+    if beside.picture or beside.report:
+        tell("")
+    if beside.picture:
+        tell(f"picture: {beside.picture}")
+    if beside.report:
+        tell(f"report:  {beside.report}")
     if summary.front:
         one = f"{run_id} {summary.front[0].network}"
         tell(f"more on one: a4nn describe {one}{where}", f"to use it:   a4nn export {one} --out DIR{where}")
-
-
-def _draw(store: Commons, run_id: str, picture: Path) -> bool:
-    """Draw the pictures of a run, and say why if they cannot be written; whether there are any."""
-    from a4nn_core.archaeology.figures import front_figure
-
-    try:
-        return front_figure(store, run_id, picture, picture.with_suffix(".html"))
-    except BadInput as error:
-        say("", f"no pictures: {error}")
-        return False
 
 
 def _print(summary: Summary, where: str) -> None:

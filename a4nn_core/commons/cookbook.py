@@ -211,6 +211,29 @@ group by c.run, c.operator
 order by c.run, c.operator""",
     ),
     Recipe(
+        "phylogeny",
+        "Who founded each run, how many founders have descendants in the last generation, how deep is it?",
+        """
+with recursive family as (
+    -- the founder that each network descends from, and in how many steps at most
+    select run, network, network as founder, 0 as depth from networks where len(parents) = 0
+    union
+    select l.run, l.network, f.founder, f.depth + 1
+    from family f join lineage l on l.run = f.run and l.parent = f.network
+), last as (
+    select run, max(generation) as generation from networks group by run
+)
+select n.run, count(distinct n.network) as networks,
+       count(distinct n.network) filter (len(n.parents) = 0) as founders,
+       count(distinct f.founder) filter (n.generation = l.generation) as founders_that_live_on,
+       max(f.depth) as deepest
+from networks n
+join last l on l.run = n.run
+left join family f on f.run = n.run and f.network = n.network
+group by n.run
+order by n.run""",
+    ),
+    Recipe(
         "time",
         "Where did the time go: training, generation by generation?",
         """
@@ -351,6 +374,23 @@ from phases, range(2, 11) nodes(node), range(1, 10) sources(source)
 where source < node and (node - 1) * (node - 2) // 2 + source < len(bits)
 group by run, network, phase, bits
 order by run, network, phase""",
+    ),
+    Recipe(
+        "near-misses",
+        "Which stopped networks differ from a member of the front in two positions of the genome at most?",
+        """
+with genomes as (
+    select n.run, n.network, n.status, n.best_accuracy_percent, f.network is not null as on_front,
+           regexp_extract_all(n.genome, '-?[0-9.]+|"[^"]*"|true|false') as v
+    from networks n left join front f on f.run = n.run and f.network = n.network
+    where n.equal_to is null
+)
+select s.run, s.network, round(s.best_accuracy_percent, 2) as best_percent, m.network as front_member,
+       round(m.best_accuracy_percent, 2) as its_best_percent,
+       len(list_filter(list_zip(s.v, m.v), lambda x: x[1] != x[2])) as differing
+from genomes s join genomes m on m.run = s.run and m.on_front and len(m.v) = len(s.v)
+where s.status = 'stopped' and not s.on_front and differing <= 2
+order by s.run, differing, s.network, m.network""",
     ),
     Recipe(
         "wiring",

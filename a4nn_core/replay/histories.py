@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from a4nn_core.commons.reader import Commons
-from a4nn_core.commons.records import Edge, Epoch, LayerRecord, Network, Run
+from a4nn_core.commons.records import Epoch, Network, Run
 from a4nn_core.errors import BadInput
 from a4nn_core.penguin.observed import Observed, Past
 from a4nn_core.precision import Images
+from a4nn_core.recorded_graphs import architectures_of
 from a4nn_core.spaces.features import architecture_features
 from a4nn_core.vocabulary import Curves, NetworkStatus
-from a4nn_core.workflow.network_records import architecture_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,18 +173,11 @@ def _without_gaps(run: str, network: Network, epochs: Sequence[Epoch]) -> tuple[
 
 def _features(commons: Commons, run: str) -> Mapping[int, Mapping[str, float]]:
     """Features of the networks whose layers were recorded in full, by number."""
-    layers: dict[int, list[LayerRecord]] = {}
-    for layer in commons.layers(run):
-        layers.setdefault(layer.network, []).append(layer)
-    edges: dict[int, list[Edge]] = {}
-    for edge in commons.edges(run):
-        edges.setdefault(edge.network, []).append(edge)
+    recorded = architectures_of(commons.layers(run), commons.edges(run))
     found = {}
-    for network, its in layers.items():
-        try:
-            found[network] = architecture_features(architecture_of(its, edges.get(network, [])))
-        except ValueError:
-            continue
+    for network, architecture in recorded.items():
+        with suppress(ValueError):
+            found[network] = architecture_features(architecture)
     return found
 
 

@@ -133,35 +133,51 @@ class Architecture:
         return _FLOAT32 * (self.parameters + most)
 
     @cached_property
-    def hash(self) -> str:
-        """Hash that is equal for two graphs of the same network up to the numbering of layers (hexadecimal).
-
-        Weisfeiler-Lehman refinement on the directed graph: a layer's colour is refined by the colours of its
-        predecessors and successors until no colour class splits any further. Labels and phases do not count:
-        two genomes with the same hash build the same function class and need training only once.
-        """
-        colours = [
+    def kinds(self) -> tuple[str, ...]:
+        """What every layer is by itself: a digest of its operation and settings, without label and phase."""
+        return tuple(
             _digest(
                 *(layer.op, layer.channels, layer.kernel, layer.stride, layer.padding, layer.bias),
                 *sorted(operation.changed().items()),
             )
             for layer, operation in zip(self.layers, self.operations, strict=True)
-        ]
+        )
+
+    @cached_property
+    def neighbours(self) -> tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]:
+        """For every layer the layers that feed it and those that it feeds."""
         before: list[list[int]] = [[] for _ in self.layers]
         after: list[list[int]] = [[] for _ in self.layers]
         for source, target in self.edges:
             after[source].append(target)
             before[target].append(source)
+        return tuple((tuple(b), tuple(a)) for b, a in zip(before, after, strict=True))
+
+    @cached_property
+    def colours(self) -> tuple[str, ...]:
+        """The colour of every layer after Weisfeiler-Lehman refinement.
+
+        Layers of the same kind begin with the same colour; a layer's colour is refined by the colours of its
+        predecessors and successors until no colour class splits any further.
+        """
+        colours = self.kinds
         classes = 0
         while len(set(colours)) > classes:
             classes = len(set(colours))
-            colours = [
-                _digest(
-                    colours[i], sorted(colours[j] for j in before[i]), sorted(colours[j] for j in after[i])
-                )
-                for i in range(len(colours))
-            ]
-        return _digest(self.input_shape, sorted(Counter(colours).items()))
+            colours = tuple(
+                _digest(own, sorted(colours[j] for j in before), sorted(colours[j] for j in after))
+                for own, (before, after) in zip(colours, self.neighbours, strict=True)
+            )
+        return colours
+
+    @cached_property
+    def hash(self) -> str:
+        """Hash that is equal for two graphs of the same network up to the numbering of layers (hexadecimal).
+
+        It is made from the ``colours``. Labels and phases do not count: two genomes with the same hash build
+        the same function class and need training only once.
+        """
+        return _digest(self.input_shape, sorted(Counter(self.colours).items()))
 
     def to_json(self) -> dict[str, Any]:
         """The architecture as lists and numbers; ``from_json`` returns an equal architecture."""

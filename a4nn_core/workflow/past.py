@@ -18,9 +18,9 @@ from a4nn_core.commons.schema import TABLES
 from a4nn_core.commons.snapshot import Snapshot
 from a4nn_core.errors import BadInput
 from a4nn_core.penguin.observed import Observed, Past
+from a4nn_core.recorded_graphs import architecture_of
 from a4nn_core.spaces.features import architecture_features
 from a4nn_core.vocabulary import Curves, NetworkStatus
-from a4nn_core.workflow.network_records import architecture_of
 
 _UNTRAINED = (NetworkStatus.equal, NetworkStatus.infeasible)
 _FACTS = ["network", "status", "flops", "parameters", "epochs_budget"]

@@ -21,6 +21,7 @@ from a4nn_core.experiment import Experiment
 from a4nn_core.metrics import values
 from a4nn_core.penguin.observed import Past
 from a4nn_core.precision import Images
+from a4nn_core.recorded_graphs import graph_records
 from a4nn_core.search.base import Candidate, Study
 from a4nn_core.spaces.architecture import Architecture, Shape
 from a4nn_core.spaces.base import Genome
@@ -35,7 +36,6 @@ from a4nn_core.workflow.fruitless import check_feasible, check_trained
 from a4nn_core.workflow.lag import warn_of_lag
 from a4nn_core.workflow.network_records import (
     equal_record,
-    graph_records,
     infeasible_record,
     network_record,
     prediction_before,

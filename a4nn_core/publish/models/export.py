@@ -53,7 +53,7 @@ def export_front(commons: Path, tables: Tables, folder: Path) -> list[str]:
     every = records(Network, tables["networks"])
     made = []
     try:
-        _check_packages()
+        check_packages()
         (folder / "models").mkdir(exist_ok=True)
         for found in networks(tables, front):
             stem = folder / "models" / found.name
@@ -83,7 +83,7 @@ def export_network(commons: Path, run: str, number: int, out: Path) -> list[Path
         BadInput: there is no such network, its weights are not there, ``out`` exists or cannot be written, or
             the packages of the extra ``onnx`` are missing. Nothing is left behind.
     """
-    _check_packages()
+    check_packages()
     store = Commons(commons)
     found = find(store, run, number)
     if found.network.equal_to is not None:
@@ -117,7 +117,7 @@ def _weights(commons: Path, network: Network) -> Path:
     return path
 
 
-def _check_packages() -> None:
+def check_packages() -> None:
     try:
         import onnx  # noqa: F401
         import onnxruntime  # noqa: F401
@@ -203,7 +203,7 @@ def export(checkpoint: Path, found: Found, stem: Path) -> torch.export.ExportedP
         program: Any = torch.export.export(model, (example,), dynamic_shapes={INPUT: {0: batch}})
         for node in program.graph.nodes:
             node.meta.pop("stack_trace", None)
-        with _quiet():
+        with quiet():
             onnx_program: Any = torch.onnx.export(
                 program, input_names=[INPUT], output_names=[OUTPUT], dynamo=True, verbose=False
             )
@@ -289,7 +289,7 @@ def _check(
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep the exporter's progress off standard output."""
     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         yield

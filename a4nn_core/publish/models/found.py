@@ -18,9 +18,9 @@ from a4nn_core.data.images import Preparation
 from a4nn_core.errors import A4NNError, BadInput
 from a4nn_core.jsonable import Json, members, number
 from a4nn_core.precision import Images
+from a4nn_core.recorded_graphs import architecture_of
 from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.spaces.base import SPACES
-from a4nn_core.workflow.network_records import architecture_of
 
 Tables = Mapping[str, pa.Table]
 Part = TypeVar("Part", LayerRecord, Edge)

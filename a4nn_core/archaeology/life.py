@@ -1,0 +1,110 @@
+"""The records of one run, read once for all figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from a4nn_core.archaeology.picture import Picture, picture_of
+from a4nn_core.commons.records import Epoch, Event, Network, Run, best_accuracy, by_epoch
+from a4nn_core.commons.totals import Totals
+from a4nn_core.termination.endings import Ending, Endings
+
+if TYPE_CHECKING:
+    from a4nn_core.commons import Commons
+
+
+@dataclass(frozen=True)
+class Life:
+    """The records of one run, finished or not.
+
+    Attributes:
+        header: of the run.
+        networks: final records, by number.
+        epochs: all epochs by network, in order; also of networks in training.
+        events: the event log; empty for an imported run.
+        shadows: runs that trained its networks again, each with its networks by number.
+    """
+
+    header: Run
+    networks: dict[int, Network]
+    epochs: dict[int, list[Epoch]]
+    events: Sequence[Event]
+    shadows: dict[str, dict[int, Network]]
+
+    @classmethod
+    def read(cls, commons: Commons, run: str) -> Life:
+        """The records of a run of a commons.
+
+        Raises:
+            BadInput: there is no such run, or its records cannot be read.
+        """
+        header = commons.run(run)
+        epochs: dict[int, list[Epoch]] = {}
+        for epoch in commons.epochs(run):
+            epochs.setdefault(epoch.network, []).append(epoch)
+        quoted = run.replace("'", "''")
+        found = commons.sql(f"select run from runs where shadow_of = '{quoted}' order by run").fetchall()
+        return cls(
+            header=header,
+            networks={network.network: network for network in commons.networks(run)},
+            epochs={network: by_epoch(those) for network, those in sorted(epochs.items())},
+            events=commons.events(run),
+            shadows={
+                shadow: {network.network: network for network in commons.networks(shadow)}
+                for (shadow,) in found
+            },
+        )
+
+    @property
+    def run(self) -> str:
+        """Its id."""
+        return self.header.run
+
+    @cached_property
+    def picture(self) -> Picture:
+        """What the first figure shows."""
+        every = [epoch for those in self.epochs.values() for epoch in those]
+        return picture_of(self.header, list(self.networks.values()), every, self.events)
+
+    @cached_property
+    def front(self) -> set[int]:
+        """Numbers of the networks on the Pareto front."""
+        return {point.network for point in self.picture.front}
+
+    @cached_property
+    def endings(self) -> dict[int, Ending]:
+        """Why networks were ended early, by number."""
+        return {one.network: one for one in Endings.of(self.header, self.networks).all()}
+
+    @cached_property
+    def totals(self) -> Totals:
+        """The run in a few numbers."""
+        return Totals.of(self.header, list(self.networks.values()))
+
+    @property
+    def has_lineage(self) -> bool:
+        """Whether it was recorded from which networks others were made."""
+        return any(network.parents for network in self.networks.values())
+
+    @property
+    def budget(self) -> int | None:
+        """Epochs that a network may be trained; None if that is not known."""
+        return self.header.epochs_budget or max(
+            (b for n in self.networks.values() if (b := n.epochs_budget)), default=None
+        )
+
+    def curve(self, network: int) -> tuple[list[int], list[float]]:
+        """Epochs and validation accuracies in percent of a network; empty if none were recorded."""
+        known = [
+            (epoch.epoch, value)
+            for epoch in self.epochs.get(network, [])
+            if (value := epoch.validation_accuracy_percent) is not None
+        ]
+        return [epoch for epoch, _ in known], [value for _, value in known]
+
+    def best(self) -> float | None:
+        """The best validation accuracy in percent; None if there is none."""
+        return best_accuracy(self.networks.values())

@@ -1,0 +1,251 @@
+"""What was predicted, before training and at the verdict, against what came true."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from a4nn_core.archaeology.chart import Axis, Chart, Exhibit, Line, Points, Table
+from a4nn_core.archaeology.life import Life
+from a4nn_core.archaeology.style import FAINT, FIRST, SECOND
+from a4nn_core.commons.records import Prediction
+
+BEFORE, AT_VERDICT, AT_END = "before training", "at the verdict", "last, of those trained to the end"
+
+_QUERY = """
+with came_true as (
+    select n.network, max(n.last_accuracy_percent) as last_percent
+    from networks n join runs r on r.run = n.run
+    where coalesce(r.shadow_of, r.run) = '{run}' and n.status = 'completed' and n.equal_to is null
+    group by n.network
+), predicted as (
+    select network, 'before training' as moment, predicted, low, high
+    from predictions where run = '{run}' and epoch = 0
+    union all
+    select network,
+           case status when 'stopped' then 'at the verdict' else 'last, of those trained to the end' end,
+           predicted_accuracy_percent, predicted_low, predicted_high
+    from networks where run = '{run}' and predicted_accuracy_percent is not null
+)
+select p.moment, count(*) as networks, round(avg(p.predicted - t.last_percent), 3) as bias_points,
+       round(avg(abs(p.predicted - t.last_percent)), 3) as mean_error_points,
+       round(100 * avg((t.last_percent between p.low and p.high)::int), 1) as inside_percent
+from predicted p join came_true t on t.network = p.network
+group by p.moment
+order by p.moment"""
+
+
+@dataclass(frozen=True)
+class Foresight:
+    """One prediction and what came true.
+
+    Attributes:
+        network: number of the network.
+        moment: when it was predicted: ``BEFORE``, ``AT_VERDICT`` or ``AT_END``.
+        epoch: epochs that it rests on; 0 before training.
+        predicted, low, high: validation accuracy at the end of the budget, in percent; ends of the interval
+            or None.
+        true: what came true, by its own training or a shadow's; None if nobody trained it to the end.
+        source: run that showed it, None for its own.
+    """
+
+    network: int
+    moment: str
+    epoch: int
+    predicted: float
+    low: float | None
+    high: float | None
+    true: float | None
+    source: str | None
+
+    @property
+    def error(self) -> float | None:
+        """Prediction less truth, percentage points."""
+        return None if self.true is None else self.predicted - self.true
+
+    @property
+    def inside(self) -> bool | None:
+        """Whether the truth is inside the interval; None without one of both."""
+        if self.true is None or self.low is None or self.high is None:
+            return None
+        return self.low <= self.true <= self.high
+
+
+def foresights(life: Life, predictions: Iterable[Prediction] = ()) -> list[Foresight]:
+    """All predictions of a run that can be compared, or could be once a shadow is run.
+
+    Args:
+        life: the run.
+        predictions: its fits; those before the first epoch count.
+    """
+    found = []
+    for one in predictions:
+        if one.epoch == 0 and one.predicted is not None and one.network in life.networks:
+            found.append(_foresight(life, one.network, BEFORE, 0, one.predicted, one.low, one.high))
+    for number, network in sorted(life.networks.items()):
+        if network.trained and network.predicted_accuracy_percent is not None:
+            moment = AT_VERDICT if number in life.endings else AT_END
+            found.append(
+                _foresight(
+                    *(life, number, moment, network.epochs_trained or 0, network.predicted_accuracy_percent),
+                    *(network.predicted_low, network.predicted_high),
+                )
+            )
+    return found
+
+
+def _foresight(
+    life: Life, number: int, moment: str, epoch: int, predicted: float, low: float | None, high: float | None
+) -> Foresight:
+    own = life.networks[number]
+    true, source = (own.last_accuracy_percent, None) if own.status == "completed" else (None, None)
+    for shadow, again in life.shadows.items():
+        if true is None and number in again and again[number].status == "completed":
+            true, source = again[number].last_accuracy_percent, shadow
+    return Foresight(number, moment, epoch, predicted, low, high, true, source)
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How good the predictions of one moment were.
+
+    Attributes:
+        moment: see Foresight.
+        networks: number of predictions whose truth is known.
+        unknown: number of those whose truth is not.
+        bias, mean_error: mean error and mean absolute error, points; None if no truth is known.
+        rank: Spearman's correlation with the truth; None for fewer than 3.
+        inside: number inside of their intervals, and number of intervals.
+    """
+
+    moment: str
+    networks: int
+    unknown: int
+    bias: float | None
+    mean_error: float | None
+    rank: float | None
+    inside: tuple[int, int]
+
+
+def quality(found: Sequence[Foresight]) -> list[Quality]:
+    """How good predictions were, by moment."""
+    made = []
+    for moment in (BEFORE, AT_VERDICT, AT_END):
+        mine = [f for f in found if f.moment == moment]
+        errors = np.array([error for f in mine if (error := f.error) is not None])
+        inside = [hit for f in mine if (hit := f.inside) is not None]
+        if mine:
+            made.append(
+                Quality(
+                    moment,
+                    networks=len(errors),
+                    unknown=len(mine) - len(errors),
+                    bias=float(errors.mean()) if len(errors) else None,
+                    mean_error=float(np.abs(errors).mean()) if len(errors) else None,
+                    rank=_rank([(f.predicted, f.true) for f in mine if f.true is not None]),
+                    inside=(sum(inside), len(inside)),
+                )
+            )
+    return made
+
+
+def _rank(pairs: Sequence[tuple[float, float]]) -> float | None:
+    from scipy.stats import spearmanr
+
+    if len(pairs) < 3 or any(len(set(side)) < 2 for side in zip(*pairs, strict=True)):
+        return None
+    return float(spearmanr(*zip(*pairs, strict=True)).statistic)
+
+
+def foresight_exhibit(life: Life, predictions: Iterable[Prediction] = ()) -> Exhibit:
+    """Predictions against what came true."""
+    found = foresights(life, predictions)
+    qualities = quality(found)
+    words = [_words(q) for q in qualities] or ["No prediction was recorded in this run."]
+    if any(q.unknown for q in qualities) and not life.shadows:
+        words.append(
+            "What would have become of stopped networks is not known: `a4nn shadow` trains them to the end."
+        )
+    known = [f for f in found if f.true is not None]
+    return Exhibit(
+        "foresight",
+        "Did predictions come true?",
+        tuple(words),
+        (_chart(known),),
+        Table(
+            (
+                *("network", "predicted", "epochs seen", "prediction [%]", "low [%]", "high [%]"),
+                *("came true [%]", "error [points]", "inside", "shown by"),
+            ),
+            tuple(
+                (
+                    *(f.network, f.moment, f.epoch, f.predicted, f.low, f.high, f.true, f.error),
+                    None if f.inside is None else "yes" if f.inside else "no",
+                    f.source,
+                )
+                for f in found
+            ),
+        ),
+        _QUERY.format(run=life.run.replace("'", "''")),
+    )
+
+
+def _words(q: Quality) -> str:
+    name = q.moment[0].upper() + q.moment[1:]
+    if q.bias is None or q.mean_error is None:
+        return f"{name}: {q.unknown} predictions, of which no truth is known."
+    text = (
+        f"{name}: {q.networks} predictions with a known truth"
+        + (f" ({q.unknown} without)" if q.unknown else "")
+        + f", mean error {q.mean_error:.2f} points, bias {q.bias:+.2f} points"
+    )
+    if q.rank is not None:
+        text += f", rank correlation {q.rank:.2f}"
+    if q.inside[1]:
+        text += f"; {q.inside[0]} of {q.inside[1]} truths are inside of their intervals"
+    return text + "."
+
+
+def _chart(known: Sequence[Foresight]) -> Chart:
+    colours = {BEFORE: FIRST, AT_VERDICT: SECOND, AT_END: FAINT}
+    ends = [value for f in known for value in (f.predicted, f.true) if value is not None]
+    marks: list[Line | Points] = []
+    if ends:
+        marks.append(
+            Line(
+                x=[min(ends), max(ends)],
+                y=[min(ends), max(ends)],
+                colour=FAINT,
+                dash="dash",
+                label="as predicted",
+            )
+        )
+    for moment in (AT_END, BEFORE, AT_VERDICT):
+        mine = [f for f in known if f.moment == moment]
+        if mine:
+            marks.append(
+                Points(
+                    x=[f.predicted for f in mine],
+                    y=[f.true for f in mine],
+                    low=[f.low for f in mine],
+                    high=[f.high for f in mine],
+                    lying=True,
+                    colours=(colours[moment],),
+                    shape="open" if moment == AT_VERDICT else "dot",
+                    networks=[f.network for f in mine],
+                    text=[f"network {f.network}, {f.epoch} epochs seen" for f in mine],
+                    label=moment,
+                )
+            )
+    return Chart(
+        "foresight",
+        "Predictions and what came true",
+        Axis("predicted validation accuracy [%]"),
+        Axis("came true [%]"),
+        tuple(marks),
+        empty="no prediction whose truth is known",
+        square=True,
+        height=440,
+    )

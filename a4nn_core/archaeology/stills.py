@@ -1,0 +1,351 @@
+"""Charts as still pictures, PNG or SVG, drawn with matplotlib."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from textwrap import shorten
+from typing import TYPE_CHECKING, Any
+
+from a4nn_core.archaeology.chart import (
+    Band,
+    Bars,
+    Cells,
+    Chart,
+    Level,
+    Line,
+    Links,
+    Points,
+    Scale,
+)
+from a4nn_core.archaeology.drawing import draw_sketch, reach
+from a4nn_core.archaeology.film import Frame
+from a4nn_core.archaeology.sketch import COLOURS, Sketch
+from a4nn_core.archaeology.style import FAINT, GRID, INK, MUTED, sequential
+from a4nn_core.errors import BadInput
+from a4nn_core.files import atomic_write, make_folder
+from a4nn_core.precision import plus_minus
+from a4nn_core.printable import printable
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+FORMATS = (".png", ".svg")
+STYLE: Any = {
+    "font.family": "DejaVu Sans",
+    "font.size": 11,
+    "axes.edgecolor": FAINT,
+    "axes.labelcolor": INK,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": GRID,
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+    "legend.fontsize": 9.5,
+    "svg.hashsalt": "a4nn",  # the same picture is the same file
+}
+_PIXELS = 100.0
+"""pixels of a page to an inch"""
+_DOT = (72 / _PIXELS) ** 2
+_SHAPES = {"dot": "o", "open": "o", "ring": "o", "square": "s", "hollow": "s"}
+_DASHES: dict[str, Any] = {"solid": "-", "dash": (0, (4, 2)), "dot": ":"}
+
+
+def write_chart(chart: Chart, file: Path) -> None:
+    """Write a chart as a picture.
+
+    Args:
+        chart: what it shows.
+        file: ends with .png or .svg.
+
+    Raises:
+        BadInput: it has another ending, or cannot be written.
+    """
+    _write(lambda: chart_figure(chart), file)
+
+
+def write_film(frames: Sequence[Frame], title: str, file: Path) -> None:
+    """Write a film strip as a picture; see ``write_chart``."""
+    _write(lambda: film_figure(frames, title), file)
+
+
+def _write(make: Callable[[], Figure], file: Path) -> None:
+    import matplotlib as mpl
+
+    if file.suffix not in FORMATS:
+        raise BadInput(f"picture {file}: the ending must be one of {', '.join(FORMATS)}")
+    make_folder(file.parent)
+    with mpl.rc_context(STYLE), atomic_write(file) as temporary:
+        metadata = {"Date": None} if file.suffix == ".svg" else {}
+        make().savefig(temporary, format=file.suffix[1:], dpi=150, metadata=metadata)
+
+
+def chart_figure(chart: Chart) -> Figure:
+    """A chart as a figure of matplotlib."""
+    from matplotlib.figure import Figure
+
+    height = min(max(chart.height, 280), 4000) / _PIXELS
+    figure = Figure(figsize=(height * 1.15 if chart.square else 8.0, height), layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_title(_text(chart.title), loc="left", fontsize=13, parse_math=False)
+    if not chart.marks:
+        axes.text(0.5, 0.5, _text(chart.empty), transform=axes.transAxes, ha="center", color=MUTED)
+        axes.set(xticks=[], yticks=[])
+        return figure
+    rows = {name: at for at, name in enumerate(chart.y.names)}
+    for order, mark in enumerate(chart.marks):
+        _DRAW[mark.kind](axes, mark, rows, 2 + 0.01 * order)
+    _finish(axes, chart)
+    if chart.scale is not None:
+        _key(figure, axes, chart.scale)
+    entries = [entry for entry in axes.get_legend_handles_labels()[1] if entry]
+    if entries:
+        figure.legend(loc="outside lower center", ncols=min(3, len(entries)))
+    return figure
+
+
+def _finish(axes: Axes, chart: Chart) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    for axis, both in ((chart.x, axes.xaxis), (chart.y, axes.yaxis)):
+        both.set_label_text(_text(axis.label), parse_math=False)
+        along: Any = axes.set_xscale if both is axes.xaxis else axes.set_yscale
+        if axis.scale == "log":
+            along("log")
+        if axis.whole and axis.scale == "linear":
+            both.set_major_locator(MaxNLocator(8, integer=True))
+        if axis.hidden:
+            both.set_ticks([])
+            both.grid(False)
+    if chart.x.range is not None:
+        axes.set_xlim(*chart.x.range)
+    if chart.y.range is not None:
+        axes.set_ylim(*chart.y.range)
+    if chart.y.names:
+        names = [_text(name) for name in chart.y.names]
+        axes.set_yticks(range(len(names)), labels=names, fontsize=8)
+        axes.set_ylim(-0.7, len(names) - 0.3)
+    if chart.y.reverse:
+        axes.invert_yaxis()
+
+
+def _key(figure: Figure, axes: Axes, scale: Scale) -> None:
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import LinearSegmentedColormap, Normalize
+    from matplotlib.ticker import MaxNLocator
+
+    colours = LinearSegmentedColormap.from_list("scale", [sequential(i / 20) for i in range(21)])
+    bar = figure.colorbar(ScalarMappable(Normalize(scale.low, scale.high), colours), ax=axes, fraction=0.05)
+    bar.set_label(_text(scale.label))
+    bar.outline.set_visible(False)
+    bar.ax.grid(False)
+    if scale.whole:
+        bar.ax.yaxis.set_major_locator(MaxNLocator(8, integer=True))
+
+
+def _text(words: str, most: int = 90) -> str:
+    return shorten(printable(words), most, placeholder="…")
+
+
+def _each(colours: Sequence[str], count: int) -> list[str]:
+    return list(colours) if len(colours) == count else [colours[0]] * count
+
+
+def _values(values: Sequence[Any], rows: dict[str, int]) -> list[Any]:
+    return [rows.get(value, value) if isinstance(value, str) else value for value in values]
+
+
+def _points(axes: Axes, mark: Points, rows: dict[str, int], order: float) -> None:
+    x, y = list[Any](mark.x), _values(mark.y, rows)
+    colours = _each(mark.colours, len(y))
+    ends = [(i, lo, hi) for i, (lo, hi) in enumerate(zip(mark.low, mark.high, strict=True)) if lo is not None]
+    for i, low, high in ends:
+        line = ([low, high], [y[i], y[i]]) if mark.lying else ([x[i], x[i]], [low, high])
+        axes.plot(*line, color=colours[i], linewidth=1.2, alpha=0.55, marker="_|"[mark.lying], zorder=order)
+    look: dict[str, Any] = {
+        "marker": _SHAPES[mark.shape],
+        "s": mark.size**2 * _DOT * 1.3,
+        "zorder": order + 0.005,
+    }
+    if mark.shape in ("open", "ring", "hollow"):
+        look |= {
+            "facecolors": "none" if mark.shape == "ring" else "white",
+            "edgecolors": colours,
+            "linewidths": 1.8,
+        }
+    else:
+        look |= {"c": colours, "edgecolors": "white", "linewidths": 0.7}
+    axes.scatter(x, y, label=_text(mark.label), alpha=mark.strength, **look)
+
+
+def _line(axes: Axes, mark: Line, rows: dict[str, int], order: float) -> None:
+    axes.plot(
+        list[Any](mark.x),
+        _values(mark.y, rows),
+        color=mark.colour,
+        linewidth=mark.width,
+        linestyle=_DASHES[mark.dash],
+        drawstyle="steps-post" if mark.step else "default",
+        alpha=mark.strength,
+        label=_text(mark.label),
+        zorder=order,
+    )
+
+
+def _links(axes: Axes, mark: Links, rows: dict[str, int], order: float) -> None:  # noqa: ARG001
+    from matplotlib.collections import LineCollection
+
+    lines = [list(zip(x, y, strict=True)) for x, y in zip(mark.x, mark.y, strict=True)]
+    axes.add_collection(
+        LineCollection(lines, colors=mark.colour, linewidths=mark.width, alpha=mark.strength, zorder=order)
+    )
+    axes.autoscale_view()
+
+
+def _band(axes: Axes, mark: Band, rows: dict[str, int], order: float) -> None:  # noqa: ARG001
+    axes.fill_between(
+        mark.x,
+        mark.low,
+        mark.high,
+        step="post" if mark.step else None,
+        color=mark.colour,
+        alpha=mark.strength,
+        linewidth=0.6 if mark.strength > 0.5 else 0,
+        edgecolor="white",
+        label=_text(mark.label),
+        zorder=order,
+    )
+
+
+def _bars(axes: Axes, mark: Bars, rows: dict[str, int], order: float) -> None:
+    at = _values(mark.at, rows)
+    lengths = [end - start for start, end in zip(mark.start, mark.end, strict=True)]
+    colours = _each(mark.colours, len(at))
+    look: dict[str, Any] = {"label": _text(mark.label), "alpha": mark.strength, "zorder": order}
+    look |= {"color": "white", "edgecolor": colours, "hatch": "////"} if mark.hatched else {"color": colours}
+    if mark.standing:
+        axes.bar(at, lengths, bottom=mark.start, width=0.8, **look)
+    else:
+        axes.barh(at, lengths, left=mark.start, height=0.7, **look)
+
+
+def _cells(axes: Axes, mark: Cells, rows: dict[str, int], order: float) -> None:  # noqa: ARG001
+    import numpy as np
+    from matplotlib.colors import LinearSegmentedColormap
+
+    values = np.array([[np.nan if v is None else v for v in row] for row in mark.values])
+    colours = LinearSegmentedColormap.from_list("cells", [sequential(i / 20) for i in range(21)])
+    shown = axes.imshow(
+        values, cmap=colours, vmin=mark.low, vmax=mark.high, origin="lower", aspect="auto", zorder=order
+    )
+    for labels, ticks in ((mark.x, axes.set_xticks), (mark.y, axes.set_yticks)):
+        some = range(0, len(labels), max(1, len(labels) // 8))
+        ticks(list(some), labels=[str(labels[i]) for i in some])
+    axes.grid(False)
+    bar = axes.figure.colorbar(shown, ax=axes, fraction=0.05)
+    bar.set_label(mark.unit)
+    bar.outline.set_visible(False)
+    bar.ax.grid(False)
+
+
+def _level(axes: Axes, mark: Level, rows: dict[str, int], order: float) -> None:  # noqa: ARG001
+    draw = axes.axhline if mark.axis == "y" else axes.axvline
+    draw(mark.value, color=mark.colour, linewidth=1.2, linestyle=(0, (2, 2)), zorder=order)
+    place = (1.0, mark.value) if mark.axis == "y" else (mark.value, 1.0)
+    where = ("axes fraction", "data") if mark.axis == "y" else ("data", "axes fraction")
+    axes.annotate(
+        _text(mark.words),
+        place,
+        xycoords=where,
+        xytext=(-4, 3) if mark.axis == "y" else (4, -2),
+        textcoords="offset points",
+        ha="right" if mark.axis == "y" else "left",
+        va="bottom" if mark.axis == "y" else "top",
+        color=MUTED,
+        fontsize=9,
+        annotation_clip=True,
+    )
+
+
+_DRAW: dict[str, Callable[[Axes, Any, dict[str, int], float], None]] = {
+    Points.kind: _points,
+    Line.kind: _line,
+    Links.kind: _links,
+    Band.kind: _band,
+    Bars.kind: _bars,
+    Cells.kind: _cells,
+    Level.kind: _level,
+}
+
+
+def film_figure(frames: Sequence[Frame], title: str) -> Figure:
+    """A film strip: from top to bottom founder to network, points gained above each step and cost below."""
+    from matplotlib.figure import Figure
+
+    strips: list[tuple[str, str, Sketch]] = []
+    for frame in frames:
+        if len(frame.parents) == 2:
+            strips += [
+                (f"network {number}", "what it alone hands on is coloured", drawn)
+                for number, drawn in frame.parents
+            ]
+        strips.append((heading(frame), cost(frame), frame.sketch))
+    width = max((len(drawn.nodes) for _, _, drawn in strips), default=10)
+    heights = [1.9 + 0.24 * reach(drawn) for _, _, drawn in strips] or [1.0]
+    figure = Figure(
+        figsize=(0.62 * width + 1, 0.62 * sum(heights) + 0.42 * len(strips) + 1), layout="constrained"
+    )
+    figure.suptitle(_text(title), x=0.01, ha="left", fontsize=14)
+    for at, (above, below, drawn) in enumerate(strips):
+        axes = figure.add_subplot(len(heights), 1, at + 1)
+        draw_sketch(axes, drawn, by_phase=False)
+        axes.set_xlim(-0.6, width - 0.4)
+        axes.set_anchor("W")
+        axes.set_title(_text(above, 160), loc="left", fontsize=10)
+        axes.text(0, 0, _text(below, 160), transform=axes.transAxes, va="top", fontsize=9, color=MUTED)
+    handles = [_patch(state, colour) for state, colour in COLOURS.items()]
+    figure.legend(handles=handles, loc="outside lower left", ncols=len(handles))
+    return figure
+
+
+def _patch(state: str, colour: str) -> Any:
+    from matplotlib.lines import Line2D
+
+    words = {"first": "from the first parent alone", "second": "from the second alone"}.get(state, state)
+    return Line2D(
+        [], [], color=colour, linewidth=3, label=words, linestyle="--" if state == "removed" else "-"
+    )
+
+
+def heading(frame: Frame) -> str:
+    """Who was made from whom, and the points that it gained."""
+    one = frame.step.network
+    words = f"network {one.network}"
+    if one.generation is not None:
+        words += f", generation {one.generation}"
+    parents = " and ".join(str(parent.network) for parent in frame.step.parents)
+    words += f", {frame.step.operator or 'made'} of {parents}" if parents else ", founder"
+    gain = frame.step.gain_points
+    if gain is None:
+        best = one.best_accuracy_percent
+        return words if best is None else f"{words}: {best:.2f} %"
+    sign = "+" if gain >= 0 else "−"
+    words += f": {sign}{plus_minus(abs(gain), frame.gain_se)} points"
+    return f"{words} (stopped early)" if frame.stopped else words
+
+
+def cost(frame: Frame) -> str:
+    """What a step added to the cost of an image."""
+    extra, flops = frame.step.extra_flops, frame.step.network.flops
+    if flops is None:
+        return ""
+    whole = f"{flops / 1e6:.3g} million multiply-adds"
+    if extra is None:
+        return whole
+    sign = "−" if extra < 0 else "+"
+    return f"{sign}{abs(extra) / 1e6:.3g} million multiply-adds, {whole} in all"
