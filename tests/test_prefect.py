@@ -351,6 +351,9 @@ def check_schedule(stack: Stack) -> None:
     kind, _, picture = shown[f"front-picture-{run_id}"]["data"].partition(",")
     assert kind == "data:image/png;base64"
     assert base64.b64decode(picture)[:8] == b"\x89PNG\r\n\x1a\n"
+    page = (store.path / "runs" / run_id / "report.html").absolute()
+    assert page.is_file()
+    assert page.as_uri() in shown[f"figures-{run_id}"]["data"]
     report = shown[f"report-{run_id}"]["data"]
     assert report.startswith(f"# {run_id}\n\nBest validation accuracy: ")
     assert all(f"\n- {line}\n" in report for line in summarise(store, run_id).cost())
