@@ -179,7 +179,7 @@ def _settings(model: type[BaseModel]) -> tuple[Setting, ...]:
     known: Mapping[str, Any] = schema.get("$defs", {})
     required = set(schema.get("required", ()))
     # the tables of an experiment, and the names of parts, are listed by themselves
-    own = set(TABLES) | ({"name"} if issubclass(model, Component) else set())
+    own = set(TABLES) if model is Experiment else {"name"} if issubclass(model, Component) else set()
     return tuple(
         _setting(key, found, key in required, known)
         for key, found in schema.get("properties", {}).items()

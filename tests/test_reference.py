@@ -33,21 +33,20 @@ def test_every_part_and_every_setting_says_what_it_is() -> None:
     assert silent == []
 
 
-UNITLESS = {
-    "seed", "validation", "test", "imbalance", "geodesic",  # seeds, shares, and the frequency of a grid
-    "crossover_probability", "mutation_probability", "mutation_eta", "exploration",
-    "learning_rate", "final_learning_rate", "momentum", "weight_decay", "gradient_clip",
-    "share", "leniency", "eta", "rate", "start", "saturated",
-}  # fmt: skip
+UNITLESS = {"seed", "geodesic", "eta", "part", "options"}
+"""of whole numbers: seeds, the frequency of a grid, one in so many, which part, and what pymoo takes"""
 
 
-def test_every_number_has_a_unit_or_is_known_to_have_none() -> None:
+def test_every_whole_number_has_a_unit_or_is_known_to_have_none() -> None:
+    """Of other numbers, shares, chances, rates and exponents have none."""
     without = {
         one.name
         for part in find(None)
         if part.package == OWN
         for one in part.settings
-        if "number" in one.values and not one.values.startswith("list, each a table") and one.unit is None
+        if "whole number" in one.values
+        and not one.values.startswith("list, each a table")
+        and one.unit is None
     }
     assert without == UNITLESS
     said = a4nn("settings", "training.stall_seconds").stdout
@@ -79,7 +78,8 @@ def test_settings_as_they_are_declared() -> None:
     assert values["objectives"] == 'table, each value "minimise" or "maximise"'
     assert values["constraints"] == "table, each value a table of least, most"
     assert values["batch_size"] == 'whole number or "auto"'
-    assert values["start"] == "list of 3, each a number"
+    [tpds22] = find("engines.tpds22")
+    assert {s.name: s.values for s in tpds22.settings}["start"] == "list of 3, each a number"
     assert values["rules"] == "list, each a text or table of name"
     assert values["auto"] == "true"
 

@@ -64,7 +64,7 @@ def compare(
 def show(fields: Sequence[Field]) -> None:
     """Print a comparison."""
     from a4nn_core.archaeology.comparison_table import HEADER, cells, published_cells, remarks
-    from a4nn_core.cli.run import print_table
+    from a4nn_core.cli.tables import print_table
 
     for one in fields:
         tell("", one.data, "")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from a4nn_core.cli.options import print_json, say, tell
-from a4nn_core.cli.run import print_table
+from a4nn_core.cli.tables import print_table
 from a4nn_core.jsonable import Json
 
 if TYPE_CHECKING:

@@ -145,7 +145,7 @@ def _rules_without_settings() -> list[tuple[str, TerminationRule]]:
 
 
 def _print(histories: Sequence[RunHistory], found: Sequence[Replayed], wide: bool) -> None:
-    from a4nn_core.cli.run import print_table
+    from a4nn_core.cli.tables import print_table
 
     columns = _WIDE if wide else _NARROW
     for history in histories:
@@ -211,7 +211,7 @@ _WIDE: _Columns = {
 
 
 def _print_compared(runs: Sequence[str], compared: Sequence[Compared]) -> None:
-    from a4nn_core.cli.run import print_table
+    from a4nn_core.cli.tables import print_table
 
     tell("", "i-Epoch: every network trained for i epochs, then the front of that finished")
     for run in runs:

@@ -10,7 +10,7 @@ import typer
 from a4nn_core.cli.disk import show_disk
 from a4nn_core.cli.interrupt import check_interrupt
 from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption, print_json, tell
-from a4nn_core.cli.run import make_table, print_table
+from a4nn_core.cli.tables import make_table, print_table
 from a4nn_core.errors import BadInput
 from a4nn_core.jsonable import Json
 from a4nn_core.precision import in_percent

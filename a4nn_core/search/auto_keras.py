@@ -18,12 +18,13 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from a4nn_core.component import Unit
 from a4nn_core.search.base import Candidate, Outcome, Strategy, Violation, no_violation
 from a4nn_core.search.batches import ScalarBatchSettings, ScalarStrategy
 from a4nn_core.search.variation import Proposal
@@ -43,15 +44,15 @@ class AutoKeras(ScalarBatchSettings):
     name: Literal["auto-keras"] = "auto-keras"
     searches: ClassVar[type[Any]] = FreeGraph
     inherits: ClassVar[bool] = True
-    batch: int = Field(default=1, ge=1)
+    batch: Annotated[int, Unit("networks")] = Field(default=1, ge=1)
     """networks that are asked for before the outcomes of any are used"""
-    initial: int = Field(default=1, ge=1)
+    initial: Annotated[int, Unit("networks")] = Field(default=1, ge=1)
     """random networks at the beginning"""
-    confidence: float = Field(default=2.576, ge=0)
+    confidence: Annotated[float, Unit("standard deviations")] = Field(default=2.576, ge=0)
     """standard deviations by which a network may turn out better than predicted when it is judged"""
     cooling: float = Field(default=0.9, gt=0, lt=1)
     """factor of the temperature of the tree search at each of its steps"""
-    morphs: int = Field(default=8, ge=1)
+    morphs: Annotated[int, Unit("morphisms")] = Field(default=8, ge=1)
     """morphisms of each network that the tree search expands"""
     skips: float = Field(default=1.0, ge=0)
     """what connections count in the distance, beside layers"""

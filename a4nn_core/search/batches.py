@@ -11,12 +11,13 @@ from __future__ import annotations
 import logging
 from abc import abstractmethod
 from collections.abc import Iterable
-from typing import Self
+from typing import Annotated, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from a4nn_core.component import Unit
 from a4nn_core.metrics import ERROR_PERCENT
 from a4nn_core.search.base import Candidate, Outcome, SearchSettings, Strategy, Violation
 from a4nn_core.search.variation import (
@@ -38,7 +39,7 @@ log = logging.getLogger(__name__)
 class BatchSettings(SearchSettings):
     """Settings of strategies that learn from batches of networks."""
 
-    batch: int = Field(default=10, ge=1)
+    batch: Annotated[int, Unit("networks")] = Field(default=10, ge=1)
     """networks that are asked for before the outcomes of any are used; on a steady schedule every outcome is
     used at once, and batches only count networks"""
 

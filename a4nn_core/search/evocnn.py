@@ -16,11 +16,12 @@ batches, is not: it is not recorded of a network, and its mean is compared inste
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
+from a4nn_core.component import Unit
 from a4nn_core.search.base import Strategy, Study, Violation, no_violation
 from a4nn_core.search.generations import GenerationSettings, GenerationStrategy
 from a4nn_core.search.variation import Proposal
@@ -33,7 +34,7 @@ class EvoCNN(GenerationSettings):
     name: Literal["evocnn"] = "evocnn"
     searches: ClassVar[type[Any]] = Space
     crosses: ClassVar[bool] = True
-    population: int = Field(default=100, ge=2)
+    population: Annotated[int, Unit("networks")] = Field(default=100, ge=2)
     """networks of each generation, and networks that survive it"""
     crossover: float = Field(default=0.9, ge=0, le=1)
     """chance that two parents are crossed rather than copied"""
@@ -41,10 +42,10 @@ class EvoCNN(GenerationSettings):
     """chance that a child mutates"""
     elite: float = Field(default=0.2, ge=0, le=1)
     """share of the survivors that are the best ones rather than drawn"""
-    slack: float = Field(default=5.0, ge=0)
+    slack: Annotated[float, Unit("the metric's")] = Field(default=5.0, ge=0)
     """how much better a network must be to win by that alone, in the unit of the objective: 5 percentage
     points in the authors' code"""
-    weights_slack: int = Field(default=100, ge=0)
+    weights_slack: Annotated[int, Unit("parameters")] = Field(default=100, ge=0)
     """how many parameters fewer a network must have to win by that"""
 
     def start(self, space: Space, seed: int, violation: Violation = no_violation) -> Strategy:

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
+from typing import Annotated
 
 import numpy as np
 from pydantic import Field
 
+from a4nn_core.component import Unit
 from a4nn_core.search.base import Candidate, Outcome, Violation
 from a4nn_core.search.batches import ScalarSettings, ScalarStrategy
 from a4nn_core.search.variation import DRAWS, Proposal
@@ -26,7 +28,7 @@ IDLE = 20
 class GenerationSettings(ScalarSettings):
     """Settings of strategies that evolve a population by generations and compare networks by one number."""
 
-    population: int = Field(default=20, ge=2)
+    population: Annotated[int, Unit("networks")] = Field(default=20, ge=2)
     """networks of each generation; those that were trained before are not trained again"""
 
 

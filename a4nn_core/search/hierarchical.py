@@ -11,11 +11,12 @@ is left; here the first networks are drawn at random.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
+from a4nn_core.component import Unit
 from a4nn_core.search.base import Candidate, Outcome, Strategy, Violation, no_violation
 from a4nn_core.search.batches import ScalarBatchSettings, ScalarStrategy
 from a4nn_core.search.variation import DRAWS, Proposal
@@ -27,7 +28,7 @@ class Hierarchical(ScalarBatchSettings):
 
     name: Literal["hierarchical"] = "hierarchical"
     searches: ClassVar[type[Any]] = Space
-    initial: int = Field(default=200, ge=1)
+    initial: Annotated[int, Unit("networks")] = Field(default=200, ge=1)
     """random networks at the beginning"""
     share: float = Field(default=0.05, gt=0, le=1)
     """share of the population that a tournament draws, without replacement, the best of which gets a child"""

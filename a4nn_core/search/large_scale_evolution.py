@@ -12,11 +12,12 @@ nothing and grow.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
+from a4nn_core.component import Unit
 from a4nn_core.search.base import Candidate, Outcome, Strategy, Violation, no_violation
 from a4nn_core.search.batches import ScalarBatchSettings, ScalarStrategy
 from a4nn_core.search.variation import DRAWS, Proposal
@@ -36,7 +37,7 @@ class LargeScaleEvolution(ScalarBatchSettings):
     schedule: Literal["generational", "steady"] = "steady"
     """steady asks for a network as soon as a slot is free, and repeats from the event log; generational waits
     for a whole batch before it asks for the next, and repeats from the seed"""
-    population: int = Field(default=1000, ge=2)
+    population: Annotated[int, Unit("networks")] = Field(default=1000, ge=2)
     """networks that live at a time: the random ones at the beginning"""
     learning_rate: float = Field(default=0.1, gt=0)
     """learning rate of the first networks"""

@@ -10,10 +10,11 @@ were asked for before an improvement are trained to their end, and count.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from a4nn_core.component import Unit
 from a4nn_core.search.base import Candidate, Outcome, Strategy, Violation, no_violation
 from a4nn_core.search.batches import ScalarBatchSettings, ScalarStrategy
 from a4nn_core.search.variation import Proposal, neighbours
@@ -27,7 +28,7 @@ class LocalSearch(ScalarBatchSettings):
 
     name: Literal["local-search"] = "local-search"
     searches: ClassVar[type[Any]] = Space
-    initial: int = Field(default=10, ge=1)
+    initial: Annotated[int, Unit("networks")] = Field(default=10, ge=1)
     """random networks at the beginning, and whenever no neighbour is better"""
     improvement: Literal["first", "best"] = "first"
     """move to the first neighbour that is better, or train all of them and move to the best"""

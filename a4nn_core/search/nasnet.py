@@ -13,11 +13,12 @@ is not trained again: another one is drawn.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
 
+from a4nn_core.component import Unit
 from a4nn_core.search.base import Candidate, Outcome, Strategy, Violation, no_violation
 from a4nn_core.search.batches import ScalarBatchSettings, ScalarStrategy
 from a4nn_core.search.variation import DRAWS, Proposal
@@ -31,9 +32,9 @@ class NASNet(ScalarBatchSettings):
     """Genomes written by a recurrent network that learns by policy gradients what is rewarded."""
 
     name: Literal["nasnet"] = "nasnet"
-    batch: int = Field(default=20, ge=1)
+    batch: Annotated[int, Unit("networks")] = Field(default=20, ge=1)
     """networks after which the controller is trained"""
-    hidden: int = Field(default=100, ge=1)
+    hidden: Annotated[int, Unit("units")] = Field(default=100, ge=1)
     """units of the controller"""
     learning_rate: float = Field(default=3.5e-4, gt=0)
     """of the controller (Adam)"""
@@ -43,7 +44,7 @@ class NASNet(ScalarBatchSettings):
     """decay of the moving average of rewards that a network is compared with"""
     reward: float = Field(default=0.01, gt=0)
     """reward for each unit by which the objective is better: with 0.01, that of an accuracy from 0 to 1"""
-    passes: int = Field(default=4, ge=1)
+    passes: Annotated[int, Unit("passes")] = Field(default=4, ge=1)
     """how often a batch is used to train the controller"""
     clip: float = Field(default=0.2, gt=0)
     """by how much, as a share, the chance of a genome counts when it changes within the passes"""

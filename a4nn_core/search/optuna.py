@@ -13,10 +13,11 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from a4nn_core.component import Unit
 from a4nn_core.search.base import Candidate, Outcome, Strategy, Violation, no_violation
 from a4nn_core.search.batches import BatchSettings, BatchStrategy
 from a4nn_core.search.variation import Proposal
@@ -38,9 +39,9 @@ class Optuna(BatchSettings):
     name: Literal["optuna"] = "optuna"
     sampler: Literal["tpe", "nsga-ii"] = "tpe"
     """the tree-structured Parzen estimator, or NSGA-II"""
-    initial: int = Field(default=10, ge=1)
+    initial: Annotated[int, Unit("networks")] = Field(default=10, ge=1)
     """random networks before tpe begins to choose"""
-    population: int = Field(default=50, ge=2)
+    population: Annotated[int, Unit("networks")] = Field(default=50, ge=2)
     """networks of a generation of nsga-ii"""
 
     @model_validator(mode="after")

@@ -18,11 +18,12 @@ case.
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
+from a4nn_core.component import Unit
 from a4nn_core.search.base import Strategy, Violation, no_violation
 from a4nn_core.search.generations import GenerationSettings, GenerationStrategy
 from a4nn_core.search.variation import Proposal
@@ -38,7 +39,7 @@ class PsoCNNSearch(GenerationSettings):
 
     name: Literal["pso-cnn"] = "pso-cnn"
     searches: ClassVar[type[Any]] = PsoCNN
-    population: int = Field(default=20, ge=2)
+    population: Annotated[int, Unit("networks")] = Field(default=20, ge=2)
     """particles; each generation is a move of all of them"""
     towards_best: float = Field(default=0.5, ge=0, le=1)
     """chance of each block to come from the swarm's best rather than from the particle's own"""

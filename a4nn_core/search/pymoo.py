@@ -19,12 +19,13 @@ from importlib import import_module
 from importlib.util import find_spec
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from a4nn_core.component import Unit
 from a4nn_core.search.base import Candidate, Outcome, Strategy, Violation, no_violation
 from a4nn_core.search.batches import BatchSettings, BatchStrategy
 from a4nn_core.search.variation import Proposal, key_of
@@ -55,7 +56,7 @@ class Pymoo(BatchSettings):
     name: Literal["pymoo"] = "pymoo"
     algorithm: str = "nsga2"
     """name of its class in pymoo in any spelling, such as nsga2, sms-emoa, moead, ga, de, pso or cmaes"""
-    population: int = Field(default=10, ge=2)
+    population: Annotated[int, Unit("networks")] = Field(default=10, ge=2)
     """networks of a generation, or reference directions, where the algorithm has a number of these"""
     options: dict[str, bool | int | float | str] = Field(default_factory=dict)
     """further arguments of the algorithm, as pymoo documents them"""

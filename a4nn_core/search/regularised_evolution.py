@@ -13,11 +13,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
+from a4nn_core.component import Unit
 from a4nn_core.search.base import Candidate, Outcome, Strategy, Violation, no_violation
 from a4nn_core.search.batches import ScalarBatchSettings, ScalarStrategy
 from a4nn_core.search.variation import DRAWS, Proposal
@@ -29,9 +30,9 @@ class RegularisedEvolution(ScalarBatchSettings):
 
     name: Literal["regularised-evolution"] = "regularised-evolution"
     searches: ClassVar[type[Any]] = Space
-    population: int = Field(default=100, ge=1)
+    population: Annotated[int, Unit("networks")] = Field(default=100, ge=1)
     """networks that can have children: the random ones first, then the youngest"""
-    sample: int = Field(default=25, ge=1)
+    sample: Annotated[int, Unit("networks")] = Field(default=25, ge=1)
     """networks drawn from the population, with replacement, the best of which gets a child"""
 
     def start(self, space: Space, seed: int, violation: Violation = no_violation) -> Strategy:

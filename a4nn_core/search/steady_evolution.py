@@ -12,11 +12,12 @@ descendant. US patent 11,429,865 covers parts of the original system.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
+from a4nn_core.component import Unit
 from a4nn_core.search.base import Candidate, Outcome, Strategy, Violation, no_violation
 from a4nn_core.search.batches import ScalarBatchSettings, ScalarStrategy
 from a4nn_core.search.variation import DRAWS, Proposal
@@ -31,11 +32,11 @@ class SteadyEvolution(ScalarBatchSettings):
     schedule: Literal["generational", "steady"] = "steady"
     """steady asks for a network as soon as a slot is free, and repeats from the event log; generational waits
     for a whole batch before it asks for the next, and repeats from the seed"""
-    initial: int = Field(default=30, ge=1)
+    initial: Annotated[int, Unit("networks")] = Field(default=30, ge=1)
     """random networks at the beginning"""
-    population: int = Field(default=20, ge=2)
+    population: Annotated[int, Unit("networks")] = Field(default=20, ge=2)
     """networks that are kept, the best so far"""
-    tournament: int = Field(default=3, ge=1)
+    tournament: Annotated[int, Unit("networks")] = Field(default=3, ge=1)
     """networks of which the best becomes a parent"""
     crossover: float = Field(default=0.6, ge=0, le=1)
     """chance that a child has two parents, where the space can cross genomes"""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field, field_validator
 
+from a4nn_core.component import Unit
 from a4nn_core.errors import BadInput
 from a4nn_core.spaces.architecture import Architecture, Shape
 from a4nn_core.spaces.base import Genes, Genome, VectorSpace
@@ -26,7 +27,7 @@ class CellSpace(VectorSpace):
     """Base of spaces whose genomes are ``{"normal": [[operation, state, operation, state], ...], "reduction":
     [...]}``: states 0 and 1 come from outside, state i + 2 is made by node i."""
 
-    blocks: int = Field(default=5, ge=1, le=10)
+    blocks: Annotated[int, Unit("nodes")] = Field(default=5, ge=1, le=10)
     """nodes of a cell, each of which adds two states"""
 
     @field_validator("operations", check_fields=False)
@@ -99,9 +100,9 @@ class NSGANetMicro(CellSpace):
     models/micro_models.py): cells of five nodes with nine operations, after DARTS."""
 
     name: Literal["nsga-net-micro"] = "nsga-net-micro"
-    channels: int = Field(default=24, ge=1)
+    channels: Annotated[int, Unit("channels")] = Field(default=24, ge=1)
     """channels of the first cell; doubled by each of the two reduction cells"""
-    layers: int = Field(default=11, ge=3)
+    layers: Annotated[int, Unit("layers")] = Field(default=11, ge=3)
     """cells of both kinds; reduction cells are after a third and two thirds of them"""
 
     @property
@@ -125,9 +126,9 @@ class NASNet(CellSpace):
     name: Literal["nasnet"] = "nasnet"
     operations: tuple[str, ...] = (*("identity", "sep3", "sep5", "sep7", "avg3", "max3", "dil3", "conv1x7"),)
     """operations that nodes can have: also dil5, max5, max7, conv1, conv3, conv1x3"""
-    channels: int = Field(default=24, ge=1)
+    channels: Annotated[int, Unit("channels")] = Field(default=24, ge=1)
     """channels of the first cell; doubled by each of the two reduction cells"""
-    repeats: int = Field(default=3, ge=0)
+    repeats: Annotated[int, Unit("cells")] = Field(default=3, ge=0)
     """normal cells before, between and behind the two reduction cells"""
 
     @property

@@ -16,11 +16,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from pydantic import Field
 
+from a4nn_core.component import Unit
 from a4nn_core.errors import BadInput
 from a4nn_core.spaces.architecture import Architecture, Graph, Layer, Shape
 from a4nn_core.spaces.base import FreeSpace, Genome, Mutant
@@ -37,15 +38,15 @@ class FreeGraph(FreeSpace):
     """Graphs of convolutions that begin as next to nothing and grow by edits."""
 
     name: Literal["free-graph"] = "free-graph"
-    first: int = Field(default=16, ge=1)
+    first: Annotated[int, Unit("channels")] = Field(default=16, ge=1)
     """channels of a convolution that reads the image itself"""
-    most_channels: int = Field(default=256, ge=1)
+    most_channels: Annotated[int, Unit("channels")] = Field(default=256, ge=1)
     """channels that a convolution has at most"""
-    most_vertices: int = Field(default=40, ge=3)
+    most_vertices: Annotated[int, Unit("vertices")] = Field(default=40, ge=3)
     """vertices that a network has at most"""
-    most_side: int = Field(default=7, ge=1)
+    most_side: Annotated[int, Unit("pixels")] = Field(default=7, ge=1)
     """height and width of a kernel at most, in pixels"""
-    edits: int = Field(default=6, ge=1)
+    edits: Annotated[int, Unit("edits")] = Field(default=6, ge=1)
     """edits that a random genome has undergone at most"""
 
     def sample(self, rng: np.random.Generator) -> Genome:

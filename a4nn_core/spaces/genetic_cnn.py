@@ -20,6 +20,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
+from a4nn_core.component import Unit
 from a4nn_core.errors import BadInput
 from a4nn_core.spaces.architecture import Architecture, Graph, Layer, Shape
 from a4nn_core.spaces.base import Genes, Genome, StagedSpace
@@ -36,9 +37,9 @@ class GeneticCNN(StagedSpace):
         5,
     )
     """nodes of each stage"""
-    channels: int = Field(default=32, ge=1)
+    channels: Annotated[int, Unit("channels")] = Field(default=32, ge=1)
     """channels of the first stage; every later one has twice as many"""
-    kernel: int = Field(default=3, ge=1)
+    kernel: Annotated[int, Unit("pixels")] = Field(default=3, ge=1)
     """kernel of all convolutions, in pixels"""
 
     @property

@@ -17,11 +17,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
 
+from a4nn_core.component import Unit
 from a4nn_core.errors import BadInput
 from a4nn_core.spaces.architecture import Architecture, Graph, Layer, Shape
 from a4nn_core.spaces.base import Genes, Genome, Mutant, VectorSpace
@@ -34,11 +35,11 @@ class Hierarchical(VectorSpace):
     """Cells that are small graphs of small graphs of operations."""
 
     name: Literal["hierarchical"] = "hierarchical"
-    channels: int = Field(default=16, ge=1)
+    channels: Annotated[int, Unit("channels")] = Field(default=16, ge=1)
     """channels of the first stage; every later one has twice as many"""
-    stages: int = Field(default=3, ge=1, le=6)
+    stages: Annotated[int, Unit("stages")] = Field(default=3, ge=1, le=6)
     """stages of the network, between which images are halved"""
-    cells: int = Field(default=1, ge=1)
+    cells: Annotated[int, Unit("cells")] = Field(default=1, ge=1)
     """cells of each stage; the published search had 1, the final networks 2"""
 
     @property

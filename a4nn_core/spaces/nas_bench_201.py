@@ -17,11 +17,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
 
+from a4nn_core.component import Unit
 from a4nn_core.errors import BadInput
 from a4nn_core.spaces.architecture import Architecture, Graph, Layer, Shape
 from a4nn_core.spaces.base import Genes, Genome, VectorSpace
@@ -40,9 +41,9 @@ class NASBench201(VectorSpace):
     """Cells of four nodes with one of five operations on each of the six edges."""
 
     name: Literal["nas-bench-201"] = "nas-bench-201"
-    channels: int = Field(default=16, ge=1)
+    channels: Annotated[int, Unit("channels")] = Field(default=16, ge=1)
     """channels of the first stage; each later one has twice as many"""
-    cells: int = Field(default=5, ge=1)
+    cells: Annotated[int, Unit("cells")] = Field(default=5, ge=1)
     """cells of each stage"""
 
     @property

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
 
+from a4nn_core.component import Unit
 from a4nn_core.errors import BadInput
 from a4nn_core.spaces.architecture import Architecture, Graph, Layer, Shape
 from a4nn_core.spaces.base import Genes, Genome, VectorSpace
@@ -41,9 +42,9 @@ class NASBenchMacro(VectorSpace):
     """Eight blocks, each left out or one of two inverted residuals."""
 
     name: Literal["nas-bench-macro"] = "nas-bench-macro"
-    channels: int = Field(default=32, ge=1)
+    channels: Annotated[int, Unit("channels")] = Field(default=32, ge=1)
     """channels before the first stage; every stage doubles them"""
-    last_channels: int = Field(default=1280, ge=1)
+    last_channels: Annotated[int, Unit("channels")] = Field(default=1280, ge=1)
     """channels of the convolution before the classifier"""
 
     @property

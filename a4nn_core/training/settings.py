@@ -74,7 +74,7 @@ class Training(Settings):
     """whether networks are compiled; auto does so where the work of a network's whole budget pays for it"""
     energy: bool = False
     """record the energy of each epoch, where the device has a counter of it that can be read"""
-    panels: tuple[PanelCount, PanelCount] | None = None
+    panels: Annotated[tuple[PanelCount, PanelCount] | None, Unit("panels")] = None
     """rows and columns of the panels that a detector is made of, such as [8, 2]: after each best epoch,
     validation images that each lack a panel are classified, too; if not set, none is taken away"""
     deterministic: bool = True

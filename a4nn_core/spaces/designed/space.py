@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import partial
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field, field_validator
 
+from a4nn_core.component import Unit
 from a4nn_core.errors import BadInput
 from a4nn_core.spaces.architecture import Architecture, Shape
 from a4nn_core.spaces.base import Genes, Genome, VectorSpace
@@ -34,7 +35,7 @@ class Designed(VectorSpace):
     """their names: small-cnn, any convolutional network of torchvision, such as resnet18, xpsi, or
     xpsi-leaking, whose autoencoder also sees the validation and test images, as published; a name followed by
     a factor, such as resnet18*0.25, is a network with that share of the channels"""
-    least_side: int = Field(default=4, ge=1)
+    least_side: Annotated[int, Unit("pixels")] = Field(default=4, ge=1)
     """height and width, in pixels, that the last feature maps keep: as many of a network's first strides are
     taken away as images of this size need for that"""
 

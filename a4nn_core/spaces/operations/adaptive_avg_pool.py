@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from a4nn_core.component import Unit
 from a4nn_core.spaces.layer import Cost, Layer, Shape
 from a4nn_core.spaces.operations.base import Operation, elements
 
@@ -21,7 +22,7 @@ class AdaptiveAvgPool(Operation):
     name: Literal["adaptive_avg_pool"] = "adaptive_avg_pool"
     words: ClassVar[tuple[str, ...]] = ("pool",)
 
-    side: int = Field(default=1, ge=1)
+    side: Annotated[int, Unit("pixels")] = Field(default=1, ge=1)
     """height and width of the output, in pixels"""
 
     def cost(self, layer: Layer, inputs: Sequence[Shape]) -> Cost:

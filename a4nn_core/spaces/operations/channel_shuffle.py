@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
+from a4nn_core.component import Unit
 from a4nn_core.spaces.layer import Cost, Layer, Shape
 from a4nn_core.spaces.operations.base import Operation
 
@@ -20,7 +21,7 @@ class ChannelShuffle(Operation):
 
     name: Literal["channel_shuffle"] = "channel_shuffle"
 
-    groups: int = Field(default=2, ge=1)
+    groups: Annotated[int, Unit("groups")] = Field(default=2, ge=1)
     """number of groups"""
 
     def cost(self, layer: Layer, inputs: Sequence[Shape]) -> Cost:

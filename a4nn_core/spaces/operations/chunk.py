@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
+from a4nn_core.component import Unit
 from a4nn_core.spaces.layer import Cost, Layer, Shape
 from a4nn_core.spaces.operations.base import Kept, Operation
 
@@ -19,7 +20,7 @@ class Chunk(Operation):
 
     name: Literal["chunk"] = "chunk"
 
-    parts: int = Field(default=2, ge=2)
+    parts: Annotated[int, Unit("parts")] = Field(default=2, ge=2)
     """into how many parts the channels are divided"""
     part: int = Field(default=0, ge=0)
     """which part, from 0"""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
+from a4nn_core.component import Unit
 from a4nn_core.spaces.layer import Cost, Layer, Shape
 from a4nn_core.spaces.operations.base import Kept, Operation
 
@@ -19,9 +20,9 @@ class Resize(Operation):
 
     name: Literal["resize"] = "resize"
 
-    height: int = Field(ge=1)
+    height: Annotated[int, Unit("pixels")] = Field(ge=1)
     """height of the output in pixels"""
-    width: int = Field(ge=1)
+    width: Annotated[int, Unit("pixels")] = Field(ge=1)
     """width of the output in pixels"""
 
     def cost(self, layer: Layer, inputs: Sequence[Shape]) -> Cost:

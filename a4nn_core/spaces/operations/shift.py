@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
+from a4nn_core.component import Unit
 from a4nn_core.spaces.layer import Cost, Layer, Shape
 from a4nn_core.spaces.operations.base import Kept, Operation
 
@@ -19,7 +20,7 @@ class Shift(Operation):
 
     name: Literal["shift"] = "shift"
 
-    pixels: int = Field(default=1, ge=1)
+    pixels: Annotated[int, Unit("pixels")] = Field(default=1, ge=1)
     """how many rows and columns"""
 
     def cost(self, layer: Layer, inputs: Sequence[Shape]) -> Cost:
