@@ -190,8 +190,7 @@ function axisLayout(axis, names, extent) {
   if (axis.whole) {
     made.tickformat = "d";
     const values = axis.range ?? [Math.min(...extent), Math.max(...extent)];
-    if (extent.length) made.dtick = Math.max(1, Math.ceil((values[1] - values[0]) / 10));
-    if (extent.length) made.tick0 = axis.range ? 0 : values[0];
+    if (extent.length && values[1] - values[0] <= 12) made.dtick = 1; // else Plotly would name halves, too
   }
   if (axis.hidden) Object.assign(made, { showticklabels: false, showgrid: false, ticks: "" });
   return made;
