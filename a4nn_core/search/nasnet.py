@@ -184,10 +184,6 @@ class Controller:
             gain = torch.minimum(ratio * better, clipped * better).mean()
             entropy = -(chances.exp() * chances).sum(dim=(1, 2)).mean()
             optimizer.zero_grad()
-<<<<<<< HEAD
             loss: Any = -gain - self.settings.entropy * entropy
             loss.backward()
-=======
-            (-gain - self.settings.entropy * entropy).backward()  # type: ignore[no-untyped-call]
->>>>>>> tables
             optimizer.step()
