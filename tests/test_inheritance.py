@@ -15,6 +15,7 @@ from test_training import CPU, segment
 from torch import Tensor
 
 from a4nn_core.commons import RunFolder, read_journal
+from a4nn_core.commons.events import read_events
 from a4nn_core.errors import A4NNError, BadInput
 from a4nn_core.experiment import Experiment
 from a4nn_core.spaces import Architecture, Graph, Layer
@@ -25,6 +26,7 @@ from a4nn_core.training.inherit import take_over
 from a4nn_core.training.loading import DeviceData
 from a4nn_core.training.segment import Inheritance, Segment
 from a4nn_core.training.trainer import train_segment
+from a4nn_core.vocabulary import EventKind
 
 SHAPE = (2, 8, 6)
 
@@ -281,3 +283,12 @@ def test_training_begins_with_the_parents_weights(tmp_path: Path) -> None:
             data,
             CPU,
         )
+
+
+def test_checkpoints_of_parents_stay_until_the_search_ends(tmp_path: Path) -> None:
+    one = search(growing(training={"keep_checkpoints": "front", "epochs": 2}), tmp_path, FakeExecutor())
+    kinds = [event.kind for event in read_events(one.writer.folder.events)]
+    removed = [place for place, kind in enumerate(kinds) if kind == EventKind.checkpoints_removed]
+    submitted = [place for place, kind in enumerate(kinds) if kind == EventKind.submitted]
+    assert removed
+    assert min(removed) > max(submitted)

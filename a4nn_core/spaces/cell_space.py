@@ -30,14 +30,14 @@ class CellSpace(VectorSpace):
     blocks: Annotated[int, Unit("nodes")] = Field(default=5, ge=1, le=10)
     """nodes of a cell, each of which adds two states"""
 
-    @field_validator("operations", check_fields=False)
+    @field_validator("node_operations", check_fields=False)
     @classmethod
     def _known(cls, operations: tuple[str, ...]) -> tuple[str, ...]:
         for op in operations:
             if op not in KNOWN:
                 raise ValueError(f"there is no operation {op!r}; known: {', '.join(KNOWN)}")
         if not operations or len(set(operations)) < len(operations):
-            raise ValueError("operations must be some, each named once")
+            raise ValueError("node_operations must be some, each named once")
         return operations
 
     @property
@@ -124,7 +124,9 @@ class NASNet(CellSpace):
     """
 
     name: Literal["nasnet"] = "nasnet"
-    operations: tuple[str, ...] = (*("identity", "sep3", "sep5", "sep7", "avg3", "max3", "dil3", "conv1x7"),)
+    node_operations: tuple[str, ...] = (
+        *("identity", "sep3", "sep5", "sep7", "avg3", "max3", "dil3", "conv1x7"),
+    )
     """operations that nodes can have: also dil5, max5, max7, conv1, conv3, conv1x3"""
     channels: Annotated[int, Unit("channels")] = Field(default=24, ge=1)
     """channels of the first cell; doubled by each of the two reduction cells"""
@@ -133,7 +135,7 @@ class NASNet(CellSpace):
 
     @property
     def choice(self) -> tuple[str, ...]:
-        return self.operations
+        return self.node_operations
 
     def build(self, normal: Cell, reduction: Cell, input_shape: Shape, classes: int) -> Architecture:
         places = (self.repeats, 2 * self.repeats + 1)

@@ -11,15 +11,16 @@ those on images by batch normalisation before it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
 
+from a4nn_core.component import Unit
 from a4nn_core.errors import BadInput
 from a4nn_core.spaces.architecture import Architecture, Shape
 from a4nn_core.spaces.base import Genome, Mutant
-from a4nn_core.spaces.layer_list import TYPE, Block, Choice, LayerList, Range, Unit, Units, build
+from a4nn_core.spaces.layer_list import TYPE, Block, Choice, LayerList, LayerUnit, Range, Units, build
 
 if TYPE_CHECKING:
     from pymoo.core.problem import Problem
@@ -36,13 +37,13 @@ class EvoCNN(LayerList):
     name: Literal["evocnn"] = "evocnn"
     crosses: ClassVar[bool] = True
 
-    kernel: tuple[int, int] = (2, 20)
+    kernel: Annotated[tuple[int, int], Unit("pixels")] = (2, 20)
     """smallest and greatest kernel of a convolution, in pixels"""
-    maps: tuple[int, int] = (3, 50)
+    maps: Annotated[tuple[int, int], Unit("channels")] = (3, 50)
     """fewest and most channels of a convolution, before their number is doubled"""
-    neurons: tuple[int, int] = (1000, 2000)
+    neurons: Annotated[tuple[int, int], Unit("neurons")] = (1000, 2000)
     """fewest and most neurons of a fully connected layer, before their number is doubled"""
-    grown: int = Field(default=6, ge=3)
+    grown: Annotated[int, Unit("layers")] = Field(default=6, ge=3)
     """number of layers from which on mutation adds no more; the last layer counts"""
     eta: float = Field(default=20.0, gt=0)
     """distribution index of crossover and mutation of numbers: 20 in the paper, 0.05 in the authors' code"""
@@ -75,7 +76,7 @@ class EvoCNN(LayerList):
     def lengths(self) -> tuple[int, int]:
         return 2, max(self.grown, MOST_SAMPLED)
 
-    def block(self, unit: Unit) -> Block:
+    def block(self, unit: LayerUnit) -> Block:
         if unit[TYPE] == POOL:
             kernel = unit["kernel"]
             return Block("max_pool" if unit["averages"] < 0.5 else "avg_pool", kernel=kernel, stride=kernel)
@@ -160,7 +161,7 @@ class EvoCNN(LayerList):
             for (name, gene), value in zip(ranges.items(), child.X, strict=True):
                 unit[name] = gene.clip(value)
 
-    def _changed(self, unit: Unit, rng: np.random.Generator) -> dict[str, Any]:
+    def _changed(self, unit: LayerUnit, rng: np.random.Generator) -> dict[str, Any]:
         """A unit whose genes have undergone polynomial mutation."""
         from pymoo.core.population import Population
         from pymoo.operators.mutation.pm import PM
@@ -176,7 +177,7 @@ class EvoCNN(LayerList):
         }
         return {**unit, **choices, **changed}
 
-    def _numbers(self, unit: Unit) -> tuple[Problem, dict[str, Range]]:
+    def _numbers(self, unit: LayerUnit) -> tuple[Problem, dict[str, Range]]:
         """The genes of a unit that are numbers, and pymoo's problem of them."""
         from pymoo.core.problem import Problem
 

@@ -31,11 +31,9 @@ class GeneticCNN(StagedSpace):
     """Stages of convolutions whose connections are bits; what reaches a node is added up."""
 
     name: Literal["genetic-cnn"] = "genetic-cnn"
-    nodes: Annotated[tuple[Annotated[int, Field(ge=2, le=12)], ...], Field(min_length=1, max_length=8)] = (
-        3,
-        4,
-        5,
-    )
+    nodes: Annotated[
+        tuple[Annotated[int, Field(ge=2, le=12)], ...], Field(min_length=1, max_length=8), Unit("nodes")
+    ] = (3, 4, 5)
     """nodes of each stage"""
     channels: Annotated[int, Unit("channels")] = Field(default=32, ge=1)
     """channels of the first stage; every later one has twice as many"""

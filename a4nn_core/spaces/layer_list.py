@@ -83,7 +83,8 @@ class Choice:
 Gene = Range | Choice
 Units = Mapping[str, Mapping[str, Gene]]
 """Type of a unit to its genes by name."""
-Unit = Mapping[str, Any]
+LayerUnit = Mapping[str, Any]
+"""A unit of a genome: its type, and the values of its genes by name."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ class LayerList(FreeSpace):
         """Types of units to their places in the order: no unit follows one of a later stage."""
 
     @abstractmethod
-    def block(self, unit: Unit) -> Block:
+    def block(self, unit: LayerUnit) -> Block:
         """What a unit is built as."""
 
     @abstractmethod

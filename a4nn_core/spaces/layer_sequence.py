@@ -9,14 +9,15 @@ no code was published; ranges and rates are ours. US patent 11,429,865 covers pa
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
+from a4nn_core.component import Unit
 from a4nn_core.errors import BadInput
 from a4nn_core.spaces.base import Genome, Mutant
-from a4nn_core.spaces.layer_list import TYPE, Block, Choice, Gene, LayerList, Range, Unit, Units
+from a4nn_core.spaces.layer_list import TYPE, Block, Choice, Gene, LayerList, LayerUnit, Range, Units
 
 CONV, POOL, FULL = "conv", "pool", "full"
 KINDS = {"max": "max_pool", "avg": "avg_pool"}
@@ -28,11 +29,11 @@ class LayerSequence(LayerList):
     name: Literal["layer-sequence"] = "layer-sequence"
     crosses: ClassVar[bool] = True
 
-    most: int = Field(default=16, ge=1, le=64)
+    most: Annotated[int, Unit("layers")] = Field(default=16, ge=1, le=64)
     """layers that a network has at most, the classification not counted"""
-    filters: tuple[int, int] = (8, 256)
+    filters: Annotated[tuple[int, int], Unit("channels")] = (8, 256)
     """fewest and most channels of a convolution"""
-    neurons: tuple[int, int] = (32, 1024)
+    neurons: Annotated[tuple[int, int], Unit("neurons")] = (32, 1024)
     """fewest and most neurons of a fully connected layer"""
     resample: float = Field(default=0.2, ge=0, le=1)
     """chance of each layer that one of its settings is drawn again"""
@@ -68,7 +69,7 @@ class LayerSequence(LayerList):
     def lengths(self) -> tuple[int, int]:
         return 1, self.most
 
-    def block(self, unit: Unit) -> Block:
+    def block(self, unit: LayerUnit) -> Block:
         if unit[TYPE] == POOL:
             pool: Any = KINDS[unit["kind"]]
             return Block(pool, kernel=unit["kernel"], stride=unit["kernel"])

@@ -10,15 +10,16 @@ layer. Pooling layers that would leave an image of less than half of four pixels
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
 
+from a4nn_core.component import Unit
 from a4nn_core.errors import BadInput
 from a4nn_core.spaces.architecture import Architecture, Shape
 from a4nn_core.spaces.base import Genome, Mutant
-from a4nn_core.spaces.layer_list import TYPE, Block, LayerList, Range, Unit, Units, build
+from a4nn_core.spaces.layer_list import TYPE, Block, LayerList, LayerUnit, Range, Units, build
 
 CONV, MAX, AVG, FULL = "conv", "max_pool", "avg_pool", "full"
 SMALLEST = 4
@@ -31,13 +32,13 @@ class PsoCNN(LayerList):
     """Lists of convolutions, pooling and fully connected layers, as psoCNN's particles are."""
 
     name: Literal["pso-cnn"] = "pso-cnn"
-    depth: tuple[int, int] = (3, 19)
+    depth: Annotated[tuple[int, int], Unit("blocks")] = (3, 19)
     """fewest and most blocks of a random genome, the classification not counted"""
-    maps: tuple[int, int] = (3, 255)
+    maps: Annotated[tuple[int, int], Unit("channels")] = (3, 255)
     """fewest and most channels of a convolution"""
-    kernel: tuple[int, int] = (3, 6)
+    kernel: Annotated[tuple[int, int], Unit("pixels")] = (3, 6)
     """smallest and greatest kernel of a convolution, in pixels"""
-    neurons: tuple[int, int] = (1, 299)
+    neurons: Annotated[tuple[int, int], Unit("neurons")] = (1, 299)
     """fewest and most neurons of a fully connected layer"""
     dropout: float = Field(default=0.5, ge=0, lt=1)
     """share of the values that are set to 0 before a layer with weights, but for the first"""
@@ -59,7 +60,7 @@ class PsoCNN(LayerList):
         # what a particle takes from others can make it longer than any random one
         return 1, 2 * self.depth[1]
 
-    def block(self, unit: Unit) -> Block:
+    def block(self, unit: LayerUnit) -> Block:
         if unit[TYPE] == CONV:
             return Block("conv", unit["maps"], unit["kernel"], norm=True, dropout=self.dropout)
         if unit[TYPE] == FULL:
