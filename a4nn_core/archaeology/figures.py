@@ -19,7 +19,7 @@ from a4nn_core.archaeology.picture import (
     picture,
     whole_generations,
 )
-from a4nn_core.archaeology.style import FAINT, FRONT, GRID, INK, MUTED
+from a4nn_core.archaeology.style import FAINT, FRONT, MATPLOTLIB, MUTED
 from a4nn_core.files import atomic_write, make_folder
 from a4nn_core.metrics import ACCURACY_PERCENT, MFLOPS
 from a4nn_core.printable import printable
@@ -86,24 +86,8 @@ def still(shown: Picture, page: str | None = None) -> Figure:
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    style: dict[Any, Any] = {
-        "font.family": "DejaVu Sans",
-        "font.size": 12,
-        "axes.edgecolor": FAINT,
-        "axes.labelcolor": INK,
-        "axes.labelsize": 13,
-        "text.color": INK,
-        "xtick.color": INK,
-        "ytick.color": INK,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.grid": True,
-        "grid.color": GRID,
-        "axes.axisbelow": True,
-        "legend.frameon": False,
-        "legend.fontsize": 10.5,
-    }
-    with mpl.rc_context(style):
+    larger: dict[Any, Any] = {"font.size": 12, "axes.labelsize": 13, "legend.fontsize": 10.5}
+    with mpl.rc_context({**MATPLOTLIB, **larger}):
         whole = (words.replace(" %", "\u00a0%") for words in shown.caption)  # no line begins with a unit
         caption = [line for words in whole for line in wrap(words, _CAPTION)]
         height = 6 + 0.22 * len(caption)  # the caption has its own room, so that the rest stays where it is

@@ -21,7 +21,7 @@ from a4nn_core.archaeology.chart import (
 from a4nn_core.archaeology.drawing import draw_sketch, reach
 from a4nn_core.archaeology.film import Frame
 from a4nn_core.archaeology.sketch import COLOURS, Sketch
-from a4nn_core.archaeology.style import FAINT, GRID, INK, MUTED, sequential
+from a4nn_core.archaeology.style import MATPLOTLIB, MUTED, sequential
 from a4nn_core.errors import BadInput
 from a4nn_core.files import atomic_write, make_folder
 from a4nn_core.precision import plus_minus
@@ -32,23 +32,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FORMATS = (".png", ".svg")
-STYLE: Any = {
-    "font.family": "DejaVu Sans",
-    "font.size": 11,
-    "axes.edgecolor": FAINT,
-    "axes.labelcolor": INK,
-    "text.color": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": GRID,
-    "axes.axisbelow": True,
-    "legend.frameon": False,
-    "legend.fontsize": 9.5,
-    "svg.hashsalt": "a4nn",  # the same picture is the same file
-}
 _PIXELS = 100.0
 """pixels of a page to an inch"""
 _DOT = (72 / _PIXELS) ** 2
@@ -80,7 +63,7 @@ def _write(make: Callable[[], Figure], file: Path) -> None:
     if file.suffix not in FORMATS:
         raise BadInput(f"picture {file}: the ending must be one of {', '.join(FORMATS)}")
     make_folder(file.parent)
-    with mpl.rc_context(STYLE), atomic_write(file) as temporary:
+    with mpl.rc_context(MATPLOTLIB), atomic_write(file) as temporary:
         metadata = {"Date": None} if file.suffix == ".svg" else {}
         make().savefig(temporary, format=file.suffix[1:], dpi=150, metadata=metadata)
 

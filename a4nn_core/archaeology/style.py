@@ -6,6 +6,8 @@ removed is dashed, what was stopped is open, epochs that were not trained are ha
 
 from __future__ import annotations
 
+from typing import Any
+
 INK = "#1f2430"
 """text and what is chosen"""
 MUTED = "#555b66"
@@ -27,6 +29,25 @@ SECOND = "#cc79a7"
 
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f3c8d", "#666666")
 """for things without an order: devices, runs, rules, phases"""
+
+MATPLOTLIB: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 11,
+    "axes.edgecolor": FAINT,
+    "axes.labelcolor": INK,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": GRID,
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+    "legend.fontsize": 9.5,
+    "svg.hashsalt": "a4nn",  # the same picture is the same file
+}
+"""settings of matplotlib for every still picture"""
 
 # viridis of matplotlib at 0, 0.1, ..., 1; written out, as importing it would take longer than a whole page
 _VIRIDIS = (

@@ -17,8 +17,9 @@ import numpy as np
 from pydantic import Field
 
 from a4nn_core.component import Unit
-from a4nn_core.search.base import Candidate, Outcome, Strategy, Violation, no_violation
-from a4nn_core.search.batches import ScalarBatchSettings, ScalarStrategy
+from a4nn_core.search.base import Strategy, Violation, no_violation
+from a4nn_core.search.batches import ScalarBatchSettings
+from a4nn_core.search.breeding import Breeding
 from a4nn_core.search.variation import DRAWS, Proposal
 from a4nn_core.spaces.base import Space
 
@@ -37,25 +38,13 @@ class Hierarchical(ScalarBatchSettings):
         return _Tournament(self, space, seed, violation)
 
 
-class _Tournament(ScalarStrategy):
+class _Tournament(Breeding):
     settings: Hierarchical
 
     def __init__(self, settings: Hierarchical, space: Space, seed: int, violation: Violation) -> None:
-        super().__init__(settings, space, seed, violation)
-        self.population: list[int] = []
+        super().__init__(settings, space, seed, violation, initial=settings.initial)
 
-    def propose(self) -> Proposal | None:
-        rng = self.rng(len(self.asked))
-        found = None
-        if self.population and len(self.asked) >= self.settings.initial:
-            found = self.first_new(self._children(rng))
-        return found or self.random_new(rng)
-
-    def learn(self, candidate: Candidate, outcome: Outcome) -> None:
-        del outcome
-        self.population.append(candidate.number)
-
-    def _children(self, rng: np.random.Generator) -> Iterator[Proposal]:
+    def children(self, rng: np.random.Generator) -> Iterator[Proposal]:
         size = max(1, round(self.settings.share * len(self.population)))
         for _ in range(DRAWS):
             drawn = rng.choice(np.array(self.population), size, replace=False)

@@ -19,8 +19,9 @@ import numpy as np
 from pydantic import Field
 
 from a4nn_core.component import Unit
-from a4nn_core.search.base import Candidate, Outcome, Strategy, Violation, no_violation
-from a4nn_core.search.batches import ScalarBatchSettings, ScalarStrategy
+from a4nn_core.search.base import Strategy, Violation, no_violation
+from a4nn_core.search.batches import ScalarBatchSettings
+from a4nn_core.search.breeding import Breeding
 from a4nn_core.search.variation import DRAWS, Proposal
 from a4nn_core.spaces.base import Space
 
@@ -39,7 +40,7 @@ class RegularisedEvolution(ScalarBatchSettings):
         return _Ageing(self, space, seed, violation)
 
 
-class _Ageing(ScalarStrategy):
+class _Ageing(Breeding):
     """The evolution in progress.
 
     Attributes:
@@ -49,21 +50,10 @@ class _Ageing(ScalarStrategy):
     settings: RegularisedEvolution
 
     def __init__(self, settings: RegularisedEvolution, space: Space, seed: int, violation: Violation) -> None:
-        super().__init__(settings, space, seed, violation)
-        self.population: deque[int] = deque(maxlen=settings.population)
+        super().__init__(settings, space, seed, violation, initial=settings.population)
+        self.population = deque(maxlen=settings.population)
 
-    def propose(self) -> Proposal | None:
-        rng = self.rng(len(self.asked))
-        found = None
-        if self.population and len(self.asked) >= self.settings.population:
-            found = self.first_new(self._children(rng))
-        return found or self.random_new(rng)
-
-    def learn(self, candidate: Candidate, outcome: Outcome) -> None:
-        del outcome
-        self.population.append(candidate.number)
-
-    def _children(self, rng: np.random.Generator) -> Iterator[Proposal]:
+    def children(self, rng: np.random.Generator) -> Iterator[Proposal]:
         for _ in range(DRAWS):
             drawn = rng.choice(np.array(self.population), self.settings.sample)
             parent = min(map(int, drawn), key=self.rank)

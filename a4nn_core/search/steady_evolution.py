@@ -19,7 +19,8 @@ from pydantic import Field
 
 from a4nn_core.component import Unit
 from a4nn_core.search.base import Candidate, Outcome, Strategy, Violation, no_violation
-from a4nn_core.search.batches import ScalarBatchSettings, ScalarStrategy
+from a4nn_core.search.batches import ScalarBatchSettings
+from a4nn_core.search.breeding import Breeding
 from a4nn_core.search.variation import DRAWS, Proposal
 from a4nn_core.spaces.base import Space
 
@@ -45,27 +46,18 @@ class SteadyEvolution(ScalarBatchSettings):
         return _Steady(self, space, seed, violation)
 
 
-class _Steady(ScalarStrategy):
+class _Steady(Breeding):
     settings: SteadyEvolution
 
     def __init__(self, settings: SteadyEvolution, space: Space, seed: int, violation: Violation) -> None:
-        super().__init__(settings, space, seed, violation)
-        self.population: list[int] = []
-
-    def propose(self) -> Proposal | None:
-        rng = self.rng(len(self.asked))
-        found = None
-        if self.population and len(self.asked) >= self.settings.initial:
-            found = self.first_new(self._children(rng))
-        return found or self.random_new(rng)
+        super().__init__(settings, space, seed, violation, initial=settings.initial)
 
     def learn(self, candidate: Candidate, outcome: Outcome) -> None:
-        del outcome
-        self.population.append(candidate.number)
+        super().learn(candidate, outcome)
         if len(self.population) > self.settings.population:
             self.population.remove(max(self.population, key=lambda number: (self.rank(number), number)))
 
-    def _children(self, rng: np.random.Generator) -> Iterator[Proposal]:
+    def children(self, rng: np.random.Generator) -> Iterator[Proposal]:
         for _ in range(DRAWS):
             parents, genome, operator = self._parents(rng)
             mutant = self.space.mutate(genome, rng)
