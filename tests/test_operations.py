@@ -84,7 +84,8 @@ def further_kinds(rate: float = 0.25) -> Architecture:
     more = graph.add(
         Layer("fit_channels", 8), graph.add(Layer("resize", 3, settings={"height": 9, "width": 7}), 0)
     )
-    at = graph.add(Layer("add", 8), [at, fewer, more])
+    nothing = graph.add(Layer("zero", 8), more)
+    at = graph.add(Layer("add", 8), [at, fewer, more, nothing])
     at = graph.add(Layer("flatten", 8 * 9 * 7), at)
     at = graph.add(Layer("linear", 11, bias=True, settings={"weight_mean": 0.1, "weight_sd": 0.2}), at)
     at = graph.add(Layer("batch_norm", 11, settings={"flat": True}), at)
