@@ -37,7 +37,7 @@ def match(old: Architecture, new: Architecture) -> Pairs:
     """Pairs (layer of ``old``, layer of ``new``), sorted; every layer is in one pair at most.
 
     The match of ``new`` with ``old`` is the same, mirrored. Its time is bounded: about 0.1 s for 100 layers,
-    some seconds for 1000.
+    ten seconds and more for 1000.
     """
     if _order(old) > _order(new):
         return sorted((i, j) for j, i in match(new, old))
