@@ -27,6 +27,7 @@ from pydantic import PrivateAttr
 from scipy.stats import kendalltau
 from surrogate import Surrogate, Trained
 
+from a4nn_core.hypervolume import hypervolume
 from a4nn_core.metrics import DEFAULT_OBJECTIVES, on_front
 from a4nn_core.penguin.observed import Observed, Past
 from a4nn_core.penguin.slopes import Slopes, log_error
@@ -275,23 +276,12 @@ class Corner:
 
     def volume(self, accuracy: NDArray[np.float64], costs: NDArray[np.float64]) -> float:
         """In points of error times millions of multiply-adds."""
-        return _area(100 - accuracy, costs, self.error, self.cost)
+        return hypervolume(np.column_stack([100 - accuracy, costs]), (self.error, self.cost))
 
     def log_volume(self, accuracy: NDArray[np.float64], costs: NDArray[np.float64]) -> float:
         """The same with the logarithm of the error, under which 0.02 % are as far from 0.01 % as 2 from 1."""
         worst = float(log_error(100 - self.error, self.images))
-        return _area(log_error(accuracy, self.images), costs, worst, self.cost)
-
-
-def _area(
-    errors: NDArray[np.float64], costs: NDArray[np.float64], worst_error: float, worst_cost: float
-) -> float:
-    area, reached = 0.0, worst_error
-    for place in np.argsort(costs, kind="stable"):
-        if costs[place] < worst_cost and errors[place] < reached:
-            area += (reached - errors[place]) * (worst_cost - costs[place])
-            reached = float(errors[place])
-    return area
+        return hypervolume(np.column_stack([log_error(accuracy, self.images), costs]), (worst, self.cost))
 
 
 def shuffled(run: Past, seed: int) -> Past:

@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from a4nn_core.commons import Commons
+from a4nn_core.hypervolume import hypervolume
 from a4nn_core.precision import standard_error
 from a4nn_core.vocabulary import RunStatus
 
@@ -76,14 +77,9 @@ def front(points: Sequence[Point]) -> list[tuple[float, float]]:
     return kept
 
 
-def hypervolume(members: Sequence[tuple[float, float]], worst: tuple[float, float]) -> float:
-    """Area between a front and a corner (cost, accuracy)."""
-    area, reached = 0.0, worst[1]
-    for place, (cost, accuracy) in enumerate(members):
-        following = members[place + 1][0] if place + 1 < len(members) else worst[0]
-        reached = max(reached, accuracy)
-        area += max(0.0, min(following, worst[0]) - cost) * (reached - worst[1])
-    return area
+def volume_of(members: Sequence[tuple[float, float]], worst: tuple[float, float]) -> float:
+    """Area between a front and a corner, all of them (cost, accuracy)."""
+    return hypervolume([(cost, -accuracy) for cost, accuracy in members], (worst[0], -worst[1]))
 
 
 def is_reached(
@@ -134,9 +130,9 @@ def reach(commons: Commons, baseline: str, run: str) -> Reach:
     tested = {n.network: n.test_accuracy_percent for n in commons.networks(run)}
     wanted = front(total)
     worst = (wanted[-1][0] * 1.1, wanted[0][1] - 1.0)
-    volume = hypervolume(wanted, worst)
+    volume = volume_of(wanted, worst)
     fronts = [front(points[: n + 1]) for n in range(len(points))]
-    shares = [hypervolume(members, worst) / volume for members in fronts]
+    shares = [volume_of(members, worst) / volume for members in fronts]
     spent = [100 * p.spent / total[-1].spent for p in points]
     seconds = [100 * p.seconds / total[-1].seconds for p in points]
     nearly, whole = (first(share >= wanted for share in shares) for wanted in (0.95, 1.0))

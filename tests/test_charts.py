@@ -191,15 +191,6 @@ def test_what_was_not_trained_is_hatched_at_the_networks_own_pace() -> None:
 # progress
 
 
-def test_hypervolume_of_known_shapes() -> None:
-    assert progress.hypervolume(np.array([[0.0, 0.0]])) == 1.0
-    assert progress.hypervolume(np.array([[0.5, 0.5]])) == 0.25
-    # two boxes of 0.25 x 0.75 and 0.75 x 0.25 that share 0.25 x 0.25
-    assert progress.hypervolume(np.array([[0.75, 0.25], [0.25, 0.75], [0.8, 0.8]])) == pytest.approx(0.3125)
-    assert progress.hypervolume(np.array([[0.5, 0.5, 0.5]])) == pytest.approx(0.125)
-    assert progress.hypervolume(np.empty((0, 2))) == 0.0
-
-
 def test_moments_count_epochs_and_keep_the_best() -> None:
     shown = life(
         network(0, 80.0, 2.0), network(1, 90.0, 4.0), stopped(2, 70.0, 3.0, None), network(3, 85.0, 1.0)

@@ -20,6 +20,7 @@ from a4nn_core.archaeology.chart import Axis, Band, Chart, Exhibit, Line, Mark, 
 from a4nn_core.archaeology.life import Life
 from a4nn_core.archaeology.style import series
 from a4nn_core.commons.records import Network
+from a4nn_core.hypervolume import hypervolume
 from a4nn_core.jsonable import to_json
 from a4nn_core.metrics import ACCURACY_PERCENT, MFLOPS, nondominated, of_row, signs
 
@@ -71,26 +72,7 @@ class Box:
         """The share of the box, in percent, that points dominate."""
         size = np.where(self.worst > self.best, self.worst - self.best, 1.0)
         inside = np.clip((points - self.best) / size, 0.0, 1.0)
-        return 100.0 * hypervolume(inside)
-
-
-def hypervolume(points: NDArray[np.float64]) -> float:
-    """The volume of the unit cube that points dominate, every objective being minimised.
-
-    Args:
-        points: shape (points, objectives), values from 0 to 1.
-    """
-    if not len(points):
-        return 0.0
-    if points.shape[1] == 1:
-        return float(1 - points.min())
-    if points.shape[1] == 2:
-        front = np.unique(points[nondominated(points)], axis=0)
-        widths = np.append(front[1:, 0], 1.0) - front[:, 0]
-        return float(widths @ (1 - front[:, 1]))
-    from pymoo.indicators.hv import HV
-
-    return float(HV(ref_point=np.ones(points.shape[1]))(points))
+        return 100.0 * hypervolume(inside, np.ones(len(size)).tolist())
 
 
 def objectives_of(life: Life, network: Network) -> list[float] | None:

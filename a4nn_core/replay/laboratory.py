@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from a4nn_core.errors import BadInput
+from a4nn_core.hypervolume import hypervolume
 from a4nn_core.metrics import DEFAULT_OBJECTIVES as OBJECTIVES
 from a4nn_core.metrics import on_front
 from a4nn_core.penguin.observed import Past
@@ -316,14 +317,16 @@ def _result(history: RunHistory, cluster: _Cluster, name: str) -> Replayed:
     errors = [history.images.validation_error(final[member]) for member in true]
     in_se = [d / e for d, e in zip(deficits, errors, strict=True) if e]
     spent = [sum(one.seconds[:count]) for one, count in zip(networks, epochs, strict=True)]
-    volume = _hypervolume(true, final, costs, true)
+    errors_and_costs = np.column_stack([100 - np.array(final), costs])
+    corner = errors_and_costs[true].max(axis=0).tolist()
+    volume = hypervolume(errors_and_costs[true], corner)
     return replace(
         done,
         seconds_saved_percent=100 - 100 * sum(spent) / sum(sum(one.seconds) for one in networks),
         front_regret_points=max(deficits),
         front_regret_se=max(in_se) if in_se else None,
         mean_regret_se=sum(in_se) / len(in_se) if in_se else None,
-        hypervolume_share=_hypervolume(kept, final, costs, true) / volume if volume else 1.0,
+        hypervolume_share=hypervolume(errors_and_costs[kept], corner) / volume if volume else 1.0,
         finishing_epochs=sum(horizon - epochs[member] for member in kept),
         front_finished=sum(epochs[member] == horizon for member in true),
         front_size=len(true),
@@ -343,19 +346,3 @@ def _front(accuracies: Sequence[float], costs: Sequence[float]) -> list[int]:
 def _point(accuracy_percent: float, mflops: float) -> dict[str, float]:
     """A network as its objectives."""
     return {"error_percent": 100 - accuracy_percent, "mflops": mflops}
-
-
-def _hypervolume(
-    members: Sequence[int], accuracies: Sequence[float], costs: Sequence[float], true: Sequence[int]
-) -> float:
-    """Area that networks dominate, up to the worst corner of the true front."""
-    worst_cost = max(costs[i] for i in true)
-    worst_accuracy = min(accuracies[i] for i in true)
-    area, before, reached = 0.0, -math.inf, worst_accuracy
-    for index in sorted(members, key=lambda i: costs[i]):
-        if costs[index] > worst_cost:
-            break
-        if before > -math.inf:
-            area += (costs[index] - before) * (reached - worst_accuracy)
-        before, reached = costs[index], max(reached, accuracies[index])
-    return area + (worst_cost - before) * (reached - worst_accuracy) if before > -math.inf else 0.0
