@@ -64,7 +64,8 @@ def test_a_search_with_every_example(installed: tuple[Path, Path], tmp_path: Pat
     call(*a4nn, "run", experiment, "--run-id", "one", cwd=tmp_path, PYTHONPATH=str(target))
     query = (
         "select network, status, termination_reason, epochs_trained, fitness['depth'] as depth, "
-        "(select count(*) from layers where layers.network = networks.network and op = 'gelu') as gelus "
+        "(select count(*) from layers where layers.run = networks.run "
+        "and layers.network = networks.network and op = 'gelu') as gelus "
         "from networks where run = 'one' order by network"
     )
     for part in (

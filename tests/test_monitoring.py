@@ -154,7 +154,9 @@ def test_a_run_is_followed_as_it_goes_on(rule: str, tmp_path: Path, monkeypatch:
     watching = Watching(tmp_path)
     whole: list[str] = []
     networks = Commons.networks
-    monkeypatch.setattr(Commons, "networks", lambda self, run: whole.append(run) or networks(self, run))
+    monkeypatch.setattr(
+        Commons, "networks", lambda self, run, *columns: whole.append(run) or networks(self, run, *columns)
+    )
     what = experiment(training={"segment_epochs": 1}, termination={"name": rule})
     if rule == "layers":
         what = experiment(termination={"name": rule})

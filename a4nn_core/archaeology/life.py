@@ -45,8 +45,6 @@ class Life:
         epochs: dict[int, list[Epoch]] = {}
         for epoch in commons.epochs(run):
             epochs.setdefault(epoch.network, []).append(epoch)
-        quoted = run.replace("'", "''")
-        found = commons.sql(f"select run from runs where shadow_of = '{quoted}' order by run").fetchall()
         return cls(
             header=header,
             networks={network.network: network for network in commons.networks(run)},
@@ -54,7 +52,7 @@ class Life:
             events=commons.events(run),
             shadows={
                 shadow: {network.network: network for network in commons.networks(shadow)}
-                for (shadow,) in found
+                for shadow in commons.shadows(run)
             },
         )
 

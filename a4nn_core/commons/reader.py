@@ -63,6 +63,14 @@ class Commons:
         """The names of all folders that should hold a run, sorted, whatever they hold."""
         return run_folders(self.path)
 
+    def shadows(self, run: str) -> list[str]:
+        """The ids of the runs that trained the networks of a run to the end, sorted; those that cannot be
+        read are left out."""
+        # a query that names a run would look at no other one for what is damaged
+        sound = Commons(self.path, lambda *_: None)
+        found = sound.sql("select run, shadow_of from runs where shadow_of is not null").fetchall()
+        return sorted(shadow for shadow, of in found if of == run)
+
     def sql(self, query: str) -> duckdb.DuckDBPyRelation:
         """The answer to one SELECT over the tables runs, networks, epochs, predictions, considered, events,
         layers, edges and the views lineage, wiring and front.

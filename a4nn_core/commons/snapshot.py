@@ -91,7 +91,11 @@ class Snapshot:
         return sum(map(self._has_fragments, self.unsealed))
 
     def _has_fragments(self, run: str) -> bool:
-        with suppress(OSError), os.scandir(RunFolder(self.commons, run).table("networks")) as found:
+        # a folder whose name is no run id is told of by whoever reads it
+        with (
+            suppress(OSError, BadInput),
+            os.scandir(RunFolder(self.commons, run).table("networks")) as found,
+        ):
             return any(entry.name.endswith(".parquet") for entry in found)
         return False
 
