@@ -297,7 +297,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--figure", type=Path, metavar="FILE")
     options = parser.parse_args(arguments)
-    logging.disable(logging.WARNING)  # that a search has converged is in its curve
     try:
         table = TABLES[options.table]()
         for name in options.only or ():
@@ -316,4 +315,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    logging.disable(logging.WARNING)  # that a search has converged is in its curve
     sys.exit(main())
