@@ -27,14 +27,17 @@ from a4nn_core.workflow.search import network_seed
 EPOCHS = 8
 # columns that may be empty in this run, and why
 EMPTY = {
-    # of imports, shadows, runs that learn from others, and runs that failed
-    "runs": {"notes", "shadow_of", "prior", "error"},
+    # of imports, shadows, runs that learn from others, that failed, that a budget ended, and of deployments
+    "runs": {"notes", "shadow_of", "prior", "error", "stopped", "deployment"},
     "networks": {
         "predicted_low",  # this rule gives no intervals
         "predicted_high",
         "equal_to",  # if no genome repeats
         "error",  # if none failed
         "energy_joules",  # not asked for
+        "missing_panel_accuracy_percent",  # nor this
+        "inherited_from",  # its search hands no weights on
+        "inherited_parameters",
     },
     "epochs": {"predicted_low", "predicted_high", "energy_joules"},
     "predictions": {"low", "high"},

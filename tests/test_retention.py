@@ -33,6 +33,17 @@ from a4nn_flows.retention import Ages, Removed, Retention
 LOG = logging.getLogger("test")
 
 
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A server of its own, as what is removed is counted, and other tests leave flow runs behind."""
+    one = Stack(tmp_path_factory.mktemp("prefect"), login="a4nn:pass word")
+    try:
+        one.start_server()
+        yield one
+    finally:
+        one.stop()
+
+
 @pytest.fixture
 def client(stack: Stack) -> Iterator[SyncPrefectClient]:
     given = {
