@@ -7,7 +7,7 @@ the others; other packages add theirs by an entry point in the registry's group.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast, get_args, get_origin
 
@@ -101,6 +101,16 @@ class Registry(Catalogue[type[C]]):
             BadInput: no part has this name; the message lists those that exist.
         """
         return self.find(name)
+
+    def loadable(self) -> Iterator[tuple[str, type[C]]]:
+        """Name and class of every part, but for those of other packages that cannot be loaded: whoever names
+        one of these is told."""
+        for name in self.names():
+            try:
+                found = self.component(name)
+            except (BadInput, ImportError, AttributeError):
+                continue
+            yield name, found
 
     def make(self, settings: object, place: str) -> C:
         """Make a part from a mapping with ``name`` and its settings.

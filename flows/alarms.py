@@ -25,8 +25,9 @@ from prefect.events.schemas.automations import Automation, AutomationCore
 from prefect.exceptions import ObjectNotFound
 from pydantic import ValidationError
 
-from a4nn_core.errors import A4NNError, BadInput
+from a4nn_core.errors import BadInput
 
+from .commands import carry_out
 from .server import ask_server, check_server
 
 BLOCK = "a4nn-alarms"
@@ -192,13 +193,7 @@ def main(
     ] = False,
 ) -> None:
     """Install the automations that tell of failed, late and stuck flow runs."""
-    try:
-        for sentence in install(file, url=url, block=block, reset=reset):
-            typer.echo(sentence)
-    except A4NNError as error:
-        typer.echo(f"Error: {error}", err=True)
-        raise typer.Exit(2 if isinstance(error, BadInput) else 1) from None
-    typer.echo("installed")
+    carry_out(lambda: install(file, url=url, block=block, reset=reset), "installed")
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from prefect.flows import load_flow_from_entrypoint
 
 from a4nn_core.errors import A4NNError, BadInput
 
+from .commands import carry_out
 from .server import ask_server, check_server
 
 Entry = Mapping[str, Any]
@@ -217,13 +218,7 @@ def main(
 ) -> None:
     """Deploy everything in a prefect.yaml. What was paused, disabled or scheduled on the server stays so;
     what is changed there is said."""
-    try:
-        for sentence in deploy(file, schedules):
-            typer.echo(sentence)
-    except A4NNError as error:
-        typer.echo(f"Error: {error}", err=True)
-        raise typer.Exit(2 if isinstance(error, BadInput) else 1) from None
-    typer.echo("deployed")
+    carry_out(lambda: deploy(file, schedules), "deployed")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from hypothesis import settings
-from prefect_stack import Stack
+from prefect_stack import Stack, serving
 
 settings.register_profile("tests", deadline=None)  # how long an example takes depends on the machine
 settings.load_profile("tests")
@@ -82,6 +82,9 @@ def logging_as_before() -> Iterator[None]:
     logger = logging.getLogger("a4nn_core")
     before = (list(logger.handlers), logger.level, logger.propagate)
     yield
+    for handler in logger.handlers:
+        if handler not in before[0]:
+            handler.close()
     logger.handlers[:], logger.level, logger.propagate = before
     logging.disable(logging.NOTSET)
 
@@ -114,9 +117,5 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A Prefect server on SQLite, one for all tests of a process, which asks everything for a password."""
-    one = Stack(tmp_path_factory.mktemp("prefect"), login="a4nn:pass word")
-    try:
-        one.start_server()
+    with serving(tmp_path_factory.mktemp("prefect")) as one:
         yield one
-    finally:
-        one.stop()

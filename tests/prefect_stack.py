@@ -17,8 +17,8 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -320,3 +320,14 @@ class Postgres:
     def stop(self) -> None:
         self._do("pg_ctl", "stop", "-D", str(self.folder / "data"), "-m", "immediate")
         shutil.rmtree(self.folder)
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[Stack]:
+    """A Prefect server on SQLite that asks everything for a password."""
+    one = Stack(folder, login="a4nn:pass word")
+    try:
+        one.start_server()
+        yield one
+    finally:
+        one.stop()

@@ -17,7 +17,7 @@ from prefect.exceptions import ParameterTypeError
 from prefect.flows import Flow
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 from prefect.states import Completed, Crashed, Running, State
-from prefect_stack import SELDOM, Stack, until
+from prefect_stack import SELDOM, Stack, serving, until
 from pydantic import ValidationError
 
 from a4nn_core.budget import Spent
@@ -36,12 +36,8 @@ LOG = logging.getLogger("test")
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A server of its own, as what is removed is counted, and other tests leave flow runs behind."""
-    one = Stack(tmp_path_factory.mktemp("prefect"), login="a4nn:pass word")
-    try:
-        one.start_server()
+    with serving(tmp_path_factory.mktemp("prefect")) as one:
         yield one
-    finally:
-        one.stop()
 
 
 @pytest.fixture

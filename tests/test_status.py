@@ -7,7 +7,6 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -151,18 +150,7 @@ def test_the_live_view_ends_with_the_run(
 # logs
 
 
-@pytest.fixture
-def no_handlers() -> Iterator[None]:
-    logger = logging.getLogger("a4nn_core")
-    before = (list(logger.handlers), logger.level, logger.propagate)
-    yield
-    for handler in logger.handlers:
-        handler.close()
-    logger.handlers[:], logger.level, logger.propagate = before
-
-
 @pytest.mark.slow
-@pytest.mark.usefixtures("no_handlers")
 def test_logs_are_json_with_run_network_and_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(logs.LOG_FILE, str(tmp_path / "log.jsonl"))
     logs.set_up()
@@ -192,7 +180,6 @@ def test_logs_are_json_with_run_network_and_epoch(tmp_path: Path, monkeypatch: p
     assert "ValueError: x" in last["traceback"]
 
 
-@pytest.mark.usefixtures("no_handlers")
 def test_logs_that_cannot_be_written_are_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

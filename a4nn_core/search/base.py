@@ -318,12 +318,4 @@ STRATEGIES: Registry[SearchSettings] = Registry(
 
 def strategies_for(space: type[Space]) -> list[str]:
     """The names of the registered strategies that can search spaces of a class."""
-    found = []
-    for name in STRATEGIES.names():
-        try:
-            strategy = STRATEGIES.component(name)
-        except (BadInput, ImportError, AttributeError):
-            continue  # of another package that cannot be loaded: whoever names it is told
-        if strategy.fits(space):
-            found.append(name)
-    return found
+    return [name for name, strategy in STRATEGIES.loadable() if strategy.fits(space)]

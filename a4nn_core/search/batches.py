@@ -241,10 +241,12 @@ class BatchStrategy(Strategy):
     def first_new(self, proposals: Iterable[Proposal]) -> Proposal | None:
         """The first one that is new and within the bounds; if there is none, the new one with the smallest
         violation."""
+        return self.first_within(proposal for proposal in proposals if proposal.key not in self.seen)
+
+    def first_within(self, proposals: Iterable[Proposal]) -> Proposal | None:
+        """The first one that is within the bounds; if there is none, the one with the smallest violation."""
         nearest, least = None, np.inf
         for proposal in proposals:
-            if proposal.key in self.seen:
-                continue
             outside = self.violation(proposal.genome)
             if outside == 0.0:
                 return proposal

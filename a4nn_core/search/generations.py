@@ -9,7 +9,7 @@ make the next.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Annotated
 
 import numpy as np
@@ -118,17 +118,14 @@ class GenerationStrategy(ScalarStrategy):
             make: makes a proposal.
             new: whether it is also made again while it is known.
         """
-        best, least = None, np.inf
-        for _ in range(DRAWS):
-            made = make()
-            if new and made.key in self.seen:
-                continue
-            outside = self.violation(made.genome)
-            if outside == 0.0:
-                return made
-            if best is None or outside < least:
-                best, least = made, outside
-        return best or made
+        made: list[Proposal] = []
+
+        def drawn() -> Iterator[Proposal]:
+            for _ in range(DRAWS):
+                made.append(make())
+                yield made[-1]
+
+        return (self.first_new(drawn()) if new else self.first_within(drawn())) or made[-1]
 
 
 def candidate_key(candidate: Candidate) -> str:

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a4nn_core.component import Component, Registry
-from a4nn_core.errors import BadInput
 from a4nn_core.spaces.architecture import Architecture, Shape
 
 Genes = NDArray[np.int64]
@@ -200,12 +199,8 @@ def spaces_of(kind: type[Space], crosses: bool = False) -> list[str]:
         kind: class that they must be of.
         crosses: whether their genomes must be such that they can be crossed.
     """
-    found = []
-    for name in SPACES.names():
-        try:
-            space = SPACES.component(name)
-        except (BadInput, ImportError, AttributeError):
-            continue  # of another package that cannot be loaded: whoever names it is told
-        if issubclass(space, kind) and (space.crosses or not crosses):
-            found.append(name)
-    return found
+    return [
+        name
+        for name, space in SPACES.loadable()
+        if issubclass(space, kind) and (space.crosses or not crosses)
+    ]
