@@ -75,6 +75,6 @@ def spent_together(commons: Path, deployment: str, since: datetime, but: str) ->
         return Spent()
     store = Commons(commons)
     name = deployment.replace("'", "''")
-    rows = store.answer(f"select run from runs where deployment = '{name}' and started >= '{since:%F %T}'")
+    rows = store.answer(f"select run from runs where deployment = '{name}' and started >= '{since:%F %T.%f}'")
     runs = [str(run) for run in rows["run"].to_pylist() if run != but]
     return Spent.sum(spent_by(store, run) for run in runs)
