@@ -1,4 +1,5 @@
-"""What a network's answers to labelled images say beside its accuracy: confusion, balance, calibration.
+"""What a network's answers to labelled images say beside its accuracy: confusion, balance, calibration. And how
+near the images that it restores come to the expected ones.
 
 The answers are shares, the softmax of the class scores. The confidence of an answer is the share of the class
 that it names.
@@ -116,3 +117,26 @@ def assess(shares: NDArray[np.float64], named: NDArray[np.int64], labels: NDArra
         calibration_error_points=float(100 * np.abs(gaps).sum() / images),
         brier_score=float(squares.mean()),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Fidelity:
+    """How near restored images come to the expected ones, mean over the images.
+
+    Attributes:
+        psnr_db: peak signal-to-noise ratio in decibels.
+        psnr_se_db: its standard error: standard deviation over the images by the square root of their number;
+            None of a single image.
+        poisson_deviance: Poisson deviance of an image, summed over its pixels (``training/goals.py``).
+    """
+
+    psnr_db: float
+    psnr_se_db: float | None
+    poisson_deviance: float
+
+    @classmethod
+    def of(cls, decibels: NDArray[np.float64], deviances: NDArray[np.float64]) -> Fidelity:
+        """The means of single images, shape (images,) each."""
+        count = len(decibels)
+        error = float(decibels.std(ddof=1) / count**0.5) if count > 1 else None
+        return cls(float(decibels.mean()), error, float(deviances.mean()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from importlib.resources import files
 from pathlib import Path
@@ -22,13 +22,14 @@ from a4nn_core.budget import Budget
 from a4nn_core.component import Component, Registry, Settings, explain
 from a4nn_core.data.base import DATA_SOURCES, DataSource
 from a4nn_core.errors import BadInput
-from a4nn_core.metrics import MISSING_PANEL_ACCURACY_PERCENT
-from a4nn_core.search.base import STRATEGIES, SearchSettings
+from a4nn_core.metrics import MISSING_PANEL_ACCURACY_PERCENT, STANDARD, find_metric
+from a4nn_core.search.base import STRATEGIES, SearchSettings, strategies_for
 from a4nn_core.spaces.base import SPACES, Space
 from a4nn_core.termination.base import RULES, TerminationRule
 from a4nn_core.termination.peers import PeerRule
 from a4nn_core.toml import toml_tables
 from a4nn_core.training.settings import Training, as_recorded
+from a4nn_core.vocabulary import Task
 
 C = TypeVar("C", bound=Component)
 
@@ -103,7 +104,14 @@ class Experiment(Settings):
     @classmethod
     def _fitted(cls, search: SearchSettings, info: ValidationInfo) -> SearchSettings:
         space = info.data.get("space")
-        return search if space is None else search.fitted(space)
+        return search if space is None else search.for_task(space.task).fitted(space)
+
+    @model_validator(mode="after")
+    def _has_one_task(self) -> Experiment:
+        problem = next(mismatches(self), None)
+        if problem is not None:
+            raise BadInput(problem)
+        return self
 
     @model_validator(mode="after")
     def _has_panels(self) -> Experiment:
@@ -170,6 +178,65 @@ class Experiment(Settings):
     def to_toml(self) -> str:
         """The experiment as TOML, every setting written out."""
         return "".join(_toml(self.to_mapping()))
+
+
+def mismatches(experiment: Experiment) -> Iterator[str]:
+    """Why parts of an experiment are not of one task, a sentence for each reason."""
+    data, space, search, training = experiment.data, experiment.space, experiment.search, experiment.training
+    task = space.task
+    if data.task is not task:
+        yield (
+            f"space {space.name} makes networks for {task} ({task.meaning}), and data {data.name} are for "
+            f"{data.task} ({data.task.meaning}); {_remedy(data, task)}"
+        )
+    for name in search.objectives:
+        of = find_metric(name).task
+        if of not in (None, task):
+            yield (
+                f"objective {name} is of networks for {of}, and those of space {space.name} are for {task}; "
+                f"metrics for {task}: {', '.join(m.name for m in STANDARD if m.task in (None, task))}"
+            )
+    if task not in search.tasks:
+        fitting = [n for n in strategies_for(type(space)) if task in STRATEGIES.component(n).tasks]
+        yield (
+            f"search {search.name} forecasts the accuracies of classifiers, and networks of space {space.name} "
+            f"are for {task}; searches that fit: {', '.join(fitting)}"
+        )
+    if not experiment.termination.fits(task):
+        fitting = [name for name, rule in RULES.loadable() if task in rule.tasks]
+        yield (
+            f"termination {experiment.termination.name} takes curves for accuracies of classifiers, and networks "
+            f"of space {space.name} are for {task}; rules that fit: {', '.join(fitting)}"
+        )
+    if task is not Task.restoration:
+        return
+    if experiment.prior is not None:
+        yield (
+            f"[prior] gives a search the accuracies of earlier runs, and networks of space {space.name} are for "
+            f"{task}: leave it out"
+        )
+    if training.augment:
+        yield (
+            "[training] augment would change images but not what they are to be restored to: leave it out where "
+            f"networks are for {task}"
+        )
+    if training.panels is not None:
+        yield f"[training] panels is about classifying images that lack one: leave it out for {task}"
+    if training.loss == "poisson" and getattr(space, "output", "positive") != "positive":
+        yield (
+            f'[training] loss = "poisson" needs values that are positive, and space {space.name} makes any: set '
+            '[space] output = "positive"'
+        )
+
+
+def _remedy(data: DataSource, task: Task) -> str:
+    """What would give a space for a task data that fit."""
+    if "target" in type(data).model_fields:
+        return f'[data] target = "{"expected" if task is Task.restoration else "class"}" makes them fit'
+    if task is Task.classification:
+        return "a space of classifiers fits classes"
+    fitting = [name for name, source in DATA_SOURCES.loadable() if "target" in source.model_fields]
+    return f'data that can be restored: {", ".join(fitting)}, with target = "expected"'
 
 
 def presets() -> dict[str, str]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from a4nn_core.errors import A4NNError, BadInput
 from a4nn_core.plugins import Catalogue
-from a4nn_core.vocabulary import Direction, NetworkStatus
+from a4nn_core.vocabulary import Direction, NetworkStatus, Task
 
 if TYPE_CHECKING:
     from a4nn_core.spaces.architecture import Architecture
@@ -40,6 +40,10 @@ class Measured:
             accurate epoch, in percent; None where it was not measured.
         missing_panel_accuracy_percent: accuracy after that epoch on validation images that lack a panel of
             the detector, in percent; None where it was not measured.
+        psnr_db: of a network that restores images, mean peak signal-to-noise ratio of the validation images,
+            in decibels.
+        poisson_deviance: mean Poisson deviance of the validation images after the epoch with the best ratio;
+            None where it was not measured.
     """
 
     accuracy_percent: tuple[float, ...]
@@ -48,6 +52,8 @@ class Measured:
     energy_joules: tuple[float | None, ...] = ()
     balanced_accuracy_percent: float | None = None
     missing_panel_accuracy_percent: float | None = None
+    psnr_db: tuple[float, ...] = ()
+    poisson_deviance: float | None = None
 
 
 class Reading(NamedTuple):
@@ -73,6 +79,7 @@ class Metric:
         unit: unit of its values, empty for a dimensionless number.
         direction: which values are usually the better ones; an experiment may say otherwise.
         bounds: the least and the greatest value it can take, None where open.
+        task: what networks are trained for that have it; None if all have.
         of_architecture: computes its value for a network before training. Give this or ``of_training``.
         repeatable: whether ``of_architecture`` returns the same value each time. What is measured on a
             machine does not: a search reads it once for each architecture, logs it, and uses the logged value
@@ -91,6 +98,7 @@ class Metric:
     unit: str = ""
     direction: Direction = Direction.minimise
     bounds: tuple[float | None, float | None] = (None, None)
+    task: Task | None = None
     of_architecture: Callable[[Architecture], float | Reading] | None = None
     repeatable: bool = True
     of_training: Callable[[Measured], float | None] | None = None
@@ -175,7 +183,8 @@ ERROR_PERCENT = Metric(
     meaning="least validation error",
     unit="%",
     bounds=(0.0, 100.0),
-    of_training=lambda measured: 100 - max(measured.accuracy_percent),
+    task=Task.classification,
+    of_training=lambda measured: 100 - max(measured.accuracy_percent) if measured.accuracy_percent else None,
     of_row=_error_of_row,
 )
 ACCURACY_PERCENT = Metric(
@@ -184,8 +193,9 @@ ACCURACY_PERCENT = Metric(
     unit="%",
     direction=Direction.maximise,
     bounds=(0.0, 100.0),
+    task=Task.classification,
     # the best that was measured; predicted values are recorded separately
-    of_training=lambda measured: max(measured.accuracy_percent),
+    of_training=lambda measured: max(measured.accuracy_percent, default=None),
     of_row=_column("best_accuracy_percent"),
 )
 LOSS = Metric(name="loss", meaning="least validation loss", bounds=(0.0, None), of_training=_least_loss)
@@ -225,6 +235,7 @@ BALANCED_ACCURACY_PERCENT = Metric(
     unit="%",
     direction=Direction.maximise,
     bounds=(0.0, 100.0),
+    task=Task.classification,
     of_training=lambda measured: measured.balanced_accuracy_percent,
     of_row=_column("balanced_accuracy_percent"),
 )
@@ -234,12 +245,32 @@ MISSING_PANEL_ACCURACY_PERCENT = Metric(
     unit="%",
     direction=Direction.maximise,
     bounds=(0.0, 100.0),
+    task=Task.classification,
     of_training=lambda measured: measured.missing_panel_accuracy_percent,
     of_row=_column("missing_panel_accuracy_percent"),
 )
+PSNR_DB = Metric(
+    name="psnr_db",
+    meaning="best peak signal-to-noise ratio in validation",
+    unit="dB",
+    direction=Direction.maximise,
+    bounds=(None, 100.0),
+    task=Task.restoration,
+    of_training=lambda measured: max(measured.psnr_db, default=None),
+    of_row=_column("best_psnr_db"),
+)
+POISSON_DEVIANCE = Metric(
+    name="poisson_deviance",
+    meaning="Poisson deviance of restored validation images, best epoch",
+    bounds=(0.0, None),
+    task=Task.restoration,
+    of_training=lambda measured: measured.poisson_deviance,
+    of_row=_column("poisson_deviance"),
+)
 
-STANDARD = (ERROR_PERCENT, ACCURACY_PERCENT, LOSS, MFLOPS, PARAMETERS)
-"""Recorded for every trained network, in this order; other metrics only if an experiment names them."""
+STANDARD = (ERROR_PERCENT, ACCURACY_PERCENT, PSNR_DB, POISSON_DEVIANCE, LOSS, MFLOPS, PARAMETERS)
+"""Recorded for every trained network that has them, in this order; other metrics only if an experiment names
+them."""
 TRAINED = (NetworkStatus.completed, NetworkStatus.stopped)
 """Status of networks whose training led to a result."""
 BUILTIN = {
@@ -253,6 +284,8 @@ ELSEWHERE = {"latency_ms": "a4nn_core.spaces.latency:LATENCY_MS"}
 """metrics of our own that this module, which knows no network, cannot define"""
 BEFORE_TRAINING = (*(metric.name for metric in BUILTIN.values() if metric.before_training), *ELSEWHERE)
 """names of our own metrics that are known before training"""
+ERROR_OF = {Task.classification: ERROR_PERCENT, Task.restoration: PSNR_DB}
+"""what networks are compared by where an experiment does not say it"""
 DEFAULT_OBJECTIVES = {metric.name: metric.direction for metric in (ERROR_PERCENT, MFLOPS)}
 METRICS: Catalogue[Metric] = Catalogue(
     "metric", "a4nn.metrics", {**{name: f"{__name__}:{name.upper()}" for name in BUILTIN}, **ELSEWHERE}
@@ -430,7 +463,10 @@ def _table(points: Sequence[Mapping[str, float]], objectives: Mapping[str, str])
     return np.array([[point[name] for name in objectives] for point in points]) * signs(objectives)
 
 
-DECIDING = ("network", "status", "equal_to", "fitness", "best_accuracy_percent", "flops", "parameters")
+DECIDING = (
+    *("network", "status", "equal_to", "fitness", "best_accuracy_percent", "flops", "parameters"),
+    *("best_psnr_db", "poisson_deviance"),
+)
 """columns of ``networks`` that the front is found from, beside those that an objective is named after"""
 
 

@@ -94,6 +94,28 @@ def in_percent(accuracy_percent: float | None, se_points: float | None) -> str:
     return "-" if accuracy_percent is None else f"{plus_minus(accuracy_percent, se_points)} %"
 
 
+PERCENT, DECIBELS = "%", "dB"
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How good a network is, for people.
+
+    Attributes:
+        value: accuracy in percent, or peak signal-to-noise ratio in decibels; None if there is none.
+        error: its standard error, in percentage points or decibels; None if it is not known.
+        unit: ``%`` or ``dB``.
+    """
+
+    value: float | None
+    error: float | None = None
+    unit: str = PERCENT
+
+    def __str__(self) -> str:
+        """Such as ``95.83 ± 0.63 %``; a dash if there is none."""
+        return "-" if self.value is None else f"{plus_minus(self.value, self.error)} {self.unit}"
+
+
 @dataclass(frozen=True)
 class Images:
     """How many images the accuracies of a run were measured on; None where that was not recorded.

@@ -50,6 +50,14 @@ class Direction(StrEnum):
         return known.get(value) if isinstance(value, str) else None
 
 
+class Task(Word):
+    """What networks are trained for. Data, space and metrics each have one, and an experiment has parts of one
+    task only."""
+
+    classification = "classification", "to name the class of an image"
+    restoration = "restoration", "to make of an image the one that it is a noisy measurement of"
+
+
 class RunStatus(StrEnum):
     """Status of a run. One that was killed remains ``running`` in its records."""
 

@@ -20,6 +20,7 @@ from a4nn_core.vocabulary import Action
 _COMPUTING, _LAG, _ASSESSMENT = "manner", "measurement_lag_points", "assessment"
 _VERDICT = ("verdict", "reason", "predicted", "predicted_low", "predicted_high", "evidence")
 _PLAIN = tuple(f.name for f in Epoch.definition.columns if f.name not in (*_VERDICT, "run", "network"))
+_LATER = tuple(f.name for f in Epoch.definition.columns if f.later and f.name in _PLAIN)
 _OF_ITS_EPOCH = ("run", "network", "epoch", "verdict", "reason")
 _FIT = tuple(f.name for f in Prediction.definition.columns if f.name not in _OF_ITS_EPOCH)
 
@@ -49,8 +50,9 @@ class JournalEpoch(Epoch):
     def line(self) -> dict[str, Json]:
         """The line for the journal, without what was not measured or is at its default."""
         line = {name: cell(getattr(self, name)) for name in _PLAIN}
-        if self.energy_joules is None:
-            del line["energy_joules"]
+        for name in _LATER:
+            if line[name] is None:
+                del line[name]
         if self.computing:
             line[_COMPUTING] = dict(self.computing)
         if self.measurement_lag_points is not None:

@@ -14,8 +14,8 @@ from a4nn_core.assessment import Assessment
 from a4nn_core.commons.columns import Column, Form, Kind, Record, table
 from a4nn_core.jsonable import Json, JsonText, members, number, whole
 from a4nn_core.metrics import front_rows
-from a4nn_core.precision import Images, Rated
-from a4nn_core.vocabulary import Action, Bounds, NetworkStatus, RunStatus
+from a4nn_core.precision import DECIBELS, Images, Rated, Score
+from a4nn_core.vocabulary import Action, Bounds, NetworkStatus, RunStatus, Task
 
 _PERCENT: Bounds = (0, 100)
 _NOT_NEGATIVE: Bounds = (0, None)
@@ -111,6 +111,11 @@ class Run(Record):
     def details(self) -> dict[str, Json]:
         """Facts about the data set; empty if none were recorded."""
         return self.dataset_details.members if self.dataset_details else {}
+
+    @property
+    def task(self) -> Task:
+        """What its networks are trained for."""
+        return Task.restoration if self.details.get("task") == Task.restoration else Task.classification
 
     @property
     def images(self) -> Images:
@@ -224,13 +229,47 @@ class Network(Record):
             later=True,
         ),
     ] = None
+    best_psnr_db: Annotated[
+        float | None,
+        Column(
+            "of a network that restores images: best mean peak signal-to-noise ratio of validation images",
+            "dB",
+            later=True,
+        ),
+    ] = None
+    best_psnr_se_db: Annotated[
+        float | None, Column("its standard error over the images", "dB", bounds=_NOT_NEGATIVE, later=True)
+    ] = None
+    last_psnr_db: Annotated[float | None, Column("the same after the last epoch", "dB", later=True)] = None
+    test_psnr_db: Annotated[
+        float | None, Column("the same on the test part, never selected by", "dB", later=True)
+    ] = None
+    test_psnr_se_db: Annotated[
+        float | None, Column("its standard error over the images", "dB", bounds=_NOT_NEGATIVE, later=True)
+    ] = None
+    poisson_deviance: Annotated[
+        float | None,
+        Column(
+            "mean Poisson deviance of a restored validation image from the expected one, best epoch",
+            bounds=_NOT_NEGATIVE,
+            later=True,
+        ),
+    ] = None
+    test_poisson_deviance: Annotated[
+        float | None, Column("the same on the test part", bounds=_NOT_NEGATIVE, later=True)
+    ] = None
     predicted_accuracy_percent: Annotated[
         float | None, Column("last prediction at the end of the budget", "percent")
     ] = None
-    predicted_low: Annotated[float | None, Column("lower end of the prediction's interval", "percent")] = None
-    predicted_high: Annotated[float | None, Column("upper end of the prediction's interval", "percent")] = (
-        None
-    )
+    predicted_psnr_db: Annotated[
+        float | None,
+        Column("the same of a network that restores images", "dB", later=True),
+    ] = None
+    predicted_low: Annotated[
+        float | None,
+        Column("lower end of the prediction's interval, percent; dB of networks that restore images"),
+    ] = None
+    predicted_high: Annotated[float | None, Column("upper end of the prediction's interval, likewise")] = None
     epochs_trained: Annotated[int | None, Column("epochs trained", "epochs")] = None
     epochs_budget: Annotated[int | None, Column("epochs it would have had without termination", "epochs")] = (
         None
@@ -290,10 +329,29 @@ class Network(Record):
             }
         )
 
-    def rated(self, images: Images) -> Rated:
-        """Its accuracy and cost, for comparisons with other networks."""
+    @property
+    def best_score(self) -> float | None:
+        """Best validation accuracy in percent; of a network that restores images, the ratio in decibels."""
+        return self.best_psnr_db if self.best_accuracy_percent is None else self.best_accuracy_percent
+
+    def score(self, images: Images) -> Score:
+        """The best validation score for people."""
         accuracy = self.best_accuracy_percent
-        return Rated(self.network, self.flops, accuracy, images.validation_error(accuracy))
+        if accuracy is None and self.best_psnr_db is not None:
+            return Score(self.best_psnr_db, self.best_psnr_se_db, DECIBELS)
+        return Score(accuracy, images.validation_error(accuracy))
+
+    def test_score(self, images: Images) -> Score:
+        """The test score for people."""
+        accuracy = self.test_accuracy_percent
+        if accuracy is None and self.test_psnr_db is not None:
+            return Score(self.test_psnr_db, self.test_psnr_se_db, DECIBELS)
+        return Score(accuracy, images.test_error(accuracy))
+
+    def rated(self, images: Images) -> Rated:
+        """Its score and cost, for comparisons with other networks."""
+        score = self.score(images)
+        return Rated(self.network, self.flops, score.value, score.error)
 
     def epochs_saved(self, budget: int | None = None) -> int:
         """Number of epochs of its budget that it was not trained; 0 for a failed network.
@@ -309,6 +367,12 @@ class Network(Record):
 def best_accuracy(networks: Iterable[Network]) -> float | None:
     """The greatest validation accuracy of some networks in percent; None if none has one."""
     return max((a for n in networks if (a := n.best_accuracy_percent) is not None), default=None)
+
+
+def best_network(networks: Iterable[Network]) -> Network | None:
+    """The network with the best validation score, the first of ties; None if none has one."""
+    scored = [(score, -n.network, n) for n in networks if (score := n.best_score) is not None]
+    return max(scored, key=lambda known: known[:2])[2] if scored else None
 
 
 def front_among(networks: Iterable[Network], objectives: Mapping[str, str]) -> list[Network]:
@@ -386,6 +450,26 @@ class Epoch(Record):
     validation_accuracy_percent: Annotated[
         float | None, Column("accuracy on the validation part", "percent", bounds=_PERCENT)
     ] = None
+    train_psnr_db: Annotated[
+        float | None,
+        Column(
+            "of networks that restore images: mean peak signal-to-noise ratio of training images", "dB", later=True
+        ),
+    ] = None
+    validation_psnr_db: Annotated[
+        float | None, Column("the same on the validation part", "dB", later=True)
+    ] = None
+    validation_psnr_se_db: Annotated[
+        float | None, Column("its standard error over the images", "dB", bounds=_NOT_NEGATIVE, later=True)
+    ] = None
+    validation_poisson_deviance: Annotated[
+        float | None,
+        Column(
+            "mean Poisson deviance of a restored validation image from the expected one",
+            bounds=_NOT_NEGATIVE,
+            later=True,
+        ),
+    ] = None
     learning_rate: Annotated[float | None, Column("learning rate of the epoch", bounds=_NOT_NEGATIVE)] = None
     seconds: Annotated[float | None, Column("time of the epoch", "s", Kind.float32, timing=True)] = None
     images_per_second: Annotated[
@@ -414,15 +498,35 @@ class Epoch(Record):
     verdict: Annotated[Action | None, Column("continue, pause or stop")] = None
     reason: Annotated[str | None, Column("the rule's reason")] = None
     predicted: Annotated[
-        float | None, Column("the rule's prediction at the end of the budget", "percent")
+        float | None,
+        Column("the rule's prediction at the end of the budget, percent; dB of networks that restore images"),
     ] = None
-    predicted_low: Annotated[float | None, Column("lower end of its interval", "percent")] = None
-    predicted_high: Annotated[float | None, Column("upper end of its interval", "percent")] = None
+    predicted_low: Annotated[float | None, Column("lower end of its interval, likewise")] = None
+    predicted_high: Annotated[float | None, Column("upper end of its interval, likewise")] = None
     evidence: Annotated[JsonText | None, Column("what a verdict to pause or stop rested on")] = None
 
     @property
+    def validation_score(self) -> float | None:
+        """What the learning curve shows: validation accuracy in percent; of a network that restores images,
+        the ratio in decibels."""
+        accuracy = self.validation_accuracy_percent
+        return self.validation_psnr_db if accuracy is None else accuracy
+
+    @property
+    def train_score(self) -> float | None:
+        """The same on the training images."""
+        return self.train_psnr_db if self.train_accuracy_percent is None else self.train_accuracy_percent
+
+    def score(self, images: Images) -> Score:
+        """The validation score for people."""
+        accuracy = self.validation_accuracy_percent
+        if accuracy is None and self.validation_psnr_db is not None:
+            return Score(self.validation_psnr_db, self.validation_psnr_se_db, DECIBELS)
+        return Score(accuracy, images.validation_error(accuracy))
+
+    @property
     def interval(self) -> tuple[float, float] | None:
-        """Interval of the prediction, in percent; None if the rule returned none."""
+        """Interval of the prediction, in the unit of the score; None if the rule returned none."""
         if self.predicted_low is None or self.predicted_high is None:
             return None
         return self.predicted_low, self.predicted_high
@@ -432,8 +536,8 @@ E = TypeVar("E", bound=Epoch)
 
 
 def best_epoch(epochs: Iterable[E]) -> E | None:
-    """The epoch with the best validation accuracy, the first of ties; None if none has one."""
-    measured = [(a, -e.epoch, e) for e in epochs if (a := e.validation_accuracy_percent) is not None]
+    """The epoch with the best validation score, the first of ties; None if none has one."""
+    measured = [(a, -e.epoch, e) for e in epochs if (a := e.validation_score) is not None]
     return max(measured, key=lambda known: known[:2])[2] if measured else None
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from a4nn_core.component import Component, Registry
 from a4nn_core.data.images import Preparation
 from a4nn_core.errors import BadInput
+from a4nn_core.vocabulary import Task
 
 TransformName = Literal["none", "standardise", "log1p-standardise"]
 
@@ -25,13 +26,27 @@ class Split:
     Attributes:
         images: shape (count, channels, height, width); in the type they were stored in.
         labels: shape (count,), int64, indices into the data set's classes.
+        expected: for the restoration of images, what each of them is a noisy measurement of: shape of the
+            images, float32, in their unit. None for classification.
     """
 
     images: NDArray[Any]
     labels: NDArray[np.int64]
+    expected: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def first(self, count: int) -> Split:
+        """Its first images."""
+        expected = None if self.expected is None else self.expected[:count]
+        return Split(self.images[:count], self.labels[:count], expected)
+
+    @property
+    def arrays(self) -> tuple[NDArray[Any], ...]:
+        """Its arrays, the expected images only if there are any."""
+        every = (self.images, self.labels)
+        return every if self.expected is None else (*every, self.expected)
 
     @property
     def chance_percent(self) -> float:
@@ -111,22 +126,43 @@ class ImageData:
     @property
     def nbytes(self) -> int:
         """Bytes of its images and labels in memory."""
-        return sum(p.images.nbytes + p.labels.nbytes for p in (self.train, self.validation, self.test))
+        parts = (self.train, self.validation, self.test)
+        return sum(array.nbytes for part in parts for array in part.arrays)
+
+    @property
+    def task(self) -> Task:
+        """What networks can be trained for with it."""
+        return Task.classification if self.train.expected is None else Task.restoration
+
+    @cached_property
+    def peak(self) -> float:
+        """The greatest expected value of the training images, which decibels are relative to; for
+        restoration."""
+        assert self.train.expected is not None
+        return float(self.train.expected.max())
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 (hexadecimal) of the classes and of every image and label of the three parts."""
+        """SHA-256 (hexadecimal) of the classes and of every image, label and expected image of the three
+        parts."""
         digest = hashlib.sha256(repr(self.classes).encode())
         for part in (self.train, self.validation, self.test):
             digest.update(f"{part.images.dtype.str}{part.images.shape}".encode())
             digest.update(np.ascontiguousarray(part.images).data)
             digest.update(np.ascontiguousarray(part.labels).data)
+            if part.expected is not None:
+                digest.update(np.ascontiguousarray(part.expected).data)
         return digest.hexdigest()
 
 
 class DataSource(Component):
     """A source of images. To add one, subclass it and name the class in the entry point group
     ``a4nn.data``."""
+
+    @property
+    def task(self) -> Task:
+        """What its images are for."""
+        return Task.classification
 
     @abstractmethod
     def load(self) -> ImageData:

@@ -29,13 +29,14 @@ from a4nn_core.data.cache import cache_folder
 from a4nn_core.data.progress import tell
 from a4nn_core.errors import BadInput
 from a4nn_core.files import atomic_write, make_folder, user_errors
+from a4nn_core.vocabulary import Task
 
 log = logging.getLogger(__name__)
 
 LEAST_BYTES = 2**24
 """smaller data are loaded by each process: beside its libraries they do not show"""
 # part of the name of a file: increase it with any change to what is in one
-_RECIPE = 1
+_RECIPE = 2
 _ALIGNMENT = 64
 _POLL_SECONDS = 0.1
 _DAMAGED = (OSError, ValueError, KeyError, TypeError, EOFError, OverflowError)
@@ -119,7 +120,7 @@ def _file(key: str) -> Path:
 def _write(path: Path, data: ImageData) -> None:
     make_folder(path.parent)
     _remove_unused(path.parent)
-    about = json.dumps({"name": data.name, "classes": data.classes, "transform": asdict(data.transform)})
+    about = json.dumps({"name": data.name, "classes": data.classes, "task": data.task, "transform": asdict(data.transform)})
     with user_errors("write", path):
         # what trains writes to the same disk, perhaps: it must not be filled
         if shutil.disk_usage(path.parent).free < 2 * data.nbytes:
@@ -137,10 +138,11 @@ def _map(source: DataSource, key: str) -> ImageData | None:
             # each map has a duplicate of the file's descriptor: the lock is held until the last one is gone
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             digest, about = (_next(file).tobytes().decode() for _ in range(2))
-            train, validation, test = (Split(_next(file), _next(file)) for _ in range(3))
+            facts = json.loads(about)
+            arrays = 3 if facts["task"] == Task.restoration else 2
+            train, validation, test = (Split(*(_next(file) for _ in range(arrays))) for _ in range(3))
         if digest != _digest(about):
             return None
-        facts = json.loads(about)
         transform = facts["transform"]
         data = ImageData(
             facts["name"],
@@ -157,8 +159,7 @@ def _map(source: DataSource, key: str) -> ImageData | None:
 
 def _arrays(data: ImageData) -> Iterator[NDArray[Any]]:
     for part in (data.train, data.validation, data.test):
-        yield part.images
-        yield part.labels
+        yield from part.arrays
 
 
 def _append(file: BinaryIO, array: NDArray[Any]) -> None:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, field_validator, model_validator
@@ -54,7 +54,7 @@ from a4nn_core.search.improvement import Floats, Region, expected_growth
 from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.spaces.base import Genes, VectorSpace
 from a4nn_core.spaces.features import architecture_features
-from a4nn_core.vocabulary import Direction
+from a4nn_core.vocabulary import Direction, Task
 
 MODELLED = (ERROR_PERCENT.name, ACCURACY_PERCENT.name)
 LESS_PROMISING = "less_promising"
@@ -76,6 +76,8 @@ class A4NN(EvolutionSettings):
     """Of many children, those are trained that are expected to improve the front most."""
 
     name: Literal["a4nn"] = "a4nn"
+    # its forecasts take errors for shares of counted images
+    tasks: ClassVar[tuple[Task, ...]] = (Task.classification,)
     children: Annotated[int, Unit("genomes")] = Field(default=200, ge=1)
     """genomes that are made and judged for each choice, and again in each further round"""
     rounds: Annotated[int, Unit("rounds")] = Field(default=2, ge=0)

@@ -11,13 +11,22 @@ from pydantic import Field, field_validator
 
 from a4nn_core.component import Component, Registry, Unit
 from a4nn_core.errors import BadInput
-from a4nn_core.metrics import BUILTIN, DEFAULT_OBJECTIVES, Evaluate, Metric, find_metric, recorded
+from a4nn_core.metrics import (
+    BUILTIN,
+    DEFAULT_OBJECTIVES,
+    ERROR_OF,
+    ERROR_PERCENT,
+    Evaluate,
+    Metric,
+    find_metric,
+    recorded,
+)
 from a4nn_core.penguin.observed import Past
 from a4nn_core.search.constraints import Bound, Constraints, check_bound
 from a4nn_core.search.stop import Stop
 from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.spaces.base import Genome, Space, VectorSpace, spaces_of
-from a4nn_core.vocabulary import Curves, Direction, FitnessSource
+from a4nn_core.vocabulary import Curves, Direction, FitnessSource, Task
 
 Violation = Callable[[Genome], float]
 """How far a genome is outside the bounds of ``[search.constraints]``: 0.0 if it is within all of them, the
@@ -183,6 +192,8 @@ class SearchSettings(Component):
     class if it needs to know more of its genomes"""
     crosses: ClassVar[bool] = False
     """whether it crosses genomes by ``Space.cross``"""
+    tasks: ClassVar[tuple[Task, ...]] = tuple(Task)
+    """what networks may be trained for that it looks for"""
     inherits: ClassVar[bool] = False
     """whether networks begin with the weights of others (``Candidate.inherit_from``); checkpoints then stay
     until the search ends"""
@@ -224,6 +235,19 @@ class SearchSettings(Component):
             except BadInput as error:
                 raise ValueError(str(error)) from None
         return constraints or None
+
+    def for_task(self, task: Task) -> SearchSettings:
+        """These settings with the usual objectives of a task, where none were given."""
+        if "objectives" in self.model_fields_set or task is Task.classification:
+            return self
+        usual = ERROR_OF[task]
+        objectives = {
+            (usual.name if name == ERROR_PERCENT.name else name): (
+                usual.direction if name == ERROR_PERCENT.name else direction
+            )
+            for name, direction in self.objectives.items()
+        }
+        return self.model_copy(update={"objectives": objectives})
 
     def fitted(self, space: Space) -> SearchSettings:
         """These settings with what follows from the space written out.
@@ -308,6 +332,7 @@ STRATEGIES: Registry[SearchSettings] = Registry(
         "pso-cnn": "a4nn_core.search.pso_cnn:PsoCNNSearch",
         "auto-keras": "a4nn_core.search.auto_keras:AutoKeras",
         "nasnet": "a4nn_core.search.nasnet:NASNet",
+        "cgp": "a4nn_core.search.cgp:CGPSearch",
         "optuna": "a4nn_core.search.optuna:Optuna",
         "pymoo": "a4nn_core.search.pymoo:Pymoo",
         "repeat": "a4nn_core.search.repeat:Repeat",

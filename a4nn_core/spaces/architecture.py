@@ -16,6 +16,7 @@ from typing import Any
 
 from a4nn_core.spaces.layer import Cost, Layer, Shape
 from a4nn_core.spaces.operations import OPERATIONS, Operation
+from a4nn_core.vocabulary import Task
 
 __all__ = ["Architecture", "Cost", "Graph", "Layer", "Shape"]
 
@@ -28,7 +29,7 @@ class Architecture:
 
     Attributes:
         layers: in an order in which every layer comes after its inputs; the first is the input, the last
-            returns the class scores.
+            returns the class scores, or the restored image.
         edges: (source, target) indices into ``layers``; the inputs of a concatenation are in edge order.
         input_shape: shape of an image, (channels, height, width).
     """
@@ -108,9 +109,14 @@ class Architecture:
         entropy of its class scores."""
         return next((n for n, operation in enumerate(self.operations) if operation.objective), None)
 
+    @cached_property
+    def task(self) -> Task:
+        """What the network is trained for, which its last layer says."""
+        return Task.restoration if self.operations[-1].makes_images else Task.classification
+
     @property
     def flops(self) -> int:
-        """Multiply-adds to classify one image."""
+        """Multiply-adds for one image."""
         return sum(self.costs[index].flops for index in self.used)
 
     @property

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from a4nn_core.component import Component, Registry
 from a4nn_core.spaces.architecture import Architecture, Shape
+from a4nn_core.vocabulary import Task
 
 Genes = NDArray[np.int64]
 Genome = Any
@@ -39,6 +40,8 @@ class Space(Component):
     """what its genomes are, in messages"""
     crosses: ClassVar[bool] = False
     """whether ``cross`` works"""
+    task: ClassVar[Task] = Task.classification
+    """what its networks are trained for"""
 
     @abstractmethod
     def sample(self, rng: np.random.Generator) -> Genome:
@@ -68,6 +71,11 @@ class Space(Component):
     @abstractmethod
     def decode(self, genome: Genome, input_shape: Shape, classes: int) -> Architecture:
         """The architecture that a genome encodes.
+
+        Args:
+            genome: genome in the form that users write.
+            input_shape: shape of an image, (channels, height, width).
+            classes: number of classes; of no use to networks that restore images.
 
         Raises:
             BadInput: the genome does not fit this space, or images of this shape are too small for it.
@@ -188,6 +196,7 @@ SPACES: Registry[Space] = Registry(
         "free-graph": "a4nn_core.spaces.free_graph:FreeGraph",
         "pso-cnn": "a4nn_core.spaces.pso_cnn:PsoCNN",
         "evocnn": "a4nn_core.spaces.evocnn:EvoCNN",
+        "cgp": "a4nn_core.spaces.cgp:CGP",
     },
 )
 

@@ -19,7 +19,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,7 @@ from a4nn_core.precision import standard_error
 from a4nn_core.termination.base import Evidence, FitRecord, Verdict
 from a4nn_core.termination.peers import Member, PeerJudge, PeerRule, Population
 from a4nn_core.termination.reasons import Reason
-from a4nn_core.vocabulary import Action, Curves
+from a4nn_core.vocabulary import Action, Curves, Task
 
 _EXPRESSION = "log error = mean + offset + slopes (log training, log validation error) + f(architecture)"
 
@@ -42,6 +42,8 @@ class Front(PeerRule):
     """Give every network a few epochs, and train on those that are expected to better the front."""
 
     name: Literal["front"] = "front"
+    # its forecasts take errors for shares of counted images
+    tasks: ClassVar[tuple[Task, ...]] = (Task.classification,)
     epochs: Annotated[int, Unit("epochs")] = Field(2, ge=1)
     """epochs that every network gets; on a short budget fewer, at most a third of it"""
     resolution: Annotated[float, Unit("standard errors")] = Field(0.25, ge=0, allow_inf_nan=False)

@@ -24,6 +24,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from a4nn_core.spaces.fitted import fit
 from a4nn_core.training.compute_plan import ComputePlan
+from a4nn_core.training.goals import CLASSIFICATION, Goal
 from a4nn_core.training.loading import DeviceData
 from a4nn_core.training.settings import EvaluationWay
 from a4nn_core.training.steps import Computation
@@ -49,6 +50,7 @@ class EvaluatedNetwork:
         data: data set on the device.
         seed: seed for choosing the images for the statistics; they are the same after every epoch.
         images: number of these images.
+        goal: what the network is trained for.
 
     Attributes:
         network: the module that is measured. With ``as-trained`` it is the trained one itself.
@@ -66,6 +68,7 @@ class EvaluatedNetwork:
         data: DeviceData,
         seed: int,
         images: int = STATISTICS_IMAGES,
+        goal: Goal = CLASSIFICATION,
     ) -> None:
         self._trained = trained
         self._data = data
@@ -76,7 +79,7 @@ class EvaluatedNetwork:
             # weights that are not averaged are shared with the trained network; the statistics are not
             shared = {} if way == "averaged" else {id(p): p for p in trained.parameters()}
             self.network = deepcopy(trained, shared)
-        self.computation = Computation(self.network, plan, batch_size, data.device)
+        self.computation = Computation(self.network, plan, batch_size, data.device, goal)
         # collected once: AveragedModel does it at each step, which takes 1 % of an epoch of the preset quick
         self._averaged = [p.detach() for p in self.network.parameters()] if way == "averaged" else []
         self._current = [p.detach() for p in trained.parameters()] if way == "averaged" else []

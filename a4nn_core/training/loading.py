@@ -14,7 +14,10 @@ from torch import Tensor
 
 from a4nn_core.data.base import ImageData, InputTransform, Split
 from a4nn_core.errors import BadInput
+from a4nn_core.training.goals import CLASSIFICATION, Goal, Restoration
 from a4nn_core.training.panels import Panels
+from a4nn_core.training.settings import Loss
+from a4nn_core.vocabulary import Task
 
 
 @dataclass
@@ -25,6 +28,7 @@ class DeviceSplit:
         images: shape (count, channels, height, width). Unsigned counts of 16 and 32 bits are here signed
             numbers of the same bits: torch cannot compute with the unsigned on every device.
         labels: shape (count,).
+        expected: the expected images, for restoration; None for classification.
         mask: what turns the bits of these signed numbers back into the counts; None if all are counts as they
             are.
     """
@@ -32,6 +36,7 @@ class DeviceSplit:
     images: Tensor
     labels: Tensor
     mask: int | None = None
+    expected: Tensor | None = None
 
     @classmethod
     def of(cls, split: Split, device: torch.device) -> DeviceSplit:
@@ -41,11 +46,17 @@ class DeviceSplit:
             images = images.view(f"i{images.itemsize}")
             if images.min(initial=0) < 0:
                 mask = int(np.iinfo(split.images.dtype).max)
-        return cls(_tensor(images).to(device), _tensor(split.labels).to(device), mask)
+        expected = None if split.expected is None else _tensor(split.expected).to(device)
+        return cls(_tensor(images).to(device), _tensor(split.labels).to(device), mask, expected)
 
     def counted(self, images: Tensor) -> Tensor:
         """Some of the images, of any device, as the numbers that were stored."""
         return images if self.mask is None else images.to(torch.int64) & self.mask
+
+    @property
+    def truth(self) -> Tensor:
+        """What a network should answer to each image: its label, or the expected image."""
+        return self.labels if self.expected is None else self.expected
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -69,7 +80,7 @@ class DeviceData:
 
     def __init__(self, data: ImageData, device: torch.device, room: int | None = None) -> None:
         self.device = device
-        size = sum(part.images.nbytes for part in (data.train, data.validation, data.test))
+        size = data.nbytes
         if room is None and device.type == "cuda":
             room = torch.cuda.mem_get_info(device)[0] * 4 // 5
         home = device if room is None or size <= room else torch.device("cpu")
@@ -79,7 +90,21 @@ class DeviceData:
         self.transform = _on_device(data.transform, device)
         self.shape = data.shape
         self.classes = data.classes
+        self.task = data.task
         self.chance_percent = data.validation.chance_percent
+        self.peak = self.scale = 1.0
+        if data.train.expected is not None:
+            self.peak, self.scale = data.peak, float(data.train.expected.std(dtype=np.float64)) or 1.0
+
+    def goal(self, loss: Loss) -> Goal:
+        """What networks are trained for with these data.
+
+        Args:
+            loss: what is minimised in restoration.
+        """
+        if self.task is Task.restoration:
+            return Restoration(loss, self.peak, self.scale)
+        return CLASSIFICATION
 
     def everything(self) -> DeviceSplit:
         """All images of all parts as one."""
@@ -93,7 +118,7 @@ class DeviceData:
     def batches(
         self, part: DeviceSplit, size: int, order: Tensor | None = None, panels: Panels | None = None
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Batches of (images, labels): images as float32 in the form the network takes, shape (batch,
+        """Batches of (images, truth), which is labels or expected images: images as float32 in the form the network takes, shape (batch,
         channels, height, width). ``order`` selects and orders the images if given; ``panels`` takes a panel
         of the detector away from each image of the part in its own order."""
         count = len(part)
@@ -104,7 +129,7 @@ class DeviceData:
             images = part.counted(part.images[rows].to(self.device))
             if panels is not None:
                 images = panels.blank(images, start)
-            yield self.transform(images), part.labels[rows].to(self.device)
+            yield self.transform(images), part.truth[rows].to(self.device)
 
 
 def _on_device(transform: InputTransform, device: torch.device) -> Callable[[Tensor], Tensor]:
@@ -163,7 +188,7 @@ def check_augmentation(entries: Sequence[Mapping[str, object]], data: ImageData)
     augment = augmentation(entries)
     if augment is None:
         return
-    first = Split(data.train.images[:_TRIED], data.train.labels[:_TRIED])
+    first = data.train.first(_TRIED)
     with torch.random.fork_rng(devices=[]):
         part = DeviceSplit.of(first, torch.device("cpu"))
         images = _on_device(data.transform, torch.device("cpu"))(part.counted(part.images))

@@ -84,11 +84,16 @@ class Need:
         channels, height, width = architecture.input_shape
         return cls(
             micro_batch=least if micro_batch is None else micro_batch,
-            state=weights * (1 + bool(settings.momentum) + (settings.evaluation == "averaged")),
+            state=weights * (1 + _moments(settings) + (settings.evaluation == "averaged")),
             gradients=weights,
             images=_FLOAT32 * batch * channels * height * width,
             kept=(_BFLOAT16 if half else _FLOAT32) * kept_values(architecture, compiled),
         )
+
+
+def _moments(settings: Training) -> int:
+    """Numbers that the optimiser keeps for each weight."""
+    return 2 if settings.optimizer == "adam" else int(settings.momentum > 0)
 
 
 def kept_values(architecture: Architecture, compiled: bool) -> int:

@@ -1,11 +1,18 @@
-"""The optimiser of the weights, without the compiler."""
+"""The optimisers of the weights; gradient descent without the compiler."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from inspect import unwrap
 
 import torch
-from torch.optim import SGD
+from torch import Tensor
+from torch.optim import SGD, Adam, Optimizer
+
+from a4nn_core.training.settings import Training
+
+SECOND_BETA = 0.999
+"""of Adam: the usual one, and the published one of the system that restores images"""
 
 
 class EagerSGD(SGD):
@@ -20,3 +27,12 @@ class EagerSGD(SGD):
     state_dict = unwrap(SGD.state_dict)
     zero_grad = unwrap(SGD.zero_grad)
     step = torch.no_grad()(unwrap(SGD.step))
+
+
+def optimizer(settings: Training, parameters: Iterable[Tensor]) -> Optimizer:
+    """The optimiser that the settings ask for."""
+    rate, decay = settings.learning_rate, settings.weight_decay
+    if settings.optimizer == "adam":
+        betas = (settings.momentum, SECOND_BETA)
+        return Adam(parameters, lr=rate, betas=betas, weight_decay=decay)
+    return EagerSGD(parameters, lr=rate, momentum=settings.momentum, weight_decay=decay)

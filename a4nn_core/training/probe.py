@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import torch
 
-from a4nn_core.data.base import ImageData, Split
+from a4nn_core.data.base import ImageData
 from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.spaces.build import Network
 from a4nn_core.training.compiling import CPU_PACE, TRAINING_COST
 from a4nn_core.training.compute_plan import ComputePlan
 from a4nn_core.training.loading import DeviceData, augmentation
-from a4nn_core.training.optimizer import EagerSGD
+from a4nn_core.training.optimizer import optimizer as make_optimizer
 from a4nn_core.training.settings import Training
 from a4nn_core.training.steps import Computation, train_epoch
 
@@ -36,7 +36,7 @@ def seconds_an_image(architecture: Architecture, settings: Training, data: Image
     cpu = torch.device("cpu")
     affordable = int(_SECONDS * CPU_PACE / (TRAINING_COST * max(1, architecture.flops)))
     images = min(settings.images_a_step(len(data.train)), len(data.train), max(2, affordable))
-    few = Split(data.train.images[:images], data.train.labels[:images])
+    few = data.train.first(images)
     threads = torch.get_num_threads()
     with torch.random.fork_rng(devices=[]):
         torch.set_num_threads(settings.threads)
@@ -44,8 +44,9 @@ def seconds_an_image(architecture: Architecture, settings: Training, data: Image
             on_cpu = DeviceData(replace(data, train=few, validation=few, test=few), cpu)
             plan = ComputePlan.choose(settings, architecture, data.shape, len(data.train), cpu)
             model = Network(architecture)
-            computation = Computation(model, replace(plan, compiled=False), images, cpu)
-            optimizer = EagerSGD(model.parameters(), lr=settings.learning_rate)
+            goal = on_cpu.goal(settings.loss)
+            computation = Computation(model, replace(plan, compiled=False), images, cpu, goal)
+            optimizer = make_optimizer(settings, model.parameters())
             augment = augmentation(settings.augment)
             taken = []
             for _ in range(1 + _STEPS):  # the first one also sets up

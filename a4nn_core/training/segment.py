@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from a4nn_core.assessment import Fidelity
 from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.termination.base import FrontSnapshot
 from a4nn_core.training.settings import Training
@@ -140,6 +141,7 @@ class SegmentResult:
             end, and the network continues when the run is resumed.
         test_accuracy_percent: test accuracy of the best checkpoint; only when the network's training has
             ended.
+        test_fidelity: the same of a network that restores images.
         device: name of the device it ran on.
         cut: whether it was paused before its epoch limit, as its run was about to end.
     """
@@ -150,6 +152,7 @@ class SegmentResult:
     error: str | None = None
     fatal: bool = False
     test_accuracy_percent: float | None = None
+    test_fidelity: Fidelity | None = None
     device: str = ""
     cut: bool = False
 
@@ -161,4 +164,9 @@ class SegmentResult:
     def from_json(cls, text: str) -> SegmentResult:
         """The result that ``to_json`` wrote."""
         values = json.loads(text)
-        return cls(**{**values, "status": NetworkStatus(values["status"])})
+        fidelity = values.get("test_fidelity")
+        typed = {
+            "status": NetworkStatus(values["status"]),
+            "test_fidelity": None if fidelity is None else Fidelity(**fidelity),
+        }
+        return cls(**{**values, **typed})

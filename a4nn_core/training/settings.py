@@ -14,6 +14,7 @@ from a4nn_core.vocabulary import Curves
 FIRST_DEFAULTS = {"evaluation": "as-trained", "batch_size": 128}
 """Values of settings that are missing in old records: of those added later, or whose default has changed."""
 EvaluationWay = Literal["averaged", "recalibrated", "as-trained"]
+Loss = Literal["squared-error", "poisson"]
 USUAL_BATCH = 128
 LEAST_BATCH = 8
 LEAST_STEPS = 20
@@ -30,7 +31,7 @@ def _whole_number_or_auto(size: object) -> object:
 
 
 class Training(Settings):
-    """Stochastic gradient descent with a cosine to the last epoch, and how it is run."""
+    """Gradient descent with a cosine to the last epoch, and how it is run."""
 
     epochs: Annotated[int, Unit("epochs")] = Field(default=25, ge=1)
     """the budget of each network"""
@@ -46,8 +47,14 @@ class Training(Settings):
     """learning rate at the first step"""
     final_learning_rate: float = Field(default=0.0, ge=0)
     """learning rate that the cosine ends at, after the last epoch"""
+    optimizer: Literal["sgd", "adam"] = "sgd"
+    """stochastic gradient descent, as published for A4NN; or Adam (Kingma and Ba, 2015)"""
     momentum: float = Field(default=0.9, ge=0, lt=1)
-    """momentum of the gradient descent"""
+    """momentum of the gradient descent; of Adam, its first beta, the second being 0.999"""
+    loss: Loss = "squared-error"
+    """what networks that restore images minimise: the mean squared error, as published; or the Poisson deviance
+    of the expected counts, for which the space needs output = "positive". Classifiers minimise cross
+    entropy"""
     weight_decay: float = Field(default=3e-4, ge=0)
     """weight decay (L2 penalty)"""
     gradient_clip: float = Field(default=5.0, gt=0)

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from a4nn_core.assessment import Assessment, assess
 from a4nn_core.spaces.build import Network
 from a4nn_core.training.compute_plan import ComputePlan
+from a4nn_core.training.goals import CLASSIFICATION, Answers, Goal, Restored
 from a4nn_core.training.loading import DeviceData, DeviceSplit
 from a4nn_core.training.panels import Panels
 
@@ -24,52 +24,31 @@ class Sums:
     """Sums over a pass, as tensors on the device: reading a number makes the program wait for the GPU.
 
     Attributes:
-        loss: sum of the cross entropies, scalar tensor.
-        correct: number of images classified correctly, scalar tensor.
+        loss: sum of the losses, scalar tensor.
+        score: sum of the scores of the goal, scalar tensor; of a classifier the number of right answers.
         count: number of images in the pass.
+        unit: what the mean score is multiplied by.
     """
 
     loss: Tensor
-    correct: Tensor
+    score: Tensor
     count: int
+    unit: float
 
     @classmethod
-    def of(cls, count: int, device: torch.device) -> Sums:
+    def of(cls, count: int, device: torch.device, goal: Goal) -> Sums:
         """Zeros."""
-        return cls(torch.zeros((), device=device), torch.zeros((), dtype=torch.int64, device=device), count)
+        return cls(torch.zeros((), device=device), goal.zero(device), count, goal.unit)
 
 
 def settle(passes: Sequence[Sums]) -> list[tuple[float, float]]:
-    """(Mean loss, accuracy in percent) of several passes, waiting for the device only once."""
-    values = torch.stack([value.double() for sums in passes for value in (sums.loss, sums.correct)]).tolist()
+    """(Mean loss, mean score) of several passes, waiting for the device only once; the score of a classifier
+    is its accuracy in percent, that of a network that restores images a ratio in decibels."""
+    values = torch.stack([value.double() for sums in passes for value in (sums.loss, sums.score)]).tolist()
     return [
-        (loss / sums.count, 100 * int(correct) / sums.count)
-        for sums, loss, correct in zip(passes, values[::2], values[1::2], strict=True)
+        (loss / sums.count, sums.unit * score / sums.count)
+        for sums, loss, score in zip(passes, values[::2], values[1::2], strict=True)
     ]
-
-
-class Answers:
-    """A network's answers to the images of a pass. They stay on the device until they are assessed, so a pass
-    that collects them computes nothing more."""
-
-    def __init__(self) -> None:
-        self._scores: list[Tensor] = []
-        self._named: list[Tensor] = []
-
-    def add(self, scores: Tensor, named: Tensor) -> None:
-        """Add a batch: class scores, shape (batch, classes), and the class named, shape (batch,)."""
-        self._scores.append(scores)
-        self._named.append(named)
-
-    def assess(self, labels: Tensor) -> Assessment:
-        """What the answers say beside the accuracy.
-
-        Args:
-            labels: true classes of all images of the pass, shape (count,).
-        """
-        # on the CPU: not every device has double precision
-        shares = torch.cat(self._scores).cpu().double().softmax(dim=1)
-        return assess(shares.numpy(), torch.cat(self._named).cpu().numpy(), labels.cpu().numpy())
 
 
 class Computation:
@@ -80,10 +59,19 @@ class Computation:
         plan: compute plan.
         batch_size: batch size of training; only for complete batches is a network compiled.
         device: device that it computes on.
+        goal: what it is trained for.
     """
 
-    def __init__(self, model: nn.Module, plan: ComputePlan, batch_size: int, device: torch.device) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        plan: ComputePlan,
+        batch_size: int,
+        device: torch.device,
+        goal: Goal = CLASSIFICATION,
+    ) -> None:
         self.plan = plan
+        self.goal = goal
         self.device = device
         self.model = model
         self.objective = model.architecture.objective if isinstance(model, Network) else None
@@ -112,7 +100,7 @@ class Computation:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.plan.bfloat16)
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Class scores, shape (batch, classes), as float32."""
+        """Class scores, shape (batch, classes), or restored images, as float32."""
         images = self.laid_out(images)
         forward: Callable[[Tensor], Tensor] = self.model
         # a shape that occurs once per epoch is not worth compiling for
@@ -122,23 +110,23 @@ class Computation:
             scores: Tensor = forward(images)
         return scores.float()
 
-    def learn(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """The loss to minimise, a scalar, and how many images were classified correctly: none of a network
-        that is trained for something else, which is asked after the epoch.
+    def learn(self, images: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
+        """The loss to minimise, a scalar, and the sum of the scores: none of a network that is trained for
+        something else, which is asked after the epoch.
 
         Args:
             images: shape (batch, channels, height, width).
-            labels: shape (batch,).
+            truth: labels, shape (batch,), or expected images.
         """
         objective = self.objective
         if objective is None:
-            scores = self(images)
-            loss = nn.functional.cross_entropy(scores, labels)
-            return loss, (scores.detach().argmax(dim=1) == labels).sum()
+            outputs = self(images)
+            loss = self.goal.loss(outputs, truth, "mean")
+            return loss, self.goal.score(outputs.detach(), truth)
         assert isinstance(self.model, Network)
         with self.number_format():
             errors = self.model.value(self.laid_out(images), objective)
-        return errors.float().mean(), torch.zeros((), dtype=torch.int64, device=self.device)
+        return errors.float().mean(), self.goal.zero(self.device)
 
 
 def train_epoch(
@@ -166,21 +154,21 @@ def train_epoch(
     model = computation.model
     model.train()
     part = data.train if part is None else part
-    sums = Sums.of(len(part), data.device)
+    sums = Sums.of(len(part), data.device, computation.goal)
     order = torch.randperm(len(part))
-    for images, labels in data.batches(part, batch_size, order):
-        if len(labels) == 1 and len(part) > 1:
+    for images, truth in data.batches(part, batch_size, order):
+        if len(truth) == 1 and len(part) > 1:
             continue  # batch normalisation cannot learn from one image
         optimizer.zero_grad(set_to_none=True)
         seen = augment(images) if augment else images
-        pieces = max(1, len(labels) // computation.plan.micro_batch)
-        for some, truth in zip(seen.tensor_split(pieces), labels.tensor_split(pieces), strict=True):
-            loss, correct = computation.learn(some, truth)
+        pieces = max(1, len(truth) // computation.plan.micro_batch)
+        for some, its in zip(seen.tensor_split(pieces), truth.tensor_split(pieces), strict=True):
+            loss, score = computation.learn(some, its)
             # the gradient of the mean over the batch; with one micro-batch the factor is exactly 1
-            share = loss if pieces == 1 else loss * (len(truth) / len(labels))
+            share = loss if pieces == 1 else loss * (len(its) / len(truth))
             share.backward()  # type: ignore[no-untyped-call]
-            sums.loss += loss.detach() * len(truth)
-            sums.correct += correct
+            sums.loss += loss.detach() * len(its)
+            sums.score += score
         nn.utils.clip_grad_norm_(model.parameters(), gradient_clip)
         optimizer.step()
         after_step()
@@ -193,20 +181,20 @@ def evaluate(
     data: DeviceData,
     part: DeviceSplit,
     heartbeat: Callable[[], None] = lambda: None,
-    answers: Answers | None = None,
+    answers: Answers | Restored | None = None,
     panels: Panels | None = None,
 ) -> Sums:
     """One pass over a part of the data, which changes nothing; ``answers`` collects it if given. With
     ``panels``, every image lacks one."""
     computation.model.eval()
-    sums = Sums.of(len(part), data.device)
-    for images, labels in data.batches(part, computation.plan.evaluation_batch, panels=panels):
-        scores = computation(images)
-        named = scores.argmax(dim=1)
-        sums.loss += nn.functional.cross_entropy(scores, labels, reduction="sum")
-        sums.correct += (named == labels).sum()
+    goal = computation.goal
+    sums = Sums.of(len(part), data.device, goal)
+    for images, truth in data.batches(part, computation.plan.evaluation_batch, panels=panels):
+        outputs = computation(images)
+        sums.loss += goal.loss(outputs, truth, "sum")
+        sums.score += goal.score(outputs, truth)
         if answers is not None:
-            answers.add(scores, named)
+            answers.add(outputs, truth)
         heartbeat()
     return sums
 

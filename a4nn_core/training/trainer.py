@@ -15,11 +15,12 @@ import torch
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
-from a4nn_core.assessment import Assessment
+from a4nn_core.assessment import Assessment, Fidelity
 from a4nn_core.commons import Journal, JournalEpoch, RunFolder, read_epochs
 from a4nn_core.commons.records import best_epoch
 from a4nn_core.errors import A4NNError
-from a4nn_core.precision import in_percent, standard_error
+from a4nn_core.metrics import ACCURACY_PERCENT, PSNR_DB
+from a4nn_core.precision import Images
 from a4nn_core.spaces.build import Network
 from a4nn_core.spaces.fitted import fit, left_out_accuracy
 from a4nn_core.spaces.operations.reconstruction import Reconstruction
@@ -29,9 +30,10 @@ from a4nn_core.training import energy
 from a4nn_core.training.checkpoint import checkpoint_name, load_network, resume_training, save_checkpoint
 from a4nn_core.training.compute_plan import ComputePlan
 from a4nn_core.training.evaluation import EvaluatedNetwork
+from a4nn_core.training.goals import Answers, Restored, set_scale
 from a4nn_core.training.inherit import inherit
 from a4nn_core.training.loading import DeviceData, augmentation
-from a4nn_core.training.optimizer import EagerSGD
+from a4nn_core.training.optimizer import optimizer as make_optimizer
 from a4nn_core.training.panels import Panels
 from a4nn_core.training.process import (
     check_fits,
@@ -42,9 +44,9 @@ from a4nn_core.training.process import (
     peak_memory,
 )
 from a4nn_core.training.segment import SLOT_VARIABLE, Segment, SegmentResult
-from a4nn_core.training.steps import Answers, Computation, Stopwatch, evaluate, settle, train_epoch
+from a4nn_core.training.steps import Computation, Stopwatch, evaluate, settle, train_epoch
 from a4nn_core.training.verdicts import judged
-from a4nn_core.vocabulary import Action, NetworkStatus
+from a4nn_core.vocabulary import Action, NetworkStatus, Task
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +90,7 @@ def train_segment(
         while plan is not None:
             try:
                 status = trainer.train(plan)
-                test = trainer.test_accuracy(plan) if status != NetworkStatus.paused else None
+                test = trainer.test_result(plan) if status != NetworkStatus.paused else None
                 break
             except Diverged as error:
                 return segment.failed(str(error))
@@ -102,8 +104,15 @@ def train_segment(
             trainer.remove_checkpoints()
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     cut = status == NetworkStatus.paused and trainer.is_cut
+    is_fidelity = isinstance(test, Fidelity)
     return SegmentResult(
-        segment.network, segment.number, status, test_accuracy_percent=test, device=name, cut=cut
+        segment.network,
+        segment.number,
+        status,
+        test_accuracy_percent=None if is_fidelity else test,
+        test_fidelity=test if is_fidelity else None,
+        device=name,
+        cut=cut,
     )
 
 
@@ -130,12 +139,7 @@ class _Training:
         self.optimizer: Optimizer
         self.part = data.train
         if segment.architecture.objective is None:
-            self.optimizer = EagerSGD(
-                self.model.parameters(),
-                lr=settings.learning_rate,
-                momentum=settings.momentum,
-                weight_decay=settings.weight_decay,
-            )
+            self.optimizer = make_optimizer(settings, self.model.parameters())
         else:
             goal = segment.architecture.operations[segment.architecture.objective]
             self.optimizer = goal.optimizer(self.model.parameters())
@@ -143,13 +147,15 @@ class _Training:
                 self.part = data.everything()
             if checkpoint is None:  # the range of values must be known before the first step
                 fit(self.model, lambda: data.batches(data.train, plan.evaluation_batch))
+        self.goal = data.goal(settings.loss)
+        set_scale(self.model, data.scale)
         self.scheduler = CosineAnnealingLR(
             self.optimizer, settings.epochs, eta_min=settings.final_learning_rate
         )
         self.augment = augmentation(settings.augment)
-        self.computation = Computation(self.model, plan, batch_size, data.device)
+        self.computation = Computation(self.model, plan, batch_size, data.device, self.goal)
         self.measured = EvaluatedNetwork(
-            self.model, settings.evaluation, plan, batch_size, data, seed=segment.seed
+            self.model, settings.evaluation, plan, batch_size, data, seed=segment.seed, goal=self.goal
         )
         if checkpoint is not None:
             resume_training(checkpoint, self.model, self.optimizer, self.scheduler, self.measured)
@@ -168,22 +174,24 @@ class _Epoch:
         number: number of the epoch, from 1.
         started: its start by ``time.perf_counter``, in seconds.
         learning_rate: learning rate of its steps.
-        train_loss, loss: mean cross entropy during the training steps, and on the validation images.
-        train_accuracy, accuracy: accuracy in percent on the same images.
+        train_loss, loss: mean loss during the training steps, and on the validation images.
+        train_score, score: accuracy in percent, or ratio in decibels, on the same images.
         training_seconds: seconds of the training steps alone.
         assessment: what the answers to the validation images say beside their accuracy; None if an earlier
-            epoch was as accurate.
+            epoch was as accurate, or the network restores images.
+        fidelity: how near the restored validation images come to the expected ones; None of a classifier.
     """
 
     number: int
     started: float
     learning_rate: float
     train_loss: float
-    train_accuracy: float
+    train_score: float
     loss: float
-    accuracy: float
+    score: float
     training_seconds: float
     assessment: Assessment | None
+    fidelity: Fidelity | None
 
 
 class Trainer:
@@ -278,8 +286,13 @@ class Trainer:
 
     def _context(self) -> Context:
         settings = self.settings
+        restores = self.data.task is Task.restoration
+        metric = PSNR_DB if restores else ACCURACY_PERCENT
         return Context(
             horizon=settings.epochs,
+            metric=metric.name,
+            direction=metric.direction,
+            bounds=metric.bounds,
             fixed=self.segment.fixed,
             curves=settings.curves,
             schedule="annealed" if settings.final_learning_rate <= 0.1 * settings.learning_rate else None,
@@ -312,35 +325,39 @@ class Trainer:
         watch.mark()
         training.scheduler.step()
         training.measured.refresh()
-        answers, validation = Answers(), self.data.validation
+        answers, validation = training.goal.answers(), self.data.validation
         validated = evaluate(training.measured.computation, self.data, validation, self.heartbeat, answers)
-        (train_loss, train_accuracy), (loss, accuracy) = settle((trained, validated))
+        (train_loss, train_score), (loss, score) = settle((trained, validated))
         left_out = left_out_accuracy(training.measured.network)
-        train_accuracy = train_accuracy if left_out is None else 100 * left_out
+        train_score = train_score if left_out is None else 100 * left_out
         if not (math.isfinite(train_loss) and math.isfinite(loss)):
             raise Diverged(f"diverged in epoch {number}: training loss {train_loss}, validation loss {loss}")
         before = best_epoch(self.epochs)
-        better = before is None or accuracy > (before.validation_accuracy_percent or 0.0)
-        assessment = answers.assess(validation.labels) if better else None
+        better = before is None or before.validation_score is None or score > before.validation_score
+        assessment = answers.assess() if better and isinstance(answers, Answers) else None
+        fidelity = answers.fidelity() if isinstance(answers, Restored) else None
         if assessment is not None and self.panels is not None:
             computation = training.measured.computation
             lacking = evaluate(computation, self.data, validation, self.heartbeat, panels=self.panels)
             ((_, without),) = settle([lacking])
             assessment = replace(assessment, missing_panel_accuracy_percent=without)
         seconds = watch.seconds()[0]
-        return _Epoch(number, started, rate, train_loss, train_accuracy, loss, accuracy, seconds, assessment)
+        return _Epoch(
+            number, started, rate, train_loss, train_score, loss, score, seconds, assessment, fidelity
+        )
 
     def _judge(self, rule: TerminationRule, context: Context, epoch: _Epoch) -> Verdict:
         """The rule's verdict after an epoch that is not in the journal yet."""
-        curve = [*_known(e.validation_accuracy_percent for e in self.epochs), epoch.accuracy]
-        learned = [*_known(e.train_accuracy_percent for e in self.epochs), epoch.train_accuracy]
+        curve = [*_known(e.validation_score for e in self.epochs), epoch.score]
+        learned = [*_known(e.train_score for e in self.epochs), epoch.train_score]
         return judge_learning(rule, curve, replace(context, learning=self._learning(learned)))
 
     def _record(
         self, training: _Training, plan: ComputePlan, epoch: _Epoch, verdict: Verdict
     ) -> JournalEpoch:
         """The journal's record of an epoch whose checkpoint has been written."""
-        lag = _lag(training.measured, epoch.train_accuracy, epoch.accuracy)
+        fidelity = epoch.fidelity
+        lag = _lag(training.measured, epoch.train_score, epoch.score) if fidelity is None else None
         path = self.checkpoints / checkpoint_name(epoch.number)
         sha256 = training.save(path, epoch.number)
         joules = self.meter.lap()
@@ -348,8 +365,8 @@ class Trainer:
             epoch=epoch.number,
             train_loss=epoch.train_loss,
             validation_loss=epoch.loss,
-            train_accuracy_percent=epoch.train_accuracy,
-            validation_accuracy_percent=epoch.accuracy,
+            train_accuracy_percent=epoch.train_score if fidelity is None else None,
+            validation_accuracy_percent=epoch.score if fidelity is None else None,
             learning_rate=epoch.learning_rate,
             seconds=time.perf_counter() - epoch.started,
             images_per_second=len(self.data.train) / epoch.training_seconds,
@@ -363,30 +380,44 @@ class Trainer:
             measurement_lag_points=lag,
             assessment=epoch.assessment,
         )
+        if fidelity is not None:
+            measured = replace(
+                measured,
+                train_psnr_db=epoch.train_score,
+                validation_psnr_db=fidelity.psnr_db,
+                validation_psnr_se_db=fidelity.psnr_se_db,
+                validation_poisson_deviance=fidelity.poisson_deviance,
+            )
         return judged(measured, verdict)
 
     def _log(self, epoch: _Epoch, record: JournalEpoch) -> None:
-        error = standard_error(epoch.accuracy, len(self.data.validation))
+        score = record.score(Images(len(self.data.validation)))
+        measured = (
+            {"accuracy_percent": score.value, "accuracy_se_points": score.error}
+            if epoch.fidelity is None
+            else {"psnr_db": score.value, "psnr_se_db": score.error}
+        )
         log.info(
-            "epoch %d of %d: validation accuracy %s",
+            "epoch %d of %d: validation %s %s",
             epoch.number,
             self.settings.epochs,
-            in_percent(epoch.accuracy, error),
+            "accuracy" if epoch.fidelity is None else "PSNR",
+            score,
             extra={
                 "run": self.segment.run_id,
                 "network": self.segment.network,
                 "generation": self.segment.generation,
                 "epoch": epoch.number,
-                "accuracy_percent": epoch.accuracy,
-                "accuracy_se_points": error,
+                **measured,
                 "seconds": record.seconds,
             },
         )
 
     def _learning(self, learned: Sequence[float]) -> Learning | None:
         """The training accuracies for the rule. With ``as-trained`` evaluation None, so that networks are
-        judged as published, by the validation curve alone."""
-        if self.settings.evaluation == "as-trained":
+        judged as published, by the validation curve alone, and of networks that restore images, which have no
+        level of chance."""
+        if self.settings.evaluation == "as-trained" or self.data.task is Task.restoration:
             return None
         return Learning(
             tuple(learned),
@@ -395,16 +426,19 @@ class Trainer:
             validation_images=len(self.data.validation),
         )
 
-    def test_accuracy(self, plan: ComputePlan) -> float:
-        """Accuracy in percent of the best checkpoint on the test part, which selection never uses."""
+    def test_result(self, plan: ComputePlan) -> float | Fidelity:
+        """How good the best checkpoint is on the test part, which selection never uses: its accuracy in
+        percent, or how near restored images come to the expected ones."""
         best = best_epoch(self.epochs)
         assert best is not None  # only trained networks are tested
         model = Network(self.segment.architecture).to(self.device)
         load_network(self.checkpoints / str(best.checkpoint), model)
         # compiling does not pay off for one pass
-        once = Computation(model, replace(plan, compiled=False), self.batch_size, self.device)
-        ((_, accuracy),) = settle([evaluate(once, self.data, self.data.test, self.heartbeat)])
-        return accuracy
+        goal = self.data.goal(self.settings.loss)
+        once = Computation(model, replace(plan, compiled=False), self.batch_size, self.device, goal)
+        answers = goal.answers()
+        ((_, accuracy),) = settle([evaluate(once, self.data, self.data.test, self.heartbeat, answers)])
+        return answers.fidelity() if isinstance(answers, Restored) else accuracy
 
     def remove_checkpoints(self) -> None:
         """Delete the checkpoints that are no longer needed. The best one is needed until the network is

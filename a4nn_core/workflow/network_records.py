@@ -73,13 +73,19 @@ def network_record(
         return network
     accuracy = best.validation_accuracy_percent
     last = journal[-1]
+    restores = best.validation_psnr_db is not None
     ended_early = status in (NetworkStatus.stopped, NetworkStatus.paused)
     network = replace(
         network,
         best_accuracy_percent=accuracy,
         best_epoch=best.epoch,
         last_accuracy_percent=last.validation_accuracy_percent,
-        predicted_accuracy_percent=last.predicted,
+        best_psnr_db=best.validation_psnr_db,
+        best_psnr_se_db=best.validation_psnr_se_db,
+        last_psnr_db=last.validation_psnr_db,
+        poisson_deviance=best.validation_poisson_deviance,
+        predicted_accuracy_percent=None if restores else last.predicted,
+        predicted_psnr_db=last.predicted if restores else None,
         predicted_low=last.predicted_low,
         predicted_high=last.predicted_high,
         termination_reason=last.reason if ended_early else None,
@@ -102,8 +108,15 @@ def network_record(
             confusion=JsonText.of(best.assessment.to_json()["confusion"]),
             missing_panel_accuracy_percent=best.assessment.missing_panel_accuracy_percent,
         )
-    if status is NetworkStatus.failed or accuracy is None:
+    if status is NetworkStatus.failed or best.validation_score is None:
         return network
+    if result.test_fidelity is not None:
+        network = replace(
+            network,
+            test_psnr_db=result.test_fidelity.psnr_db,
+            test_psnr_se_db=result.test_fidelity.psnr_se_db,
+            test_poisson_deviance=result.test_fidelity.poisson_deviance,
+        )
     return replace(
         network,
         test_accuracy_percent=result.test_accuracy_percent,
@@ -123,6 +136,8 @@ def _measured(journal: Sequence[JournalEpoch], best: JournalEpoch) -> Measured:
         energy_joules=tuple(epoch.energy_joules for epoch in journal),
         balanced_accuracy_percent=assessment.balanced_accuracy_percent if assessment else None,
         missing_panel_accuracy_percent=assessment.missing_panel_accuracy_percent if assessment else None,
+        psnr_db=tuple(ratio for epoch in journal if (ratio := epoch.validation_psnr_db) is not None),
+        poisson_deviance=best.validation_poisson_deviance,
     )
 
 
@@ -149,6 +164,13 @@ def equal_record(
         brier_score=original.brier_score,
         confusion=original.confusion,
         missing_panel_accuracy_percent=original.missing_panel_accuracy_percent,
+        best_psnr_db=original.best_psnr_db,
+        best_psnr_se_db=original.best_psnr_se_db,
+        last_psnr_db=original.last_psnr_db,
+        test_psnr_db=original.test_psnr_db,
+        test_psnr_se_db=original.test_psnr_se_db,
+        poisson_deviance=original.poisson_deviance,
+        test_poisson_deviance=original.test_poisson_deviance,
         best_checkpoint=original.best_checkpoint,
         best_checkpoint_sha256=original.best_checkpoint_sha256,
         checkpoint=original.checkpoint,

@@ -26,6 +26,7 @@ from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.spaces.base import largest
 from a4nn_core.training.settings import FIRST_DEFAULTS, Training
 from a4nn_core.version import __version__
+from a4nn_core.vocabulary import Task
 from a4nn_core.workflow.devices import Machine
 from a4nn_core.workflow.preflight import (
     check_budget,
@@ -97,7 +98,7 @@ class Plan:
                 "train": len(data.train),
                 "validation": len(data.validation),
                 "test": len(data.test),
-                "chance_percent": data.validation.chance_percent,
+                **_of_task(data),
                 # what the networks saw of a stored image: without it their weights cannot be used
                 "transform": asdict(data.transform),
                 **_of_image_files(data),
@@ -296,6 +297,20 @@ def recorded_header(commons: Path, run_id: str) -> dict[str, Json] | None:
     """
     file = RunFolder(commons, run_id).run_file
     return members(read_json(file).get("header")) if file.is_file() else None
+
+
+def _of_task(data: ImageData) -> dict[str, object]:
+    """What scores are relative to: the level of chance; of images to be restored, the peak, and what those
+    reach that no network restored."""
+    if data.task is Task.classification:
+        return {"chance_percent": data.validation.chance_percent}
+    from a4nn_core.training.baselines import baselines
+
+    return {
+        "task": data.task,
+        "peak": data.peak,
+        "baselines": [asdict(one) for one in baselines(data)],
+    }
 
 
 def _of_image_files(data: ImageData) -> dict[str, object]:

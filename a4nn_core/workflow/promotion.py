@@ -105,7 +105,7 @@ class Promotion:
             if before is None
             else before.costs
         )
-        known = [(e.validation_accuracy_percent, e.train_accuracy_percent) for e in epochs]
+        known = [(e.validation_score, e.train_score) for e in epochs]
         curve = tuple(accuracy for accuracy, _ in known if accuracy is not None)
         trained = tuple(accuracy for _, accuracy in known if accuracy is not None)
         if curve:

@@ -314,11 +314,11 @@ class Search:
         return Told(fitness, source, violation, of.epochs_trained, self._best_training(of.network))
 
     def _best_training(self, number: int) -> float | None:
-        """Best accuracy on the training images that a network has reached, in percent."""
+        """Best score on the training images that a network has reached: accuracy in percent, or decibels."""
         if self._promotion is not None:
             return max(self._promotion.observed(number).training, default=None)
         epochs = self.writer.recorded_epochs(number)
-        return max((a for e in epochs if (a := e.train_accuracy_percent) is not None), default=None)
+        return max((a for e in epochs if (a := e.train_score) is not None), default=None)
 
     # the bounds
 

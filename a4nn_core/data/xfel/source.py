@@ -21,6 +21,7 @@ from a4nn_core.data.xfel.simulator import Simulator, smallest_unsigned
 from a4nn_core.data.xfel.structure_files import load_structure
 from a4nn_core.data.xfel.structures import SHIPPED, Structure
 from a4nn_core.errors import BadInput
+from a4nn_core.vocabulary import Task
 
 # part of the cache's key: another version of the simulation must not find these images
 RECIPE = 2
@@ -91,6 +92,9 @@ class Xfel(DataSource):
     """wavelength"""
     pitch: Annotated[float, Unit("1/Angstrom")] = Field(default=REFERENCE_PITCH, gt=1e-5, lt=1e-2)
     """1/Angstrom per pixel at 127 pixels"""
+    target: Literal["class", "expected"] = "class"
+    """what networks learn of a pattern: its class (classification), or the expected photons of its pixels
+    before photons were drawn (restoration)"""
     transform: TransformName = "log1p-standardise"
     """transform of the counts to a network's input; none keeps the raw counts, as published"""
 
@@ -124,13 +128,19 @@ class Xfel(DataSource):
         structures = simulator.structures
         counts = {part: int(getattr(self, part)) for part in PARTS}
         path = cached_file("xfel", self._key(structures))
-        arrays = read_arrays(path, PARTS)
-        if arrays is None or any(
-            arrays[part].shape != (counts[part], 1, self.size, self.size) for part in PARTS
-        ):
-            arrays = simulate(simulator, self.fluence, counts)
+        restores = self.task is Task.restoration
+        names = [*PARTS, *(expected_of(part) for part in PARTS if restores)]
+        arrays = read_arrays(path, names)
+        shapes = {name: (counts[part], 1, self.size, self.size) for part in PARTS for name in names_of(part)}
+        if arrays is None or any(arrays[name].shape != shapes[name] for name in names):
+            arrays = simulate(simulator, self.fluence, counts, restores)
             write_arrays(path, arrays)
-        splits = {part: Split(arrays[part], _labels(counts[part], len(structures))) for part in PARTS}
+        splits = {
+            part: Split(
+                arrays[part], _labels(counts[part], len(structures)), arrays.get(expected_of(part))
+            )
+            for part in PARTS
+        }
         return ImageData(
             name=self.name,
             classes=tuple(structure.name for structure in structures),
@@ -140,10 +150,15 @@ class Xfel(DataSource):
             test=splits["test"],
         )
 
+    @property
+    def task(self) -> Task:
+        return Task.restoration if self.target == "expected" else Task.classification
+
     def _key(self, structures: Sequence[Structure]) -> str:
-        settings = self.model_dump(exclude={"transform", "beam", "structures"}) | {
+        settings = self.model_dump(exclude={"transform", "beam", "structures", "target"}) | {
             "fluence": self.fluence,
             "atoms": [structure.checksum for structure in structures],
+            **({"target": self.target} if self.task is Task.restoration else {}),
         }
         return hashlib.sha256(json.dumps([RECIPE, settings], sort_keys=True).encode()).hexdigest()[:32]
 
@@ -171,7 +186,19 @@ def load_conformations(sources: Sequence[str], *, b_factors: bool = False) -> li
     return structures
 
 
-def simulate(simulator: Simulator, fluence: float, counts: dict[str, int]) -> dict[str, NDArray[Any]]:
+def expected_of(part: str) -> str:
+    """Name of the array with the expected photons of a part."""
+    return f"{part}_expected"
+
+
+def names_of(part: str) -> tuple[str, str]:
+    """Names of the arrays with the counts and the expected photons of a part."""
+    return part, expected_of(part)
+
+
+def simulate(
+    simulator: Simulator, fluence: float, counts: dict[str, int], expected: bool = False
+) -> dict[str, NDArray[Any]]:
     """Photon counts of parts with consecutive ranges of orientations, so that no two parts share one.
 
     Args:
@@ -179,10 +206,11 @@ def simulate(simulator: Simulator, fluence: float, counts: dict[str, int]) -> di
         fluence: photons per square micrometre and pulse.
         counts: number of patterns per part; pattern i of a part shows structure i modulo C, and C consecutive
             patterns have the same orientation, as in the published images.
+        expected: whether to return the expected photons, too.
 
     Returns:
         for each part an array of shape (count, 1, size, size), of the smallest unsigned integers that hold
-        all counts.
+        all counts; and under ``expected_of`` it, one of the expected photons, float32.
 
     Raises:
         BadInput: more orientations are needed than there are.
@@ -192,22 +220,32 @@ def simulate(simulator: Simulator, fluence: float, counts: dict[str, int]) -> di
     total = sum(needed.values())
     simulator.orientations.check(total)
     blocks: dict[str, list[NDArray[Any]]] = {}
+    means: dict[str, list[NDArray[np.float32]]] = {}
     greatest, begin = 0, 0
     for part, orientations in needed.items():
-        blocks[part] = []
+        blocks[part], means[part] = [], []
         for start in range(begin, begin + orientations, BLOCK):
             stop = min(start + BLOCK, begin + orientations)
             block = simulator.patterns(start, stop, [fluence]).reshape(-1, 1, size, size)
             most = int(block.max())
             blocks[part].append(block.astype(smallest_unsigned(most)))  # to save memory
             greatest = max(greatest, most)
+            if expected:
+                angles = simulator.orientations.angles(start, stop)
+                each = [simulator.expected(label, angles, fluence) for label in range(classes)]
+                means[part].append(
+                    np.stack(each, axis=1).reshape(-1, 1, size, size).astype(np.float32)
+                )
             tell("simulating diffraction patterns", stop * classes, total * classes)
         begin += orientations
     kind = smallest_unsigned(greatest)
-    return {
+    found: dict[str, NDArray[Any]] = {
         part: np.concatenate([block.astype(kind, copy=False) for block in blocks[part]])[:count]
         for part, count in counts.items()
     }
+    if expected:
+        found |= {expected_of(part): np.concatenate(means[part])[:count] for part, count in counts.items()}
+    return found
 
 
 def _labels(count: int, classes: int) -> NDArray[np.int64]:

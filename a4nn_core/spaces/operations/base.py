@@ -48,6 +48,8 @@ class Operation(Component):
     objective: ClassVar[bool] = False
     """Whether its output, one number for each image, is what the network is trained to minimise, instead of
     the cross entropy of its class scores. Such an operation has a method ``optimizer``."""
+    makes_images: ClassVar[bool] = False
+    """Whether a network that ends with it restores images instead of classifying them."""
     words: ClassVar[tuple[str, ...]] = ()
     """Words beside its name that mark a layer as part of a node in labels: ``node 2 norm`` is drawn as part
     of ``node 2``."""
