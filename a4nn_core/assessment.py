@@ -1,5 +1,5 @@
-"""What a network's answers to labelled images say beside its accuracy: confusion, balance, calibration. And how
-near the images that it restores come to the expected ones.
+"""What a network's answers to labelled images say beside its accuracy: confusion, balance, calibration. And
+how near the images that it restores come to the expected ones.
 
 The answers are shares, the softmax of the class scores. The confidence of an answer is the share of the class
 that it names.

@@ -192,40 +192,40 @@ def mismatches(experiment: Experiment) -> Iterator[str]:
     for name in search.objectives:
         of = find_metric(name).task
         if of not in (None, task):
+            known = ", ".join(metric.name for metric in STANDARD if metric.task in (None, task))
             yield (
                 f"objective {name} is of networks for {of}, and those of space {space.name} are for {task}; "
-                f"metrics for {task}: {', '.join(m.name for m in STANDARD if m.task in (None, task))}"
+                f"metrics for {task}: {known}"
             )
     if task not in search.tasks:
-        fitting = [n for n in strategies_for(type(space)) if task in STRATEGIES.component(n).tasks]
         yield (
-            f"search {search.name} forecasts the accuracies of classifiers, and networks of space {space.name} "
-            f"are for {task}; searches that fit: {', '.join(fitting)}"
+            f"search {search.name} forecasts the accuracies of classifiers, and networks of space "
+            f"{space.name} are for {task}; searches that fit: {', '.join(strategies_for(type(space)))}"
         )
     if not experiment.termination.fits(task):
         fitting = [name for name, rule in RULES.loadable() if task in rule.tasks]
         yield (
-            f"termination {experiment.termination.name} takes curves for accuracies of classifiers, and networks "
-            f"of space {space.name} are for {task}; rules that fit: {', '.join(fitting)}"
+            f"termination {experiment.termination.name} takes curves for accuracies of classifiers, and "
+            f"networks of space {space.name} are for {task}; rules that fit: {', '.join(fitting)}"
         )
     if task is not Task.restoration:
         return
     if experiment.prior is not None:
         yield (
-            f"[prior] gives a search the accuracies of earlier runs, and networks of space {space.name} are for "
-            f"{task}: leave it out"
+            f"[prior] gives a search the accuracies of earlier runs, and networks of space {space.name} are "
+            f"for {task}: leave it out"
         )
     if training.augment:
         yield (
-            "[training] augment would change images but not what they are to be restored to: leave it out where "
-            f"networks are for {task}"
+            "[training] augment would change images but not what they are to be restored to: leave it out "
+            f"where networks are for {task}"
         )
     if training.panels is not None:
         yield f"[training] panels is about classifying images that lack one: leave it out for {task}"
     if training.loss == "poisson" and getattr(space, "output", "positive") != "positive":
         yield (
-            f'[training] loss = "poisson" needs values that are positive, and space {space.name} makes any: set '
-            '[space] output = "positive"'
+            f'[training] loss = "poisson" needs positive values, and those of space {space.name} can be of '
+            'any sign: set [space] output = "positive"'
         )
 
 

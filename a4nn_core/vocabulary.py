@@ -51,8 +51,8 @@ class Direction(StrEnum):
 
 
 class Task(Word):
-    """What networks are trained for. Data, space and metrics each have one, and an experiment has parts of one
-    task only."""
+    """What networks are trained for. Data, space and metrics each have one, and an experiment has parts of
+    one task only."""
 
     classification = "classification", "to name the class of an image"
     restoration = "restoration", "to make of an image the one that it is a noisy measurement of"

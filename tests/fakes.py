@@ -12,7 +12,7 @@ from a4nn_core.experiment import Experiment
 from a4nn_core.search import Candidate
 from a4nn_core.termination.base import RULES, Context
 from a4nn_core.training.segment import Segment, SegmentResult
-from a4nn_core.vocabulary import NetworkStatus, RunStatus
+from a4nn_core.vocabulary import NetworkStatus, RunStatus, Task
 from a4nn_core.workflow.plan import as_begun
 from a4nn_core.workflow.search import Search
 from a4nn_core.workflow.watcher import Watcher
@@ -66,14 +66,17 @@ class FakeExecutor:
         path = RunFolder(Path(segment.commons), segment.run_id).journal(segment.network)
         rule = RULES.make(segment.termination, "[termination]")
         epochs = segment.training.epochs
-        curve = [line["validation_accuracy_percent"] for line in read_journal(path)]
+        restores = segment.architecture.task is Task.restoration
+        measured = "validation_psnr_db" if restores else "validation_accuracy_percent"
+        curve = [line[measured] for line in read_journal(path)]
         action = "continue"
         with Journal(path) as journal:
             while action == "continue" and len(curve) < min(segment.epoch_limit or epochs, epochs):
                 curve.append(accuracy(segment, len(curve) + 1))
                 verdict = rule.judge(curve, Context(horizon=epochs))
                 action = verdict.action
-                journal.append(line(len(curve), curve[-1], segment.number, action))
+                what = line(len(curve), curve[-1], segment.number, action)
+                journal.append({**what, **in_decibels(curve[-1])} if restores else what)
         finished = len(curve) == epochs
         status = (
             NetworkStatus.completed
@@ -83,6 +86,18 @@ class FakeExecutor:
             else NetworkStatus.paused
         )
         return SegmentResult(segment.network, segment.number, status, test_accuracy_percent=curve[-1] - 1)
+
+
+def in_decibels(value: float) -> dict[str, Any]:
+    """What the line of a network that restores images says otherwise."""
+    return {
+        "train_accuracy_percent": None,
+        "validation_accuracy_percent": None,
+        "train_psnr_db": value,
+        "validation_psnr_db": value,
+        "validation_psnr_se_db": 0.1,
+        "validation_poisson_deviance": 100 - value,
+    }
 
 
 def line(epoch: int, value: float, segment: int = 0, action: str = "continue") -> dict[str, Any]:

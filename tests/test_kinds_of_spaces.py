@@ -14,7 +14,9 @@ from fakes import experiment
 from a4nn_core.errors import BadInput
 from a4nn_core.search.base import STRATEGIES, strategies_for
 from a4nn_core.spaces import SPACES, FreeSpace, Space, VectorSpace
+from a4nn_core.spaces.architecture import Shape
 from a4nn_core.spaces.build import Network
+from a4nn_core.vocabulary import Task
 
 SMALL: dict[str, dict[str, Any]] = {
     "macro": {"channels": 4, "phases": 2},
@@ -27,6 +29,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "pso-cnn": {"maps": [3, 6], "neurons": [2, 5], "depth": [3, 6]},
     "layer-sequence": {"most": 5, "filters": [2, 6], "neurons": [4, 8]},
     "evocnn": {"maps": [3, 6], "neurons": [10, 20], "kernel": [2, 5]},
+    "cgp": {"rows": 2, "columns": 5, "levels_back": 2, "channels": [2, 3]},
 }
 """settings with which networks of a space are small"""
 SHAPES = ((1, 8, 8), (3, 9, 16))
@@ -35,6 +38,11 @@ NAMES = [name for name in SPACES.names() if SPACES.package(name) == "a4nn_core"]
 
 def small(name: str) -> Space:
     return SPACES.make({"name": name, **SMALL.get(name, {})}, "test")
+
+
+def answer(space: Space, shape: Shape) -> Shape:
+    """Shape of what networks of a space make of an image: scores of three classes, or another image."""
+    return shape if space.task is Task.restoration else (3, 1, 1)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -58,11 +66,12 @@ def test_genomes_are_json_that_fits_and_decodes(name: str) -> None:
             space.check(one)
             assert json.loads(json.dumps(one)) == one
             for shape in SHAPES:
-                assert space.decode(one, shape, 3).costs[-1].shape == (3, 1, 1)
+                assert space.decode(one, shape, 3).costs[-1].shape == answer(space, shape)
         genome = mutant.genome
     assert all(operators)
     for shape in SHAPES:
-        assert Network(space.decode(genome, shape, 3))(torch.rand(2, *shape)).shape == (2, 3)
+        answers = Network(space.decode(genome, shape, 3))(torch.rand(2, *shape))
+        assert answers.shape == (2, *(shape if space.task is Task.restoration else (3,)))
 
 
 @pytest.mark.parametrize("name", NAMES)

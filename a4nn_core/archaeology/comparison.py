@@ -16,6 +16,7 @@ from itertools import combinations, pairwise
 
 import numpy as np
 
+from a4nn_core.archaeology.task import require_classifiers
 from a4nn_core.commons import Commons
 from a4nn_core.commons.records import Network, Run
 from a4nn_core.commons.totals import Totals
@@ -178,13 +179,15 @@ def compare(
         latency: measures networks whose latency was not recorded; None to leave it out.
 
     Raises:
-        BadInput: no run fits a pattern, one has no trained network, or a system has fewer seeds.
+        BadInput: no run fits a pattern, one has no trained network or none that classify, or a system has
+            fewer seeds.
     """
     groups: dict[str, dict[str, list[Found]]] = {}
     names: dict[str, dict[str, Named]] = {}
     data: dict[str, Run] = {}
     for run in _matching(commons, patterns):
         header = commons.run(run)
+        require_classifiers(header, "comparisons")
         networks = commons.networks(run)
         key = _data_key(header)
         data.setdefault(key, header)

@@ -20,6 +20,7 @@ from a4nn_core.cli import (
     publish,
     replay,
     report,
+    restore,
     run,
     settings,
     shadow,
@@ -76,6 +77,7 @@ app.add_typer(simulate.app, name="simulate")
 app.command()(publish.publish)
 app.command()(upload.upload)
 app.command()(classify.classify)
+app.command()(restore.restore)
 app.add_typer(commons.app, name="commons")
 importing.app.command("deposit")(import_deposit.deposit)
 app.add_typer(importing.app, name="import")

@@ -29,7 +29,7 @@ def classify(
     from a4nn_core.publish.models.labelled import score, true_classes
 
     classifier = Classifier(model)
-    files = _files(images)
+    files = image_files_of(images)
     root = images[0] if len(images) == 1 and images[0].is_dir() else None
     truth = true_classes(root, files, classifier.classes) if root else None
     if root and truth is None and any(file.parent != root for file in files):
@@ -60,7 +60,7 @@ def classify(
         raise BadInput(f"{unusable} of {len(files)} images cannot be classified")
 
 
-def _files(images: list[Path]) -> list[Path]:
+def image_files_of(images: list[Path]) -> list[Path]:
     """The image files that are meant: those named, and those in folders."""
     from a4nn_core.data.images import image_files
     from a4nn_core.errors import BadInput

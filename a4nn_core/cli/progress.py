@@ -24,7 +24,7 @@ from rich.table import Column
 
 from a4nn_core.cli.interrupt import check_interrupt
 from a4nn_core.commons import read_epochs
-from a4nn_core.commons.records import EpochCount, Network, best_accuracy
+from a4nn_core.commons.records import EpochCount, Network, best_network
 from a4nn_core.data.progress import Listener, listening
 from a4nn_core.experiment import Experiment
 from a4nn_core.jsonable import members
@@ -145,8 +145,8 @@ class Progress:
         networks = search.networks.values()
         running = sum(len(read_epochs(search.folder.journal(n))) for n in search.training)
         ended = EpochCount.of(networks)
-        best = best_accuracy(networks)
-        accuracy = "" if best is None else f"best {_with_error(search, best)}  "
+        best = best_network(networks)
+        accuracy = "" if best is None else f"best {best.score(search.images)}  "
         generation = search.generation
         self.bars.update(
             self.networks,
@@ -179,8 +179,8 @@ class Progress:
 
     def on_network_end(self, search: SearchView, network: Network) -> None:
         """Print the outcome of a network."""
-        best = network.best_accuracy_percent
-        accuracy = "" if best is None else _with_error(search, best)
+        score = network.score(search.images)
+        accuracy = "" if score.value is None else str(score)
         _print(
             self.console,
             f"network {network.network:>3}  generation {network.generation}  "
@@ -212,7 +212,3 @@ def _outcome(search: SearchView, network: Network) -> str:
             return f"failed: {network.error}"
         case status:
             return str(status)
-
-
-def _with_error(search: SearchView, accuracy_percent: float) -> str:
-    return in_percent(accuracy_percent, search.images.validation_error(accuracy_percent))

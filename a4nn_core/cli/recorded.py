@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from a4nn_core.cli import assessed
 from a4nn_core.cli.options import print_json, tell
-from a4nn_core.precision import in_percent
 
 if TYPE_CHECKING:
     from a4nn_core.commons.records import Network, Run
@@ -55,6 +54,7 @@ def _document(header: Run, network: Network, ending: Ending | None) -> dict[str,
     return row | {
         "best_accuracy_se_points": header.images.validation_error(network.best_accuracy_percent),
         "test_accuracy_se_points": header.images.test_error(network.test_accuracy_percent),
+        "task": header.task,
         "classes": list(header.classes),
         "ending": None if ending is None else to_jsonable(asdict(ending)),
     }
@@ -62,15 +62,14 @@ def _document(header: Run, network: Network, ending: Ending | None) -> dict[str,
 
 def _facts(commons: Path, header: Run, network: Network, ending: Ending | None) -> dict[str, str]:
     images, known = header.images, network.assessment
-    validation, test = network.best_accuracy_percent, network.test_accuracy_percent
     balanced = "" if known is None else f", balanced {known.balanced_accuracy_percent:.2f} %"
     if known is not None and known.missing_panel_accuracy_percent is not None:
         balanced += f", with a missing detector panel {known.missing_panel_accuracy_percent:.2f} %"
     facts = {
         "network": f"{network.network} of run {network.run}{_origin(network)}",
         "status": _status(network, ending),
-        "validation": in_percent(validation, images.validation_error(validation)) + balanced,
-        "test": in_percent(test, images.test_error(test)),
+        "validation": str(network.score(images)) + balanced + _deviance(network.poisson_deviance),
+        "test": str(network.test_score(images)) + _deviance(network.test_poisson_deviance),
     }
     if known is not None:
         facts["calibration"] = assessed.calibration(known)
@@ -86,6 +85,10 @@ def _facts(commons: Path, header: Run, network: Network, ending: Ending | None) 
         "genome": network.genome or "-",
         "weights": _weights(commons, network),
     }
+
+
+def _deviance(value: float | None) -> str:
+    return "" if value is None else f", Poisson deviance of an image {value:.3g}"
 
 
 def _origin(network: Network) -> str:

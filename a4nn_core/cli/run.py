@@ -13,7 +13,6 @@ import typer
 from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption, print_json, say, tell
 from a4nn_core.cli.tables import print_table
 from a4nn_core.errors import BadInput
-from a4nn_core.precision import in_percent
 from a4nn_core.vocabulary import RunStatus
 
 if TYPE_CHECKING:
@@ -213,6 +212,15 @@ def show(commons: Path, run_id: str, as_json: bool, since: float = 0.0) -> None:
     beside = ensure_beside(store, run_id, since)
     if beside.problems:
         say("", *beside.problems)
+    if summary.baselines:
+        from a4nn_core.publish.models.restored import PICTURE, write_picture
+
+        try:
+            picture = write_picture(store, run_id)
+        except (BadInput, OSError) as error:
+            say("", f"no picture {PICTURE}: {error}")
+        else:
+            tell(*([] if as_json else ["", f"picture: {picture}"]))
     if as_json:
         return
     if beside.picture or beside.report:
@@ -245,9 +253,9 @@ def _print(summary: Summary, where: str) -> None:
         [
             [
                 str(member.network),
-                in_percent(member.accuracy_percent, member.accuracy_se_points),
+                str(member.validation),
                 *([_or_dash(member.indistinguishable_from, "d")] if alike else []),
-                in_percent(member.test_accuracy_percent, member.test_accuracy_se_points),
+                str(member.test),
                 "-" if member.flops is None else f"{member.flops / 1e6:.4f}",
                 _or_dash(member.parameters, ",d"),
                 _or_dash(member.epochs_trained, "d"),
@@ -259,7 +267,11 @@ def _print(summary: Summary, where: str) -> None:
     if summary.front and str(summary.images):
         tell("", f"± one standard error, of {summary.images}")
     if alike:
-        tell("≈ not distinguishable from this cheaper network by validation accuracy")
+        by = "PSNR" if summary.baselines else "accuracy"
+        tell(f"≈ not distinguishable from this cheaper network by validation {by}")
+    if summary.baselines:
+        tell("", "without a network (PSNR, decibels below the greatest expected value):")
+        tell(*(f"  {line}" for line in summary.to_beat()))
     first, *others = summary.cost()
     tell("", first, *(f"  {line}" for line in others))
     if summary.stopped is not None and summary.status is RunStatus.interrupted:

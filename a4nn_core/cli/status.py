@@ -13,7 +13,6 @@ from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption, pr
 from a4nn_core.cli.tables import make_table, print_table
 from a4nn_core.errors import BadInput
 from a4nn_core.jsonable import Json
-from a4nn_core.precision import in_percent
 from a4nn_core.printable import printable
 from a4nn_core.vocabulary import RunStatus
 
@@ -123,7 +122,7 @@ def _row(totals: Totals, live: Live) -> list[str]:
         + (f" ({', '.join(notes)})" if notes else ""),
         f"{totals.epochs_trained}/{totals.epochs_budget}",
         f"{totals.epochs_saved_percent:.1f} %",
-        in_percent(totals.best_accuracy_percent, totals.best_accuracy_se_points),
+        str(totals.best),
         duration(seconds) if timed else "-",
         "-" if live.seconds_left is None else f"about {duration(live.seconds_left)}",
     ]
@@ -211,8 +210,8 @@ def _training(live: Live) -> list[list[str]]:
                 str(one.network),
                 "-" if one.generation is None else str(one.generation),
                 f"{one.epoch}/{one.epochs}",
-                in_percent(one.accuracy_percent, one.accuracy_se_points),
-                "-" if one.predicted is None else f"{one.predicted:.2f} %{between}",
+                str(one.score),
+                "-" if one.predicted is None else f"{one.predicted:.2f} {one.score.unit}{between}",
                 "-" if one.seconds_left is None else duration(one.seconds_left),
                 one.where or "waits for a slot",
             ]

@@ -453,7 +453,9 @@ class Epoch(Record):
     train_psnr_db: Annotated[
         float | None,
         Column(
-            "of networks that restore images: mean peak signal-to-noise ratio of training images", "dB", later=True
+            "of networks that restore images: mean peak signal-to-noise ratio of training images",
+            "dB",
+            later=True,
         ),
     ] = None
     validation_psnr_db: Annotated[

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from a4nn_core.commons.layout import RunFolder, read_json, write_json
 from a4nn_core.commons.lock import holder
-from a4nn_core.commons.records import EpochCount, Network, Run, best_accuracy, front_among
+from a4nn_core.commons.records import EpochCount, Network, Run, best_accuracy, best_network, front_among
 from a4nn_core.errors import BadInput
 from a4nn_core.jsonable import Json, members, number, to_json, to_jsonable
 from a4nn_core.metrics import DECIDING
+from a4nn_core.precision import DECIBELS, Score
 from a4nn_core.vocabulary import NetworkStatus, RunStatus
 
 if TYPE_CHECKING:
@@ -30,10 +31,12 @@ JOULES_PER_KWH = 3.6e6
 UNKNOWN = "unknown"
 
 # columns of ``networks`` that totals are found from, beside those that an objective is named after
-_READ = {"run", *DECIDING, "epochs_trained", "epochs_budget", "seconds", "energy_joules"}
+_READ = {"run", *DECIDING, "epochs_trained", "epochs_budget", "seconds", "energy_joules"} | {
+    "best_psnr_se_db"
+}
 
 # to be raised when the same records give other totals than before
-_FORM = 2
+_FORM = 3
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ class Totals:
         epochs_saved_percent: the difference in percent of the budget.
         best_accuracy_percent: highest validation accuracy measured, None before the first epoch.
         best_accuracy_se_points: its standard error in percentage points (see precision.py).
+        best_psnr_db, best_psnr_se_db: of networks that restore images, the same in decibels.
         validation_images, test_images: numbers of images that accuracies were measured on.
         seconds: wall-clock seconds of the run's sessions that have ended.
         training_seconds, training_seconds_saved: seconds spent in epochs, and an estimate of the seconds
@@ -80,6 +84,8 @@ class Totals:
     epochs_saved_percent: float
     best_accuracy_percent: float | None
     best_accuracy_se_points: float | None
+    best_psnr_db: float | None
+    best_psnr_se_db: float | None
     validation_images: int | None
     test_images: int | None
     seconds: float | None
@@ -104,7 +110,7 @@ class Totals:
         timed = {n.network: (n.seconds, n.epochs_trained) for n in networks if n.seconds is not None}
         pace = {network: seconds / trained for network, (seconds, trained) in timed.items() if trained}
         saved = sum(n.epochs_saved(header.epochs_budget) * pace.get(n.trained_as, 0.0) for n in networks)
-        best = best_accuracy(networks)
+        best, found = best_accuracy(networks), best_network(networks)
         energy = [joules for n in networks if (joules := n.energy_joules) is not None]
         known = bool(timed) or not networks
         return cls(
@@ -124,6 +130,8 @@ class Totals:
             epochs_saved_percent=epochs.saved_percent,
             best_accuracy_percent=best,
             best_accuracy_se_points=images.validation_error(best),
+            best_psnr_db=found and found.best_psnr_db,
+            best_psnr_se_db=found and found.best_psnr_se_db,
             validation_images=images.validation,
             test_images=images.test,
             seconds=_seconds(header),
@@ -132,6 +140,13 @@ class Totals:
             energy_joules=sum(energy) if energy else None,
             networks_measured=len(energy),
         )
+
+    @property
+    def best(self) -> Score:
+        """The best validation score, for people."""
+        if self.best_psnr_db is not None:
+            return Score(self.best_psnr_db, self.best_psnr_se_db, DECIBELS)
+        return Score(self.best_accuracy_percent, self.best_accuracy_se_points)
 
     def as_dict(self) -> dict[str, Json]:
         """The form that ``--json`` prints."""

@@ -120,7 +120,9 @@ def _file(key: str) -> Path:
 def _write(path: Path, data: ImageData) -> None:
     make_folder(path.parent)
     _remove_unused(path.parent)
-    about = json.dumps({"name": data.name, "classes": data.classes, "task": data.task, "transform": asdict(data.transform)})
+    about = json.dumps(
+        {"name": data.name, "classes": data.classes, "task": data.task, "transform": asdict(data.transform)}
+    )
     with user_errors("write", path):
         # what trains writes to the same disk, perhaps: it must not be filled
         if shutil.disk_usage(path.parent).free < 2 * data.nbytes:

@@ -11,6 +11,7 @@ from a4nn_core.commons import Commons
 from a4nn_core.commons.layout import RunFolder
 from a4nn_core.errors import BadInput
 from a4nn_core.report.page import write_report
+from a4nn_core.vocabulary import Task
 
 PICTURE = "front.png"
 REPORT = "report.html"
@@ -63,9 +64,13 @@ def write_beside(commons: Commons, run: str) -> Beside:
 
     Raises:
         BadInput: there is no such run.
+
+    Returns:
+        nothing of a run whose networks restore images: these figures are of accuracies.
     """
     folder = RunFolder(commons.path, run).path
-    commons.run(run)  # refuses a run that is not there
+    if commons.run(run).task is Task.restoration:  # pictured by images (publish/models/restored.py)
+        return Beside(None, None)
     picture, report = folder / PICTURE, folder / REPORT
     problems = []
     drawn = written = False

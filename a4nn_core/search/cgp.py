@@ -2,13 +2,13 @@
 published code is sg-nm/Evolutionary-Autoencoders, ``Denoising/cgp.py``, ``modified_evolution``).
 
 In every generation the parent has ``children`` children, in each of which an active gene has another value,
-so that none is the parent's network again (forced mutation). If the best of them is better than the parent, it
-is the next one; if none is, the parent's inactive genes are mutated, which leaves its network what it is and
-later mutations more to bring to light (neutral mutation). The published search had 2 children, a mutation
-rate of 0.1, and 250 generations, and could begin with a single convolution.
+so that it is another network (forced mutation). If the best of them is better than the parent, it is the next
+one; if none is, the parent's inactive genes are mutated, which leaves its network what it is and later
+mutations more to bring to light (neutral mutation). The published search had 2 children, a mutation rate of
+0.1, and 250 generations, and could begin with a single convolution.
 
-What a network failed to do counts as the worst, not as 0 decibels, as in the published code. The genome that a
-network is recorded with is the one that it was asked for with: neutral mutation is later.
+A network that fails counts as the worst, whatever the others reach; in the published code it counts as one of
+0 decibels. A network is recorded with the genome that it was asked for with, which neutral mutation leaves.
 
 On a steady schedule, every ``children`` networks that end are a generation, and the next ones come from the
 parent of that moment.

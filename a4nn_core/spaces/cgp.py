@@ -12,9 +12,9 @@ last are followed by ReLU, none has a bias or batch normalisation. What a node w
 added to what its mirror image makes; where a node halves the image, its mirror image is a transposed
 convolution that doubles it.
 
-As the output reaches back ``levels_back`` columns only, a chain has at least four nodes in the published grid,
-and the published code begins with one convolution nevertheless: every node can take the image itself here,
-though mutation draws it only from the first columns.
+As the output reaches back ``levels_back`` columns only, a chain has at least four nodes in the published
+grid, and the published code begins with one convolution nevertheless: every node can take the image itself
+here, though mutation draws it only for nodes of the first columns.
 
 The published code limits active nodes to 1 to 30, which a grid of 20 columns always keeps. Its second ReLU
 behind a skip connection changes nothing, as both summands are at least 0, and is left out.
@@ -63,7 +63,7 @@ class Function:
 
 
 class CGP(VectorSpace):
-    """Convolutional autoencoders for the restoration of images: an encoder on a grid, and its mirror image."""
+    """Convolutional autoencoders that restore images: an encoder on a grid, and its mirror image."""
 
     name: Literal["cgp"] = "cgp"
     kind: ClassVar[str] = "grids of nodes (Cartesian genetic programming)"
@@ -83,8 +83,12 @@ class CGP(VectorSpace):
     """what nodes compute: convolutions with and without a skip connection (denoising); convolutions with one,
     and convolutions that halve the image (inpainting)"""
     output: Literal["linear", "positive"] = "linear"
-    """what the last convolution makes: values of any sign, as published; or positive ones, by log(1 + exp(x)),
-    which a Poisson likelihood needs"""
+    """what the last convolution makes: values of any sign, as published; or positive ones, by log(1 +
+    exp(x)), which a Poisson likelihood needs"""
+
+    adds: Literal["nothing", "mean"] = "nothing"
+    """what is added to what the last convolution makes: nothing, as published; or the mean expected image of
+    the training images, so that networks learn by what an image differs from it (not published)"""
 
     # the genome
 
@@ -118,7 +122,7 @@ class CGP(VectorSpace):
         return np.array([*found, self._most(self.nodes + 1)], dtype=np.int64)
 
     def _most(self, node: int) -> int:
-        """The greatest value of a node's gene of connection: the image comes last where it is out of reach."""
+        """The greatest value of a node's gene of connection; where the image is out of reach, its own."""
         reach = self.sources(node)
         return len(reach) - 1 if 0 in reach else len(reach)
 
@@ -181,8 +185,8 @@ class CGP(VectorSpace):
         return self.genome([rng.integers(len(choices)) for choices in self._choices()])
 
     def minimal(self, rng: np.random.Generator) -> Genome:
-        """One convolution with a kernel of 3 (or that next to it) and the fewest channels, in the last column;
-        the other nodes are drawn at random. With a halving function set, the first with a skip connection."""
+        """One convolution in the last column, with a kernel of 3 (or that next to it) and the fewest
+        channels; the other nodes are drawn at random. For inpainting, it has a skip connection."""
         genome = self.sample(rng)
         kernel = min(self.kernels, key=lambda side: abs(side - 3))
         small = Function(min(self.channels), kernel, skips=self.functions == "inpainting")
@@ -192,9 +196,9 @@ class CGP(VectorSpace):
         return genome
 
     def mutate(self, genome: Genome, rng: np.random.Generator) -> Mutant:
-        """Genes are drawn one after another and take other values until an active one has, so that the network
-        is another one (Goldman and Punch, "Reducing wasted evaluations in Cartesian genetic programming",
-        EuroGP 2013)."""
+        """Genes are drawn one after another and take other values until an active one has, so that the
+        network is another one (Goldman and Punch, "Reducing wasted evaluations in Cartesian genetic
+        programming", EuroGP 2013)."""
         genes, choices = self.genes(genome).copy(), self._choices()
         active = self._active_genes(genome)
         open_genes = [gene for gene, values in enumerate(choices) if len(values) > 1]
@@ -254,7 +258,7 @@ class CGP(VectorSpace):
     # the network
 
     def probes(self) -> Sequence[Genome]:
-        """A node of each column, with the most channels and the largest kernel, at the full size of images."""
+        """A node of each column, with the most channels and the largest kernel, at full size."""
         largest = self.function_set.index(Function(max(self.channels), max(self.kernels), skips=True))
         above = [max(0, node - self.rows) for node in range(1, self.nodes + 2)]
         return [[*([largest, source] for source in above[:-1]), above[-1]]]
@@ -292,6 +296,7 @@ class CGP(VectorSpace):
                 at = graph.add(Layer("add", channels, phase=DECODER, label=f"{label} merge"), [at, output])
         at = graph.add(Layer("conv", input_shape[0], kernel=3, padding=1, label="restore"), at)
         settings = {"positive": True} if self.output == "positive" else {}
+        settings |= {"adds_mean": True} if self.adds == "mean" else {}
         graph.add(Layer("image_output", input_shape[0], label="image", settings=settings), at)
         return graph.done()
 

@@ -183,7 +183,7 @@ class TerminationRule(Component):
     class in the entry point group ``a4nn.termination``."""
 
     tasks: ClassVar[tuple[Task, ...]] = tuple(Task)
-    """what networks may be trained for that it judges: not all rules understand other curves than accuracies"""
+    """what networks may be trained for that it judges: some rules understand accuracies alone"""
 
     @property
     def within(self) -> tuple[TerminationRule, ...]:

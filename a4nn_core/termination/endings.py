@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from a4nn_core.jsonable import Json, members, number, text, whole
-from a4nn_core.precision import Images, in_percent
+from a4nn_core.precision import PERCENT, Images, Score
 from a4nn_core.termination.reasons import Reason, meaning
 from a4nn_core.vocabulary import NetworkStatus
 
@@ -107,7 +107,7 @@ class Endings:
             reason=reason,
             epochs=network.epochs_trained or 0,
             epochs_saved=network.epochs_saved(),
-            predicted=network.predicted_accuracy_percent,
+            predicted=_predicted(network),
             low=network.predicted_low,
             high=network.predicted_high,
             rival=rival,
@@ -127,6 +127,12 @@ def summary(endings: list[Ending]) -> list[str]:
         which = "network" if len(those) == 1 else "such as network"
         lines.append(f"{networks} ended early{by}, {which} {example.network}: {example.words}")
     return lines
+
+
+def _predicted(network: Network) -> float | None:
+    """What was predicted for the end of the budget, in the unit of its score."""
+    accuracy = network.predicted_accuracy_percent
+    return network.predicted_psnr_db if accuracy is None else accuracy
 
 
 class _NotRecorded(Exception):
@@ -150,12 +156,19 @@ class _Verdict:
         return found
 
     def plain(self, name: str) -> str:
-        """An accuracy that was not measured on the validation images, in percent."""
-        return f"{self.value(name):.1f} %"
+        """A score that was not measured on the validation images."""
+        return f"{self.value(name):.1f} {self.unit}"
 
     def measured(self, name: str) -> str:
-        """A validation accuracy in percent with its standard error."""
-        return in_percent(self.value(name), self.run.images.validation_error(self.value(name)))
+        """A validation score, an accuracy with its standard error."""
+        value = self.value(name)
+        error = self.run.images.validation_error(value) if self.unit == PERCENT else None
+        return str(Score(value, error, self.unit))
+
+    @property
+    def unit(self) -> str:
+        """Of the scores of the network."""
+        return self.network.score(self.run.images).unit
 
     def count(self, name: str) -> str:
         return f"{self.value(name):.0f}"
@@ -164,11 +177,12 @@ class _Verdict:
     def forecast(self) -> str:
         """What was forecast for the end of the budget, with its interval."""
         network, low, high = self.network, self.network.predicted_low, self.network.predicted_high
-        if network.predicted_accuracy_percent is None:
+        predicted = _predicted(network)
+        if predicted is None:
             raise _NotRecorded
         between = "" if low is None or high is None else f" ({low:.1f} to {high:.1f})"
         end = "" if network.epochs_budget is None else f" by epoch {network.epochs_budget}"
-        return f"would probably have reached {network.predicted_accuracy_percent:.1f} %{between}{end}"
+        return f"would probably have reached {predicted:.1f} {self.unit}{between}{end}"
 
     def beside(self, accuracy: str) -> str:
         """The rival, what it had reached, and what it costs."""
@@ -192,12 +206,15 @@ def _outclassed(it: _Verdict) -> str:
 
 def _dominated(it: _Verdict) -> str:
     error = number(it.evidence.get("front_error_percent"))
-    reached = number(it.evidence.get("front_accuracy_percent")) if error is None else 100 - error
+    names = ("front_accuracy_percent", "front_psnr_db")
+    known = (value for name in names if (value := number(it.evidence.get(name))) is not None)
+    reached = next(known, None) if error is None else 100 - error
     if reached is None:
         raise _NotRecorded
     mflops = number(it.evidence.get("front_mflops"))
     cost = "" if mflops is None else f" at {mflops:.3g} MFLOPs"
-    front = in_percent(reached, it.run.images.validation_error(reached))
+    error_of = it.run.images.validation_error(reached) if it.unit == PERCENT else None
+    front = Score(reached, error_of, it.unit)
     return f"{it.forecast}; a network of the front had {front}{cost}"
 
 
@@ -222,8 +239,9 @@ def _beyond(it: _Verdict) -> str:
     kind = text(it.evidence.get("compared_by")) or ""
     show = it.plain if kind == "training" else it.measured
     rival = "" if it.rival is None else f"; {it.beside(show('rival_accuracy'))}"
+    what = "accuracy" if it.unit == PERCENT else "PSNR"
     return (
-        f"after epoch {it.count('epoch')} its {kind} accuracy was {show('accuracy')}, in layer "
+        f"after epoch {it.count('epoch')} its {kind} {what} was {show('accuracy')}, in layer "
         f"{it.count('layer')} of {it.count('networks')} networks{rival}"
     )
 

@@ -11,13 +11,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 
 from a4nn_core.assessment import Fidelity
 from a4nn_core.data.base import ImageData, Split
-from a4nn_core.training.goals import Restored
+from a4nn_core.precision import DECIBELS, Score
 
 Images = NDArray[np.float64]
 WIDTHS = (0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0)
@@ -51,14 +49,10 @@ def baselines(data: ImageData) -> list[Baseline]:
     few = data.train.first(TRIED)
 
     def measure(name: str, restore: Callable[[Images], Images]) -> Baseline:
-        return Baseline(
-            name, *(fidelity(restore, part, data.peak) for part in (data.validation, data.test))
-        )
+        return Baseline(name, *(fidelity(restore, part, data.peak) for part in (data.validation, data.test)))
 
     def best_width(smooth: Callable[[Images, float], Images]) -> float:
-        return max(
-            WIDTHS, key=lambda width: fidelity(lambda x: smooth(x, width), few, data.peak).psnr_db
-        )
+        return max(WIDTHS, key=lambda width: fidelity(lambda x: smooth(x, width), few, data.peak).psnr_db)
 
     def gaussian(images: Images, width: float) -> Images:
         return smoothed(images, width, seen)
@@ -85,6 +79,10 @@ def fidelity(restore: Callable[[Images], Images], part: Split, peak: float, at_o
         peak: value that decibels are relative to.
         at_once: number of images restored at a time.
     """
+    import torch
+
+    from a4nn_core.training.goals import Restored
+
     assert part.expected is not None
     found = Restored(peak)
     for start in range(0, len(part), at_once):
@@ -102,6 +100,8 @@ def smoothed(images: Images, width: float, seen: NDArray[np.bool_]) -> Images:
         width: standard deviation in pixels.
         seen: which pixels count, shape (channels, height, width).
     """
+
+    from scipy.ndimage import gaussian_filter
 
     def blur(values: Images) -> Images:
         sigmas = (0,) * (values.ndim - 2) + (width, width)
@@ -129,4 +129,7 @@ def anscombe_inverse(values: Images) -> Images:
 
 def lines(baselines: Iterable[Baseline]) -> list[str]:
     """The baselines for people, on the validation images, one line each."""
-    return [f"{one.validation.psnr_db:.2f} dB {one.name}" for one in baselines]
+    return [
+        f"{Score(one.validation.psnr_db, one.validation.psnr_se_db, DECIBELS)} in validation: {one.name}"
+        for one in baselines
+    ]

@@ -142,11 +142,17 @@ def poisson_deviances(restored: Tensor, expected: Tensor) -> Tensor:
     return 2 * terms.sum(dim=(1, 2, 3))
 
 
-def set_scale(network: nn.Module, scale: float) -> None:
-    """Give the images that a network makes the scale of a data set; of a classifier nothing changes."""
+def take_units(network: nn.Module, scale: float, mean: Tensor) -> None:
+    """Give the images that a network makes the units of a data set; of a classifier nothing changes.
+
+    Args:
+        network: the network.
+        scale: standard deviation of the expected values.
+        mean: mean expected image, shape (channels, height, width).
+    """
     if isinstance(network, Network) and network.architecture.task is Task.restoration:
         head: Any = network.layers[-1]
-        head.scale.fill_(scale)
+        head.take_units(scale, mean)
 
 
 class Answers:

@@ -93,8 +93,11 @@ class DeviceData:
         self.task = data.task
         self.chance_percent = data.validation.chance_percent
         self.peak = self.scale = 1.0
+        self.mean = torch.zeros(self.shape)
         if data.train.expected is not None:
-            self.peak, self.scale = data.peak, float(data.train.expected.std(dtype=np.float64)) or 1.0
+            self.peak = data.peak
+            self.scale = float(data.train.expected.std(dtype=np.float64)) or 1.0
+            self.mean = torch.from_numpy(data.train.expected.mean(axis=0, dtype=np.float64))
 
     def goal(self, loss: Loss) -> Goal:
         """What networks are trained for with these data.
@@ -118,9 +121,9 @@ class DeviceData:
     def batches(
         self, part: DeviceSplit, size: int, order: Tensor | None = None, panels: Panels | None = None
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Batches of (images, truth), which is labels or expected images: images as float32 in the form the network takes, shape (batch,
-        channels, height, width). ``order`` selects and orders the images if given; ``panels`` takes a panel
-        of the detector away from each image of the part in its own order."""
+        """Batches of (images, truth), labels or expected images: images as float32 in the form the network
+        takes, shape (batch, channels, height, width). ``order`` selects and orders the images if given;
+        ``panels`` takes a panel of the detector away from each image of the part in its own order."""
         count = len(part)
         if order is not None:
             order, count = order.to(part.labels.device), len(order)

@@ -52,9 +52,9 @@ class Training(Settings):
     momentum: float = Field(default=0.9, ge=0, lt=1)
     """momentum of the gradient descent; of Adam, its first beta, the second being 0.999"""
     loss: Loss = "squared-error"
-    """what networks that restore images minimise: the mean squared error, as published; or the Poisson deviance
-    of the expected counts, for which the space needs output = "positive". Classifiers minimise cross
-    entropy"""
+    """what networks that restore images minimise: the mean squared error, as published; or the Poisson
+    deviance of the expected counts (not published), for which the space needs output = "positive".
+    Classifiers minimise cross entropy"""
     weight_decay: float = Field(default=3e-4, ge=0)
     """weight decay (L2 penalty)"""
     gradient_clip: float = Field(default=5.0, gt=0)

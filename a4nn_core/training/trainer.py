@@ -30,7 +30,7 @@ from a4nn_core.training import energy
 from a4nn_core.training.checkpoint import checkpoint_name, load_network, resume_training, save_checkpoint
 from a4nn_core.training.compute_plan import ComputePlan
 from a4nn_core.training.evaluation import EvaluatedNetwork
-from a4nn_core.training.goals import Answers, Restored, set_scale
+from a4nn_core.training.goals import Answers, Restored, take_units
 from a4nn_core.training.inherit import inherit
 from a4nn_core.training.loading import DeviceData, augmentation
 from a4nn_core.training.optimizer import optimizer as make_optimizer
@@ -148,7 +148,7 @@ class _Training:
             if checkpoint is None:  # the range of values must be known before the first step
                 fit(self.model, lambda: data.batches(data.train, plan.evaluation_batch))
         self.goal = data.goal(settings.loss)
-        set_scale(self.model, data.scale)
+        take_units(self.model, data.scale, data.mean)
         self.scheduler = CosineAnnealingLR(
             self.optimizer, settings.epochs, eta_min=settings.final_learning_rate
         )

@@ -13,6 +13,7 @@ from a4nn_core.search.evolution import EvolutionSettings
 from a4nn_core.search.regularised_evolution import RegularisedEvolution
 from a4nn_core.search.variation import size_of
 from a4nn_core.training.settings import LEAST_STEPS
+from a4nn_core.vocabulary import Task
 from a4nn_core.workflow.devices import Machine, cores
 
 FEW_IMAGES = 100
@@ -74,7 +75,7 @@ def _of_search(experiment: Experiment) -> Iterator[str]:
 def _of_images(data: ImageData) -> Iterator[str]:
     count = len(data.validation)
     error = standard_error(_GOOD, count)
-    if count < FEW_IMAGES and error is not None:
+    if count < FEW_IMAGES and error is not None and data.task is Task.classification:
         yield (
             f"{count} validation images are few: one is {100 / count:.1f} points of accuracy, and "
             f"{_GOOD:.0f} % would be ± {error:.1f} points, so networks that differ by less are ranked by "

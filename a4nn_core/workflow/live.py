@@ -14,7 +14,7 @@ from a4nn_core.commons.layout import read_json
 from a4nn_core.commons.lock import holder
 from a4nn_core.commons.runs import run_record, session_started
 from a4nn_core.jsonable import Json, members, to_jsonable
-from a4nn_core.precision import Images
+from a4nn_core.precision import DECIBELS, Images, Score
 from a4nn_core.workflow.queue import Queue
 
 
@@ -28,8 +28,9 @@ class InTraining:
         accuracy_percent: validation accuracy after the last epoch, None before the first.
         accuracy_se_points: its standard error in percentage points (see precision.py), None if the number of
             images is not known.
-        predicted, interval: last prediction of the accuracy at the end of the budget and its interval, in
-            percent; None without a prediction.
+        psnr_db, psnr_se_db: the same of a network that restores images, in decibels.
+        predicted, interval: last prediction of the accuracy or ratio at the end of the budget and its
+            interval; None without a prediction.
         where: device and host it trains on; None while it waits for a slot.
         seconds_left: estimated seconds until the end of its budget, None before the first epoch.
     """
@@ -40,10 +41,19 @@ class InTraining:
     epochs: int
     accuracy_percent: float | None
     accuracy_se_points: float | None
+    psnr_db: float | None
+    psnr_se_db: float | None
     predicted: float | None
     interval: tuple[float, float] | None
     where: str | None
     seconds_left: float | None
+
+    @property
+    def score(self) -> Score:
+        """The last validation score, for people."""
+        if self.psnr_db is not None:
+            return Score(self.psnr_db, self.psnr_se_db, DECIBELS)
+        return Score(self.accuracy_percent, self.accuracy_se_points)
 
 
 @dataclass(frozen=True)
@@ -123,6 +133,8 @@ def _in_training(
         epochs=budget,
         accuracy_percent=accuracy,
         accuracy_se_points=images.validation_error(accuracy),
+        psnr_db=last and last.validation_psnr_db,
+        psnr_se_db=last and last.validation_psnr_se_db,
         predicted=last.predicted if last else None,
         interval=last.interval if last else None,
         where=f"{trainer.get('device', '?')} on {trainer.get('host', '?')}" if trainer is not None else None,

@@ -24,6 +24,7 @@ from a4nn_core.jsonable import Json, members, whole
 from a4nn_core.search.repeat import Repeat
 from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.spaces.base import largest
+from a4nn_core.training.baselines import Baseline, baselines
 from a4nn_core.training.settings import FIRST_DEFAULTS, Training
 from a4nn_core.version import __version__
 from a4nn_core.vocabulary import Task
@@ -83,6 +84,20 @@ class Plan:
         return search.run if isinstance(search, Repeat) else None
 
     @cached_property
+    def baselines(self) -> list[Baseline]:
+        """What restores the images without a network; empty for classification."""
+        return baselines(self.data) if self.data.task is Task.restoration else []
+
+    @property
+    def _of_task(self) -> Mapping[str, object]:
+        """What scores are relative to: the level of chance; of images to be restored the peak, and what those
+        reach that no network restored."""
+        if self.data.task is Task.classification:
+            return {"chance_percent": self.data.validation.chance_percent}
+        reached = [asdict(one) for one in self.baselines]
+        return {"task": self.data.task, "peak": self.data.peak, "baselines": reached}
+
+    @cached_property
     def header(self) -> Mapping[str, object]:
         """The header of the run, which is recorded before anything trains."""
         experiment, data, machine = self.experiment, self.data, self.machine
@@ -98,7 +113,7 @@ class Plan:
                 "train": len(data.train),
                 "validation": len(data.validation),
                 "test": len(data.test),
-                **_of_task(data),
+                **self._of_task,
                 # what the networks saw of a stored image: without it their weights cannot be used
                 "transform": asdict(data.transform),
                 **_of_image_files(data),
@@ -297,20 +312,6 @@ def recorded_header(commons: Path, run_id: str) -> dict[str, Json] | None:
     """
     file = RunFolder(commons, run_id).run_file
     return members(read_json(file).get("header")) if file.is_file() else None
-
-
-def _of_task(data: ImageData) -> dict[str, object]:
-    """What scores are relative to: the level of chance; of images to be restored, the peak, and what those
-    reach that no network restored."""
-    if data.task is Task.classification:
-        return {"chance_percent": data.validation.chance_percent}
-    from a4nn_core.training.baselines import baselines
-
-    return {
-        "task": data.task,
-        "peak": data.peak,
-        "baselines": [asdict(one) for one in baselines(data)],
-    }
 
 
 def _of_image_files(data: ImageData) -> dict[str, object]:

@@ -14,7 +14,9 @@ from a4nn_core.data.mapped import copies
 from a4nn_core.jsonable import Json, members, to_jsonable
 from a4nn_core.search.repeat import Repeat
 from a4nn_core.spaces.architecture import Architecture, Shape
+from a4nn_core.training.baselines import lines
 from a4nn_core.training.memory import Need, machine_memory
+from a4nn_core.vocabulary import Task
 from a4nn_core.workflow.concerns import concerns
 from a4nn_core.workflow.devices import gpu_memory
 from a4nn_core.workflow.pace import Pace, recorded_pace, tried_pace, usual_pace
@@ -79,8 +81,10 @@ class StartUp:
         dataset: name of the data set.
         shape: shape of an image, (channels, height, width).
         images: images of each class in each part: name of the part to name of the class to number.
-        chance_percent: percentage of the validation images that belong to the most frequent class.
-        validation_image_points: percentage points of accuracy that one validation image is.
+        chance_percent: percentage of the validation images that belong to the most frequent class; None if
+            images are to be restored.
+        validation_image_points: percentage points of accuracy that one validation image is; None likewise.
+        to_beat: what restores images without a network, for people; empty for classification.
         batch_size: images per step.
         steps: steps per epoch.
         networks: networks that are still to come.
@@ -94,8 +98,9 @@ class StartUp:
     dataset: str
     shape: Shape
     images: Mapping[str, Mapping[str, int]]
-    chance_percent: float
-    validation_image_points: float
+    chance_percent: float | None
+    validation_image_points: float | None
+    to_beat: tuple[str, ...]
     batch_size: int
     steps: int
     networks: int
@@ -117,9 +122,14 @@ class StartUp:
             f"images    {self.dataset}: {width} x {height} pixels, {_several(channels, 'channel')}, "
             f"{len(self.images['train'])} classes",
             *(f"          {part}" for part in parts),
-            f"          chance level {self.chance_percent:.1f} %; "
-            f"one validation image is {self.validation_image_points:.2g} points",
         ]
+        if self.chance_percent is not None and self.validation_image_points is not None:
+            lines.append(
+                f"          chance level {self.chance_percent:.1f} %; "
+                f"one validation image is {self.validation_image_points:.2g} points"
+            )
+        for number, line in enumerate(self.to_beat):
+            lines.append(f"{'' if number else 'to beat':<10}{line}")
         if not self.networks:
             return [*lines, "training  nothing to come: all networks are recorded"]
         lines += [
@@ -158,6 +168,7 @@ def look_ahead(plan: Plan, is_local: bool, slots: int, measure: bool = False) ->
     batch = training.images_a_step(len(data.train))
     to_come = max(0, experiment.search.networks - _ended(plan))
     memory = _memory(plan) if is_local else None
+    restores = data.task is Task.restoration
     return StartUp(
         run=plan.run_id,
         dataset=data.name,
@@ -166,8 +177,9 @@ def look_ahead(plan: Plan, is_local: bool, slots: int, measure: bool = False) ->
             part: _counts(split, data.classes)
             for part, split in (("train", data.train), ("validation", data.validation), ("test", data.test))
         },
-        chance_percent=data.validation.chance_percent,
-        validation_image_points=100.0 / len(data.validation),
+        chance_percent=None if restores else data.validation.chance_percent,
+        validation_image_points=None if restores else 100.0 / len(data.validation),
+        to_beat=tuple(lines(plan.baselines)),
         batch_size=batch,
         steps=ceil(len(data.train) / batch),
         networks=to_come,

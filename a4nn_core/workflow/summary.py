@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from a4nn_core.commons.records import Network, front_among
 from a4nn_core.commons.totals import JOULES_PER_KWH, Totals
-from a4nn_core.jsonable import Json, to_json
-from a4nn_core.precision import Images, cheaper_alike
+from a4nn_core.jsonable import Json, members, number, to_json
+from a4nn_core.precision import DECIBELS, Images, Score, cheaper_alike
 from a4nn_core.termination.endings import Ending, Endings
 from a4nn_core.termination.endings import summary as why_ended
 
@@ -29,6 +29,9 @@ class Member:
         accuracy_percent, accuracy_se_points: best validation accuracy in percent, and its standard error in
             percentage points.
         test_accuracy_percent, test_accuracy_se_points: the same for the test part.
+        psnr_db, psnr_se_db, test_psnr_db, test_psnr_se_db: all of these in decibels, of a network that
+            restores images.
+        poisson_deviance: its mean Poisson deviance on the validation images.
         epochs_trained: number of epochs trained.
         indistinguishable_from: number of the cheapest network of the front that costs less and whose accuracy
             is not distinguishable from this one's; None if there is none.
@@ -44,6 +47,25 @@ class Member:
     test_accuracy_se_points: float | None
     epochs_trained: int | None
     indistinguishable_from: int | None
+    psnr_db: float | None = None
+    psnr_se_db: float | None = None
+    test_psnr_db: float | None = None
+    test_psnr_se_db: float | None = None
+    poisson_deviance: float | None = None
+
+    @property
+    def validation(self) -> Score:
+        """Best validation score, for people."""
+        if self.psnr_db is not None:
+            return Score(self.psnr_db, self.psnr_se_db, DECIBELS)
+        return Score(self.accuracy_percent, self.accuracy_se_points)
+
+    @property
+    def test(self) -> Score:
+        """Test score, for people."""
+        if self.test_psnr_db is not None:
+            return Score(self.test_psnr_db, self.test_psnr_se_db, DECIBELS)
+        return Score(self.test_accuracy_percent, self.test_accuracy_se_points)
 
     @property
     def genome_text(self) -> str:
@@ -65,11 +87,24 @@ class Summary(Totals):
         front: the Pareto front, best accuracy first.
         endings: why networks were ended early, in order.
         commons: folder of the commons.
+        baselines: what restores images without a network, as recorded; empty for classifiers.
     """
 
     front: list[Member]
     endings: list[Ending]
     commons: str
+    baselines: list[Json]
+
+    def to_beat(self) -> list[str]:
+        """What restores images without a network, and how well, for people: one line each."""
+        lines = []
+        for one in map(members, self.baselines):
+            validation, test = (
+                str(Score(number(part.get("psnr_db")), number(part.get("psnr_se_db")), DECIBELS))
+                for part in (members(one.get("validation")), members(one.get("test")))
+            )
+            lines.append(f"{one.get('name')}: validation {validation}, test {test}")
+        return lines
 
     @property
     def images(self) -> Images:
@@ -128,14 +163,19 @@ def summarise(commons: Commons, run: str) -> Summary:
         front=_front(front, header.images),
         endings=Endings.of(header, {network.network: network for network in networks}).all(),
         commons=str(Path(commons.path)),
+        baselines=_listed(header.details.get("baselines")),
     )
+
+
+def _listed(value: Json) -> list[Json]:
+    return value if isinstance(value, list) else []
 
 
 def _front(networks: list[Network], images: Images) -> list[Member]:
     alike = cheaper_alike([network.rated(images) for network in networks])
-    members = [_member(network, images, alike[network.network]) for network in networks]
+    found = [_member(network, images, alike[network.network]) for network in networks]
     # an imported network may have no accuracy, or no cost
-    return sorted(members, key=lambda m: (-(m.accuracy_percent or 0.0), m.flops or 0))
+    return sorted(found, key=lambda m: (-(m.validation.value or 0.0), m.flops or 0))
 
 
 def _member(network: Network, images: Images, indistinguishable_from: int | None) -> Member:
@@ -150,4 +190,9 @@ def _member(network: Network, images: Images, indistinguishable_from: int | None
         test_accuracy_se_points=images.test_error(network.test_accuracy_percent),
         epochs_trained=network.epochs_trained,
         indistinguishable_from=indistinguishable_from,
+        psnr_db=network.best_psnr_db,
+        psnr_se_db=network.best_psnr_se_db,
+        test_psnr_db=network.test_psnr_db,
+        test_psnr_se_db=network.test_psnr_se_db,
+        poisson_deviance=network.poisson_deviance,
     )

@@ -136,9 +136,7 @@ class Xfel(DataSource):
             arrays = simulate(simulator, self.fluence, counts, restores)
             write_arrays(path, arrays)
         splits = {
-            part: Split(
-                arrays[part], _labels(counts[part], len(structures)), arrays.get(expected_of(part))
-            )
+            part: Split(arrays[part], _labels(counts[part], len(structures)), arrays.get(expected_of(part)))
             for part in PARTS
         }
         return ImageData(
@@ -233,9 +231,7 @@ def simulate(
             if expected:
                 angles = simulator.orientations.angles(start, stop)
                 each = [simulator.expected(label, angles, fluence) for label in range(classes)]
-                means[part].append(
-                    np.stack(each, axis=1).reshape(-1, 1, size, size).astype(np.float32)
-                )
+                means[part].append(np.stack(each, axis=1).reshape(-1, 1, size, size).astype(np.float32))
             tell("simulating diffraction patterns", stop * classes, total * classes)
         begin += orientations
     kind = smallest_unsigned(greatest)

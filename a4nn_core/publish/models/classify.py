@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,10 @@ class Classifier(OnnxModel):
     Only ONNX is opened: it holds numbers and a graph, while a ``torch.export`` file can hold code.
     """
 
+    def scores(self, images: NDArray[Any]) -> NDArray[np.float32]:
+        """Class scores, shape (count, classes); see ``outputs``."""
+        return self.outputs(images)
+
     def classify(self, images: Sequence[Path]) -> Iterator[Classified | Unusable]:
         """Read images, prepare them as those the network was trained on, and say what each shows.
 
@@ -46,7 +51,7 @@ class Classifier(OnnxModel):
                 scores spoils no other.
         """
         read = read_images(images, self.preparation)
-        while batch := [self._fitting(image) for image in islice(read, _BATCH)]:
+        while batch := [self.fitting(image) for image in islice(read, _BATCH)]:
             pixels = [image.pixels for image in batch if isinstance(image, Prepared)]
             scores = iter(self.scores(np.stack(pixels)) if pixels else ())
             for image in batch:
@@ -55,11 +60,6 @@ class Classifier(OnnxModel):
                 else:
                     yield self._classified(image.file, next(scores))
 
-    def _fitting(self, image: Prepared | Unusable) -> Prepared | Unusable:
-        if isinstance(image, Unusable) or image.pixels.shape == self.shape:
-            return image
-        return Unusable(image.file, f"{_size(image.pixels.shape)}, while the model takes {_size(self.shape)}")
-
     def _classified(self, image: Path, scores: NDArray[np.float32]) -> Classified | Unusable:
         try:
             each = shares(scores)
@@ -67,8 +67,3 @@ class Classifier(OnnxModel):
             return Unusable(image, str(error))
         named = {name: float(share) for name, share in zip(self.classes, each, strict=True)}
         return Classified(str(image), self.classes[int(each.argmax())], named)
-
-
-def _size(shape: Sequence[int]) -> str:
-    channels, height, width = shape
-    return f"{width} x {height} with {channels} channel{'' if channels == 1 else 's'}"

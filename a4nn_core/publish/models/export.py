@@ -1,7 +1,7 @@
 """Models for people: a network as ONNX, as a ``torch.export`` program, as plain weights, with a model card.
 
 All take images as they are stored, so that nobody needs to know how they were normalised, and return
-class scores. All are run and compared with the network before they are accepted.
+class scores, or restored images. All are run and compared with the network before they are accepted.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ from a4nn_core.errors import A4NNError, BadInput
 from a4nn_core.files import atomic_folder, atomic_write, atomic_write_bytes
 from a4nn_core.publish.models.found import Found, Tables, find, networks
 from a4nn_core.publish.models.model_card import model_card
-from a4nn_core.publish.models.onnx_model import INPUT, METADATA, OUTPUT
+from a4nn_core.publish.models.onnx_model import INPUT, METADATA, OUTPUTS
 from a4nn_core.publish.models.plain import write_plain
 from a4nn_core.spaces.architecture import Shape
 from a4nn_core.version import __version__
+from a4nn_core.vocabulary import Task
 
 if TYPE_CHECKING:
     import torch
@@ -129,7 +130,8 @@ def check_packages() -> None:
 def deployed(checkpoint: Path, found: Found) -> torch.nn.Module:
     """The network with its weights and its input transform, ready to be used.
 
-    Input: stored images as floats, shape (batch, channels, height, width). Output: scores, (batch, classes).
+    Input: stored images as floats, shape (batch, channels, height, width). Output: scores,
+    (batch, classes), or restored images of the shape of the input.
 
     Raises:
         A4NNError: the checkpoint cannot be read.
@@ -165,6 +167,24 @@ def describe(found: Found) -> dict[str, object]:
     """What the ONNX file says of itself, under the key ``a4nn`` of its metadata."""
     validation, test = found.network.best_accuracy_percent, found.network.test_accuracy_percent
     preparation = found.preparation
+    quality: dict[str, object] = {
+        "validation_accuracy_percent": validation,
+        "validation_accuracy_se_points": found.images.validation_error(validation),
+        "test_accuracy_percent": test,
+        "test_accuracy_se_points": found.images.test_error(test),
+    }
+    if found.architecture.task is Task.restoration:
+        network = found.network
+        quality = {
+            "task": Task.restoration,
+            "peak": found.run.details.get("peak"),
+            "validation_psnr_db": network.best_psnr_db,
+            "validation_psnr_se_db": network.best_psnr_se_db,
+            "test_psnr_db": network.test_psnr_db,
+            "test_psnr_se_db": network.test_psnr_se_db,
+            "poisson_deviance": network.poisson_deviance,
+            "test_poisson_deviance": network.test_poisson_deviance,
+        }
     return {
         "run": found.network.run,
         "network": found.network.network,
@@ -175,10 +195,7 @@ def describe(found: Found) -> dict[str, object]:
         "parameters": found.architecture.parameters,
         "architecture_hash": found.network.architecture_hash,
         "checkpoint_sha256": found.network.best_checkpoint_sha256,
-        "validation_accuracy_percent": validation,
-        "validation_accuracy_se_points": found.images.validation_error(validation),
-        "test_accuracy_percent": test,
-        "test_accuracy_se_points": found.images.test_error(test),
+        **quality,
         "a4nn_version": __version__,
     }
 
@@ -205,7 +222,11 @@ def export(checkpoint: Path, found: Found, stem: Path) -> torch.export.ExportedP
             node.meta.pop("stack_trace", None)
         with quiet():
             onnx_program: Any = torch.onnx.export(
-                program, input_names=[INPUT], output_names=[OUTPUT], dynamo=True, verbose=False
+                program,
+                input_names=[INPUT],
+                output_names=[OUTPUTS[found.architecture.task]],
+                dynamo=True,
+                verbose=False,
             )
     graph = onnx_program.model_proto
     for part in (*graph.graph.node, *graph.graph.value_info, *graph.graph.input, *graph.graph.output):
@@ -219,7 +240,7 @@ def export(checkpoint: Path, found: Found, stem: Path) -> torch.export.ExportedP
     onnx.checker.check_model(graph)
     atomic_write_bytes(stem.with_name(f"{stem.name}.onnx"), graph.SerializeToString(deterministic=True))
     _save_program(program, stem)
-    _compare(model, stem, shape)
+    _compare(model, stem, shape, OUTPUTS[found.architecture.task])
     exported: torch.export.ExportedProgram = program
     return exported
 
@@ -237,7 +258,7 @@ def _save_program(program: Any, stem: Path) -> None:
             temporary.write_bytes(own.read_bytes())
 
 
-def _compare(model: torch.nn.Module, stem: Path, shape: Shape) -> None:
+def _compare(model: torch.nn.Module, stem: Path, shape: Shape, output: str) -> None:
     import onnxruntime
     import torch
 
@@ -250,7 +271,7 @@ def _compare(model: torch.nn.Module, stem: Path, shape: Shape) -> None:
         shape,
         stem.name,
         {
-            "ONNX": lambda images: torch.from_numpy(session.run([OUTPUT], {INPUT: images.numpy()})[0]),
+            "ONNX": lambda images: torch.from_numpy(session.run([output], {INPUT: images.numpy()})[0]),
             "torch.export": again,
         },
     )

@@ -21,6 +21,7 @@ from a4nn_core.precision import Images
 from a4nn_core.recorded_graphs import architecture_of
 from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.spaces.base import SPACES
+from a4nn_core.vocabulary import Task
 
 Tables = Mapping[str, pa.Table]
 Part = TypeVar("Part", LayerRecord, Edge)
@@ -49,6 +50,8 @@ class Found:
     def classes(self) -> list[str]:
         """Names in the order of the scores."""
         known = self.run.classes
+        if self.architecture.task is Task.restoration:
+            return known
         scores = self.architecture.costs[-1].shape[0]
         return known if len(known) == scores else [str(i) for i in range(scores)]
 

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 
 from a4nn_core.assessment import BINS
 from a4nn_core.commons.records import Network, Run
-from a4nn_core.jsonable import whole
-from a4nn_core.precision import plus_minus
+from a4nn_core.jsonable import members, number, whole
+from a4nn_core.precision import DECIBELS, Score, plus_minus
 from a4nn_core.printable import code_span, markdown
 from a4nn_core.publish.models.found import Found
-from a4nn_core.vocabulary import NetworkStatus
+from a4nn_core.vocabulary import NetworkStatus, Task
 
 
 def _weights(run: Run, epoch: int | None) -> str:
@@ -36,12 +36,14 @@ def model_card(found: Found, networks: Iterable[Network], plain: bool = False) -
     """
     network, run = found.network, found.run
     channels, height, width = found.architecture.input_shape
+    restores = found.architecture.task is Task.restoration
+    what = "image-to-image" if restores else "image-classification"
     header = {
         "library_name": "onnx",
-        "tags": ["neural-architecture-search", "a4nn", "image-classification"],
-        "pipeline_tag": "image-classification",
+        "tags": ["neural-architecture-search", "a4nn", what],
+        "pipeline_tag": what,
         "datasets": [run.dataset or "unknown"],
-        "metrics": ["accuracy"],
+        "metrics": ["psnr" if restores else "accuracy"],
     }
     parts = [
         f"{count:,} {part}"
@@ -52,8 +54,7 @@ def model_card(found: Found, networks: Iterable[Network], plain: bool = False) -
     search = run.settings("search").get("name", "unknown")
     rule = run.settings("termination").get("name", "unknown")
     stopped = network.status is NetworkStatus.stopped
-    validation, test = network.best_accuracy_percent, network.test_accuracy_percent
-    validation_se, test_se = found.images.validation_error(validation), found.images.test_error(test)
+    validation, test = network.score(found.images), network.test_score(found.images)
     return "\n".join(
         [
             "---",
@@ -62,15 +63,14 @@ def model_card(found: Found, networks: Iterable[Network], plain: bool = False) -
             "---",
             f"# {found.name}",
             "",
-            f"A convolutional network that tells {len(found.classes)} classes apart: "
-            f"{', '.join(map(markdown, found.classes))}. Found by neural architecture search with A4NN.",
+            f"A convolutional network that {_does(found)}. Found by neural architecture search with A4NN.",
             "",
             "## How good it is",
             "",
-            "| accuracy on | percent |",
+            "| peak signal-to-noise ratio on | decibels |" if restores else "| accuracy on | percent |",
             "|---|---|",
-            f"| validation images (it was selected by these) | {_shown(validation, validation_se)} |",
-            f"| test images (never used for selection) | {_shown(test, test_se)} |",
+            f"| validation images (it was selected by these) | {_shown(validation)} |",
+            f"| test images (never used for selection) | {_shown(test)} |",
             "",
             *(
                 [
@@ -79,10 +79,11 @@ def model_card(found: Found, networks: Iterable[Network], plain: bool = False) -
                     "three times that says little.",
                     "",
                 ]
-                if validation_se is not None or test_se is not None
+                if validation.error is not None or test.error is not None
                 else []
             ),
             *_assessed(network),
+            *_restored(found),
             f"The test value is the one to quote. Data set: {data_set}"
             + (f" ({', '.join(parts)} images)" if parts else "")
             + f", fingerprint {code_span(run.dataset_fingerprint or 'unknown')}.",
@@ -110,19 +111,25 @@ def model_card(found: Found, networks: Iterable[Network], plain: bool = False) -
             "## How to use it",
             "",
             f"Input `images`: float32, (batch, {channels}, {height}, {width}), {_numbers(found)}; "
-            "normalisation is inside. Output `scores`: float32, "
-            f"(batch, {len(found.classes)}); the greatest is the class.",
+            f"normalisation is inside. {_gives(found)}",
             "",
             "```python",
             "import json, numpy, onnxruntime",
             f'session = onnxruntime.InferenceSession("{found.name}.onnx")',
             'about = json.loads(session.get_modelmeta().custom_metadata_map["a4nn"])',
             f"images = numpy.zeros((1, {channels}, {height}, {width}), numpy.float32)",
-            '(scores,) = session.run(["scores"], {"images": images})',
-            'print([about["classes"][i] for i in scores.argmax(axis=1)])',
+            *(
+                ['(restored,) = session.run(["restored"], {"images": images})']
+                if restores
+                else [
+                    '(scores,) = session.run(["scores"], {"images": images})',
+                    'print([about["classes"][i] for i in scores.argmax(axis=1)])',
+                ]
+            ),
             "```",
             "",
-            f"or `a4nn classify {found.name}.onnx IMAGES...`. The `.pt2` file is the same network for "
+            f"or `a4nn {'restore' if restores else 'classify'} {found.name}.onnx IMAGES...`. "
+            "The `.pt2` file is the same network for "
             "`torch.export.load`, tied to its version of torch; open such files only from people you trust.",
             "",
             *(_plain(found) if plain else []),
@@ -130,10 +137,15 @@ def model_card(found: Found, networks: Iterable[Network], plain: bool = False) -
             "",
             f"For images made as those of {markdown(run.dataset or 'its data set')} were: same size, same "
             "channels, same units. "
-            "It names one of its classes for any image at all, also for one that shows something else, and "
-            "its scores "
-            "are not calibrated probabilities. It was selected among many networks by its validation "
-            "accuracy, which is therefore optimistic.",
+            + (
+                "It makes an image of any image at all, also of one that shows something else, and details "
+                "that it adds are those of its training images. "
+                if restores
+                else "It names one of its classes for any image at all, also for one that shows something "
+                "else, and its scores are not calibrated probabilities. "
+            )
+            + "It was selected among many networks by its validation "
+            f"{'ratio' if restores else 'accuracy'}, which is therefore optimistic.",
             "",
         ]
     )
@@ -150,8 +162,14 @@ def _plain(found: Found) -> list[str]:
         "import torch",
         "from network import Network",
         f'network = Network("{found.name}.safetensors")',
-        f"scores = network(torch.zeros(1, {shape}))",
-        "print([network.classes[i] for i in scores.argmax(dim=1)])",
+        *(
+            [f"restored = network(torch.zeros(1, {shape}))"]
+            if found.architecture.task is Task.restoration
+            else [
+                f"scores = network(torch.zeros(1, {shape}))",
+                "print([network.classes[i] for i in scores.argmax(dim=1)])",
+            ]
+        ),
         "```",
         "",
     ]
@@ -177,8 +195,47 @@ def _numbers(found: Found) -> str:
     return f"made of an image file thus: {done}" if done else "the numbers as they stand in the image file"
 
 
-def _shown(accuracy_percent: float | None, se_points: float | None) -> str:
-    return "not recorded" if accuracy_percent is None else plus_minus(accuracy_percent, se_points)
+def _shown(score: Score) -> str:
+    return "not recorded" if score.value is None else plus_minus(score.value, score.error)
+
+
+def _does(found: Found) -> str:
+    """What the network does, as a part of a sentence."""
+    if found.architecture.task is Task.restoration:
+        return "restores images: of a noisy one it makes the expected one"
+    return f"tells {len(found.classes)} classes apart: {', '.join(map(markdown, found.classes))}"
+
+
+def _gives(found: Found) -> str:
+    """What the output is."""
+    if found.architecture.task is Task.restoration:
+        channels, height, width = found.architecture.input_shape
+        shape = f"(batch, {channels}, {height}, {width})"
+        return f"Output `restored`: float32, {shape}, in the units of the data set."
+    return f"Output `scores`: float32, (batch, {len(found.classes)}); the greatest is the class."
+
+
+def _restored(found: Found) -> list[str]:
+    """What ratios are relative to, and what images reach that no network restored."""
+    if found.architecture.task is not Task.restoration:
+        return []
+    peak = number(found.run.details.get("peak"))
+    recorded = found.run.details.get("baselines")
+    lines = [
+        ""
+        if peak is None
+        else f"Decibels are relative to {peak:.4g}, the greatest expected value of the training images.",
+        "",
+        "| without a network | validation | test |",
+        "|---|---|---|",
+    ]
+    for one in map(members, recorded if isinstance(recorded, list) else []):
+        parts = (members(one.get(part)) for part in ("validation", "test"))
+        shown = (
+            _shown(Score(number(p.get("psnr_db")), number(p.get("psnr_se_db")), DECIBELS)) for p in parts
+        )
+        lines.append(f"| {markdown(str(one.get('name')))} | {' | '.join(shown)} |")
+    return [*lines, ""]
 
 
 def _or_unknown(value: int | str | None) -> str:

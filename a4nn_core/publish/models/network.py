@@ -24,7 +24,7 @@ class Network:
         self.classes, self.steps = about["classes"], about["steps"]
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
-        """Class scores, shape (batch, classes)."""
+        """Class scores, shape (batch, classes); restored images, of a network that restores."""
         values: dict[str, Any] = {**self.weights, "images": images}
 
         def given(argument: Any) -> Any:

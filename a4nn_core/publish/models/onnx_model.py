@@ -8,26 +8,32 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from a4nn_core.data.images import AS_STORED, Preparation
+from a4nn_core.data.images import AS_STORED, Preparation, Prepared, Unusable
 from a4nn_core.errors import BadInput
 from a4nn_core.files import UNKNOWN, kind_of, user_errors
 from a4nn_core.jsonable import Json, members, whole
+from a4nn_core.vocabulary import Task
 
 METADATA = "a4nn"  # key of our JSON in the file's metadata
-INPUT, OUTPUT = "images", "scores"
+INPUT = "images"
+OUTPUTS = {Task.classification: "scores", Task.restoration: "restored"}
+"""name of what a network gives: class scores, or images"""
 MOST_VALUES, MOST_TIMES = 2**23, 200
 """So many values may the output of one layer have for one image, and so many times those of the image more:
 convolutional networks have tens of channels of at most the image's size."""
 _SILENT = 4  # of onnxruntime's levels: it prints nothing beside the error that it raises
+
+
+_COMMANDS = {Task.classification: "classify", Task.restoration: "restore"}
 
 
 class _NotOurs(Exception):
@@ -39,11 +45,13 @@ class Claims:
     """What a file says of its model.
 
     Attributes:
+        task: what the network does.
         classes: their names, in the order of the scores.
         shape: of one image: channels, height, width.
         preparation: how image files are prepared, as recorded; None in files of early versions.
     """
 
+    task: Task
     classes: tuple[str, ...]
     shape: tuple[int, int, int]
     preparation: Json
@@ -56,19 +64,22 @@ class OnnxModel:
         path: path of the file.
 
     Attributes:
+        task: class attribute: what the network must do.
         classes, shape: see Claims.
         preparation: of image files, as of those that the network was trained on.
 
     Raises:
-        BadInput: it is not such a file, or a package of the extra ``onnx`` is missing.
+        BadInput: it is not such a file, does something else, or a package of the extra ``onnx`` is missing.
     """
+
+    task: ClassVar[Task] = Task.classification
 
     def __init__(self, path: Path) -> None:
         try:
             import onnx  # noqa: F401
             import onnxruntime
         except ImportError:
-            raise BadInput("a4nn classify needs an extra: pip install 'a4nn[onnx]'") from None
+            raise BadInput(f"a4nn {_COMMANDS[self.task]} needs an extra: pip install 'a4nn[onnx]'") from None
         if not path.is_file():
             raise BadInput(f"there is no model {path}")
         if path.suffix != ".onnx":
@@ -82,6 +93,11 @@ class OnnxModel:
             _check_size(model, claims.shape)
         except _NotOurs as reason:
             raise BadInput(f"{path} is not a model that a4nn publish wrote: {reason}") from None
+        if claims.task is not self.task:
+            raise BadInput(
+                f"{path} is a network for {claims.task} ({claims.task.meaning}): "
+                f"use a4nn {_COMMANDS[claims.task]}"
+            )
         self.classes, self.shape = claims.classes, claims.shape
         recorded = claims.preparation
         self.preparation = AS_STORED if recorded is None else Preparation.read(recorded, str(path))
@@ -92,28 +108,40 @@ class OnnxModel:
         except Exception as error:  # onnxruntime raises types of its own, which are not public
             raise BadInput(f"onnxruntime cannot open {path}: {_reason(error)}") from None
 
-    def scores(self, images: NDArray[Any]) -> NDArray[np.float32]:
-        """Class scores.
+    def outputs(self, images: NDArray[Any]) -> NDArray[np.float32]:
+        """What the network gives: class scores, or restored images.
 
         Args:
             images: as they are stored, shape (count, channels, height, width).
 
         Returns:
-            shape (count, classes).
+            shape (count, classes), or that of the images.
 
         Raises:
-            BadInput: the model fails on the images, or its output is not one number per image and class.
+            BadInput: the model fails on the images, or its output has another shape.
         """
         given = np.ascontiguousarray(images, dtype=np.float32)
+        name = OUTPUTS[self.task]
         try:
-            (scores,) = self._session.run([OUTPUT], {INPUT: given})
+            (scores,) = self._session.run([name], {INPUT: given})
         except Exception as error:
             raise BadInput(f"onnxruntime cannot run {self.path}: {_reason(error)}") from None
-        expected = (len(given), len(self.classes))
+        expected = (len(given), *_output(self.task, self.shape, len(self.classes)))
         if not isinstance(scores, np.ndarray) or scores.dtype != np.float32 or scores.shape != expected:
             found = f"{scores.dtype} {scores.shape}" if isinstance(scores, np.ndarray) else "no array"
-            raise BadInput(f"{self.path} gives {found} as scores, not float32 {expected}")
+            raise BadInput(f"{self.path} gives {found} as {name}, not float32 {expected}")
         return scores
+
+    def fitting(self, image: Prepared | Unusable) -> Prepared | Unusable:
+        """An image if it is of the size that the network takes; else why it cannot be used."""
+        if isinstance(image, Unusable) or image.pixels.shape == self.shape:
+            return image
+        return Unusable(image.file, f"{_size(image.pixels.shape)}, while the model takes {_size(self.shape)}")
+
+
+def _size(shape: Sequence[int]) -> str:
+    channels, height, width = shape
+    return f"{width} x {height} with {channels} channel{'' if channels == 1 else 's'}"
 
 
 def shares(scores: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -182,16 +210,23 @@ def _claims(model: Any) -> Claims:
     if not isinstance(shape, list) or len(sides) != 3 or len(shape) != 3:
         raise _NotOurs(f"its input is {_flat(shape)}, not [channels, height, width]")
     channels, height, width = sides
-    _check_ends(model.graph, (channels, height, width), len(names))
-    return Claims(tuple(names), (channels, height, width), about.get("preparation"))
+    restores = about.get("task") == Task.restoration  # files of earlier versions name no task
+    task = Task.restoration if restores else Task.classification
+    _check_ends(model.graph, task, (channels, height, width), len(names))
+    return Claims(task, tuple(names), (channels, height, width), about.get("preparation"))
 
 
-def _check_ends(graph: Any, shape: tuple[int, int, int], classes: int) -> None:
-    """Refuse a graph that does not take images of a shape and give a score for each class."""
+def _output(task: Task, shape: tuple[int, int, int], classes: int) -> tuple[int, ...]:
+    """Shape of what a network gives for one image."""
+    return shape if task is Task.restoration else (classes,)
+
+
+def _check_ends(graph: Any, task: Task, shape: tuple[int, int, int], classes: int) -> None:
+    """Refuse a graph that does not take images of a shape and give a score for each class, or an image."""
     weights = {tensor.name for tensor in graph.initializer}
     ends = (
         ("takes", INPUT, [one for one in graph.input if one.name not in weights], shape),
-        ("gives", OUTPUT, list(graph.output), (classes,)),
+        ("gives", OUTPUTS[task], list(graph.output), _output(task, shape, classes)),
     )
     for verb, name, found, expected in ends:
         if [one.name for one in found] != [name]:

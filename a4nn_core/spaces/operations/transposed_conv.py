@@ -40,8 +40,8 @@ class TransposedConv(Operation):
         )
         if not (0 <= high < layer.stride and 0 <= wide < layer.stride):
             raise ValueError(
-                f"an image of {shape[1]} x {shape[2]} pixels cannot become one of {self.height} x {self.width} "
-                f"with kernel {layer.kernel}, stride {layer.stride} and padding {layer.padding}"
+                f"an image of {shape[1]} x {shape[2]} pixels cannot become one of {self.height} x "
+                f"{self.width} with kernel {layer.kernel}, stride {layer.stride} and padding {layer.padding}"
             )
         return high, wide
 

@@ -1,0 +1,414 @@
+"""Networks that restore images, from their data to their use: what is measured, by hand; what is recorded; what
+does not go together."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from command import a4nn
+from test_workflow import Killed
+
+from a4nn_core.assessment import Fidelity
+from a4nn_core.commons import Commons
+from a4nn_core.commons.check import check
+from a4nn_core.commons.records import Network as NetworkRecord
+from a4nn_core.data import ImageData, InputTransform, Split
+from a4nn_core.data.mapped import map_key, share
+from a4nn_core.data.xfel.source import Xfel
+from a4nn_core.errors import BadInput
+from a4nn_core.experiment import Experiment
+from a4nn_core.spaces.build import Network
+from a4nn_core.spaces.cgp import CGP
+from a4nn_core.training.baselines import anscombe, anscombe_inverse, baselines, smoothed
+from a4nn_core.training.goals import (
+    LEAST_PHOTONS,
+    Restoration,
+    Restored,
+    decibels,
+    poisson_deviances,
+    squared_errors,
+    take_units,
+)
+from a4nn_core.training.loading import DeviceData
+from a4nn_core.training.settings import Training
+from a4nn_core.vocabulary import Task
+from a4nn_core.workflow.concerns import concerns
+from a4nn_core.workflow.devices import Machine
+from a4nn_core.workflow.local import run_local
+from a4nn_core.workflow.summary import summarise
+from a4nn_core.workflow.watcher import SearchView, Watcher
+
+TABLES: dict[str, Any] = {
+    "name": "small",
+    "seed": 3,
+    "data": {"name": "xfel", "size": 12, "beam": "low", "train": 40, "validation": 12, "test": 14}
+    | {"target": "expected"},
+    "space": {"name": "cgp", "rows": 2, "columns": 4, "levels_back": 2, "channels": [2, 4]},
+    "search": {"name": "cgp", "networks": 4, "objectives": {"psnr_db": "maximise", "mflops": "minimise"}}
+    | {"weights": {"psnr_db": 1.0, "mflops": 0.01}},
+    "training": {"epochs": 2, "batch_size": 8, "optimizer": "adam", "momentum": 0.5, "slots": 1}
+    | {"learning_rate": 0.01, "weight_decay": 0.0},
+    "termination": {"name": "none"},
+}
+
+
+def an_experiment(**changes: Any) -> Experiment:
+    tables = {name: dict(table) if isinstance(table, dict) else table for name, table in TABLES.items()}
+    for name, change in changes.items():
+        mixed = isinstance(change, dict) and change.get("name") in (None, tables.get(name, {}).get("name"))
+        tables[name] = {**tables[name], **change} if mixed and name in tables else change
+    return Experiment.from_mapping(tables)
+
+
+@pytest.fixture(scope="module")
+def data() -> ImageData:
+    return an_experiment().data.load()
+
+
+# what is measured
+
+
+def test_decibels_by_hand() -> None:
+    """Errors 0.1 and 0.2 in half of four pixels, peak 2: 10 log10(4 / 0.0125)."""
+    expected = torch.zeros(1, 1, 2, 2)
+    restored = torch.tensor([[[[0.1, 0.0], [-0.2, 0.0]]]])
+    errors = squared_errors(restored, expected)
+    assert errors.tolist() == pytest.approx([(0.01 + 0.04) / 4])
+    assert decibels(errors, 2.0).tolist() == pytest.approx([10 * math.log10(4 / 0.0125)])
+    assert decibels(torch.zeros(1), 2.0).tolist() == pytest.approx([100.0])
+
+
+def test_poisson_deviance_by_hand() -> None:
+    """Expected 2 and 0 photons, restored 1 and 3: 2 (2 log 2 - 2 + 1) and 2 (0 - 0 + 3)."""
+    expected = torch.tensor([[[[2.0, 0.0]]]], dtype=torch.float64)
+    restored = torch.tensor([[[[1.0, 3.0]]]], dtype=torch.float64)
+    by_hand = 2 * (2 * math.log(2) - 1) + 2 * 3
+    assert poisson_deviances(restored, expected).tolist() == pytest.approx([by_hand])
+    assert poisson_deviances(expected, expected).tolist() == pytest.approx([2 * LEAST_PHOTONS])
+    nothing = poisson_deviances(torch.full_like(expected, -1.0), expected)
+    assert nothing.tolist() == pytest.approx([2 * (2 * math.log(2 / LEAST_PHOTONS) - 2 + 2 * LEAST_PHOTONS)])
+
+
+def test_the_deviance_is_what_the_likelihood_of_photons_loses() -> None:
+    """Twice the mean difference of log likelihoods of drawn photons, by SciPy."""
+    from scipy.stats import poisson
+
+    rng = np.random.default_rng(0)
+    true, other = 1.3, 2.1
+    photons = rng.poisson(true, 200_000)
+    lost = 2 * (poisson.logpmf(photons, true) - poisson.logpmf(photons, other)).mean()
+    found = poisson_deviances(torch.full((1, 1, 1, 1), other), torch.full((1, 1, 1, 1), true)).item()
+    assert found == pytest.approx(lost, rel=0.02)
+
+
+def test_the_standard_error_is_over_images() -> None:
+    found = Restored(peak=1.0)
+    for error in (0.1, 0.01, 0.001):
+        found.add(torch.full((1, 1, 1, 1), error**0.5), torch.zeros(1, 1, 1, 1))
+    assert found.fidelity().psnr_db == pytest.approx(20.0)
+    assert found.fidelity().psnr_se_db == pytest.approx(10 / math.sqrt(3))
+    assert Fidelity.of(np.array([3.0]), np.array([1.0])) == Fidelity(3.0, None, 1.0)
+
+
+def test_losses() -> None:
+    expected, restored = torch.full((2, 1, 2, 2), 1.0), torch.full((2, 1, 2, 2), 3.0)
+    squared = Restoration("squared-error", peak=4.0, scale=2.0)
+    assert squared.loss(restored, expected, "mean").item() == pytest.approx(4 / 2**2)
+    assert squared.loss(restored, expected, "sum").item() == pytest.approx(2 * 4 / 2**2)
+    likelihood = Restoration("poisson", peak=4.0, scale=2.0)
+    each = 2 * (math.log(1 / 3) + 2)  # of a pixel
+    assert likelihood.loss(restored, expected, "mean").item() == pytest.approx(each)
+
+
+# data
+
+
+def test_expected_patterns_are_those_that_photons_were_drawn_from(data: ImageData) -> None:
+    assert data.task is Task.restoration
+    counts, expected = (
+        np.concatenate([getattr(part, what) for part in (data.train, data.test)])
+        for what in ("images", "expected")
+    )
+    assert counts.shape == expected.shape
+    assert expected.dtype == np.float32
+    assert (counts[expected == 0] == 0).all()
+    # Poisson: the sum of squared deviations is the sum of the means, within three standard errors
+    squares = (counts - expected) ** 2
+    error = math.sqrt((expected + 2 * expected**2).sum())
+    assert abs(squares.sum() - expected.sum()) < 3 * error
+    classes = Xfel(**{**TABLES["data"], "target": "class"}).load()
+    assert classes.task is Task.classification
+    assert (classes.train.images == data.train.images).all()
+    assert classes.fingerprint != data.fingerprint
+
+
+def test_expected_patterns_are_shared_by_processes(
+    data: ImageData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("A4NN_CACHE", str(tmp_path))
+    monkeypatch.setattr("a4nn_core.data.mapped.LEAST_BYTES", 0)
+    source = an_experiment().data
+    assert map_key(source, data)
+    for shared in (share(source, data), share(source, data)):
+        assert isinstance(shared.train.expected, np.memmap)
+        assert shared.fingerprint == data.fingerprint
+
+
+# what comes without a network
+
+
+def test_anscombe_and_back() -> None:
+    means = np.array([0.5, 1.0, 5.0, 30.0])
+    counts = np.random.default_rng(0).poisson(means, (100_000, 4))
+    assert anscombe_inverse(anscombe(counts).mean(axis=0)) == pytest.approx(means, rel=0.04)
+    assert anscombe(np.array([30, 31])).std() * 2 == pytest.approx(1 / math.sqrt(30), rel=0.05)
+
+
+def test_smoothing_leaves_out_what_is_not_seen() -> None:
+    seen = np.ones((1, 9, 9), bool)
+    seen[:, 3:6, 3:6] = False
+    images = np.where(seen, 2.0, 0.0)[None]
+    assert smoothed(images, 1.4, seen) == pytest.approx(images)
+
+
+def test_baselines(data: ImageData) -> None:
+    found = {one.name.split(",")[0]: one for one in baselines(data)}
+    noisy = data.validation.images.astype(np.float64)
+    errors = ((noisy - data.validation.expected) ** 2).mean(axis=(1, 2, 3))
+    each = 10 * np.log10(data.peak**2 / errors)
+    as_they_are = found["images as they are"].validation
+    assert as_they_are.psnr_db == pytest.approx(each.mean())
+    assert as_they_are.psnr_se_db == pytest.approx(each.std(ddof=1) / math.sqrt(12))
+    assert data.train.expected is not None
+    assert data.peak == data.train.expected.max()
+    assert found["Gaussian"].validation.psnr_db > as_they_are.psnr_db
+    assert found["mean of the training images"].test.psnr_db > found["images as they are"].test.psnr_db
+
+
+# the head
+
+
+@pytest.mark.parametrize("output", ["linear", "positive"])
+def test_a_head_that_adds_the_mean_begins_with_it(output: str, data: ImageData) -> None:
+    space = CGP(rows=1, columns=1, channels=(2,), output=output, adds="mean")
+    network = Network(space.decode([[0, 0], 1], data.shape, 2))
+    on_device = DeviceData(data, torch.device("cpu"))
+    take_units(network, on_device.scale, on_device.mean)
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.zero_()
+        made = network(torch.rand(2, *data.shape))
+    torch.testing.assert_close(made[0], on_device.mean.float(), rtol=1e-3, atol=1e-5)
+
+
+# what does not go together
+
+CLASSIFIER = {"name": "macro", "channels": 4}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"data": {"target": "class"}}, r'space cgp makes networks for restoration .*target = "expected"'),
+        ({"data": {"name": "digits"}}, "data that can be restored: .*xfel"),
+        ({"space": CLASSIFIER, "search": {"name": "random"}}, r'space macro .*target = "class" makes them'),
+        ({"search": {"objectives": {"error_percent": "minimise"}, "weights": None}}, "metrics for rest"),
+        ({"search": {"name": "a4nn"}}, "search a4nn forecasts the accuracies .* fit: nsga-net, random"),
+        ({"termination": {"name": "front"}}, "termination front takes curves .* fit: none, fixed"),
+        (
+            {"termination": {"name": "any", "rules": [{"name": "patience"}, {"name": "front"}]}},
+            "termination any takes curves",
+        ),
+        ({"prior": {"auto": True}}, r"\[prior\] gives a search the accuracies"),
+        ({"training": {"augment": [{"name": "RandomHorizontalFlip"}]}}, "augment would change images"),
+        ({"training": {"panels": [2, 2]}}, "panels is about classifying"),
+        ({"training": {"loss": "poisson"}}, r'set \[space\] output = "positive"'),
+    ],
+)
+def test_wrong_combinations_are_refused_in_one_sentence(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(BadInput, match=words) as refused:
+        an_experiment(**changes)
+    assert len(str(refused.value).splitlines()) == 1
+
+
+def test_a_classifier_cannot_be_compared_by_decibels() -> None:
+    tables = {"name": "c", "data": {"name": "digits"}, "space": CLASSIFIER, "termination": {"name": "none"}}
+    with pytest.raises(BadInput, match="objective psnr_db is of networks for restoration"):
+        Experiment.from_mapping(
+            {**tables, "search": {"name": "random", "objectives": {"psnr_db": "maximise"}}}
+        )
+
+
+def test_objectives_follow_from_the_space() -> None:
+    for search, objectives in (
+        ({"name": "cgp"}, {"psnr_db": "maximise"}),
+        ({"name": "nsga-net"}, {"psnr_db": "maximise", "mflops": "minimise"}),
+    ):
+        made = Experiment.from_mapping({**TABLES, "search": search})
+        assert made.search.objectives == objectives
+        assert Experiment.from_mapping(made.to_mapping()) == made
+
+
+def test_no_concern_about_accuracies(data: ImageData) -> None:
+    said = concerns(an_experiment(), data, Machine(device="cpu", slots=1, threads=1), True)
+    assert not any("accuracy" in sentence for sentence in said)
+
+
+# a run
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Commons:
+    path = tmp_path_factory.mktemp("restoring") / "commons"
+    run_local(an_experiment(), path, "r")
+    return Commons(path)
+
+
+@pytest.mark.slow
+def test_a_search_records_decibels(done: Commons) -> None:
+    header, networks, epochs = done.run("r"), done.networks("r"), done.epochs("r")
+    assert header.task is Task.restoration
+    assert header.details["peak"] > 0
+    assert len(header.details["baselines"]) == 4
+    assert header.chance_percent is None
+    assert [n.network for n in networks] == [0, 1, 2, 3]
+    for network in (n for n in networks if n.trained):
+        own = [e for e in epochs if e.network == network.network]
+        curve = [e.validation_psnr_db for e in own]
+        assert network.best_psnr_db == max(curve)
+        assert network.last_psnr_db == curve[-1]
+        assert network.best_accuracy_percent is network.test_accuracy_percent is network.confusion is None
+        assert all(e.validation_accuracy_percent is None and e.train_psnr_db is not None for e in own)
+        best = own[network.best_epoch - 1]
+        assert network.poisson_deviance == best.validation_poisson_deviance
+        assert network.best_psnr_se_db == best.validation_psnr_se_db
+        assert network.test_psnr_db is not None
+        assert network.test_poisson_deviance is not None
+        assert network.fitness["psnr_db"] == network.best_psnr_db
+        assert network.fitness["poisson_deviance"] == network.poisson_deviance
+        assert "error_percent" not in network.fitness
+    assert not check(done.path).problems
+
+
+@pytest.mark.slow
+def test_what_was_recorded_is_what_the_weights_do(done: Commons, data: ImageData) -> None:
+    """Test images, restored by the exported module, measured with NumPy."""
+    from a4nn_core.publish.models.export import deployed
+    from a4nn_core.publish.models.found import find
+
+    network = max((n for n in done.networks("r") if n.trained), key=lambda n: n.best_psnr_db)
+    model = deployed(done.path / network.best_checkpoint, find(done, "r", network.network))
+    with torch.no_grad():
+        restored = model(torch.from_numpy(data.test.images.astype(np.float32))).numpy().astype(np.float64)
+    errors = ((restored - data.test.expected) ** 2).mean(axis=(1, 2, 3))
+    each = 10 * np.log10(data.peak**2 / errors)
+    assert network.test_psnr_db == pytest.approx(each.mean(), rel=1e-4)
+    assert network.test_psnr_se_db == pytest.approx(each.std(ddof=1) / math.sqrt(len(each)), rel=1e-3)
+
+
+class KillsAt(Watcher):
+    """Ends the search as a kill would, when a network has ended."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def on_network_end(self, search: SearchView, network: NetworkRecord) -> None:
+        if network.network == self.number:
+            raise Killed
+
+
+@pytest.mark.slow
+def test_a_run_that_was_cut_goes_on_to_the_same_numbers(done: Commons, tmp_path: Path) -> None:
+    what = an_experiment()
+    with pytest.raises(Killed):
+        run_local(what, tmp_path / "cut", "r", KillsAt(2))
+    run_local(what, tmp_path / "cut", "r")
+    again = Commons(tmp_path / "cut")
+    for before, after in zip(done.networks("r"), again.networks("r"), strict=True):
+        assert (before.genome, before.parents) == (after.genome, after.parents)
+        assert (before.best_psnr_db, before.test_psnr_db) == (after.best_psnr_db, after.test_psnr_db)
+        assert before.best_checkpoint_sha256 == after.best_checkpoint_sha256
+
+
+@pytest.mark.slow
+def test_commands_show_decibels(done: Commons, tmp_path: Path) -> None:
+    place = ("--commons", done.path)
+    front = a4nn("front", "r", *place)
+    assert front.returncode == 0, front.stderr
+    assert " dB" in front.stdout
+    assert "mean of the training images: validation" in front.stdout
+    assert (done.path / "runs/r/restored.png").is_file()
+    number = summarise(done, "r").front[0].network
+    described = a4nn("describe", "r", str(number), *place)
+    assert "Poisson deviance of an image" in described.stdout
+    assert " dB" in a4nn("status", "r", *place).stdout
+    best = json.loads(a4nn("status", "r", "--json", *place).stdout)[0]
+    assert best["best_psnr_db"] > 0
+    assert best["best_accuracy_percent"] is None
+    for command in (("report", "r"), ("compare", "r"), ("dig", "ask", "traits", "r")):
+        refused = a4nn(*command, *place)
+        assert refused.returncode == 2, refused.stdout
+        assert "restore images: a4nn front" in refused.stderr
+
+
+@pytest.mark.slow
+def test_an_exported_network_restores_files(done: Commons, data: ImageData, tmp_path: Path) -> None:
+    from PIL import Image
+
+    number = summarise(done, "r").front[0].network
+    exported = a4nn("export", "r", str(number), "--out", tmp_path / "model", "--commons", done.path)
+    assert exported.returncode == 0, exported.stderr
+    [model] = (tmp_path / "model").glob("*.onnx")
+    card = next((tmp_path / "model").glob("*.md")).read_text()
+    assert "peak signal-to-noise ratio" in card
+    assert "a4nn restore" in card
+    images = tmp_path / "images"
+    images.mkdir()
+    for place, image in enumerate(data.test.images[:2]):
+        Image.fromarray(image[0].astype(np.float32)).save(images / f"{place}.tiff")
+    made = a4nn("restore", model, images, "--out", tmp_path / "restored")
+    assert made.returncode == 0, made.stderr
+    from a4nn_core.publish.models.export import deployed
+    from a4nn_core.publish.models.found import find
+
+    network = next(n for n in done.networks("r") if n.network == number)
+    with torch.no_grad():
+        wanted = deployed(done.path / network.best_checkpoint, find(done, "r", number))(
+            torch.from_numpy(data.test.images[:2].astype(np.float32))
+        ).numpy()
+    for place in range(2):
+        found = np.array(Image.open(tmp_path / f"restored/{place}.tiff"))
+        assert found == pytest.approx(wanted[place, 0], rel=1e-3, abs=1e-4)
+    refused = a4nn("classify", model, images)
+    assert refused.returncode == 2
+    assert "is a network for restoration (to make of an image" in refused.stderr
+    assert "use a4nn restore" in refused.stderr
+
+
+def test_adam_needs_two_numbers_for_each_weight() -> None:
+    from a4nn_core.training.memory import Need
+
+    made = CGP(rows=1, columns=1, channels=(2,)).decode([[0, 0], 1], (1, 8, 8), 2)
+    plain, adam = (
+        Need.of(made, Training(optimizer=name, momentum=0.0), 100, "cpu") for name in ("sgd", "adam")
+    )
+    assert adam.state - plain.state == 2 * 4 * made.parameters
+
+
+def test_images_of_several_parts_keep_what_belongs_together() -> None:
+    images = np.arange(24, dtype=np.uint8).reshape(6, 1, 2, 2)
+    part = Split(images, np.zeros(6, np.int64), images.astype(np.float32) / 2)
+    data = ImageData("x", ("a",), part, part, part, InputTransform.fit("none", images))
+    batches = list(
+        DeviceData(data, torch.device("cpu")).batches(
+            DeviceData(data, torch.device("cpu")).train, 4, torch.tensor([5, 0, 3, 1, 2, 4])
+        )
+    )
+    for seen, truth in batches:
+        torch.testing.assert_close(truth, seen / 2)
