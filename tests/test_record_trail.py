@@ -38,8 +38,13 @@ EMPTY = {
         "missing_panel_accuracy_percent",  # nor this
         "inherited_from",  # its search hands no weights on
         "inherited_parameters",
+        *("best_psnr_db", "best_psnr_se_db", "last_psnr_db", "test_psnr_db", "test_psnr_se_db"),
+        *("poisson_deviance", "test_poisson_deviance", "predicted_psnr_db"),  # it classifies
     },
-    "epochs": {"predicted_low", "predicted_high", "energy_joules"},
+    "epochs": {
+        *("predicted_low", "predicted_high", "energy_joules"),
+        *("train_psnr_db", "validation_psnr_db", "validation_psnr_se_db", "validation_poisson_deviance"),
+    },
     "predictions": {"low", "high"},
     "layers": {"settings"},  # the macro space has no layer with any
 }

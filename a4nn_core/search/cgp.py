@@ -41,7 +41,7 @@ class CGPSearch(ScalarSettings):
     """children of a parent in each generation (lambda)"""
     mutation: float = Field(default=0.1, gt=0, le=1)
     """probability of each gene to mutate, in children and in the neutral mutation"""
-    initial: Literal["convolution", "random"] = "convolution"
+    first: Literal["convolution", "random"] = "convolution"
     """the first parent: a single convolution (``--init`` of the published code), or a random network"""
 
     def start(self, space: CGP, seed: int, violation: Violation = no_violation) -> Strategy:
@@ -81,7 +81,7 @@ class _OneParent(ScalarStrategy):
 
     def _first(self, rng: np.random.Generator) -> Iterator[Proposal]:
         # where the minimal network is outside the bounds, random ones are tried
-        if self.settings.initial == "convolution":
+        if self.settings.first == "convolution":
             yield Proposal(self.space.minimal(rng), operator="single convolution")
         for _ in range(DRAWS):
             yield Proposal(self.space.sample(rng))
