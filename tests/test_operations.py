@@ -125,6 +125,8 @@ def designed_kinds(rate: float = 0.25) -> Architecture:
 KINDS = (every_kind, further_kinds, designed_kinds)
 OF_XPSI = {"reconstruction", "nearest_neighbours"}
 """operations that tests/test_designed.py tries"""
+OF_CGP = {"image_output", "transposed_conv"}
+"""operations that tests/test_cgp.py and tests/test_restoration.py try"""
 
 
 def of_one(layer: Layer, *shapes: Shape) -> Cost:
@@ -140,7 +142,7 @@ def test_the_files_are_the_operations() -> None:
     assert {"input", "conv", "batch_norm", "relu", "concat", "max_pool", "linear", "identity"} <= set(names)
     assert {"global_average_pool", "add", "avg_pool", "dropout"} <= set(names)
     tried = {layer.op for kind in KINDS for layer in kind().layers}
-    assert tried | OF_XPSI >= {name for name in names if OPERATIONS.package(name) == "a4nn_core"}
+    assert tried | OF_XPSI | OF_CGP >= {name for name in names if OPERATIONS.package(name) == "a4nn_core"}
     for name in names:
         assert OPERATIONS.component(name).model_fields["name"].default == name
 

@@ -1,5 +1,5 @@
-"""Networks that restore images, from their data to their use: what is measured, by hand; what is recorded; what
-does not go together."""
+"""Networks that restore images, from their data to their use: what is measured, by hand; what is recorded;
+what does not go together."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from a4nn_core.commons import Commons
 from a4nn_core.commons.check import check
 from a4nn_core.commons.records import Network as NetworkRecord
 from a4nn_core.data import ImageData, InputTransform, Split
+from a4nn_core.data.files import NpzFile
 from a4nn_core.data.mapped import map_key, share
 from a4nn_core.data.xfel.source import Xfel
 from a4nn_core.errors import BadInput
@@ -158,6 +159,36 @@ def test_expected_patterns_are_shared_by_processes(
     for shared in (share(source, data), share(source, data)):
         assert isinstance(shared.train.expected, np.memmap)
         assert shared.fingerprint == data.fingerprint
+
+
+def test_images_of_ones_own(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    expected = rng.uniform(0.1, 5, (30, 6, 6))
+    file = tmp_path / "own.npz"
+    np.savez(file, x=rng.poisson(expected).astype(np.uint8), expected=expected)
+    data = NpzFile(path=str(file), target="expected").load()
+    assert data.task is Task.restoration
+    assert data.classes == ("image",)
+    assert data.train.expected is not None
+    assert data.train.expected.shape == data.train.images.shape == (22, 1, 6, 6)
+    pairs = {(x.tobytes(), y.astype(np.float32).tobytes()) for x, y in zip(*_arrays(file), strict=True)}
+    for part in (data.train, data.validation, data.test):
+        assert part.expected is not None
+        assert {(x.tobytes(), y.tobytes()) for x, y in zip(part.images, part.expected, strict=True)} <= pairs
+    for bad, words in (
+        ({"expected": expected[:, :5]}, "numbers of the shape of x, \\(30, 6, 6\\), are needed"),
+        ({"expected": np.full_like(expected, np.nan)}, "1080 values that are not finite"),
+        ({"expected": expected - 1}, "intensities are needed, none below 0"),
+        ({}, "has no array 'expected'"),
+    ):
+        np.savez(file, x=np.zeros((30, 6, 6)), **bad)
+        with pytest.raises(BadInput, match=words):
+            NpzFile(path=str(file), target="expected").load()
+
+
+def _arrays(file: Path) -> tuple[Any, Any]:
+    with np.load(file) as held:
+        return held["x"], held["expected"]
 
 
 # what comes without a network
@@ -319,6 +350,7 @@ class KillsAt(Watcher):
         self.number = number
 
     def on_network_end(self, search: SearchView, network: NetworkRecord) -> None:
+        del search
         if network.network == self.number:
             raise Killed
 
@@ -337,7 +369,7 @@ def test_a_run_that_was_cut_goes_on_to_the_same_numbers(done: Commons, tmp_path:
 
 
 @pytest.mark.slow
-def test_commands_show_decibels(done: Commons, tmp_path: Path) -> None:
+def test_commands_show_decibels(done: Commons) -> None:
     place = ("--commons", done.path)
     front = a4nn("front", "r", *place)
     assert front.returncode == 0, front.stderr

@@ -183,6 +183,7 @@ def split_parts(
     test: float,
     seed: int,
     transform: TransformName,
+    expected: NDArray[np.float32] | None = None,
 ) -> ImageData:
     """Shuffle once by seed and split into three parts, stratified by class.
 
@@ -194,11 +195,14 @@ def split_parts(
         validation, test: fractions of the images, between 0 and 1.
         seed: seed of the shuffle.
         transform: name of the input transform, fitted on the training part.
+        expected: what each image is a noisy measurement of, of the shape of the images, for restoration; then
+            there may be a single class.
 
     Raises:
         BadInput: there are fewer than two classes, or a class is too small to be in all three parts.
     """
-    check_classes(name, labels, classes)
+    if expected is None:
+        check_classes(name, labels, classes)
     rng = np.random.default_rng(seed)
     chosen: dict[str, list[NDArray[np.int64]]] = {"train": [], "validation": [], "test": []}
     for label, title in enumerate(classes):
@@ -215,7 +219,8 @@ def split_parts(
     parts = {}
     for part, lists in chosen.items():
         order = rng.permutation(np.concatenate(lists))
-        parts[part] = Split(images[order], labels[order].astype(np.int64))
+        its = None if expected is None else expected[order]
+        parts[part] = Split(images[order], labels[order].astype(np.int64), its)
     return ImageData(
         name=name,
         classes=classes,

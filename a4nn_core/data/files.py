@@ -27,6 +27,7 @@ from a4nn_core.data.images import LARGEST_SIDE, Channels, Preparation, Resize, p
 from a4nn_core.data.kept import read_once
 from a4nn_core.errors import BadInput
 from a4nn_core.files import ZIP, denied, kind_of
+from a4nn_core.vocabulary import Task
 
 
 class _Own(DataSource):
@@ -41,7 +42,13 @@ class _Own(DataSource):
     transform: TransformName = "standardise"
     """transform of the stored numbers to a network's input; log1p-standardise suits photon counts"""
 
-    def _split(self, images: NDArray[Any], labels: NDArray[np.int64], classes: tuple[str, ...]) -> ImageData:
+    def _split(
+        self,
+        images: NDArray[Any],
+        labels: NDArray[np.int64],
+        classes: tuple[str, ...],
+        expected: NDArray[np.float32] | None = None,
+    ) -> ImageData:
         return split_parts(
             self.name,
             images,
@@ -51,6 +58,7 @@ class _Own(DataSource):
             test=self.test,
             seed=self.seed,
             transform=self.transform,
+            expected=expected,
         )
 
 
@@ -118,9 +126,16 @@ class ImageFolder(_Own):
 
 class NpzFile(_Own):
     """One NumPy .npz file with arrays ``x`` (count, height, width) or (count, channels, height, width), and
-    ``y`` (count,): class numbers or names."""
+    ``y`` (count,): class numbers or names; or ``expected``, images of the shape of ``x``."""
 
     name: Literal["npz"] = "npz"
+    target: Literal["class", "expected"] = "class"
+    """what networks learn of an image: its class (classification), or the expected image that it is a noisy
+    measurement of (restoration); then classes are optional, and keep their proportions in the parts"""
+
+    @property
+    def task(self) -> Task:
+        return Task.restoration if self.target == "expected" else Task.classification
 
     def load(self) -> ImageData:
         try:
@@ -128,11 +143,14 @@ class NpzFile(_Own):
             if not isinstance(file, np.lib.npyio.NpzFile):
                 raise BadInput(f"data file {self.path} is a single array; an .npz with x and y is needed")
             with file:
-                missing = [key for key in ("x", "y") if key not in file.files]
+                truth = "expected" if self.task is Task.restoration else "y"
+                missing = [key for key in ("x", truth) if key not in file.files]
                 if missing:
                     held = ", ".join(file.files) or "nothing"
                     raise BadInput(f"{self.path} has no array {missing[0]!r}; it holds {held}")
-                x, y = file["x"], file["y"]
+                x = file["x"]
+                y = file["y"] if "y" in file.files else np.full(len(x), "image")
+                expected = file["expected"] if self.task is Task.restoration else None
         except FileNotFoundError:
             raise BadInput(f"data file {self.path} does not exist") from None
         except PermissionError as error:
@@ -141,6 +159,8 @@ class NpzFile(_Own):
             found = kind_of(Path(self.path))
             reason = f"it is {found}" if found != ZIP else str(error)
             raise BadInput(f"data file {self.path} is not a readable .npz: {reason}") from None
+        if expected is not None:
+            expected = _expected(expected, x, self.path)
         if x.ndim == 3:
             x = x[:, None]
         if x.ndim != 4 or x.dtype.kind not in "uif" or 0 in x.shape[1:]:
@@ -159,4 +179,28 @@ class NpzFile(_Own):
         if y.dtype.kind == "S":
             y = np.char.decode(y, "utf-8", "replace")
         names, labels = np.unique(y, return_inverse=True)
-        return self._split(x, labels.astype(np.int64), tuple(str(name) for name in names))
+        titles = tuple(str(name) for name in names)
+        return self._split(x, labels.astype(np.int64), titles, expected)
+
+
+def _expected(expected: NDArray[Any], x: NDArray[Any], path: str) -> NDArray[np.float32]:
+    """The expected images of a file, shape (count, channels, height, width).
+
+    Raises:
+        BadInput: they are not numbers of the shape of the images, or none is above 0.
+    """
+    if expected.shape != x.shape or expected.dtype.kind not in "uif":
+        raise BadInput(
+            f"{path}: expected has shape {expected.shape} and type {expected.dtype}; numbers of the shape "
+            f"of x, {x.shape}, are needed"
+        )
+    if not np.isfinite(expected).all():
+        count = int((~np.isfinite(expected)).sum())
+        raise BadInput(f"{path}: expected holds {count} values that are not finite")
+    if not expected.size or expected.min() < 0 or expected.max() <= 0:
+        raise BadInput(
+            f"{path}: expected holds values from {expected.min(initial=0):g} to {expected.max(initial=0):g}; "
+            "intensities are needed, none below 0 and some above"
+        )
+    shaped = expected[:, None] if expected.ndim == 3 else expected
+    return shaped.astype(np.float32)

@@ -274,11 +274,7 @@ class SearchSettings(Component):
     def fits(cls, space: Space | type[Space]) -> bool:
         """Whether it can search a space."""
         kind = space if isinstance(space, type) else type(space)
-        return (
-            issubclass(kind, cls.searches)
-            and (kind.crosses or not cls.crosses)
-            and kind.task in cls.tasks
-        )
+        return issubclass(kind, cls.searches) and (kind.crosses or not cls.crosses) and kind.task in cls.tasks
 
     def check_space(self, space: Space) -> None:
         """Refuse a space that it cannot search.

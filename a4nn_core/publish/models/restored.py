@@ -19,7 +19,7 @@ from a4nn_core.data.images import Prepared, Unusable, read_images
 from a4nn_core.errors import BadInput
 from a4nn_core.files import atomic_write, make_folder
 from a4nn_core.jsonable import members, number
-from a4nn_core.metrics import MFLOPS, PSNR_DB
+from a4nn_core.metrics import MFLOPS
 from a4nn_core.printable import printable
 from a4nn_core.publish.models.export import deployed
 from a4nn_core.publish.models.found import find
@@ -201,7 +201,7 @@ def _draw_front(axes: Axes, header: Run, networks: Sequence[Network]) -> None:
         )
     axes.set_xscale("log")
     axes.set_xlabel(MFLOPS.label)
-    axes.set_ylabel(PSNR_DB.label)
+    axes.set_ylabel("best PSNR in validation (dB)")
     axes.set_title("networks, those of the front in red", fontsize=11)
 
 
@@ -241,7 +241,10 @@ def _draw_baselines(both: tuple[Axes, Axes], header: Run) -> None:
                 linestyle=(0, (4, 2)),
                 label=f"{one.get('name')} ({ratio:.1f} dB)",
             )
-    both[1].legend(loc="lower right", fontsize=8.5)
+    # below all that can be drawn
+    low, high = both[1].get_ylim()
+    both[1].set_ylim(low - 0.25 * (high - low), high)
+    both[1].legend(loc="lower right", fontsize=8.5, ncols=2)
 
 
 def _draw_images(figure: Any, shown: Sample) -> None:
