@@ -23,7 +23,7 @@ from prefect.logging import get_logger, get_run_logger
 
 from a4nn_core.commons.records import Network
 from a4nn_core.jsonable import Json
-from a4nn_core.precision import Images, in_percent
+from a4nn_core.precision import PERCENT, Images
 from a4nn_core.printable import code_span, markdown, printable
 from a4nn_core.report.beside import Beside
 from a4nn_core.workflow.startup import StartUp
@@ -203,11 +203,17 @@ def _generation_row(network: Network, images: Images) -> dict[str, Json]:
         "best_accuracy_se_points": images.validation_error(network.best_accuracy_percent),
         "test_accuracy_percent": network.test_accuracy_percent,
         "test_accuracy_se_points": images.test_error(network.test_accuracy_percent),
+        **_decibels(best=network.best_psnr_db, test=network.test_psnr_db),
         "flops": network.flops,
         "parameters": network.parameters,
         "epochs_trained": network.epochs_trained,
         "genome": None if network.genome is None else printable(network.genome),
     }
+
+
+def _decibels(**ratios: float | None) -> dict[str, Json]:
+    """The ratios of a network that restores images; nothing of a classifier."""
+    return {f"{name}_psnr_db": ratio for name, ratio in ratios.items() if ratio is not None}
 
 
 def _front_row(member: Member) -> dict[str, Json]:
@@ -218,6 +224,7 @@ def _front_row(member: Member) -> dict[str, Json]:
         "indistinguishable_from": member.indistinguishable_from,
         "test_accuracy_percent": member.test_accuracy_percent,
         "test_accuracy_se_points": member.test_accuracy_se_points,
+        **_decibels(best=member.psnr_db, test=member.test_psnr_db),
         "flops": member.flops,
         "parameters": member.parameters,
         "epochs_trained": member.epochs_trained,
@@ -226,8 +233,8 @@ def _front_row(member: Member) -> dict[str, Json]:
 
 
 def _report(summary: Summary) -> str:
-    best = in_percent(summary.best_accuracy_percent, summary.best_accuracy_se_points)
-    found = f"Best validation accuracy: {best}." if summary.front else "No network."
+    what = "accuracy" if summary.best.unit == PERCENT else "PSNR"
+    found = f"Best validation {what}: {summary.best}." if summary.front else "No network."
     if summary.front and str(summary.images):
         found += f" ± is one standard error, of {summary.images}."
     costs = "\n".join(f"- {line}" for line in summary.cost())

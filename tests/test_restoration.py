@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from command import a4nn
+from fakes import FakeExecutor, search
 from test_workflow import Killed
 
 from a4nn_core.assessment import Fidelity
@@ -24,8 +25,12 @@ from a4nn_core.data.mapped import map_key, share
 from a4nn_core.data.xfel.source import Xfel
 from a4nn_core.errors import BadInput
 from a4nn_core.experiment import Experiment
+from a4nn_core.metrics import PSNR_DB
 from a4nn_core.spaces.build import Network
 from a4nn_core.spaces.cgp import CGP
+from a4nn_core.termination.base import RULES, Context, FrontSnapshot
+from a4nn_core.termination.endings import Endings
+from a4nn_core.termination.reasons import Reason
 from a4nn_core.training.baselines import anscombe, anscombe_inverse, baselines, smoothed
 from a4nn_core.training.goals import (
     LEAST_PHOTONS,
@@ -38,7 +43,7 @@ from a4nn_core.training.goals import (
 )
 from a4nn_core.training.loading import DeviceData
 from a4nn_core.training.settings import Training
-from a4nn_core.vocabulary import Task
+from a4nn_core.vocabulary import Action, Direction, Task
 from a4nn_core.workflow.concerns import concerns
 from a4nn_core.workflow.devices import Machine
 from a4nn_core.workflow.local import run_local
@@ -277,11 +282,11 @@ def test_a_classifier_cannot_be_compared_by_decibels() -> None:
 
 
 def test_objectives_follow_from_the_space() -> None:
-    for search, objectives in (
+    for searched, objectives in (
         ({"name": "cgp"}, {"psnr_db": "maximise"}),
         ({"name": "nsga-net"}, {"psnr_db": "maximise", "mflops": "minimise"}),
     ):
-        made = Experiment.from_mapping({**TABLES, "search": search})
+        made = Experiment.from_mapping({**TABLES, "search": searched})
         assert made.search.objectives == objectives
         assert Experiment.from_mapping(made.to_mapping()) == made
 
@@ -289,6 +294,60 @@ def test_objectives_follow_from_the_space() -> None:
 def test_no_concern_about_accuracies(data: ImageData) -> None:
     said = concerns(an_experiment(), data, Machine(device="cpu", slots=1, threads=1), True)
     assert not any("accuracy" in sentence for sentence in said)
+
+
+# rules, whose curves are in decibels here
+
+CURVE = [-2.0, 12.0, 18.0, 21.0, 22.8, 24.0, 24.9, 25.5, 26.0, 26.4]
+
+
+def in_decibels(horizon: int, **how: Any) -> Context:
+    ratio: dict[str, Any] = {"metric": "psnr_db", "direction": PSNR_DB.direction, "bounds": PSNR_DB.bounds}
+    return Context(horizon, curves="averaged", **ratio, **how)
+
+
+def test_rules_that_fit_judge_decibels() -> None:
+    alone = {"patience": {}, "interval": {}, "converged": {}, "saturation": {}, "none": {}}
+    for name, settings in {**alone, "fixed": {"epochs": 3}}.items():
+        rule = RULES.make({"name": name, **settings}, "test")
+        assert rule.fits(Task.restoration)
+        verdict = rule.judge(CURVE, in_decibels(20))
+        assert verdict.action in (Action.proceed, Action.stop)
+    assert not RULES.make("front", "test").fits(Task.restoration)
+
+
+def test_a_prediction_is_not_held_within_percent() -> None:
+    """A network whose ratio is negative at first is predicted like any other; with the bounds of accuracies,
+    nothing is."""
+    rule = RULES.make("interval", "test")
+    verdict = rule.judge(CURVE, in_decibels(20))
+    assert verdict.predicted is not None
+    assert 26.4 <= verdict.predicted <= 32
+    assert rule.judge(CURVE, Context(20)).predicted is None
+
+
+def test_a_network_of_the_front_can_dominate_by_decibels() -> None:
+    rule = RULES.make("interval", "test")
+    point = {"psnr_db": 60.0, "mflops": 1.0}
+    front = FrontSnapshot.of(1, [point], {"psnr_db": Direction.maximise, "mflops": Direction.minimise})
+    verdict = rule.judge(CURVE, in_decibels(20, front=front, fixed={"mflops": 2.0}))
+    assert (verdict.action, verdict.reason) == (Action.stop, Reason.dominated)
+    spared = rule.judge(CURVE, in_decibels(20, front=front, fixed={"mflops": 0.5}))
+    assert spared.reason != Reason.dominated
+
+
+def test_a_rule_that_compares_networks_pauses_by_decibels(tmp_path: Path) -> None:
+    what = an_experiment(
+        search={"networks": 9},
+        training={"epochs": 4},
+        termination={"name": "median", "startup": 2, "warmup": 1},
+    )
+    one = search(what, tmp_path, FakeExecutor())
+    assert len(one.networks) == 9
+    stopped = Endings.of(Commons(tmp_path).run("r"), one.networks).all()
+    assert all("%" not in str(ending) for ending in stopped)
+    for network in one.networks.values():
+        assert network.best_accuracy_percent is None
 
 
 # a run

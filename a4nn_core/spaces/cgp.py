@@ -22,7 +22,7 @@ behind a skip connection changes nothing, as both summands are at least 0, and i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -143,9 +143,10 @@ class CGP(VectorSpace):
 
     def genes(self, genome: Genome) -> Genes:
         if not isinstance(genome, list) or len(genome) != self.nodes + 1:
-            found = len(genome) - 1 if isinstance(genome, list) else "no list of"
-            raise BadInput(f"genome has {found} nodes; this space has {self.nodes} and the output")
-        functions, found = len(self.function_set), []
+            there = len(genome) - 1 if isinstance(genome, list) else "no list of"
+            raise BadInput(f"genome has {there} nodes; this space has {self.nodes} and the output")
+        functions = len(self.function_set)
+        found: list[int] = []
         for number, node in enumerate(genome[:-1], start=1):
             if not isinstance(node, list) or len(node) != 2:
                 raise BadInput(f"genome node {number} is {node!r}, not [function, source]")
@@ -182,7 +183,7 @@ class CGP(VectorSpace):
 
     def sample(self, rng: np.random.Generator) -> Genome:
         """Every gene is drawn uniformly; the image is taken only where it is within reach."""
-        return self.genome([rng.integers(len(choices)) for choices in self._choices()])
+        return self.genome([int(rng.integers(len(choices))) for choices in self._choices()])
 
     def minimal(self, rng: np.random.Generator) -> Genome:
         """One convolution in the last column, with a kernel of 3 (or that next to it) and the fewest
@@ -266,39 +267,99 @@ class CGP(VectorSpace):
     def decode(self, genome: Genome, input_shape: Shape, classes: int) -> Architecture:
         del classes
         self.genes(genome)
-        graph = Graph(input_shape)
+        builder = _Builder(input_shape)
         chain = list(zip(self.active(genome), self.chain(genome), strict=True))
-        at, channels, sides = 0, input_shape[0], input_shape[1:]
-        outputs, sizes = [], []
-        for node, function in chain:
-            how = {"kernel": function.kernel, "padding": function.kernel // 2, "phase": ENCODER}
-            stride = 2 if function.halves else 1
-            sizes.append(sides)
-            label = f"node {node}"
-            at = graph.add(Layer("conv", function.channels, stride=stride, label=f"{label} conv", **how), at)
-            at = graph.add(Layer("relu", function.channels, phase=ENCODER, label=f"{label} relu"), at)
-            outputs.append(at)
-            if function.halves:
-                sides = ((sides[0] + 1) // 2, (sides[1] + 1) // 2)
-            channels = function.channels
-        for (node, function), output, (height, width) in reversed(
-            list(zip(chain, outputs, sizes, strict=True))
-        ):
-            how = {"kernel": function.kernel, "padding": function.kernel // 2, "phase": DECODER}
-            label, channels = f"mirror {node}", function.channels
-            if function.halves:
-                how |= {"stride": 2, "settings": {"height": height, "width": width}}
-                at = graph.add(Layer("transposed_conv", channels, label=f"{label} conv", **how), at)
-            else:
-                at = graph.add(Layer("conv", channels, label=f"{label} conv", **how), at)
-            at = graph.add(Layer("relu", channels, phase=DECODER, label=f"{label} relu"), at)
-            if function.skips:
-                at = graph.add(Layer("add", channels, phase=DECODER, label=f"{label} merge"), [at, output])
-        at = graph.add(Layer("conv", input_shape[0], kernel=3, padding=1, label="restore"), at)
-        settings = {"positive": True} if self.output == "positive" else {}
-        settings |= {"adds_mean": True} if self.adds == "mean" else {}
-        graph.add(Layer("image_output", input_shape[0], label="image", settings=settings), at)
-        return graph.done()
+        made = [builder.encode(node, function) for node, function in chain]
+        for (node, function), encoded in reversed(list(zip(chain, made, strict=True))):
+            builder.decode(node, function, encoded)
+        return builder.done(self.output == "positive", self.adds == "mean")
+
+
+@dataclass(frozen=True)
+class _Encoded:
+    """What a node of the encoder made.
+
+    Attributes:
+        layer: index of its last layer.
+        height, width: sides in pixels of the image that it took.
+    """
+
+    layer: int
+    height: int
+    width: int
+
+
+class _Builder:
+    """Builds a network layer by layer.
+
+    Attributes:
+        graph: the layers so far.
+        at: index of the last one.
+        sides: height and width of its output.
+    """
+
+    def __init__(self, shape: Shape) -> None:
+        self.graph = Graph(shape)
+        self.at = 0
+        self.sides = shape[1:]
+
+    def encode(self, node: int, function: Function) -> _Encoded:
+        """Append a node of the encoder."""
+        height, width = self.sides
+        stride = 2 if function.halves else 1
+        self._layer("conv", function, ENCODER, f"node {node} conv", stride)
+        self._activate(function, ENCODER, f"node {node}")
+        if function.halves:
+            self.sides = ((height + 1) // 2, (width + 1) // 2)
+        return _Encoded(self.at, height, width)
+
+    def decode(self, node: int, function: Function, encoded: _Encoded) -> None:
+        """Append the mirror image of a node."""
+        label = f"mirror {node} conv"
+        if function.halves:
+            sides = {"height": encoded.height, "width": encoded.width}
+            self._layer("transposed_conv", function, DECODER, label, 2, sides)
+        else:
+            self._layer("conv", function, DECODER, label)
+        self._activate(function, DECODER, f"mirror {node}")
+        if function.skips:
+            merge = Layer("add", function.channels, phase=DECODER, label=f"mirror {node} merge")
+            self.at = self.graph.add(merge, [self.at, encoded.layer])
+
+    def done(self, positive: bool, adds_mean: bool) -> Architecture:
+        """The network, with its head."""
+        channels = self.graph.input_shape[0]
+        self.at = self.graph.add(Layer("conv", channels, kernel=3, padding=1, label="restore"), self.at)
+        flags = {"positive": positive, "adds_mean": adds_mean}
+        settings = {name: True for name, given in flags.items() if given}
+        self.graph.add(Layer("image_output", channels, label="image", settings=settings), self.at)
+        return self.graph.done()
+
+    def _layer(
+        self,
+        op: str,
+        function: Function,
+        phase: int,
+        label: str,
+        stride: int = 1,
+        settings: Mapping[str, int] | None = None,
+    ) -> None:
+        layer = Layer(
+            op,
+            function.channels,
+            kernel=function.kernel,
+            stride=stride,
+            padding=function.kernel // 2,
+            phase=phase,
+            label=label,
+            settings=settings or {},
+        )
+        self.at = self.graph.add(layer, self.at)
+
+    def _activate(self, function: Function, phase: int, label: str) -> None:
+        self.at = self.graph.add(
+            Layer("relu", function.channels, phase=phase, label=f"{label} relu"), self.at
+        )
 
 
 def _redraw(genes: Genes, gene: int, choices: range, rng: np.random.Generator) -> None:

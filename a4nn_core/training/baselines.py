@@ -58,7 +58,7 @@ def baselines(data: ImageData) -> list[Baseline]:
         return smoothed(images, width, seen)
 
     def stabilised(images: Images, width: float) -> Images:
-        return anscombe_inverse(smoothed(anscombe(images), width, seen)) * seen
+        return np.where(seen, anscombe_inverse(smoothed(anscombe(images), width, seen)), 0.0)
 
     mean = data.train.expected.mean(axis=0, dtype=np.float64)
     narrow, wide = best_width(gaussian), best_width(stabilised)

@@ -104,13 +104,12 @@ def train_segment(
             trainer.remove_checkpoints()
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     cut = status == NetworkStatus.paused and trainer.is_cut
-    is_fidelity = isinstance(test, Fidelity)
     return SegmentResult(
         segment.network,
         segment.number,
         status,
-        test_accuracy_percent=None if is_fidelity else test,
-        test_fidelity=test if is_fidelity else None,
+        test_accuracy_percent=None if isinstance(test, Fidelity) else test,
+        test_fidelity=test if isinstance(test, Fidelity) else None,
         device=name,
         cut=cut,
     )

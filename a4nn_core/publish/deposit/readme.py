@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from a4nn_core.commons.records import Network, Run
 from a4nn_core.commons.schema import ARROW_TYPES
 from a4nn_core.interchange.deposit_tables import DEPOSITED, WrittenTable, csv_columns
-from a4nn_core.precision import STANDARD_ERRORS, Images, cheaper_alike, plus_minus
+from a4nn_core.precision import PERCENT, STANDARD_ERRORS, Images, Score, cheaper_alike, plus_minus
 from a4nn_core.printable import markdown
 from a4nn_core.publish.deposit.files import DepositFile
 from a4nn_core.publish.deposit.metadata import DepositMetadata
@@ -190,14 +190,14 @@ def _front_lines(front: Sequence[Network], images: Mapping[str, Images], marked:
     lines = []
     for network in front:
         known = images[network.run]
-        best, test = network.best_accuracy_percent, network.test_accuracy_percent
+        best, test = network.score(known), network.test_score(known)
         cheaper = like[network.run][network.network]
         parts = [
             network.run,
             network.network,
-            _number(best, known.validation_error(best)),
+            _number(best),
             *(["-" if cheaper is None else cheaper] if marked else []),
-            _number(test, known.test_error(test)),
+            _number(test),
             _whole(network.flops),
             _whole(network.parameters),
         ]
@@ -205,8 +205,11 @@ def _front_lines(front: Sequence[Network], images: Mapping[str, Images], marked:
     return lines
 
 
-def _number(accuracy_percent: float | None, se_points: float | None) -> str:
-    return "-" if accuracy_percent is None else plus_minus(accuracy_percent, se_points)
+def _number(score: Score) -> str:
+    """In the column's unit, percent; of a network that restores images with its own."""
+    if score.value is None or score.unit != PERCENT:
+        return str(score)
+    return plus_minus(score.value, score.error)
 
 
 def _whole(value: int | None) -> str:

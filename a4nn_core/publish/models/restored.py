@@ -57,7 +57,9 @@ class Restorer(OnnxModel):
             for image in batch:
                 if isinstance(image, Unusable):
                     yield image
-                elif np.isfinite(found := next(restored)).all():
+                    continue
+                found: NDArray[np.float32] = next(restored)
+                if np.isfinite(found).all():
                     yield image.file, found
                 else:
                     yield Unusable(image.file, "the network makes values of it that are not finite")
@@ -177,7 +179,8 @@ def _figure(commons: Commons, run: str, shown: Sample) -> Figure:
         figure = Figure(figsize=(10, 9.6), dpi=225, facecolor="white", layout="constrained")
         FigureCanvasAgg(figure)
         figure.suptitle(printable(run), x=0.012, ha="left", fontsize=16, fontweight="bold")
-        above, below = figure.subfigures(2, 1, height_ratios=[1.0, 1.25])
+        parts: Any = figure.subfigures(2, 1, height_ratios=[1.0, 1.25])
+        above, below = parts
         left, right = above.subplots(1, 2, sharey=True)
         _draw_front(left, header, networks)
         _draw_curves(right, commons, run, shown.network)
