@@ -26,12 +26,15 @@ from a4nn_core.data.xfel.source import Xfel
 from a4nn_core.errors import BadInput
 from a4nn_core.experiment import Experiment
 from a4nn_core.metrics import PSNR_DB
+from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.spaces.build import Network
 from a4nn_core.spaces.cgp import CGP
+from a4nn_core.spaces.macro import Macro
 from a4nn_core.termination.base import RULES, Context, FrontSnapshot
 from a4nn_core.termination.endings import Endings
 from a4nn_core.termination.reasons import Reason
 from a4nn_core.training.baselines import anscombe, anscombe_inverse, baselines, smoothed
+from a4nn_core.training.compute_plan import ComputePlan
 from a4nn_core.training.goals import (
     LEAST_PHOTONS,
     Restoration,
@@ -480,6 +483,19 @@ def test_an_exported_network_restores_files(done: Commons, data: ImageData, tmp_
     assert refused.returncode == 2
     assert "is a network for restoration (to make of an image" in refused.stderr
     assert "use a4nn restore" in refused.stderr
+
+
+def test_images_are_restored_in_float32_on_gpus_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
+    gpu = torch.device("cuda")
+
+    def coarse(architecture: Architecture, **settings: Any) -> bool:
+        return ComputePlan.choose(Training(**settings), architecture, (1, 8, 8), 100, gpu).bfloat16
+
+    restorer = CGP(rows=1, columns=1, channels=(2,)).decode([[0, 0], 1], (1, 8, 8), 2)
+    classifier = Macro(phases=1).decode([[1, 0, 1, 0, 0, 1, 1]], (1, 8, 8), 2)
+    assert (coarse(restorer), coarse(classifier)) == (False, True)
+    assert coarse(restorer, precision="bfloat16")
 
 
 def test_adam_needs_two_numbers_for_each_weight() -> None:

@@ -242,10 +242,9 @@ class SearchSettings(Component):
             return self
         usual = ERROR_OF[task]
         objectives = {
-            (usual.name if name == ERROR_PERCENT.name else name): (
-                usual.direction if name == ERROR_PERCENT.name else direction
-            )
-            for name, direction in self.objectives.items()
+            metric.name: metric.direction if metric is usual else self.objectives[metric.name]
+            for name in self.objectives
+            for metric in (usual if name == ERROR_PERCENT.name else find_metric(name),)
         }
         return self.model_copy(update={"objectives": objectives})
 

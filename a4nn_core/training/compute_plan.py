@@ -18,6 +18,7 @@ from a4nn_core.spaces.architecture import Architecture, Shape
 from a4nn_core.training.compiling import pays
 from a4nn_core.training.memory import smaller_micro_batch
 from a4nn_core.training.settings import Training
+from a4nn_core.vocabulary import Task
 
 _EVALUATION_VALUES = 2**24
 """input values of an evaluation batch on a GPU: about a thousand images of 127 x 127 pixels"""
@@ -64,7 +65,11 @@ class ComputePlan:
         channels, height, width = shape
         on_gpu = device.type == "cuda"
         bfloat16 = settings.precision == "bfloat16" or (
-            settings.precision == "auto" and on_gpu and torch.cuda.is_bf16_supported()
+            settings.precision == "auto"
+            and on_gpu
+            # its 8 bits would be a floor below every restored image
+            and architecture.task is Task.classification
+            and torch.cuda.is_bf16_supported()
         )
         large = min(8192, max(1, _EVALUATION_VALUES // (channels * height * width)))
         return cls(

@@ -76,7 +76,8 @@ class Training(Settings):
     """a worker that makes no progress for so long is ended, and its segment started again; while a
     network is compiled there is none to see"""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """number format of the computation; auto takes bfloat16 on GPUs that have it, float32 elsewhere"""
+    """number format of the computation; auto takes bfloat16 for classifiers on GPUs that have it, float32
+    elsewhere"""
     compile: Literal["auto", "always", "never"] = "auto"
     """whether networks are compiled; auto does so where the work of a network's whole budget pays for it"""
     energy: bool = False

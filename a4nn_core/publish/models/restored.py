@@ -184,7 +184,7 @@ def _figure(commons: Commons, run: str, shown: Sample) -> Figure:
         left, right = above.subplots(1, 2, sharey=True)
         _draw_front(left, header, networks)
         _draw_curves(right, commons, run, shown.network)
-        _draw_baselines((left, right), header)
+        _draw_baselines(above, (left, right), header)
         _draw_images(below, shown)
         return figure
 
@@ -230,24 +230,25 @@ def by_epoch_of(commons: Commons, run: str) -> Iterator[tuple[int, int, float | 
             yield network, epoch.epoch, epoch.validation_psnr_db
 
 
-def _draw_baselines(both: tuple[Axes, Axes], header: Run) -> None:
+def _draw_baselines(figure: Any, both: tuple[Axes, Axes], header: Run) -> None:
+    """Lines where images get without a network; those far below all networks are only named."""
+    low, high = both[0].get_ylim()
     recorded = header.details.get("baselines")
-    for place, one in enumerate(map(members, recorded if isinstance(recorded, list) else [])):
-        ratio = number(members(one.get("validation")).get("psnr_db"))
-        if ratio is None:
-            continue
+    found = [
+        (str(one.get("name")), ratio)
+        for one in map(members, recorded if isinstance(recorded, list) else [])
+        if (ratio := number(members(one.get("validation")).get("psnr_db"))) is not None
+    ]
+    best = max((ratio for _, ratio in found), default=low)
+    low = min(low, best - 0.05 * (high - best))
+    for place, (name, ratio) in enumerate(found):
+        label = f"{name}: {ratio:.1f} dB" + (", below" if ratio < low else "")
         for axes in both:
-            axes.axhline(
-                ratio,
-                color=series(place),
-                linewidth=1.3,
-                linestyle=(0, (4, 2)),
-                label=f"{one.get('name')} ({ratio:.1f} dB)",
-            )
-    # below all that can be drawn
-    low, high = both[1].get_ylim()
-    both[1].set_ylim(low - 0.25 * (high - low), high)
-    both[1].legend(loc="lower right", fontsize=8.5, ncols=2)
+            axes.axhline(ratio, color=series(place), linewidth=1.4, linestyle=(0, (4, 2)), label=label)
+    for axes in both:
+        axes.set_ylim(low, high)
+    handles, labels = both[1].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=9.5)
 
 
 def _draw_images(figure: Any, shown: Sample) -> None:
