@@ -120,18 +120,18 @@ def test_the_front_of_the_page_is_the_front_of_the_run(commons: Commons, shown: 
     assert [network["parents"] for network in run["networks"]][4:6] == [[0, 1], [1, 2]]
     assert {stop["network"] for stop in run["stops"]} == set(stopped)
     assert set(run["frames"]) == {str(n) for n in range(12)}
-    assert len(run["pairs"]) == 66  # all pairs of twelve
+    assert set(run["graphs"]) == set(run["sketches"]) == {str(n) for n in range(12)}
 
 
 def test_what_a_page_has_no_room_for_is_counted(commons: Commons) -> None:
-    found: Any = document(commons, ["evolved"], Room(networks=5, steps=2, pairs=3))
+    found: Any = document(commons, ["evolved"], Room(networks=5, steps=2))
     (run,) = found["runs"]
     assert len(run["networks"]) == 5
     assert run["left_out"] == 7
     members = {network.network for network in commons.front("evolved")}
     assert len(members & {network["network"] for network in run["networks"]}) == min(5, len(members))
     assert len(run["frames"]) <= 2
-    assert len(run["pairs"]) <= 3
+    assert set(run["graphs"]) == {str(network["network"]) for network in run["networks"]}
     assert len(exhibit(found, "stopped")["table"]["rows"]) == 8  # figures that count are of all networks
 
 

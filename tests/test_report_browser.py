@@ -12,6 +12,8 @@ import pytest
 from commons_data import header, made_up_run
 from report_runs import HOSTILE, evolved, hostile
 
+from a4nn_core.archaeology.film import Album
+from a4nn_core.archaeology.life import Life
 from a4nn_core.commons import Commons, RunWriter
 from a4nn_core.report.page import write_report
 
@@ -33,11 +35,12 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     commons = folder / "commons"
     evolved(commons)
     hostile(commons)
+    evolved(commons, "twin", 4)
     made_up_run(commons, "plain", 5)
     with RunWriter.open(commons, "nothing", header()):
         pass
     store = Commons(commons)
-    for runs in (["evolved"], ["hostile"], ["nothing"], ["evolved", "plain"]):
+    for runs in (["evolved"], ["hostile"], ["nothing"], ["evolved", "plain"], ["evolved", "twin"]):
         write_report(store, runs, folder / f"{'+'.join(runs)}.html")
     return folder
 
@@ -154,6 +157,28 @@ def test_one_choice_changes_every_view_and_is_in_the_address(open_page: Any) -> 
     assert shown.errors == []
 
 
+def test_any_two_networks_are_compared_as_python_does(open_page: Any, pages: Path) -> None:
+    store = Commons(pages / "commons")
+    album = Album.read(store, Life.read(store, "evolved"))
+    shown = open_page("evolved")
+    for old, new in ((0, 11), (3, 7), (5, 6), (10, 1)):
+        shown.page.evaluate(f"location.hash = 'network={old}&other={new}'")
+        shown.one(f"#difference svg[aria-label='network {new}']").wait_for()
+        words = album.difference(min(old, new), max(old, new)).text()
+        assert shown.one("#difference-words").inner_text() == words
+    # and a network of another run, which no other figure marks
+    both = open_page("evolved+twin", "#network=3")
+    both.one("#other-run").select_option("twin")
+    both.one("#other").select_option("3")
+    assert both.one("#difference-words").inner_text() == "the same network"
+    assert both.one("#difference svg").last.get_attribute("aria-label") == "network 3 of twin"
+    assert both.state() == {"run": "evolved", "network": "3", "other": "3", "otherRun": "twin"}
+    assert len(chosen_in(both.drawn("front"))) == 1
+    both.one("#run").select_option("twin")
+    assert both.state() == {"run": "twin"}
+    assert shown.errors == both.errors == []
+
+
 def test_a_click_on_a_point_chooses_its_network(open_page: Any) -> None:
     shown = open_page("evolved", "#network=1")
     shown.drawn("front")
@@ -168,6 +193,7 @@ def test_a_click_on_a_point_chooses_its_network(open_page: Any) -> None:
 def test_the_filter_leaves_networks_out_of_figures_tables_and_cards(open_page: Any) -> None:
     shown = open_page("evolved")
     shown.one("#front details summary").first.click()
+    shown.one("#front tbody tr").first.wait_for()  # a table is made when it is opened, a moment later
     assert shown.one("#front tbody tr:visible").count() == 12
     shown.one("#show").select_option("stopped")
     assert shown.one("#shown").inner_text() == "8 of 12 networks shown"
@@ -223,9 +249,7 @@ def test_the_family_on_demand(open_page: Any) -> None:
 def test_tables_sort_and_follow_the_keyboard(open_page: Any) -> None:
     shown = open_page("evolved", "#network=0")
     shown.one("#front details summary").first.click()
-    shown.one(
-        "#front thead button",
-    ).nth(5).click()
+    shown.one("#front thead button").nth(5).click()
     rows = shown.one("#front tbody tr")
     accuracies = [float(row.locator("td").nth(5).inner_text()) for row in rows.all()]
     assert accuracies == sorted(accuracies)

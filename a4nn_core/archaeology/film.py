@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import combinations
 from typing import TYPE_CHECKING
 
 from a4nn_core.archaeology.descent import Family, Step
@@ -153,28 +152,6 @@ class Album:
                 frame = self.frame(one)
                 if frame is not None:
                     yield frame
-
-    def pairs(self, count: int) -> Iterator[tuple[int, int]]:
-        """At most so many pairs of networks that are worth comparing, the smaller number first: parents and
-        children, then the front, then stopped networks and their rivals, then all others."""
-        there = self.architectures
-        seen: set[tuple[int, int]] = set()
-        for a, b in self._worth_comparing():
-            pair = (min(a, b), max(a, b))
-            if pair[0] == pair[1] or pair in seen or pair[0] not in there or pair[1] not in there:
-                continue
-            if len(seen) >= count:
-                return
-            seen.add(pair)
-            yield pair
-
-    def _worth_comparing(self) -> Iterable[tuple[int, int]]:
-        ordered = self._by_interest()
-        for number in ordered:
-            yield from ((parent, number) for parent in self.family.parents(number))
-        yield from combinations(sorted(self.life.front), 2)
-        yield from ((e.network, e.rival) for e in self.life.endings.values() if e.rival is not None)
-        yield from combinations(ordered, 2)
 
     def _by_interest(self) -> list[int]:
         """All networks, the front first, then by accuracy."""
