@@ -66,6 +66,12 @@ class Opened:
     def one(self, selector: str) -> Locator:
         return self.page.locator(selector)
 
+    def says(self, selector: str, words: str) -> None:
+        """The text of an element, which may come a moment after what was done."""
+        from playwright.sync_api import expect
+
+        expect(self.one(selector)).to_have_text(words, timeout=120_000)
+
     def state(self) -> dict[str, str]:
         found: dict[str, str] = self.page.evaluate(
             "Object.fromEntries(new URLSearchParams(location.hash.slice(1)))"
@@ -117,7 +123,7 @@ def test_it_opens_alone_and_says_what_was_found(open_page: Any) -> None:
     assert {trace["name"] for trace in front} >= {"Pareto front", "stopped early, interval predicted"}
     assert shown.page.title() == "evolved"
     assert "12 networks trained" in shown.one("#summary").inner_text()
-    assert shown.one("#shown").inner_text() == "12 of 12 networks shown"
+    shown.says("#shown", "12 of 12 networks shown")
     titles = shown.one("section h2").all_inner_texts()
     assert titles[0] == "What did the search find?"
     assert titles[-1] == "How was this run made, and what did it cost?"
@@ -165,12 +171,12 @@ def test_any_two_networks_are_compared_as_python_does(open_page: Any, pages: Pat
         shown.page.evaluate(f"location.hash = 'network={old}&other={new}'")
         shown.one(f"#difference svg[aria-label='network {new}']").wait_for()
         words = album.difference(min(old, new), max(old, new)).text()
-        assert shown.one("#difference-words").inner_text() == words
+        shown.says("#difference-words", words)
     # and a network of another run, which no other figure marks
     both = open_page("evolved+twin", "#network=3")
     both.one("#other-run").select_option("twin")
     both.one("#other").select_option("3")
-    assert both.one("#difference-words").inner_text() == "the same network"
+    both.says("#difference-words", "the same network")
     assert both.one("#difference svg").last.get_attribute("aria-label") == "network 3 of twin"
     assert both.state() == {"run": "evolved", "network": "3", "other": "3", "otherRun": "twin"}
     assert len(chosen_in(both.drawn("front"))) == 1
@@ -196,17 +202,17 @@ def test_the_filter_leaves_networks_out_of_figures_tables_and_cards(open_page: A
     shown.one("#front tbody tr").first.wait_for()  # a table is made when it is opened, a moment later
     assert shown.one("#front tbody tr:visible").count() == 12
     shown.one("#show").select_option("stopped")
-    assert shown.one("#shown").inner_text() == "8 of 12 networks shown"
+    shown.says("#shown", "8 of 12 networks shown")
     assert shown.one("#front tbody tr:visible").count() == 8
     numbers = {n for trace in shown.drawn("front") for n in trace["custom"]}
     assert numbers == {1, 2, 4, 5, 7, 8, 10, 11}
     shown.one("#from").fill("2")
     shown.one("#from").press("Enter")
-    assert shown.one("#shown").inner_text() == "3 of 12 networks shown"
+    shown.says("#shown", "3 of 12 networks shown")
     assert shown.one(".card:visible").count() == 2 + 1
     assert shown.state() == {"network": shown.one("#network").input_value(), "show": "stopped", "from": "2"}
     shown.one("#reset").click()
-    assert shown.one("#shown").inner_text() == "12 of 12 networks shown"
+    shown.says("#shown", "12 of 12 networks shown")
 
 
 def test_the_address_restores_the_view(open_page: Any) -> None:
@@ -219,7 +225,7 @@ def test_the_address_restores_the_view(open_page: Any) -> None:
     assert shown.one("#relatives").input_value() == "ancestors"
     assert "network 1 and its descendants" in shown.one("#family .controls").inner_text()
     odd = open_page("evolved", "#network=99&other=x&show=<b>&from=-1&relatives=constructor&focus=1e9&run=no")
-    assert odd.one("#shown").inner_text() == "12 of 12 networks shown"
+    odd.says("#shown", "12 of 12 networks shown")
     assert odd.errors == []
 
 
@@ -308,7 +314,7 @@ def test_an_empty_run_and_several_runs(open_page: Any) -> None:
     several.one("#run").select_option("plain")
     assert several.state() == {"run": "plain"}
     assert "5 networks trained" in several.one("#summary").inner_text()
-    assert several.one("#shown").inner_text() == "5 of 5 networks shown"
+    several.says("#shown", "5 of 5 networks shown")
     assert several.drawn("front")
     assert several.errors == []
 

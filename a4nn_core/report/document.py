@@ -29,7 +29,7 @@ from a4nn_core.archaeology.stills import cost, heading
 from a4nn_core.commons.records import Network
 from a4nn_core.jsonable import Json, JsonText
 from a4nn_core.printable import printable
-from a4nn_core.report.graphs import Graphs
+from a4nn_core.archaeology.graphs import Graphs
 from a4nn_core.version import __version__
 from a4nn_core.workflow.summary import duration, summarise
 

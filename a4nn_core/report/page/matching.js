@@ -16,7 +16,7 @@ const byPair = (a, b) => a[0] - b[0] || a[1] - b[1];
 const rounded = (value) => Math.floor(value / GRID + 0.5) * GRID;
 
 // A graph of the document with what is asked of it: layers [kind, operation, cost, rows of its output, ...] of the
-// document's table, edges as pairs, layers before and after each layer (report/graphs.py).
+// document's table, edges as pairs, layers before and after each layer (archaeology/graphs.py).
 function graphOf(doc, recorded) {
   const edges = recorded.edges.flatMap((_, i, all) => (i % 2 ? [] : [[all[i], all[i + 1]]]));
   const neighbours = recorded.layers.map(() => [[], []]);

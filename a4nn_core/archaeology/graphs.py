@@ -1,4 +1,4 @@
-"""The architectures of a report in short, as ``page/matching.js`` reads them to compare any two of them."""
+"""The architectures of a report in short, as ``report/page/matching.js`` reads them to compare any two of them."""
 
 from __future__ import annotations
 
