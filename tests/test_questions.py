@@ -194,7 +194,7 @@ def test_descent_has_gain_and_cost_of_every_step() -> None:
     assert len(answer.table.rows) == 8
     names = answer.table.columns
     last = dict(zip(names, answer.table.rows[-1], strict=True))
-    assert (last["network"], last["gain [points]"], last["extra cost [multiply-adds]"]) == (7, 1.0, 10)
+    assert (last["network"], last["gain (points)"], last["extra cost (multiply-adds)"]) == (7, 1.0, 10)
     assert "leads over 7 steps from founder 0" in answer.words[0]
     assert "gain +7.00 points" in answer.words[0]
     assert best_network(family()) == 7

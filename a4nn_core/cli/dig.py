@@ -247,15 +247,18 @@ def phylogeny(
         bool,
         typer.Option("--one-parent", help="Only the nearer of two parents, for programs that know trees."),
     ] = False,
+    living: Annotated[
+        bool, typer.Option("--living", help="Only the last population and the front, with their ancestors.")
+    ] = False,
     commons: CommonsOption = DEFAULT_COMMONS,
     json_: JsonOption = False,
 ) -> None:
-    """Write the descent of all networks in the ALife standard for phylogenies."""
+    """Write the descent of networks in the ALife standard for phylogenies."""
     from a4nn_core.archaeology.life import Life
     from a4nn_core.archaeology.phylogeny import write_phylogeny
     from a4nn_core.commons import Commons
 
-    count = write_phylogeny(Life.read(Commons(commons), run), out, one_parent)
+    count = write_phylogeny(Life.read(Commons(commons), run), out, one_parent, living)
     if json_:
         print_json({"out": str(out), "networks": count})
     else:

@@ -117,8 +117,8 @@ def diversity_exhibit(life: Life) -> Exhibit:
         (_genomes_chart(found), _founders_chart(found)),
         Table(
             (
-                *("generation", "networks", "architectures", "positions that differ [%]", "founders"),
-                *("effective founders", "leading founder", "its share [%]", "common ancestor"),
+                *("generation", "networks", "architectures", "positions that differ (%)", "founders"),
+                *("effective founders", "leading founder", "its share (%)", "common ancestor"),
                 "generations back to it",
             ),
             tuple(
@@ -160,7 +160,7 @@ def _genomes_chart(found: Sequence[Diversity]) -> Chart:
         "diversity",
         "How much genomes of a generation differ",
         Axis("generation", whole=True),
-        Axis("positions that differ [%]"),
+        Axis("positions that differ (%)"),
         (line,) if known else (),
         empty="no generation has two genomes that can be compared",
         height=300,

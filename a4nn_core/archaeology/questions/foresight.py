@@ -176,8 +176,8 @@ def foresight_exhibit(life: Life, predictions: Iterable[Prediction] = ()) -> Exh
         (_chart(known),),
         Table(
             (
-                *("network", "predicted", "epochs seen", "prediction [%]", "low [%]", "high [%]"),
-                *("came true [%]", "error [points]", "inside", "shown by"),
+                *("network", "predicted", "epochs seen", "prediction (%)", "low (%)", "high (%)"),
+                *("came true (%)", "error (points)", "inside", "shown by"),
             ),
             tuple(
                 (
@@ -242,8 +242,8 @@ def _chart(known: Sequence[Foresight]) -> Chart:
     return Chart(
         "foresight",
         "Predictions and what came true",
-        Axis("predicted validation accuracy [%]"),
-        Axis("came true [%]"),
+        Axis("predicted validation accuracy (%)"),
+        Axis("came true (%)"),
         tuple(marks),
         empty="no prediction whose truth is known",
         square=True,

@@ -61,8 +61,8 @@ def descent_exhibit(life: Life, network: int | None = None) -> Exhibit:
         Table(
             (
                 *("step", "network", "generation", "operator", "parent on the line", "other parents"),
-                *("best accuracy [%]", "gain [points]", "above the best parent [points]"),
-                *("cost [multiply-adds]", "extra cost [multiply-adds]"),
+                *("best accuracy (%)", "gain (points)", "above the best parent (points)"),
+                *("cost (multiply-adds)", "extra cost (multiply-adds)"),
             ),
             tuple(
                 (
@@ -140,7 +140,7 @@ def _chart(steps: tuple[Step, ...]) -> Chart:
         "descent",
         "Validation accuracy along the line of descent",
         Axis("step from the founder", whole=True),
-        Axis("best validation accuracy [%]"),
+        Axis("best validation accuracy (%)"),
         tuple(marks),
         empty="no step from one network with an accuracy to another",
         height=360,

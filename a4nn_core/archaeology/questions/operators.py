@@ -107,8 +107,8 @@ def operators_exhibit(life: Life) -> Exhibit:
         (_chart(found),),
         Table(
             (
-                *("operator", "parents", "children", "better than all parents", "share [%]"),
-                *("share, low [%]", "share, high [%]", "mean gain [points]", "on the front"),
+                *("operator", "parents", "children", "better than all parents", "share (%)"),
+                *("share, low (%)", "share, high (%)", "mean gain (points)", "on the front"),
             ),
             tuple(
                 (
@@ -136,7 +136,7 @@ def _chart(found: Sequence[Made]) -> Chart:
     return Chart(
         "operators",
         "Children that beat all their parents",
-        Axis("share of children [%]", range=(0, 100)),
+        Axis("share of children (%)", range=(0, 100)),
         Axis("", scale="category", names=tuple(names)),
         (points, Level(value=50.0, words="", axis="x")) if found else (),
         empty="no operator made a child of a trained parent",
