@@ -353,7 +353,7 @@ def test_without_lineage_it_is_said() -> None:
     shown = life(network(0, 80.0), network(1, 81.0))
     known = Family(shown.networks.values())
     for exhibit in (stream_exhibit(shown, known), family_exhibit(shown, known)):
-        assert any("was not recorded from which networks" in words for words in exhibit.words)
+        assert any("Parents were not recorded" in words for words in exhibit.words)
         assert not exhibit.charts[0].marks
         assert exhibit.charts[0].empty
 

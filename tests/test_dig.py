@@ -65,7 +65,9 @@ def test_all_pairs_and_the_phylogeny_are_written(folder: Path) -> None:
     said = a4nn("dig", "likeness", "r", "--keep", cwd=folder)
     assert said.returncode == 0, said.stderr
     assert said.stderr.splitlines()[-1].endswith("runs/r/likeness.parquet: 66 pairs")
-    found = json.loads(a4nn("sql", "select count(*) as n from likeness where run = 'r'", "--json", cwd=folder).stdout)
+    found = json.loads(
+        a4nn("sql", "select count(*) as n from likeness where run = 'r'", "--json", cwd=folder).stdout
+    )
     assert found == [{"n": 66}]
     said = a4nn("dig", "phylogeny", "r", "--out", "family.csv", cwd=folder)
     assert said.returncode == 0, said.stderr
@@ -85,7 +87,10 @@ def test_all_pairs_and_the_phylogeny_are_written(folder: Path) -> None:
         (["likeness", "r", "--keep", "--out", "x.parquet"], "--out FILE.parquet"),
         (["likeness", "r", "0", "1", "--keep"], "give two networks"),
         (["likeness", "r", "0", "1", "--out", "x.gif"], "the ending must be one of .png, .svg"),
-        (["likeness", "bare", "0", "1", "--out", "x.png"], "the layers of one of the networks were not recorded"),
+        (
+            ["likeness", "bare", "0", "1", "--out", "x.png"],
+            "the layers of one of the networks were not recorded",
+        ),
         (["likeness", "r", "1"], "give two networks"),
         (["likeness", "r", "--other-run", "bare"], "--other-run needs two networks"),
         (["likeness", "r", "1", "99"], "has recorded no network 99"),

@@ -140,7 +140,9 @@ def test_why_phylogenetic_diversity_differs(
     """By hand: phylotrackpy (0.2.4) supposes one root, and loads lines that died out in its own way."""
     systematics = pytest.importorskip("phylotrackpy.systematics", reason="reads C++ built for this machine")
     file = tmp_path / "tree.csv"
-    file.write_text("id,ancestor_list,origin_time,destruction_time,genome\n" + "".join(f"{r},g\n" for r in rows))
+    file.write_text(
+        "id,ancestor_list,origin_time,destruction_time,genome\n" + "".join(f"{r},g\n" for r in rows)
+    )
     loaded = systematics.Systematics(str)
     loaded.load_from_file(str(file), "genome", False, True)
     parents = {row.split(",")[0]: row.split(",")[1].strip("[]") for row in rows}

@@ -185,7 +185,7 @@ def test_json_in_html_ends_nothing() -> None:
             "nothing",
             ["no network has finished yet", "No network has ended yet.", "no epoch has ended yet"],
         ),
-        ("going", ["running", "It was not recorded from which networks others were made."]),
+        ("going", ["running", "No network of this run was made from others so far."]),
         ("one", ["fewer than 5 networks have two epochs in common", "No network was stopped early."]),
         (
             "bare",

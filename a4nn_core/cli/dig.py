@@ -94,7 +94,8 @@ def likeness(
         ),
     ] = None,
     keep: Annotated[
-        bool, typer.Option("--keep", help="Keep all pairs in the commons, as the table `likeness` of a4nn sql.")
+        bool,
+        typer.Option("--keep", help="Keep all pairs in the commons, as the table `likeness` of a4nn sql."),
     ] = False,
     commons: CommonsOption = DEFAULT_COMMONS,
     json_: JsonOption = False,
@@ -119,7 +120,9 @@ def _all_pairs(run: str, commons: Path, out: Path | None, keep: bool, json_: boo
     from a4nn_core.errors import BadInput
 
     if keep == (out is not None) or (out is not None and out.suffix != ".parquet"):
-        raise BadInput("all pairs of a run go into the commons with --keep, or into a file: --out FILE.parquet")
+        raise BadInput(
+            "all pairs of a run go into the commons with --keep, or into a file: --out FILE.parquet"
+        )
     store = Commons(commons)
     networks = store.networks(run)
     with typer.progressbar(length=len(networks), label="comparing", hidden=json_) as bar:
@@ -162,7 +165,9 @@ def _pair(
     found = alike(first, second, pair)
     if picture is not None:
         if pair is None:
-            raise BadInput("what differs cannot be drawn: the layers of one of the networks were not recorded")
+            raise BadInput(
+                "what differs cannot be drawn: the layers of one of the networks were not recorded"
+            )
         names = [f"network {number} of run {run}" for run, number in (one, other)]
         write_difference(difference(*pair), (names[0], names[1]), picture)
     if json_:

@@ -7,15 +7,10 @@ from a4nn_core.archaeology.descent import Family, Step
 from a4nn_core.archaeology.life import Life
 from a4nn_core.archaeology.style import INK, KEPT
 
-NOT_RECORDED = (
-    "Parents were not recorded in this run, so nobody knows from which networks others were made. Imported "
-    "runs often lack them; the published runs of 2023 do."
-)
-
 _QUERY = """
 with recursive line as (
     select network, parents, 0 as steps_back from networks where run = '{run}' and network = {network}
-    union all
+    union
     select n.network, n.parents, l.steps_back + 1
     from line l, networks n
     where n.run = '{run}' and list_contains(l.parents, n.network) and n.network < l.network
@@ -52,7 +47,7 @@ def descent_exhibit(life: Life, network: int | None = None) -> Exhibit:
     else:
         family = Family(life.networks.values(), life.front)
         steps = family.path(chosen)
-        words = [_words(steps, len(family.ancestors(chosen)))] if family.recorded else [NOT_RECORDED]
+        words = [_words(steps, len(family.ancestors(chosen)))] if family.recorded else [life.no_lineage]
     return Exhibit(
         "descent",
         "How did it come about?" if chosen is None else f"How did network {chosen} come about?",
