@@ -12,8 +12,8 @@ import pytest
 from test_difference import branches, chain, renumbered
 
 from a4nn_core.archaeology.difference import difference
-from a4nn_core.archaeology.sketch import old_and_new, sketch
 from a4nn_core.archaeology.graphs import Graphs
+from a4nn_core.archaeology.sketch import old_and_new, sketch
 from a4nn_core.spaces import SPACES
 from a4nn_core.spaces.architecture import Architecture, Layer
 

@@ -1,4 +1,4 @@
-"""The architectures of a report in short, as ``report/page/matching.js`` reads them to compare any two of them."""
+"""Architectures in short, as a page (``report/page/matching.js``) reads them to compare any two of them."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ class Graphs:
         }
 
     def order(self) -> list[Place]:
-        """For each architecture that was added, numbers of its hash and of its place in the order in which two
-        are matched (``matching.order``)."""
+        """For each architecture that was added, numbers of its hash and of its place in the order in which
+        two are matched (``matching.order``)."""
         found: list[Place] = [(0, 0)] * len(self._added)
         ordered = sorted(range(len(self._added)), key=lambda number: self._added[number].hash)
         place = -1

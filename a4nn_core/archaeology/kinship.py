@@ -45,8 +45,9 @@ def stream_exhibit(life: Life, family: Family) -> Exhibit:
     words = [life.no_lineage or "Generations were not recorded in this run."]
     if cohorts:
         words = [
-            "A stream for each founder, as wide as the number of living networks that descend from it; a child "
-            "has half of each of two parents. The darker, the better the best network that is mostly its.",
+            "A stream for each founder, as wide as the number of living networks that descend from it; a "
+            "child has half of each of two parents. The darker, the better the best network that is mostly "
+            "its.",
             *_takeover(life, cohorts),
         ]
     rows = tuple(

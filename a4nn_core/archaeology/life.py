@@ -97,8 +97,8 @@ class Life:
             return "No network has ended yet."
         if all(network.parents is None for network in self.networks.values()):
             return (
-                "Parents were not recorded in this run, so nobody knows from which networks others were made. "
-                "Imported runs often lack them; the published runs of 2023 do."
+                "Parents were not recorded in this run, so nobody knows from which networks others were "
+                "made. Imported runs often lack them; the published runs of 2023 do."
             )
         so_far = " so far" if self.header.status is RunStatus.running else ""
         return f"No network of this run was made from others{so_far}."

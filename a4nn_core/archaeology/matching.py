@@ -56,7 +56,7 @@ def match(old: Architecture, new: Architecture) -> Pairs:
 
 
 def order(architecture: Architecture) -> tuple[str, str]:
-    """Which of two architectures is matched with the other: the lesser, so that a match has a mirror image."""
+    """Which of two architectures is matched with the other: the lesser, so a match has a mirror image."""
     return architecture.hash, json.dumps(architecture.to_json(), sort_keys=True, default=str)
 
 

@@ -117,7 +117,7 @@ def _finish(axes: Axes, chart: Chart) -> None:
 
     for axis, both in ((chart.x, axes.xaxis), (chart.y, axes.yaxis)):
         room = axes.figure.get_figwidth() if both is axes.xaxis else axes.figure.get_figheight()
-        both.set_label_text(_lines(axis.label, room - 1.5, 11), parse_math=False)
+        both.set_label_text(_lines(axis.label, room - 1.1, 11), parse_math=False)
         along: Any = axes.set_xscale if both is axes.xaxis else axes.set_yscale
         if axis.scale == "log":
             along("log")
@@ -165,7 +165,7 @@ def _lines(words: str, inches: float, size: float) -> str:
         inches: the width.
         size: of the letters, in points.
     """
-    letters = max(10, int(inches * 72 / (0.6 * size)))
+    letters = max(10, int(inches * 72 / (0.53 * size)))
     return "\n".join(wrap(_text(words), letters, break_on_hyphens=False))
 
 

@@ -148,7 +148,6 @@ def _pair(
     from a4nn_core.archaeology.stills import write_difference
     from a4nn_core.commons import Commons
     from a4nn_core.errors import BadInput
-    from a4nn_core.jsonable import to_jsonable
     from a4nn_core.publish.models.found import recorded
     from a4nn_core.recorded_graphs import architectures_of
 

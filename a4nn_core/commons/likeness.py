@@ -1,9 +1,9 @@
 """How alike the networks of runs are, as far as that was kept: ``runs/<run>/likeness.parquet``.
 
-It follows from the genomes, and for a run of 10,000 networks is larger than all of its records. So it is made on
-request (``a4nn dig likeness RUN --keep``), is no part of the record, and can be deleted. The file says to which
-``run.json`` it belongs. Whoever resumes a run changes that before anything else, so pairs of an earlier state
-are never taken for those of all networks.
+It follows from the genomes, and for a run of 10,000 networks is larger than all of its records. So it is
+made on request (``a4nn dig likeness RUN --keep``), is no part of the record, and can be deleted. The file
+says to which ``run.json`` it belongs. Whoever resumes a run changes that before anything else, so pairs of an
+earlier state are never taken for those of all networks.
 """
 
 from __future__ import annotations

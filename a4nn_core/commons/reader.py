@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from a4nn_core.commons.columns import Record, from_cells
 from a4nn_core.commons.damage import damage_named
-from a4nn_core.commons.likeness import kept_pairs
 from a4nn_core.commons.layout import Damaged, RunFolder, check_layout
+from a4nn_core.commons.likeness import kept_pairs
 from a4nn_core.commons.query import Answer, check_select, connect, failures_named, seal
 from a4nn_core.commons.records import Edge, Epoch, Event, LayerRecord, Network, Prediction, Run
 from a4nn_core.commons.rows import python_rows, records

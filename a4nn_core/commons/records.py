@@ -572,8 +572,8 @@ class Descent(Record):
 
 @table(
     "likeness",
-    "two networks of a run and how alike their genomes are; of runs for which `a4nn dig likeness RUN --keep` has "
-    "kept it, and which have not gone on since",
+    "two networks of a run and how alike their genomes are; of runs for which `a4nn dig likeness RUN --keep` "
+    "has kept it, and which have not gone on since",
     ("run", "network", "other"),
     view=True,
 )

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from a4nn_core.archaeology import kinship, overview, progress, ranks, stops, timeline
 from a4nn_core.archaeology.chart import Exhibit
 from a4nn_core.archaeology.film import Album, Frame
+from a4nn_core.archaeology.graphs import Graphs
 from a4nn_core.archaeology.life import Life
 from a4nn_core.archaeology.questions.curves import curves_exhibit
 from a4nn_core.archaeology.questions.diversity import diversity_exhibit
@@ -29,7 +30,6 @@ from a4nn_core.archaeology.stills import cost, heading
 from a4nn_core.commons.records import Network
 from a4nn_core.jsonable import Json, JsonText
 from a4nn_core.printable import printable
-from a4nn_core.archaeology.graphs import Graphs
 from a4nn_core.version import __version__
 from a4nn_core.workflow.summary import duration, summarise
 
