@@ -92,8 +92,8 @@ def test_phylotrackpy_finds_what_our_sql_finds(folder: Path, tmp_path: Path) -> 
         *(theirs.get_num_taxa(), theirs.get_num_active(), theirs.get_num_roots(), theirs.get_max_depth()),
         theirs.get_out_degree_distribution(),
     )
-    # Faith's phylogenetic diversity, the connections of the tree of what lives. Theirs is the number of taxa in it
-    # less one, as if it had one root, and needs lines that died out to be left out of the file (see below)
+    # Faith's phylogenetic diversity, the connections of the tree of what lives. Theirs is the number of taxa
+    # in it less one, as if it had one root, and lines that died out have to be left out of the file (below)
     living = tmp_path / "living.csv"
     assert write_phylogeny(life, living, one_parent=True, living=True) < 30
     ((taxa, roots, connections),) = duckdb.sql(

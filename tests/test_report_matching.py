@@ -51,9 +51,11 @@ def drawn_in_a_page(page: Page, pairs: list[tuple[Architecture, Architecture]]) 
         """({ doc, held, sketches }) => held.map((pair, at) => {
           const graphs = pair.map((one) => graphOf(doc, one));
           const found = differenceOf(...graphs);
-          const drawn = [found.old, found.fresh].map((states, i) => markedSketch(sketches[at][i], graphs[i], states));
-          return { pairs: matchOf(...graphs), words: inWords(found),
-            states: drawn.map((one) => [one.nodes.map((node) => node[4]), one.links.map((link) => link[2])]) };
+          const drawn = [found.old, found.fresh]
+            .map((states, i) => markedSketch(sketches[at][i], graphs[i], states));
+          const states = drawn
+            .map((one) => [one.nodes.map((node) => node[4]), one.links.map((link) => link[2])]);
+          return { pairs: matchOf(...graphs), words: inWords(found), states };
         })""",
         {"doc": {"layers": graphs.layers, "order": graphs.order()}, "held": held, "sketches": sketches},
     )
