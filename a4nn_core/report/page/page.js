@@ -357,7 +357,7 @@ function start() {
       to.value = values.to ?? "";
       if (runs) runs.querySelector("select").value = values.run;
       const count = numbers.filter(state.shown).length;
-      shown.textContent = `${count.toLocaleString("en")} of ${numbers.length.toLocaleString("en")} networks shown` + (run.left_out ? `; ${run.left_out.toLocaleString("en")} more are in the commons` : "");
+      shown.textContent = `${count.toLocaleString("en")} of ${numbers.length.toLocaleString("en")} networks shown` + (run.left_out ? `; ${run.left_out.toLocaleString("en")} more are in the commons, which a4nn explore shows whole` : "");
       const one = run.byNumber.get(values.network);
       facts.textContent = one
         ? [`network ${one.network}`, `validation ${percent(one.best, one.best_se)}`, `${number(one.mflops)} million multiply-adds`, `${number(one.epochs)} of ${number(one.budget)} epochs`,
