@@ -14,6 +14,7 @@ from commons_data import HORIZON, fail, header, made_up_run, record, train
 from report_runs import HOSTILE, evolved, hostile
 
 from a4nn_core.archaeology.life import Life
+from a4nn_core.archaeology.questions import QUESTIONS
 from a4nn_core.commons import Commons, RunWriter
 from a4nn_core.commons.records import Epoch, Network
 from a4nn_core.errors import BadInput
@@ -202,6 +203,20 @@ def test_every_state_of_a_run_is_told(commons: Commons, tmp_path: Path, run: str
         for chart in one["charts"]:
             assert chart.get("marks") or chart.get("empty", "nothing to draw yet")
     write_report(commons, [run], tmp_path / "r.html")
+
+
+@pytest.mark.parametrize("run", ["nothing", "going", "one", "bare"])
+def test_every_question_is_answered_in_every_state(commons: Commons, run: str) -> None:
+    life = Life.read(commons, run)
+    for question in QUESTIONS.values():
+        answer = question.ask(commons, life, None)
+        assert all(words.strip() for words in answer.words)
+        assert answer.words
+        for chart in answer.charts:
+            assert chart.marks or chart.empty != "nothing to draw yet", (question.name, chart.name)
+        if not life.networks:  # what does not exist yet cannot have been left out of the records
+            text = " ".join([*answer.words, *(chart.empty for chart in answer.charts if not chart.marks)])
+            assert "not recorded" not in text, question.name
 
 
 @pytest.mark.slow

@@ -97,7 +97,8 @@ def chart_figure(chart: Chart) -> Figure:
         _lines(chart.title, figure.get_figwidth(), 13), x=0.01, ha="left", fontsize=13, parse_math=False
     )
     if not chart.marks:
-        axes.text(0.5, 0.5, _text(chart.empty), transform=axes.transAxes, ha="center", color=MUTED)
+        words = _lines(chart.empty, figure.get_figwidth() - 1, 11)
+        axes.text(0.5, 0.5, words, transform=axes.transAxes, ha="center", color=MUTED, parse_math=False)
         axes.set(xticks=[], yticks=[])
         return figure
     rows = {name: at for at, name in enumerate(chart.y.names)}
@@ -108,7 +109,9 @@ def chart_figure(chart: Chart) -> Figure:
         _key(figure, axes, chart.scale)
     entries = [entry for entry in axes.get_legend_handles_labels()[1] if entry]
     if entries:
-        figure.legend(loc="outside lower center", ncols=min(3, len(entries)))
+        longest = max(len(line) for entry in entries for line in entry.split("\n"))
+        columns = int(figure.get_figwidth() * 72 / (0.53 * 9.5 * (longest + 6)))
+        figure.legend(loc="outside lower center", ncols=max(1, min(3, len(entries), columns)))
     return figure
 
 
@@ -197,7 +200,7 @@ def _points(axes: Axes, mark: Points, rows: dict[str, int], order: float) -> Non
         }
     else:
         look |= {"c": colours, "edgecolors": "white", "linewidths": 0.7}
-    axes.scatter(x, y, label=_text(mark.label), alpha=mark.strength, **look)
+    axes.scatter(x, y, label=_lines(mark.label, 7, 9.5), alpha=mark.strength, **look)
 
 
 def _line(axes: Axes, mark: Line, rows: dict[str, int], order: float) -> None:
@@ -209,7 +212,7 @@ def _line(axes: Axes, mark: Line, rows: dict[str, int], order: float) -> None:
         linestyle=_DASHES[mark.dash],
         drawstyle="steps-post" if mark.step else "default",
         alpha=mark.strength,
-        label=_text(mark.label),
+        label=_lines(mark.label, 7, 9.5),
         zorder=order,
     )
 
@@ -234,7 +237,7 @@ def _band(axes: Axes, mark: Band, rows: dict[str, int], order: float) -> None:  
         alpha=mark.strength,
         linewidth=0.6 if mark.strength > 0.5 else 0,
         edgecolor="white",
-        label=_text(mark.label),
+        label=_lines(mark.label, 7, 9.5),
         zorder=order,
     )
 
@@ -243,7 +246,7 @@ def _bars(axes: Axes, mark: Bars, rows: dict[str, int], order: float) -> None:
     at = _values(mark.at, rows)
     lengths = [end - start for start, end in zip(mark.start, mark.end, strict=True)]
     colours = _each(mark.colours, len(at))
-    look: dict[str, Any] = {"label": _text(mark.label), "alpha": mark.strength, "zorder": order}
+    look: dict[str, Any] = {"label": _lines(mark.label, 7, 9.5), "alpha": mark.strength, "zorder": order}
     look |= {"color": "white", "edgecolor": colours, "hatch": "////"} if mark.hatched else {"color": colours}
     if mark.standing:
         axes.bar(at, lengths, bottom=mark.start, width=0.8, **look)

@@ -52,6 +52,8 @@ def _holds(folder: RunFolder) -> bool:
     """Whether the pairs are those of the run as it is now."""
     try:
         schema = pq.read_schema(folder.likeness)
+    except PermissionError:
+        raise
     except (pa.ArrowException, OSError) as error:
         raise Damaged(
             f"{folder.likeness} is damaged: {error}; delete it, or make it again with "
