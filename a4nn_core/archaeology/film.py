@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -101,9 +101,9 @@ class Album:
         """The descent of the networks."""
         return Family(self.life.networks.values(), self.life.front)
 
-    def sketches(self) -> dict[int, Sketch]:
-        """What is drawn of each network, by number."""
-        return {number: sketch(architecture) for number, architecture in self.architectures.items()}
+    def sketches(self, some: Container[int]) -> dict[int, Sketch]:
+        """What is drawn of each of some networks, by number."""
+        return {number: sketch(one) for number, one in self.architectures.items() if number in some}
 
     def difference(self, old: int, new: int) -> Difference:
         """From one network to another, both of which are in the album."""
@@ -144,6 +144,8 @@ class Album:
         """At most so many steps, those that led to the front first, then those to the best networks."""
         seen: set[int] = set()
         for number in self._by_interest():
+            if len(seen) >= steps:  # a line of ten thousand generations takes its time to follow
+                return
             for one in self.family.path(number):
                 at = one.network.network
                 if at in seen or len(seen) >= steps:

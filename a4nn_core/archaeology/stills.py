@@ -104,7 +104,7 @@ def chart_figure(chart: Chart) -> Figure:
     rows = {name: at for at, name in enumerate(chart.y.names)}
     for order, mark in enumerate(chart.marks):
         _DRAW[mark.kind](axes, mark, rows, 2 + 0.01 * order)
-    _finish(axes, chart)
+    _finish(figure, axes, chart)
     if chart.scale is not None:
         _key(figure, axes, chart.scale)
     entries = [entry for entry in axes.get_legend_handles_labels()[1] if entry]
@@ -115,11 +115,11 @@ def chart_figure(chart: Chart) -> Figure:
     return figure
 
 
-def _finish(axes: Axes, chart: Chart) -> None:
+def _finish(figure: Figure, axes: Axes, chart: Chart) -> None:
     from matplotlib.ticker import MaxNLocator
 
     for axis, both in ((chart.x, axes.xaxis), (chart.y, axes.yaxis)):
-        room = axes.figure.get_figwidth() if both is axes.xaxis else axes.figure.get_figheight()
+        room = figure.get_figwidth() if both is axes.xaxis else figure.get_figheight()
         both.set_label_text(_lines(axis.label, room - 1.1, 11), parse_math=False)
         along: Any = axes.set_xscale if both is axes.xaxis else axes.set_yscale
         if axis.scale == "log":

@@ -47,7 +47,8 @@ def write_pictures(commons: Commons, runs: Sequence[str], folder: Path) -> list[
             for file in _both(folder, f"{life.run}-film", files):
                 write_film(film, f"Descent of network {chosen} of {life.run}", file)
         cheapest = _cheapest(life, album)
-        if chosen in album.architectures and cheapest is not None and cheapest != chosen:
+        both = {cheapest, chosen} & set(album.architectures)
+        if chosen is not None and cheapest is not None and len(both) == 2:
             names = (f"network {cheapest} of {life.run}, the cheapest of the front", f"network {chosen}")
             for file in _both(folder, f"{life.run}-difference", files):
                 write_difference(album.difference(cheapest, chosen), names, file)
