@@ -13,6 +13,8 @@ from command import a4nn
 from commons_data import HORIZON, fail, header, made_up_run, record, train
 from report_runs import HOSTILE, evolved, hostile
 
+from a4nn_core.archaeology.descent import Family
+from a4nn_core.archaeology.kinship import stream_exhibit
 from a4nn_core.archaeology.life import Life
 from a4nn_core.archaeology.questions import QUESTIONS
 from a4nn_core.commons import Commons, RunWriter
@@ -122,6 +124,24 @@ def test_the_front_of_the_page_is_the_front_of_the_run(commons: Commons, shown: 
     assert {stop["network"] for stop in run["stops"]} == set(stopped)
     assert set(run["frames"]) == {str(n) for n in range(12)}
     assert set(run["graphs"]) == set(run["sketches"]) == {str(n) for n in range(12)}
+
+
+def test_the_query_of_streams_divides_every_network_among_its_founders(commons: Commons) -> None:
+    read = Life.read(commons, "evolved")
+    family = Family(read.networks.values(), read.front)
+    rows = commons.sql(stream_exhibit(read, family).query).fetchall()
+    shares: dict[int, float] = {}
+    for generation, _, born, _ in rows:
+        shares[generation] = shares.get(generation, 0.0) + born
+    assert shares == {0: 4.0, 1: 4.0, 2: 4.0}
+    # of a grandchild a grandparent has a quarter, or a half if it is so by both parents
+    assert {born for generation, _, born, _ in rows if generation == 2} == {1.0}
+    last = {
+        number: shares for number, shares in family.blood.items() if read.networks[number].generation == 2
+    }
+    for founder in range(4):
+        (said,) = [row[2] for row in rows if row[:2] == (2, founder)]
+        assert said == pytest.approx(sum(shares.get(founder, 0.0) for shares in last.values()))
 
 
 def test_what_a_page_has_no_room_for_is_counted(commons: Commons) -> None:

@@ -25,7 +25,7 @@ order by l.network, l.parent"""
 
 _STREAM = """
 with recursive blood as (
-    select network, network as founder, 1.0 as share from networks
+    select network, network as founder, 1.0::double as share from networks
     where run = '{run}' and len(coalesce(parents, [])) = 0
     union all -- summed in every step: there are more ways from a founder to a descendant than anyone counts
     select l.network, b.founder, sum(b.share / len(n.parents))
