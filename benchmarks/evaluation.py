@@ -113,7 +113,7 @@ def draw(path: Path, curves: dict[str, list[float]], title: str) -> None:
         found = next(values for key, values in curves.items() if key.startswith(name))
         epochs = range(1, len(found) + 1)
         axes.plot(epochs, found, dashes, color=colour, marker=marker, markersize=4, label=name)
-    axes.set(xlabel="epoch", ylabel="validation accuracy / %", title=title)
+    axes.set(xlabel="epoch", ylabel="validation accuracy (%)", title=title)
     axes.legend(frameon=False)
     axes.grid(alpha=0.3)
     figure.savefig(path, dpi=150)

@@ -221,8 +221,8 @@ def draw(found: Mapping[str, Sequence[Reach]], file: Path) -> None:
     axes.axhline(100, color="#8a8f98", linewidth=1, linestyle=":")
     axes.set(
         xscale="log",
-        xlabel="training, in percent of that of the plain search",
-        ylabel="hypervolume, in percent of that of its front",
+        xlabel="training (% of that of the plain search)",
+        ylabel="hypervolume (% of that of its front)",
         ylim=(0, None),
     )
     axes.xaxis.set_major_formatter("{x:g}")

@@ -137,7 +137,7 @@ def draw(results: dict[str, Any], path: Path) -> None:
         axis.set_xlabel("epoch")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.spines[["top", "right"]].set_visible(False)
-    axes[0].set_ylabel("validation accuracy, %")
+    axes[0].set_ylabel("validation accuracy (%)")
     axes[0].legend(
         loc="lower right", frameon=False, fontsize=8, title="dotted: PCA and kNN", title_fontsize=8
     )

@@ -87,7 +87,7 @@ def draw(simulator: Simulator, lit: np.ndarray, angles: np.ndarray, path: Path, 
         axes["p"].plot(
             q, np.where(found > 0, found, np.nan), ".", color=colour, markersize=4, label=f"{beam}, sample"
         )
-    axes["p"].set(yscale="log", xlabel="q = 1/d, 1/Å", ylabel="share of lit pixels in a ring")
+    axes["p"].set(yscale="log", xlabel="q = 1/d (1/Å)", ylabel="share of lit pixels in a ring")
     axes["p"].legend(frameon=False, fontsize=7)
     axes["p"].spines[["top", "right"]].set_visible(False)
     figure.savefig(path)

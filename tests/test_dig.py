@@ -51,6 +51,10 @@ def test_two_networks_are_compared(folder: Path) -> None:
     assert "structure" in said.stdout
     found = json.loads(a4nn("dig", "likeness", "r", "0", "0", "--json", cwd=folder).stdout)
     assert (found["differing"], found["structure"], found["same_architecture"]) == (0, 1.0, True)
+    assert found["figures"] == []
+    drawn = a4nn("dig", "likeness", "r", "0", "1", "--out", "differ.svg", cwd=folder)
+    assert drawn.stderr.splitlines()[-1] == "figure: differ.svg"
+    assert "network 0 of run r" in (folder / "differ.svg").read_text()
     across = a4nn("dig", "likeness", "r", "0", "1", "--other-run", "bare", cwd=folder)
     assert across.returncode == 0, across.stderr
 
@@ -58,6 +62,13 @@ def test_two_networks_are_compared(folder: Path) -> None:
 def test_all_pairs_and_the_phylogeny_are_written(folder: Path) -> None:
     said = a4nn("dig", "likeness", "r", "--out", "pairs.parquet", "--json", cwd=folder)
     assert json.loads(said.stdout)["pairs"] == 12 * 11 // 2
+    said = a4nn("dig", "likeness", "r", "--keep", cwd=folder)
+    assert said.returncode == 0, said.stderr
+    assert said.stderr.splitlines()[-1].endswith("runs/r/likeness.parquet: 66 pairs")
+    found = json.loads(
+        a4nn("sql", "select count(*) as n from likeness where run = 'r'", "--json", cwd=folder).stdout
+    )
+    assert found == [{"n": 66}]
     said = a4nn("dig", "phylogeny", "r", "--out", "family.csv", cwd=folder)
     assert said.returncode == 0, said.stderr
     assert (folder / "family.csv").read_text().startswith("id,ancestor_list,origin_time,destruction_time,")
@@ -73,6 +84,13 @@ def test_all_pairs_and_the_phylogeny_are_written(folder: Path) -> None:
         (["ask", "settled", "r", "--out", "x.gif"], "x.gif"),
         (["likeness", "r"], "--out FILE.parquet"),
         (["likeness", "r", "--out", "x.csv"], "--out FILE.parquet"),
+        (["likeness", "r", "--keep", "--out", "x.parquet"], "--out FILE.parquet"),
+        (["likeness", "r", "0", "1", "--keep"], "give two networks"),
+        (["likeness", "r", "0", "1", "--out", "x.gif"], "the ending must be one of .png, .svg"),
+        (
+            ["likeness", "bare", "0", "1", "--out", "x.png"],
+            "the layers of one of the networks were not recorded",
+        ),
         (["likeness", "r", "1"], "give two networks"),
         (["likeness", "r", "--other-run", "bare"], "--other-run needs two networks"),
         (["likeness", "r", "1", "99"], "has recorded no network 99"),

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from commons_data import header, network_record
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from a4nn_core.archaeology.genomes import PAIRS, Genomes, table, write_table
+from a4nn_core.archaeology.genomes import PAIRS, Genomes, keep_table, table, write_table
 from a4nn_core.archaeology.likeness import aligned, alike, longest_common, sequence
+from a4nn_core.commons import Commons, JournalEpoch, RunWriter
+from a4nn_core.commons.compact import compact
 from a4nn_core.commons.records import Network
+from a4nn_core.commons.schema import LIKENESS
 from a4nn_core.errors import BadInput
 from a4nn_core.jsonable import Json, JsonText
 from a4nn_core.spaces.macro import Macro
+from a4nn_core.vocabulary import RunStatus
 
+EPOCH = [JournalEpoch(epoch=1, validation_accuracy_percent=50.0)]
 BITS = st.lists(st.integers(0, 1), min_size=9, max_size=9)
 
 
@@ -136,6 +143,52 @@ def test_the_table_of_a_run_has_every_pair_once(tmp_path: Path) -> None:
     assert stored.schema.equals(PAIRS)
     assert stored.to_pylist() == rows
     assert done == [3]
+
+
+def test_pairs_kept_in_the_commons_are_a_table_of_sql(tmp_path: Path) -> None:
+    for name, count in (("one", 4), ("two", 3), ("bare", 3)):
+        with RunWriter.open(tmp_path, name, header()) as writer:
+            for number in range(count):
+                genome = [[number & 1, number >> 1 & 1, 1]]
+                writer.record(replace(network_record(number, EPOCH), genome=JsonText.of(genome)))
+            if name == "two":
+                with pytest.raises(BadInput, match="'two' is still going on"):
+                    keep_table(Commons(tmp_path), "two")
+            writer.finish(RunStatus.completed, networks=count)
+    commons = Commons(tmp_path)
+    assert commons.sql("select * from likeness").fetchall() == []
+    assert (keep_table(commons, "one"), keep_table(commons, "two")) == (6, 3)
+    rows = commons.sql("from likeness where run = 'one' order by all").fetchall()
+    assert rows[0] == ("one", 0, 1, 1, 2, 2, False)
+    expected = [("one", *row.values()) for row in table(commons.networks("one")).to_pylist()]
+    assert rows == expected
+    # beside other tables, of all runs and compacted
+    compact(tmp_path)
+    joined = """
+        select run, count(*), sum(p.differing) from likeness p join networks n using (run, network)
+        group by run order by run"""
+    assert commons.sql(joined).fetchall() == [("one", 6, 8), ("two", 3, 4)]
+    assert commons.answer("from likeness").schema.equals(LIKENESS.schema)
+
+
+def test_pairs_of_an_earlier_state_do_not_count_and_damaged_ones_are_named(tmp_path: Path) -> None:
+    def write(number: int) -> None:
+        with RunWriter.open(tmp_path, "r", header()) as writer:
+            writer.record(replace(network_record(number, EPOCH), genome=JsonText.of([[number, 1]])))
+
+    write(0)
+    write(1)
+    commons = Commons(tmp_path)
+    assert keep_table(commons, "r") == 1
+    assert commons.sql("select count(*) from likeness").fetchall() == [(1,)]
+    write(2)  # the run goes on
+    assert commons.sql("select count(*) from likeness").fetchall() == [(0,)]
+    assert keep_table(commons, "r") == 3
+    assert commons.sql("select count(*) from likeness").fetchall() == [(3,)]
+    (tmp_path / "runs" / "r" / "likeness.parquet").write_bytes(b"PAR1")
+    with pytest.raises(BadInput, match=r"likeness\.parquet is damaged: .*a4nn dig likeness r --keep"):
+        commons.sql("from likeness")
+    assert commons.sql("select count(*) from networks").fetchall() == [(3,)]
 
 
 def test_nothing_to_compare_is_an_empty_table(tmp_path: Path) -> None:

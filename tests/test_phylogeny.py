@@ -92,7 +92,62 @@ def test_phylotrackpy_finds_what_our_sql_finds(folder: Path, tmp_path: Path) -> 
         *(theirs.get_num_taxa(), theirs.get_num_active(), theirs.get_num_roots(), theirs.get_max_depth()),
         theirs.get_out_degree_distribution(),
     )
+    # Faith's phylogenetic diversity, the connections of the tree of what lives. Theirs is the number of taxa
+    # in it less one, as if it had one root, and lines that died out have to be left out of the file (below)
+    living = tmp_path / "living.csv"
+    assert write_phylogeny(life, living, one_parent=True, living=True) < 30
+    ((taxa, roots, connections),) = duckdb.sql(
+        f"""
+        with recursive taxa as (
+            select id::int as id, try_cast(trim(ancestor_list, '[]') as int) as parent,
+                   destruction_time = 'inf' as alive
+            from read_csv('{file}', all_varchar = true)
+        ), lines as (
+            select id, parent from taxa where alive
+            union
+            select t.id, t.parent from taxa t join lines l on l.parent = t.id
+        )
+        select count(*), count(*) filter (parent is null), count(parent) from lines"""
+    ).fetchall()
+    assert len(living.read_text().splitlines()) == 1 + taxa
+    assert roots > 1
+    assert connections == taxa - roots
+    theirs = systematics.Systematics(str)
+    theirs.load_from_file(str(living), "genome", False, True)
+    assert theirs.get_phylogenetic_diversity() == taxa - 1 == connections + roots - 1
     # and the recipe for people, asked of the records themselves with all parents
     query = next(recipe.query for recipe in COOKBOOK if recipe.name == "phylogeny")
     (row,) = (row for row in Commons(folder).sql(query).fetchall() if row[0] == "r")
     assert row[1:3] == (30, 6)
+
+
+@pytest.mark.parametrize(
+    ("rows", "connections", "theirs"),
+    [
+        # one root with two living children: two connections, and both say so
+        (["0,[none],0,1", "1,[0],1,inf", "2,[0],1,inf"], 2, 2),
+        # two roots with one living child each: again two connections; taxa less one are three
+        (["0,[none],0,1", "1,[0],1,inf", "2,[none],0,1", "3,[2],1,inf"], 2, 3),
+        # a line that died out beside one that lives: one connection; they lose the parent of both
+        (["0,[none],0,1", "1,[0],1,inf", "2,[0],1,2"], 1, 0),
+        # a founder without descendants: one connection; they count it as an ancestor
+        (["0,[none],0,1", "1,[0],1,inf", "2,[none],0,1"], 1, 2),
+    ],
+)
+def test_why_phylogenetic_diversity_differs(
+    tmp_path: Path, rows: list[str], connections: int, theirs: int
+) -> None:
+    """By hand: phylotrackpy (0.2.4) supposes one root, and loads lines that died out in its own way."""
+    systematics = pytest.importorskip("phylotrackpy.systematics", reason="reads C++ built for this machine")
+    file = tmp_path / "tree.csv"
+    file.write_text(
+        "id,ancestor_list,origin_time,destruction_time,genome\n" + "".join(f"{r},g\n" for r in rows)
+    )
+    loaded = systematics.Systematics(str)
+    loaded.load_from_file(str(file), "genome", False, True)
+    parents = {row.split(",")[0]: row.split(",")[1].strip("[]") for row in rows}
+    living = {row.split(",")[0] for row in rows if row.endswith("inf")}
+    while more := {parents[one] for one in living} - living - {"none"}:
+        living |= more
+    assert len([one for one in living if parents[one] != "none"]) == connections
+    assert loaded.get_phylogenetic_diversity() == theirs

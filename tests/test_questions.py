@@ -19,7 +19,7 @@ from a4nn_core.archaeology.questions import QUESTIONS
 from a4nn_core.archaeology.questions.curves import likenesses
 from a4nn_core.archaeology.questions.diversity import diversity
 from a4nn_core.archaeology.questions.foresight import AT_VERDICT, BEFORE, foresights, quality
-from a4nn_core.archaeology.questions.lineage import NOT_RECORDED, best_network, descent_exhibit
+from a4nn_core.archaeology.questions.lineage import best_network, descent_exhibit
 from a4nn_core.archaeology.questions.operators import made, wilson
 from a4nn_core.archaeology.questions.resemblance import resemblances
 from a4nn_core.archaeology.questions.settled import settled_from, settling
@@ -194,7 +194,7 @@ def test_descent_has_gain_and_cost_of_every_step() -> None:
     assert len(answer.table.rows) == 8
     names = answer.table.columns
     last = dict(zip(names, answer.table.rows[-1], strict=True))
-    assert (last["network"], last["gain [points]"], last["extra cost [multiply-adds]"]) == (7, 1.0, 10)
+    assert (last["network"], last["gain (points)"], last["extra cost (multiply-adds)"]) == (7, 1.0, 10)
     assert "leads over 7 steps from founder 0" in answer.words[0]
     assert "gain +7.00 points" in answer.words[0]
     assert best_network(family()) == 7
@@ -376,8 +376,9 @@ def test_missing_lineage_is_said(folder: Path) -> None:
     read = Life.read(commons, "bare")
     for name in ("operators", "diversity"):
         words = " ".join(QUESTIONS[name].ask(commons, read, None).words)
-        assert NOT_RECORDED in words or "Generations were not recorded" in words
-    assert QUESTIONS["descent"].ask(commons, read, 1).words == (NOT_RECORDED,)
+        assert read.no_lineage in words or "Generations were not recorded" in words
+    assert QUESTIONS["descent"].ask(commons, read, 1).words == (read.no_lineage,)
+    assert "Parents were not recorded" in read.no_lineage
 
 
 @pytest.mark.golden

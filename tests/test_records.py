@@ -31,7 +31,7 @@ from a4nn_core.commons import Commons, JournalEpoch, RunWriter
 from a4nn_core.commons.compact import compact
 from a4nn_core.commons.fragments import write_fragment
 from a4nn_core.commons.records import Epoch, Network, best_epoch
-from a4nn_core.commons.schema import ARROW_TYPES, FRONT, TABLES, VIEWS
+from a4nn_core.commons.schema import ARROW_TYPES, FRONT, LIKENESS, TABLES, VIEWS
 from a4nn_core.errors import BadInput
 from a4nn_core.interchange.curves_csv import import_csv
 from a4nn_core.interchange.icpp23 import import_icpp23
@@ -48,7 +48,7 @@ GOLDEN = Path(__file__).parent / "fixtures" / "schema" / "tables.txt"
 def described() -> str:
     """Every table and column as the Arrow schemas have them, a line each."""
     lines = []
-    for table in [*TABLES.values(), *VIEWS, FRONT]:
+    for table in [*TABLES.values(), *VIEWS, FRONT, LIKENESS]:
         about = table.schema.metadata[b"description"].decode()
         lines.append(f"{table.name}: {about}; key {', '.join(table.key)}")
         for field, column in zip(table.schema, table.columns, strict=True):

@@ -172,7 +172,7 @@ def test_a_figure_shows_every_rule_and_run(tmp_path: Path) -> None:
     found = [replay(history(LATE, EARLY, BEST), rule("fixed", epochs=epochs)) for epochs in (1, 2, 4)]
     tradeoff_figure(found, tmp_path / "figure.svg")
     drawn = (tmp_path / "figure.svg").read_text(encoding="utf-8")
-    for words in ("fixed", "loss begins", "r", "epochs saved, %"):
+    for words in ("fixed", "loss begins", "r", "epochs saved (%)"):
         assert f"<!-- {words} -->" in drawn
     with pytest.raises(BadInput, match=r"cannot be written to .*figure\.nothing"):
         tradeoff_figure(found, tmp_path / "figure.nothing")

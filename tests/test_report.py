@@ -13,7 +13,10 @@ from command import a4nn
 from commons_data import HORIZON, fail, header, made_up_run, record, train
 from report_runs import HOSTILE, evolved, hostile
 
+from a4nn_core.archaeology.descent import Family
+from a4nn_core.archaeology.kinship import stream_exhibit
 from a4nn_core.archaeology.life import Life
+from a4nn_core.archaeology.questions import QUESTIONS
 from a4nn_core.commons import Commons, RunWriter
 from a4nn_core.commons.records import Epoch, Network
 from a4nn_core.errors import BadInput
@@ -120,18 +123,36 @@ def test_the_front_of_the_page_is_the_front_of_the_run(commons: Commons, shown: 
     assert [network["parents"] for network in run["networks"]][4:6] == [[0, 1], [1, 2]]
     assert {stop["network"] for stop in run["stops"]} == set(stopped)
     assert set(run["frames"]) == {str(n) for n in range(12)}
-    assert len(run["pairs"]) == 66  # all pairs of twelve
+    assert set(run["graphs"]) == set(run["sketches"]) == {str(n) for n in range(12)}
+
+
+def test_the_query_of_streams_divides_every_network_among_its_founders(commons: Commons) -> None:
+    read = Life.read(commons, "evolved")
+    family = Family(read.networks.values(), read.front)
+    rows = commons.sql(stream_exhibit(read, family).query).fetchall()
+    shares: dict[int, float] = {}
+    for generation, _, born, _ in rows:
+        shares[generation] = shares.get(generation, 0.0) + born
+    assert shares == {0: 4.0, 1: 4.0, 2: 4.0}
+    # of a grandchild a grandparent has a quarter, or a half if it is so by both parents
+    assert {born for generation, _, born, _ in rows if generation == 2} == {1.0}
+    last = {
+        number: shares for number, shares in family.blood.items() if read.networks[number].generation == 2
+    }
+    for founder in range(4):
+        (said,) = [row[2] for row in rows if row[:2] == (2, founder)]
+        assert said == pytest.approx(sum(shares.get(founder, 0.0) for shares in last.values()))
 
 
 def test_what_a_page_has_no_room_for_is_counted(commons: Commons) -> None:
-    found: Any = document(commons, ["evolved"], Room(networks=5, steps=2, pairs=3))
+    found: Any = document(commons, ["evolved"], Room(networks=5, steps=2))
     (run,) = found["runs"]
     assert len(run["networks"]) == 5
     assert run["left_out"] == 7
     members = {network.network for network in commons.front("evolved")}
     assert len(members & {network["network"] for network in run["networks"]}) == min(5, len(members))
     assert len(run["frames"]) <= 2
-    assert len(run["pairs"]) <= 3
+    assert set(run["graphs"]) == {str(network["network"]) for network in run["networks"]}
     assert len(exhibit(found, "stopped")["table"]["rows"]) == 8  # figures that count are of all networks
 
 
@@ -185,7 +206,7 @@ def test_json_in_html_ends_nothing() -> None:
             "nothing",
             ["no network has finished yet", "No network has ended yet.", "no epoch has ended yet"],
         ),
-        ("going", ["running", "It was not recorded from which networks others were made."]),
+        ("going", ["running", "No network of this run was made from others so far."]),
         ("one", ["fewer than 5 networks have two epochs in common", "No network was stopped early."]),
         (
             "bare",
@@ -202,6 +223,20 @@ def test_every_state_of_a_run_is_told(commons: Commons, tmp_path: Path, run: str
         for chart in one["charts"]:
             assert chart.get("marks") or chart.get("empty", "nothing to draw yet")
     write_report(commons, [run], tmp_path / "r.html")
+
+
+@pytest.mark.parametrize("run", ["nothing", "going", "one", "bare"])
+def test_every_question_is_answered_in_every_state(commons: Commons, run: str) -> None:
+    life = Life.read(commons, run)
+    for question in QUESTIONS.values():
+        answer = question.ask(commons, life, None)
+        assert all(words.strip() for words in answer.words)
+        assert answer.words
+        for chart in answer.charts:
+            assert chart.marks or chart.empty != "nothing to draw yet", (question.name, chart.name)
+        if not life.networks:  # what does not exist yet cannot have been left out of the records
+            text = " ".join([*answer.words, *(chart.empty for chart in answer.charts if not chart.marks)])
+            assert "not recorded" not in text, question.name
 
 
 @pytest.mark.slow

@@ -12,6 +12,8 @@ import pytest
 from commons_data import header, made_up_run
 from report_runs import HOSTILE, evolved, hostile
 
+from a4nn_core.archaeology.film import Album
+from a4nn_core.archaeology.life import Life
 from a4nn_core.commons import Commons, RunWriter
 from a4nn_core.report.page import write_report
 
@@ -33,11 +35,12 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     commons = folder / "commons"
     evolved(commons)
     hostile(commons)
+    evolved(commons, "twin", 4)
     made_up_run(commons, "plain", 5)
     with RunWriter.open(commons, "nothing", header()):
         pass
     store = Commons(commons)
-    for runs in (["evolved"], ["hostile"], ["nothing"], ["evolved", "plain"]):
+    for runs in (["evolved"], ["hostile"], ["nothing"], ["evolved", "plain"], ["evolved", "twin"]):
         write_report(store, runs, folder / f"{'+'.join(runs)}.html")
     return folder
 
@@ -62,6 +65,12 @@ class Opened:
 
     def one(self, selector: str) -> Locator:
         return self.page.locator(selector)
+
+    def says(self, selector: str, words: str) -> None:
+        """The text of an element, which may come a moment after what was done."""
+        from playwright.sync_api import expect
+
+        expect(self.one(selector)).to_have_text(words, timeout=120_000)
 
     def state(self) -> dict[str, str]:
         found: dict[str, str] = self.page.evaluate(
@@ -114,7 +123,7 @@ def test_it_opens_alone_and_says_what_was_found(open_page: Any) -> None:
     assert {trace["name"] for trace in front} >= {"Pareto front", "stopped early, interval predicted"}
     assert shown.page.title() == "evolved"
     assert "12 networks trained" in shown.one("#summary").inner_text()
-    assert shown.one("#shown").inner_text() == "12 of 12 networks shown"
+    shown.says("#shown", "12 of 12 networks shown")
     titles = shown.one("section h2").all_inner_texts()
     assert titles[0] == "What did the search find?"
     assert titles[-1] == "How was this run made, and what did it cost?"
@@ -154,6 +163,28 @@ def test_one_choice_changes_every_view_and_is_in_the_address(open_page: Any) -> 
     assert shown.errors == []
 
 
+def test_any_two_networks_are_compared_as_python_does(open_page: Any, pages: Path) -> None:
+    store = Commons(pages / "commons")
+    album = Album.read(store, Life.read(store, "evolved"))
+    shown = open_page("evolved")
+    for old, new in ((0, 11), (3, 7), (5, 6), (10, 1)):
+        shown.page.evaluate(f"location.hash = 'network={old}&other={new}'")
+        shown.one(f"#difference svg[aria-label='network {new}']").wait_for()
+        words = album.difference(min(old, new), max(old, new)).text()
+        shown.says("#difference-words", words)
+    # and a network of another run, which no other figure marks
+    both = open_page("evolved+twin", "#network=3")
+    both.one("#other-run").select_option("twin")
+    both.one("#other").select_option("3")
+    both.says("#difference-words", "the same network")
+    assert both.one("#difference svg").last.get_attribute("aria-label") == "network 3 of twin"
+    assert both.state() == {"run": "evolved", "network": "3", "other": "3", "otherRun": "twin"}
+    assert len(chosen_in(both.drawn("front"))) == 1
+    both.one("#run").select_option("twin")
+    assert both.state() == {"run": "twin"}
+    assert shown.errors == both.errors == []
+
+
 def test_a_click_on_a_point_chooses_its_network(open_page: Any) -> None:
     shown = open_page("evolved", "#network=1")
     shown.drawn("front")
@@ -168,19 +199,20 @@ def test_a_click_on_a_point_chooses_its_network(open_page: Any) -> None:
 def test_the_filter_leaves_networks_out_of_figures_tables_and_cards(open_page: Any) -> None:
     shown = open_page("evolved")
     shown.one("#front details summary").first.click()
+    shown.one("#front tbody tr").first.wait_for()  # a table is made when it is opened, a moment later
     assert shown.one("#front tbody tr:visible").count() == 12
     shown.one("#show").select_option("stopped")
-    assert shown.one("#shown").inner_text() == "8 of 12 networks shown"
+    shown.says("#shown", "8 of 12 networks shown")
     assert shown.one("#front tbody tr:visible").count() == 8
     numbers = {n for trace in shown.drawn("front") for n in trace["custom"]}
     assert numbers == {1, 2, 4, 5, 7, 8, 10, 11}
     shown.one("#from").fill("2")
     shown.one("#from").press("Enter")
-    assert shown.one("#shown").inner_text() == "3 of 12 networks shown"
+    shown.says("#shown", "3 of 12 networks shown")
     assert shown.one(".card:visible").count() == 2 + 1
     assert shown.state() == {"network": shown.one("#network").input_value(), "show": "stopped", "from": "2"}
     shown.one("#reset").click()
-    assert shown.one("#shown").inner_text() == "12 of 12 networks shown"
+    shown.says("#shown", "12 of 12 networks shown")
 
 
 def test_the_address_restores_the_view(open_page: Any) -> None:
@@ -193,7 +225,7 @@ def test_the_address_restores_the_view(open_page: Any) -> None:
     assert shown.one("#relatives").input_value() == "ancestors"
     assert "network 1 and its descendants" in shown.one("#family .controls").inner_text()
     odd = open_page("evolved", "#network=99&other=x&show=<b>&from=-1&relatives=constructor&focus=1e9&run=no")
-    assert odd.one("#shown").inner_text() == "12 of 12 networks shown"
+    odd.says("#shown", "12 of 12 networks shown")
     assert odd.errors == []
 
 
@@ -223,9 +255,7 @@ def test_the_family_on_demand(open_page: Any) -> None:
 def test_tables_sort_and_follow_the_keyboard(open_page: Any) -> None:
     shown = open_page("evolved", "#network=0")
     shown.one("#front details summary").first.click()
-    shown.one(
-        "#front thead button",
-    ).nth(5).click()
+    shown.one("#front thead button").nth(5).click()
     rows = shown.one("#front tbody tr")
     accuracies = [float(row.locator("td").nth(5).inner_text()) for row in rows.all()]
     assert accuracies == sorted(accuracies)
@@ -284,7 +314,7 @@ def test_an_empty_run_and_several_runs(open_page: Any) -> None:
     several.one("#run").select_option("plain")
     assert several.state() == {"run": "plain"}
     assert "5 networks trained" in several.one("#summary").inner_text()
-    assert several.one("#shown").inner_text() == "5 of 5 networks shown"
+    several.says("#shown", "5 of 5 networks shown")
     assert several.drawn("front")
     assert several.errors == []
 

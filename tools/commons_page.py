@@ -8,7 +8,7 @@ from pathlib import Path
 from a4nn_core.commons.columns import Field, Kind
 from a4nn_core.commons.cookbook import COOKBOOK
 from a4nn_core.commons.layout import LAYOUT_VERSION
-from a4nn_core.commons.schema import TABLES, VIEWS, Table
+from a4nn_core.commons.schema import LIKENESS, TABLES, VIEWS, Table
 from a4nn_core.files import atomic_write_bytes
 
 _KINDS = {
@@ -93,6 +93,7 @@ real GPU.
 
     commons.json                             version of the layout
     runs/RUN/run.json                        header, status and totals
+    runs/RUN/likeness.parquet                how alike its networks are, if that was kept; can be deleted
     runs/RUN/ending                          there while networks in training are to end after their epoch
     runs/RUN/events.jsonl                    the event log
     runs/RUN/journals/0007.jsonl             network 7 while it trains, one line per epoch
@@ -134,7 +135,7 @@ def _row(column: Field) -> str:
 
 def document() -> str:
     """The whole page."""
-    parts = [_HEAD, *(_table(table) for table in (*TABLES.values(), *VIEWS))]
+    parts = [_HEAD, *(_table(table) for table in (*TABLES.values(), *VIEWS, LIKENESS))]
     parts.append(
         "### `front`\n\nRows of `networks` that no other trained network of their run dominates in the run's "
         "objectives (`runs.objectives`). Networks that failed, were infeasible or are equal to another are "

@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING
 from a4nn_core.archaeology.sketch import COLOURS, Link, Node, Sketch, State, sketch
 from a4nn_core.archaeology.style import MUTED, series
 from a4nn_core.errors import BadInput
+from a4nn_core.printable import printable
 from a4nn_core.spaces.architecture import Architecture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 FORMATS = (".svg", ".png", ".pdf")
+SPACIOUS, NARROW = 1.05, 0.62
+"""inches from node to node, of one architecture and of strips of them"""
+_LETTERS = 9
+"""of a name in a box; more do not fit"""
 
 
 def draw_architecture(architecture: Architecture, path: Path) -> None:
@@ -53,19 +58,21 @@ def reach(drawn: Sketch) -> int:
 
 def size(drawn: Sketch) -> tuple[float, float]:
     """Width and height of a picture of a sketch, in inches."""
-    return 1.05 * len(drawn.nodes) + 0.6, 2.0 + 0.28 * reach(drawn)
+    return SPACIOUS * len(drawn.nodes) + 0.6, 2.0 + 0.28 * reach(drawn)
 
 
-def draw_sketch(axes: Axes, drawn: Sketch, *, by_phase: bool) -> None:
+def draw_sketch(axes: Axes, drawn: Sketch, *, by_phase: bool, inches: float = SPACIOUS) -> None:
     """Draw a sketch.
 
     Args:
         axes: where; nodes are one unit apart.
         drawn: the sketch.
         by_phase: whether colours say the phase of a node; else its state.
+        inches: from node to node; names are as large as fits.
     """
     for position, node in enumerate(drawn.nodes):
-        _draw_node(axes, position, node, _phase_colour(node.phase) if by_phase else COLOURS[node.state])
+        colour = _phase_colour(node.phase) if by_phase else COLOURS[node.state]
+        _draw_node(axes, position, node, colour, inches)
     for link in drawn.links:
         _draw_link(axes, link, "#777777" if by_phase else COLOURS[link.state])
     for phase in sorted({node.phase for node in drawn.nodes if node.phase is not None}):
@@ -85,7 +92,7 @@ def _phase_colour(phase: int | None) -> str:
     return "#444444" if phase is None else series(phase)
 
 
-def _draw_node(axes: Axes, position: int, node: Node, colour: str) -> None:
+def _draw_node(axes: Axes, position: int, node: Node, colour: str, inches: float) -> None:
     from matplotlib.patches import Circle, FancyBboxPatch
 
     gone = node.state is State.removed
@@ -111,13 +118,17 @@ def _draw_node(axes: Axes, position: int, node: Node, colour: str) -> None:
                 zorder=3,
             )
         )
+    words = printable(node.title).removeprefix("node ")
+    words = words if len(words) <= _LETTERS else f"{words[: _LETTERS - 1]}…"
+    most, room = (11, 0.46) if node.is_round else (8, 0.62)
     axes.text(
         position,
         0,
-        node.title.removeprefix("node "),
+        words,
         ha="center",
         va="center",
-        fontsize=11 if node.is_round else 8,
+        fontsize=min(most, 72 * room * inches / (0.6 * max(len(words), 1))),
+        parse_math=False,
         color="white" if node.is_round and not gone else colour,
         zorder=4,
     )

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import combinations
 from typing import TYPE_CHECKING
 
 from a4nn_core.archaeology.descent import Family, Step
@@ -102,9 +101,9 @@ class Album:
         """The descent of the networks."""
         return Family(self.life.networks.values(), self.life.front)
 
-    def sketches(self) -> dict[int, Sketch]:
-        """What is drawn of each network, by number."""
-        return {number: sketch(architecture) for number, architecture in self.architectures.items()}
+    def sketches(self, some: Container[int]) -> dict[int, Sketch]:
+        """What is drawn of each of some networks, by number."""
+        return {number: sketch(one) for number, one in self.architectures.items() if number in some}
 
     def difference(self, old: int, new: int) -> Difference:
         """From one network to another, both of which are in the album."""
@@ -145,6 +144,8 @@ class Album:
         """At most so many steps, those that led to the front first, then those to the best networks."""
         seen: set[int] = set()
         for number in self._by_interest():
+            if len(seen) >= steps:  # a line of ten thousand generations takes its time to follow
+                return
             for one in self.family.path(number):
                 at = one.network.network
                 if at in seen or len(seen) >= steps:
@@ -153,28 +154,6 @@ class Album:
                 frame = self.frame(one)
                 if frame is not None:
                     yield frame
-
-    def pairs(self, count: int) -> Iterator[tuple[int, int]]:
-        """At most so many pairs of networks that are worth comparing, the smaller number first: parents and
-        children, then the front, then stopped networks and their rivals, then all others."""
-        there = self.architectures
-        seen: set[tuple[int, int]] = set()
-        for a, b in self._worth_comparing():
-            pair = (min(a, b), max(a, b))
-            if pair[0] == pair[1] or pair in seen or pair[0] not in there or pair[1] not in there:
-                continue
-            if len(seen) >= count:
-                return
-            seen.add(pair)
-            yield pair
-
-    def _worth_comparing(self) -> Iterable[tuple[int, int]]:
-        ordered = self._by_interest()
-        for number in ordered:
-            yield from ((parent, number) for parent in self.family.parents(number))
-        yield from combinations(sorted(self.life.front), 2)
-        yield from ((e.network, e.rival) for e in self.life.endings.values() if e.rival is not None)
-        yield from combinations(ordered, 2)
 
     def _by_interest(self) -> list[int]:
         """All networks, the front first, then by accuracy."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -13,9 +14,16 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from a4nn_core.archaeology.likeness import sequence, word
+from a4nn_core.commons.layout import RunFolder
+from a4nn_core.commons.likeness import state_of
+from a4nn_core.commons.lock import holder
 from a4nn_core.commons.records import Network
+from a4nn_core.commons.schema import LIKENESS
 from a4nn_core.errors import BadInput
 from a4nn_core.files import user_errors
+
+if TYPE_CHECKING:
+    from a4nn_core.commons import Commons
 
 Words = NDArray[np.uint64]
 
@@ -23,17 +31,8 @@ MOST_POSITIONS = 64
 """genomes of more positions are compared in pairs, not all with all"""
 _TABLE = 22  # positions up to which the longest run is looked up in a table (4 MiB) instead of computed
 
-PAIRS = pa.schema(
-    [
-        pa.field("network", pa.int32(), metadata={"description": "number of a network"}),
-        pa.field("other", pa.int32(), metadata={"description": "number of another, greater"}),
-        pa.field("differing", pa.uint8(), metadata={"description": "positions that differ (Hamming)"}),
-        pa.field("matching", pa.uint8(), metadata={"description": "longest aligned matching subsequence"}),
-        pa.field("common", pa.uint8(), metadata={"description": "longest common substring"}),
-        pa.field("same_architecture", pa.bool_(), metadata={"description": "isomorphic graphs"}),
-    ]
-)
-"""columns of the table of all pairs"""
+PAIRS: pa.Schema = LIKENESS.schema.remove(LIKENESS.schema.get_field_index("run"))
+"""columns of the table of all pairs of one run"""
 
 
 def _by_size(word: str) -> tuple[bool, float, str]:
@@ -199,13 +198,41 @@ def table(networks: Sequence[Network]) -> pa.Table:
     return pa.Table.from_batches(_batches(genomes, networks), schema=PAIRS)
 
 
-def write_table(networks: Sequence[Network], path: Path, done: Callable[[int], None] | None = None) -> int:
+def keep_table(commons: Commons, run: str, done: Callable[[int], None] | None = None) -> int:
+    """Keep the rows of ``table`` beside a run, where SQL finds them as the table ``likeness``.
+
+    Args:
+        commons: where the run is.
+        run: its id.
+        done: as in ``write_table``.
+
+    Returns:
+        number of pairs.
+
+    Raises:
+        BadInput: there is no such run, somebody writes it, or as ``write_table``.
+    """
+    commons.run(run)  # refuses a run that is not there
+    folder = RunFolder(commons.path, run)
+    if holder(folder.lock) is not None:
+        raise BadInput(f"run {run!r} is still going on: its likeness can be kept when it has ended")
+    state = state_of(folder)
+    return write_table(commons.networks(run), folder.likeness, done, state)
+
+
+def write_table(
+    networks: Sequence[Network],
+    path: Path,
+    done: Callable[[int], None] | None = None,
+    about: Mapping[bytes, bytes] | None = None,
+) -> int:
     """Write the rows of ``table`` into a Parquet file, in memory for one block of rows at a time.
 
     Args:
         networks: networks of one run.
         path: file to write; it appears whole or not at all.
         done: called with the number of networks that were compared with all others so far.
+        about: what the file says of itself, as metadata of its schema.
 
     Returns:
         number of pairs.
@@ -218,14 +245,18 @@ def write_table(networks: Sequence[Network], path: Path, done: Callable[[int], N
     part = path.with_name(f".{path.name}.part")
     with user_errors("write", path):
         try:
-            with pq.ParquetWriter(part, PAIRS, compression="zstd") as writer:
+            with pq.ParquetWriter(part, _schema(about), compression="zstd") as writer:
                 for batch in _batches(genomes, networks, rows=256, done=done):
-                    writer.write_batch(batch)
+                    writer.write_batch(batch.cast(writer.schema))
                     pairs += batch.num_rows
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
     return pairs
+
+
+def _schema(about: Mapping[bytes, bytes] | None) -> pa.Schema:
+    return PAIRS.with_metadata({**(PAIRS.metadata or {}), **(about or {})})
 
 
 def _batches(
@@ -248,7 +279,7 @@ def _batches(
             [
                 pa.array(genomes.numbers[i], pa.int32()),
                 pa.array(genomes.numbers[j], pa.int32()),
-                *(pa.array(column[first, second], pa.uint8()) for column in columns),
+                *(pa.array(column[first, second].astype(np.int32)) for column in columns),
                 same,
             ],
             schema=PAIRS,

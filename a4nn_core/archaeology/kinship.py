@@ -12,7 +12,6 @@ from a4nn_core.vocabulary import NetworkStatus
 
 MOST_COLUMNS = 200
 """generations of the streams that are drawn; of more, evenly spaced ones"""
-NO_LINEAGE = "It was not recorded from which networks others were made."
 
 _DESCENT = """
 select l.network, l.parent, l.operator, l.generation,
@@ -26,12 +25,13 @@ order by l.network, l.parent"""
 
 _STREAM = """
 with recursive blood as (
-    select network, network as founder, 1.0 as share from networks
+    select network, network as founder, 1.0::double as share from networks
     where run = '{run}' and len(coalesce(parents, [])) = 0
-    union all
-    select l.network, b.founder, b.share / len(n.parents)
+    union all -- summed in every step: there are more ways from a founder to a descendant than anyone counts
+    select l.network, b.founder, sum(b.share / len(n.parents))
     from lineage l join networks n on n.run = l.run and n.network = l.network join blood b on b.network =
     l.parent where l.run = '{run}'
+    group by l.network, b.founder
 )
 select n.generation, b.founder, sum(b.share) as networks_born, max(n.best_accuracy_percent) as best_percent
 from blood b join networks n on n.run = '{run}' and n.network = b.network
@@ -42,11 +42,14 @@ order by n.generation, b.founder"""
 def stream_exhibit(life: Life, family: Family) -> Exhibit:
     """The founders of a search, and how many living networks are theirs by generation."""
     cohorts = family.cohorts() if family.recorded else ()
-    words = [
-        "A stream for each founder, as wide as the number of living networks that descend from it; a child "
-        "has half of each of two parents. The darker, the better the best network that is mostly its.",
-    ]
-    words += _takeover(life, cohorts) if cohorts else [NO_LINEAGE]
+    words = [life.no_lineage or "Generations were not recorded in this run."]
+    if cohorts:
+        words = [
+            "A stream for each founder, as wide as the number of living networks that descend from it; a "
+            "child has half of each of two parents. The darker, the better the best network that is mostly "
+            "its.",
+            *_takeover(life, cohorts),
+        ]
     rows = tuple(
         (c.generation, len(c.born), len(c.living), founder, share, c.common_ancestor)
         for c in cohorts
@@ -120,7 +123,7 @@ def stream_chart(life: Life, family: Family, cohorts: tuple[Cohort, ...]) -> Cha
         Axis("living networks", range=(0.0, max(below, default=1.0) * 1.02)),
         tuple(marks) if len(chosen) > 1 else (),
         scale if scale.high > scale.low else None,
-        "there is only one generation" if family.recorded else NO_LINEAGE,
+        life.no_lineage or "there is only one generation",
     )
 
 
@@ -162,7 +165,7 @@ def family_exhibit(life: Life, family: Family) -> Exhibit:
     return Exhibit(
         "family",
         "Who descends from whom?",
-        words if family.recorded else (NO_LINEAGE,),
+        words if family.recorded else (life.no_lineage,),
         (family_chart(life, family),),
         Table(columns, rows),
         _DESCENT.format(run=life.run),
@@ -221,7 +224,7 @@ def family_chart(life: Life, family: Family) -> Chart:
         Axis("", hidden=True),
         tuple(marks),
         scale if accuracies else None,
-        "no network has a generation" if family.recorded else NO_LINEAGE,
+        life.no_lineage or "no network has a generation",
         height=480,
     )
 

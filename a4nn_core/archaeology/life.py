@@ -12,6 +12,7 @@ from a4nn_core.archaeology.task import require_classifiers
 from a4nn_core.commons.records import Epoch, Event, Network, Run, best_accuracy, by_epoch
 from a4nn_core.commons.totals import Totals
 from a4nn_core.termination.endings import Ending, Endings
+from a4nn_core.vocabulary import RunStatus
 
 if TYPE_CHECKING:
     from a4nn_core.commons import Commons
@@ -88,6 +89,21 @@ class Life:
     def has_lineage(self) -> bool:
         """Whether it was recorded from which networks others were made."""
         return any(network.parents for network in self.networks.values())
+
+    @property
+    def no_lineage(self) -> str:
+        """Why nothing can be said of who descends from whom; empty if something can."""
+        if self.has_lineage:
+            return ""
+        if not self.networks:
+            return "No network has ended yet."
+        if all(network.parents is None for network in self.networks.values()):
+            return (
+                "Parents were not recorded in this run, so nobody knows from which networks others were "
+                "made. Imported runs often lack them; the published runs of 2023 do."
+            )
+        so_far = " so far" if self.header.status is RunStatus.running else ""
+        return f"No network of this run was made from others{so_far}."
 
     @property
     def budget(self) -> int | None:

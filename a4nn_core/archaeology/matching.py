@@ -4,6 +4,10 @@ Graphs of the same network are matched by an isomorphism. For others, the match 
 connections is looked for as a quadratic assignment, from the colour classes that both graphs share, by the
 method of Frank and Wolfe with integer steps (Leordeanu et al., NIPS 2009; for edit distances of graphs
 Bougleux et al., Pattern Recognition Letters 87, 2017).
+
+Every number on the way is a multiple of ``GRID``, so that sums are exact in any order: which of two equal
+matches is found depends on no library and no machine. A report matches any two of its networks in the browser
+by the same algorithm (``report/page/matching.js``); ``tests/test_report_matching.py`` holds both together.
 """
 
 from __future__ import annotations
@@ -30,6 +34,7 @@ SURROUNDINGS = 0.3  # at most, for alike surroundings and a similar place: decid
 ROUNDS = 16  # of refinement, for surroundings
 STEPS = 30  # of the method, at most
 PASSES = 20  # over all connections, to exchange partners
+GRID = 2.0**-16
 WORK = 6e6  # pairs of layers times steps, about: bounds the time to some seconds
 
 
@@ -39,7 +44,7 @@ def match(old: Architecture, new: Architecture) -> Pairs:
     The match of ``new`` with ``old`` is the same, mirrored. Its time is bounded: about 0.1 s for 100 layers,
     ten seconds and more for 1000.
     """
-    if _order(old) > _order(new):
+    if order(old) > order(new):
         return sorted((i, j) for j, i in match(new, old))
     if old.hash == new.hash:
         same = isomorphism(old, new)
@@ -50,7 +55,8 @@ def match(old: Architecture, new: Architecture) -> Pairs:
     return assignment.worth_it(max(polished, key=lambda one: one.score()).pairs())
 
 
-def _order(architecture: Architecture) -> tuple[str, str]:
+def order(architecture: Architecture) -> tuple[str, str]:
+    """Which of two architectures is matched with the other: the lesser, so a match has a mirror image."""
     return architecture.hash, json.dumps(architecture.to_json(), sort_keys=True, default=str)
 
 
@@ -72,7 +78,8 @@ class _Assignment:
     @classmethod
     def of(cls, old: Architecture, new: Architecture) -> _Assignment:
         near = _near(old, new)
-        return cls(_gain(old, new) + SURROUNDINGS * near, near, _adjacency(old), _adjacency(new))
+        gain = _gain(old, new) + _rounded(SURROUNDINGS * near)
+        return cls(gain, near, _adjacency(old), _adjacency(new))
 
     def candidates(self) -> Iterator[Pairs]:
         """The best match found from each of two starts: from alike surroundings, and from nothing."""
@@ -92,7 +99,8 @@ class _Assignment:
             if linear < 1e-9:
                 return
             quadratic = float((self._kept(towards) * towards).sum()) / 2
-            match = match + towards * (1.0 if quadratic >= 0 else min(1.0, -linear / (2 * quadratic)))
+            length = 1.0 if quadratic >= 0 else min(1.0, -linear / (2 * quadratic))
+            match = _rounded(match + towards * length)
 
     def _kept(self, match: Matrix) -> Matrix:
         """What each pair gains from connections to the pairs of a match, to either side."""
@@ -216,8 +224,13 @@ def _near(old: Architecture, new: Architecture) -> Matrix:
             colours = both.step(colours, before, after)
     places = [_places(one) for one in (old, new)]
     away: Matrix = np.abs(places[0][:, None, :] - places[1][None, :, :]).mean(axis=2)
-    near: Matrix = 0.5 * alike / (3 * ROUNDS) + 0.5 * (1 - np.minimum(away, 1.0))
-    return near
+    return _rounded(0.5 * alike / (3 * ROUNDS) + 0.5 * (1 - np.minimum(away, 1.0)))
+
+
+def _rounded(values: Matrix) -> Matrix:
+    """Values at the nearest multiples of ``GRID``, halves upwards."""
+    nearest: Matrix = np.floor(values / GRID + 0.5) * GRID
+    return nearest
 
 
 def _places(architecture: Architecture) -> Matrix:

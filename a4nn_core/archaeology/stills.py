@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from textwrap import shorten
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from a4nn_core.archaeology.chart import (
@@ -18,9 +18,10 @@ from a4nn_core.archaeology.chart import (
     Points,
     Scale,
 )
-from a4nn_core.archaeology.drawing import draw_sketch, reach
+from a4nn_core.archaeology.difference import Difference
+from a4nn_core.archaeology.drawing import NARROW, draw_sketch, reach
 from a4nn_core.archaeology.film import Frame
-from a4nn_core.archaeology.sketch import COLOURS, Sketch
+from a4nn_core.archaeology.sketch import COLOURS, Sketch, State, old_and_new
 from a4nn_core.archaeology.style import MATPLOTLIB, MUTED, sequential
 from a4nn_core.errors import BadInput
 from a4nn_core.files import atomic_write, make_folder
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FORMATS = (".png", ".svg")
+_LONGEST = 300
+"""characters of a text that are shown, as in pages"""
+_NARROWEST = 6.6
+"""inches that the key to all states takes in two lines"""
 _PIXELS = 100.0
 """pixels of a page to an inch"""
 _DOT = (72 / _PIXELS) ** 2
@@ -57,6 +62,17 @@ def write_film(frames: Sequence[Frame], title: str, file: Path) -> None:
     _write(lambda: film_figure(frames, title), file)
 
 
+def write_difference(found: Difference, names: tuple[str, str], file: Path) -> None:
+    """Write what differs between two networks as a picture; see ``write_chart``.
+
+    Args:
+        found: the difference.
+        names: of the old network and of the new one.
+        file: as there.
+    """
+    _write(lambda: difference_figure(found, names), file)
+
+
 def _write(make: Callable[[], Figure], file: Path) -> None:
     import matplotlib as mpl
 
@@ -73,30 +89,38 @@ def chart_figure(chart: Chart) -> Figure:
     from matplotlib.figure import Figure
 
     height = min(max(chart.height, 280), 4000) / _PIXELS
-    figure = Figure(figsize=(height * 1.15 if chart.square else 8.0, height), layout="constrained")
+    names = max((len(_text(name)) for name in chart.y.names), default=0)
+    room = 7.0 + max(0, names - 30) * 0.6 * 8 / 72  # long names make the figure wider, not its axes narrower
+    figure = Figure(figsize=(height * 1.15 if chart.square else room + 1, height), layout="constrained")
     axes = figure.add_subplot()
-    axes.set_title(_text(chart.title), loc="left", fontsize=13, parse_math=False)
+    figure.suptitle(
+        _lines(chart.title, figure.get_figwidth(), 13), x=0.01, ha="left", fontsize=13, parse_math=False
+    )
     if not chart.marks:
-        axes.text(0.5, 0.5, _text(chart.empty), transform=axes.transAxes, ha="center", color=MUTED)
+        words = _lines(chart.empty, figure.get_figwidth() - 1, 11)
+        axes.text(0.5, 0.5, words, transform=axes.transAxes, ha="center", color=MUTED, parse_math=False)
         axes.set(xticks=[], yticks=[])
         return figure
     rows = {name: at for at, name in enumerate(chart.y.names)}
     for order, mark in enumerate(chart.marks):
         _DRAW[mark.kind](axes, mark, rows, 2 + 0.01 * order)
-    _finish(axes, chart)
+    _finish(figure, axes, chart)
     if chart.scale is not None:
         _key(figure, axes, chart.scale)
     entries = [entry for entry in axes.get_legend_handles_labels()[1] if entry]
     if entries:
-        figure.legend(loc="outside lower center", ncols=min(3, len(entries)))
+        longest = max(len(line) for entry in entries for line in entry.split("\n"))
+        columns = int(figure.get_figwidth() * 72 / (0.53 * 9.5 * (longest + 6)))
+        figure.legend(loc="outside lower center", ncols=max(1, min(3, len(entries), columns)))
     return figure
 
 
-def _finish(axes: Axes, chart: Chart) -> None:
+def _finish(figure: Figure, axes: Axes, chart: Chart) -> None:
     from matplotlib.ticker import MaxNLocator
 
     for axis, both in ((chart.x, axes.xaxis), (chart.y, axes.yaxis)):
-        both.set_label_text(_text(axis.label), parse_math=False)
+        room = figure.get_figwidth() if both is axes.xaxis else figure.get_figheight()
+        both.set_label_text(_lines(axis.label, room - 1.1, 11), parse_math=False)
         along: Any = axes.set_xscale if both is axes.xaxis else axes.set_yscale
         if axis.scale == "log":
             along("log")
@@ -124,15 +148,28 @@ def _key(figure: Figure, axes: Axes, scale: Scale) -> None:
 
     colours = LinearSegmentedColormap.from_list("scale", [sequential(i / 20) for i in range(21)])
     bar = figure.colorbar(ScalarMappable(Normalize(scale.low, scale.high), colours), ax=axes, fraction=0.05)
-    bar.set_label(_text(scale.label))
+    bar.set_label(_lines(scale.label, figure.get_figheight() - 1, 11), parse_math=False)
     bar.outline.set_visible(False)
     bar.ax.grid(False)
     if scale.whole:
         bar.ax.yaxis.set_major_locator(MaxNLocator(8, integer=True))
 
 
-def _text(words: str, most: int = 90) -> str:
-    return shorten(printable(words), most, placeholder="…")
+def _text(words: str, most: int = _LONGEST) -> str:
+    text = " ".join(printable(words).split())
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def _lines(words: str, inches: float, size: float) -> str:
+    """Words in lines that fit into a width.
+
+    Args:
+        words: of any length; only what is longer than a page shows is cut.
+        inches: the width.
+        size: of the letters, in points.
+    """
+    letters = max(10, int(inches * 72 / (0.53 * size)))
+    return "\n".join(wrap(_text(words), letters, break_on_hyphens=False))
 
 
 def _each(colours: Sequence[str], count: int) -> list[str]:
@@ -163,7 +200,7 @@ def _points(axes: Axes, mark: Points, rows: dict[str, int], order: float) -> Non
         }
     else:
         look |= {"c": colours, "edgecolors": "white", "linewidths": 0.7}
-    axes.scatter(x, y, label=_text(mark.label), alpha=mark.strength, **look)
+    axes.scatter(x, y, label=_lines(mark.label, 7, 9.5), alpha=mark.strength, **look)
 
 
 def _line(axes: Axes, mark: Line, rows: dict[str, int], order: float) -> None:
@@ -175,7 +212,7 @@ def _line(axes: Axes, mark: Line, rows: dict[str, int], order: float) -> None:
         linestyle=_DASHES[mark.dash],
         drawstyle="steps-post" if mark.step else "default",
         alpha=mark.strength,
-        label=_text(mark.label),
+        label=_lines(mark.label, 7, 9.5),
         zorder=order,
     )
 
@@ -200,7 +237,7 @@ def _band(axes: Axes, mark: Band, rows: dict[str, int], order: float) -> None:  
         alpha=mark.strength,
         linewidth=0.6 if mark.strength > 0.5 else 0,
         edgecolor="white",
-        label=_text(mark.label),
+        label=_lines(mark.label, 7, 9.5),
         zorder=order,
     )
 
@@ -209,7 +246,7 @@ def _bars(axes: Axes, mark: Bars, rows: dict[str, int], order: float) -> None:
     at = _values(mark.at, rows)
     lengths = [end - start for start, end in zip(mark.start, mark.end, strict=True)]
     colours = _each(mark.colours, len(at))
-    look: dict[str, Any] = {"label": _text(mark.label), "alpha": mark.strength, "zorder": order}
+    look: dict[str, Any] = {"label": _lines(mark.label, 7, 9.5), "alpha": mark.strength, "zorder": order}
     look |= {"color": "white", "edgecolor": colours, "hatch": "////"} if mark.hatched else {"color": colours}
     if mark.standing:
         axes.bar(at, lengths, bottom=mark.start, width=0.8, **look)
@@ -268,9 +305,7 @@ _DRAW: dict[str, Callable[[Axes, Any, dict[str, int], float], None]] = {
 
 def film_figure(frames: Sequence[Frame], title: str) -> Figure:
     """A film strip: from top to bottom founder to network, points gained above each step and cost below."""
-    from matplotlib.figure import Figure
-
-    strips: list[tuple[str, str, Sketch]] = []
+    strips: list[Strip] = []
     for frame in frames:
         if len(frame.parents) == 2:
             strips += [
@@ -278,21 +313,47 @@ def film_figure(frames: Sequence[Frame], title: str) -> Figure:
                 for number, drawn in frame.parents
             ]
         strips.append((heading(frame), cost(frame), frame.sketch))
-    width = max((len(drawn.nodes) for _, _, drawn in strips), default=10)
+    return _strips_figure(title, strips, tuple(COLOURS))
+
+
+def difference_figure(found: Difference, names: tuple[str, str]) -> Figure:
+    """Two networks, one below the other, with what only one of them has."""
+    share = f"{100 * found.likeness:.0f} % of layers and connections in common"
+    title = found.text() if found.nothing else f"{found.text()}; {share}"
+    costs = [f"{_mflops(one.flops)}, {one.parameters:,} parameters" for one in (found.old, found.new)]
+    costs[1] += f" ({found.flops / 1e6:+.3g} million, {found.parameters:+,})"
+    strips = list(zip(names, costs, old_and_new(found), strict=True))
+    return _strips_figure(title, strips, (State.kept, State.removed, State.added, State.changed))
+
+
+Strip = tuple[str, str, Sketch]
+"""words above, words below, and what is drawn"""
+
+
+def _strips_figure(title: str, strips: Sequence[Strip], states: Sequence[State]) -> Figure:
+    """Sketches one below the other, with a key to some states. It is as large as its words need."""
+    from matplotlib.figure import Figure
+
+    nodes = max((len(drawn.nodes) for _, _, drawn in strips), default=10)
+    width = max(NARROW * nodes + 1, _NARROWEST)
+    above = [_lines(words, width, 10) for words, _, _ in strips]
+    below = [_lines(words, width, 9) for _, words, _ in strips]
     heights = [1.9 + 0.24 * reach(drawn) for _, _, drawn in strips] or [1.0]
-    figure = Figure(
-        figsize=(0.62 * width + 1, 0.62 * sum(heights) + 0.42 * len(strips) + 1), layout="constrained"
-    )
-    figure.suptitle(_text(title), x=0.01, ha="left", fontsize=14)
-    for at, (above, below, drawn) in enumerate(strips):
+    words = sum(text.count("\n") for text in (*above, *below))
+    tall = NARROW * sum(heights) + 0.42 * len(strips) + 0.16 * words + 1
+    figure = Figure(figsize=(width, tall), layout="constrained")
+    figure.suptitle(_lines(title, width, 14), x=0.01, ha="left", fontsize=14, parse_math=False)
+    for at, (_, _, drawn) in enumerate(strips):
         axes = figure.add_subplot(len(heights), 1, at + 1)
-        draw_sketch(axes, drawn, by_phase=False)
-        axes.set_xlim(-0.6, width - 0.4)
+        draw_sketch(axes, drawn, by_phase=False, inches=NARROW)
+        axes.set_xlim(-0.6, nodes - 0.4)
         axes.set_anchor("W")
-        axes.set_title(_text(above, 160), loc="left", fontsize=10)
-        axes.text(0, 0, _text(below, 160), transform=axes.transAxes, va="top", fontsize=9, color=MUTED)
-    handles = [_patch(state, colour) for state, colour in COLOURS.items()]
-    figure.legend(handles=handles, loc="outside lower left", ncols=len(handles))
+        axes.set_title(above[at], loc="left", fontsize=10, parse_math=False)
+        axes.text(
+            *(0, 0, below[at]), transform=axes.transAxes, va="top", fontsize=9, color=MUTED, parse_math=False
+        )
+    handles = [_patch(state, COLOURS[state]) for state in states]
+    figure.legend(handles=handles, loc="outside lower left", ncols=len(handles) if width > 9 else 3)
     return figure
 
 
@@ -327,8 +388,12 @@ def cost(frame: Frame) -> str:
     extra, flops = frame.step.extra_flops, frame.step.network.flops
     if flops is None:
         return ""
-    whole = f"{flops / 1e6:.3g} million multiply-adds"
+    whole = _mflops(flops)
     if extra is None:
         return whole
     sign = "−" if extra < 0 else "+"
     return f"{sign}{abs(extra) / 1e6:.3g} million multiply-adds, {whole} in all"
+
+
+def _mflops(flops: int) -> str:
+    return f"{flops / 1e6:.3g} million multiply-adds"

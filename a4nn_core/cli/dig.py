@@ -86,8 +86,17 @@ def likeness(
     ] = None,
     other_run: Annotated[str | None, typer.Option("--other-run", help="Run of the second network.")] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="For all pairs: a new .parquet file.")
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            help="For all pairs a .parquet file; for two networks a .png or .svg of what differs.",
+        ),
     ] = None,
+    keep: Annotated[
+        bool,
+        typer.Option("--keep", help="Keep all pairs in the commons, as the table `likeness` of a4nn sql."),
+    ] = False,
     commons: CommonsOption = DEFAULT_COMMONS,
     json_: JsonOption = False,
 ) -> None:
@@ -97,36 +106,48 @@ def likeness(
     if networks is None:
         if other_run is not None:
             raise BadInput("--other-run needs two networks")
-        _all_pairs(run, commons, out, json_)
-    elif len(networks) == 2 and out is None:
-        _pair(commons, (run, networks[0]), (other_run or run, networks[1]), json_)
+        _all_pairs(run, commons, out, keep, json_)
+    elif len(networks) == 2 and not keep:
+        _pair(commons, (run, networks[0]), (other_run or run, networks[1]), out, json_)
     else:
-        raise BadInput("give two networks, or none and --out for all pairs")
+        raise BadInput("give two networks, or none and --keep or --out for all pairs")
 
 
-def _all_pairs(run: str, commons: Path, out: Path | None, json_: bool) -> None:
-    from a4nn_core.archaeology.genomes import write_table
+def _all_pairs(run: str, commons: Path, out: Path | None, keep: bool, json_: bool) -> None:
+    from a4nn_core.archaeology.genomes import keep_table, write_table
     from a4nn_core.commons import Commons
+    from a4nn_core.commons.layout import RunFolder
     from a4nn_core.errors import BadInput
 
-    if out is None or out.suffix != ".parquet":
-        raise BadInput("all pairs of a run are written into a file: --out FILE.parquet")
-    networks = Commons(commons).networks(run)
+    if keep == (out is not None) or (out is not None and out.suffix != ".parquet"):
+        raise BadInput(
+            "all pairs of a run go into the commons with --keep, or into a file: --out FILE.parquet"
+        )
+    store = Commons(commons)
+    networks = store.networks(run)
     with typer.progressbar(length=len(networks), label="comparing", hidden=json_) as bar:
-        pairs = write_table(networks, out, lambda done: bar.update(done - bar.pos))
+
+        def done(so_far: int) -> None:
+            bar.update(so_far - bar.pos)
+
+        pairs = keep_table(store, run, done) if out is None else write_table(networks, out, done)
+    file = out or RunFolder(commons, run).likeness
     if json_:
-        print_json({"out": str(out), "pairs": pairs})
+        print_json({"out": str(file), "pairs": pairs})
     else:
-        say(f"{out}: {pairs} pairs")
+        say(f"{file}: {pairs} pairs")
 
 
-def _pair(commons: Path, one: tuple[str, int], other: tuple[str, int], json_: bool) -> None:
+def _pair(
+    commons: Path, one: tuple[str, int], other: tuple[str, int], picture: Path | None, json_: bool
+) -> None:
     from dataclasses import asdict
 
     from a4nn_core.archaeology.difference import difference
     from a4nn_core.archaeology.likeness import alike
+    from a4nn_core.archaeology.stills import write_difference
     from a4nn_core.commons import Commons
-    from a4nn_core.jsonable import to_jsonable
+    from a4nn_core.errors import BadInput
     from a4nn_core.publish.models.found import recorded
     from a4nn_core.recorded_graphs import architectures_of
 
@@ -141,8 +162,15 @@ def _pair(commons: Path, one: tuple[str, int], other: tuple[str, int], json_: bo
     ]
     pair = None if graphs[0] is None or graphs[1] is None else (graphs[0], graphs[1])
     found = alike(first, second, pair)
+    if picture is not None:
+        if pair is None:
+            raise BadInput(
+                "what differs cannot be drawn: the layers of one of the networks were not recorded"
+            )
+        names = [f"network {number} of run {run}" for run, number in (one, other)]
+        write_difference(difference(*pair), (names[0], names[1]), picture)
     if json_:
-        print_json(to_jsonable(asdict(found)))
+        print_json({**asdict(found), "figures": [] if picture is None else [str(picture)]})
         return
     if found.positions is None:
         tell("genomes     of different forms, or not recorded")
@@ -161,6 +189,8 @@ def _pair(commons: Path, one: tuple[str, int], other: tuple[str, int], json_: bo
         differ = difference(*pair)
         tell(f"structure   {100 * differ.likeness:.0f} % in common; {differ.text()}")
         tell(f"cost        {differ.flops:+,} multiply-adds, {differ.parameters:+,} parameters")
+    if picture is not None:
+        say(f"figure: {picture}")
 
 
 def _draw(charts: tuple[Chart, ...], out: Path) -> list[str]:
@@ -221,15 +251,18 @@ def phylogeny(
         bool,
         typer.Option("--one-parent", help="Only the nearer of two parents, for programs that know trees."),
     ] = False,
+    living: Annotated[
+        bool, typer.Option("--living", help="Only the last population and the front, with their ancestors.")
+    ] = False,
     commons: CommonsOption = DEFAULT_COMMONS,
     json_: JsonOption = False,
 ) -> None:
-    """Write the descent of all networks in the ALife standard for phylogenies."""
+    """Write the descent of networks in the ALife standard for phylogenies."""
     from a4nn_core.archaeology.life import Life
     from a4nn_core.archaeology.phylogeny import write_phylogeny
     from a4nn_core.commons import Commons
 
-    count = write_phylogeny(Life.read(Commons(commons), run), out, one_parent)
+    count = write_phylogeny(Life.read(Commons(commons), run), out, one_parent, living)
     if json_:
         print_json({"out": str(out), "networks": count})
     else:

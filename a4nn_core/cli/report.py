@@ -20,23 +20,18 @@ def report(
         Path | None,
         typer.Option(metavar="DIR", help="Also write every figure as PNG and SVG into this folder."),
     ] = None,
-    pairs: Annotated[
-        int,
-        typer.Option(min=0, help="Pairs of networks to compare in advance, the most interesting ones first."),
-    ] = 100,
     commons: CommonsOption = DEFAULT_COMMONS,
 ) -> None:
     """Write a page that shows all of a run; it opens from a mail, without a server or a network."""
     from a4nn_core.commons import Commons
     from a4nn_core.errors import BadInput
-    from a4nn_core.report.document import Room
     from a4nn_core.report.page import write_report
 
     store = Commons(commons)
     if out is None and len(runs) > 1:
         raise BadInput(f"{len(runs)} runs were given: say with --out where their page is to be")
     file = out or store.path / "runs" / runs[0] / "report.html"
-    write_report(store, runs, file, Room(pairs=pairs))
+    write_report(store, runs, file)
     tell(f"report: {file}")
     if figures is not None:
         from a4nn_core.report.pictures import write_pictures

@@ -169,7 +169,7 @@ def table(
     Args:
         name, row, key: see Definition.
         identity: see Definition; the key if None.
-        view: whether its rows are derived from other tables and not stored.
+        view: whether its rows are derived from other tables, and so no part of the record of a run.
     """
 
     def declare(record: type[R]) -> type[R]:

@@ -166,7 +166,7 @@ def usage(commons: Path, run: str | None = None) -> CommonsUsage:
 
 _AT_TOP = ("commons.json", "readers.lock")
 _LOCK_OF_DEPLOYMENT = re.compile(r"flows/[^/]+\.lock")
-_OF_A_RUN = ("run.json", "totals.json", "lock", "flow.lock", "ending")
+_OF_A_RUN = ("run.json", "totals.json", "likeness.parquet", "lock", "flow.lock", "ending")
 _FOLDERS = {
     "tables": (FileKind.tables, re.compile(rf"({'|'.join(TABLES)})/[a-z0-9]+\.parquet")),
     "journals": (FileKind.journals, re.compile(r"[0-9]{4,}\.jsonl")),

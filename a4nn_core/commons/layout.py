@@ -5,6 +5,7 @@
     commons.json                       version of the layout
     runs/<run>/run.json                header, status and totals of a run
     runs/<run>/totals.json             what it amounts to in a few numbers; derived, can be deleted
+    runs/<run>/likeness.parquet        how alike its networks are, if that was kept; derived, can be deleted
     runs/<run>/lock                    held by the one process that writes the run
     runs/<run>/ending                  there while networks in training are to end after their epoch
     runs/<run>/events.jsonl            the event log
@@ -110,6 +111,11 @@ class RunFolder:
     def totals(self) -> Path:
         """What the run amounts to, as JSON; derived (see totals.py)."""
         return self.path / "totals.json"
+
+    @property
+    def likeness(self) -> Path:
+        """How alike all pairs of its networks are, if that was kept; derived (see likeness.py)."""
+        return self.path / "likeness.parquet"
 
     def table(self, name: str) -> Path:
         """The folder of one table's fragments."""

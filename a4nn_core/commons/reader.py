@@ -12,10 +12,11 @@ import pyarrow as pa
 from a4nn_core.commons.columns import Record, from_cells
 from a4nn_core.commons.damage import damage_named
 from a4nn_core.commons.layout import Damaged, RunFolder, check_layout
+from a4nn_core.commons.likeness import kept_pairs
 from a4nn_core.commons.query import Answer, check_select, connect, failures_named, seal
 from a4nn_core.commons.records import Edge, Epoch, Event, LayerRecord, Network, Prediction, Run
 from a4nn_core.commons.rows import python_rows, records
-from a4nn_core.commons.schema import FRONT, TABLES, VIEWS, Table
+from a4nn_core.commons.schema import FRONT, LIKENESS, TABLES, VIEWS, Table
 from a4nn_core.commons.snapshot import Snapshot, run_folders, run_names
 from a4nn_core.errors import BadInput
 from a4nn_core.files import denied
@@ -73,7 +74,7 @@ class Commons:
 
     def sql(self, query: str) -> duckdb.DuckDBPyRelation:
         """The answer to one SELECT over the tables runs, networks, epochs, predictions, considered, events,
-        layers, edges and the views lineage, wiring and front.
+        layers, edges, likeness and the views lineage, wiring and front.
 
         The query has access to nothing else: no file, no network, no variable of the program, no setting.
 
@@ -138,6 +139,10 @@ class Commons:
                 connection.register(f"{name}_{number}", part)
             union = " union all ".join(f"from {name}_{number}" for number in range(len(parts)))
             connection.execute(f"create view {name} as {union}")
+        pairs = LIKENESS.schema.empty_table()
+        if every or LIKENESS.name in text:
+            pairs = kept_pairs(self.path, _named(query, (*snapshot.sealed, *snapshot.unsealed)))
+        connection.register(LIKENESS.name, pairs)
         for view in VIEWS:
             connection.execute(f"create view {view.name} as {view.sql}")
 
@@ -224,6 +229,12 @@ class Commons:
         with damage_named(self.path, run):
             data = Snapshot(self.path, run).table(table, columns=columns)
             return records(record, data.sort_by([(key, "ascending") for key in table.key]))
+
+
+def _named(query: str, runs: Sequence[str]) -> list[str]:
+    """The runs that a query names; all if it names none."""
+    named = set(re.findall(r"'([^']+)'", query))
+    return [run for run in runs if run in named] or list(runs)
 
 
 class _Held:

@@ -677,6 +677,28 @@ class Descent(Record):
 
 
 @table(
+    "likeness",
+    "two networks of a run and how alike their genomes are; of runs for which `a4nn dig likeness RUN --keep` "
+    "has kept it, and which have not gone on since",
+    ("run", "network", "other"),
+    view=True,
+)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Likeness(Record):
+    """How alike two networks are; derived, and kept on request (``likeness.py``)."""
+
+    run: RunId
+    network: Annotated[int, Column("number of a network")]
+    other: Annotated[int, Column("number of another, greater")]
+    differing: Annotated[int, Column("positions of the genomes that differ (Hamming)", "positions")]
+    matching: Annotated[int, Column("longest aligned matching subsequence", "positions")]
+    common: Annotated[int, Column("longest common substring, at any positions", "positions")]
+    same_architecture: Annotated[
+        bool | None, Column("whether both build the same network, up to the numbering of layers")
+    ] = None
+
+
+@table(
     "wiring",
     "one layer of one network in words: what it does and what feeds it (a view of layers and edges)",
     ("run", "network", "layer"),

@@ -11,7 +11,7 @@ from functools import cached_property
 import pyarrow as pa
 
 from a4nn_core.commons.columns import DEFINITIONS, Definition, Field, Kind
-from a4nn_core.commons.records import Descent, Network, Wired
+from a4nn_core.commons.records import Descent, Likeness, Network, Wired
 
 ARROW_TYPES: dict[Kind, pa.DataType] = {
     Kind.text: pa.string(),
@@ -117,6 +117,9 @@ from named l left join fed f on f.run = l.run and f.network = l.network and f.ta
 )
 
 VIEWS = (LINEAGE, WIRING)
+
+LIKENESS = Table.of(Likeness.definition)
+"""derived from genomes and kept beside a run on request (likeness.py)"""
 
 FRONT = Table(
     "front",

@@ -59,7 +59,7 @@ def tradeoff_figure(found: Sequence[Replayed], path: Path) -> None:
     for axes in panels.flat[len(runs) :]:
         axes.set_axis_off()
     for axes in panels[:, 0]:
-        axes.set_ylabel("front regret, standard errors")
+        axes.set_ylabel("front regret (standard errors)")
     handles, labels = panels[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=1 + 2 * columns, frameon=False)
     try:
@@ -125,5 +125,5 @@ def _frame(axes: Axes, run: str) -> None:
     axes.set_yticks([0, 1, 10, 100], labels=["0", "1", "10", "100"])
     axes.set_ylim(-0.1, 150)
     axes.set_xlim(0, 100)
-    axes.set_xlabel("epochs saved, %")
+    axes.set_xlabel("epochs saved (%)")
     axes.set_title(run, fontsize="medium")

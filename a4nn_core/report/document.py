@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from a4nn_core.archaeology import kinship, overview, progress, ranks, stops, timeline
 from a4nn_core.archaeology.chart import Exhibit
 from a4nn_core.archaeology.film import Album, Frame
+from a4nn_core.archaeology.graphs import Graphs
 from a4nn_core.archaeology.life import Life
 from a4nn_core.archaeology.questions.curves import curves_exhibit
 from a4nn_core.archaeology.questions.diversity import diversity_exhibit
@@ -24,7 +25,7 @@ from a4nn_core.archaeology.questions.operators import operators_exhibit
 from a4nn_core.archaeology.questions.resemblance import resemblance_exhibit
 from a4nn_core.archaeology.questions.settled import settled_exhibit
 from a4nn_core.archaeology.questions.traits import traits_exhibit
-from a4nn_core.archaeology.sketch import COLOURS, Sketch, State
+from a4nn_core.archaeology.sketch import COLOURS
 from a4nn_core.archaeology.stills import cost, heading
 from a4nn_core.commons.records import Network
 from a4nn_core.jsonable import Json, JsonText
@@ -40,8 +41,6 @@ MOST_ROWS = 5000
 """of a table; its query returns all"""
 MOST_STEPS = 300
 """steps of descent that are drawn"""
-PAIRS = 100
-"""pairs of networks that are compared, unless more are asked for"""
 _DIGITS = 7
 _NAMES = 300
 """characters of a text of others that are shown"""
@@ -54,12 +53,10 @@ class Room:
     Attributes:
         networks: of each run.
         steps: of descent, drawn as frames of film strips.
-        pairs: of networks that are compared.
     """
 
     networks: int = MOST_NETWORKS
     steps: int = MOST_STEPS
-    pairs: int = PAIRS
 
 
 def document(commons: Commons, runs: Sequence[str], room: Room | None = None) -> dict[str, Json]:
@@ -71,20 +68,20 @@ def document(commons: Commons, runs: Sequence[str], room: Room | None = None) ->
     room = room or Room()
     names = list(dict.fromkeys(runs))
     lives = [Life.read(commons, run) for run in names]
+    graphs = Graphs()
+    runs_shown = [_run(commons, life, room, graphs) for life in lives]
     found = {
         "title": names[0] if len(names) == 1 else f"{len(names)} runs: {', '.join(names)}",
         "version": __version__,
         "colours": {str(state): colour for state, colour in COLOURS.items()},
-        "letters": {str(state)[0]: str(state) for state in _COMPARED},
-        "runs": [_run(commons, life, room) for life in lives],
+        "runs": runs_shown,
+        "layers": graphs.layers,
+        "order": graphs.order(),
         "exhibits": [_exhibit(one) for one in progress.exhibits(lives)],
     }
     shown = _shown(found)
     assert isinstance(shown, dict)
     return shown
-
-
-_COMPARED = (State.kept, State.added, State.removed, State.changed)
 
 
 def exhibits_of(commons: Commons, life: Life, whole: Life, album: Album) -> list[Exhibit]:
@@ -126,7 +123,7 @@ def _traits(life: Life, album: Album) -> Exhibit:
     return Exhibit("traits", "What do the good networks share?", (words,))
 
 
-def _run(commons: Commons, whole: Life, room: Room) -> dict[str, Any]:
+def _run(commons: Commons, whole: Life, room: Room, graphs: Graphs) -> dict[str, Any]:
     album = Album.read(commons, whole)
     kept = _chosen(whole, album, room.networks)
     life = _only(whole, kept)
@@ -140,10 +137,10 @@ def _run(commons: Commons, whole: Life, room: Room) -> dict[str, Any]:
         "networks": [_network(life, network) for network in life.networks.values()],
         "left_out": len(whole.networks) - len(life.networks),
         "exhibits": [_exhibit(one) for one in exhibits_of(commons, life, whole, album)],
-        "sketches": {n: one.to_json() for n, one in album.sketches().items() if n in kept},
+        "sketches": {n: one.to_json() for n, one in album.sketches(kept).items()},
         "frames": {number: _frame(frame) for number, frame in frames.items()},
         "film_empty": _no_film(whole, album),
-        "pairs": {f"{a}-{b}": _pair(album, a, b) for a, b in album.pairs(room.pairs) if {a, b} <= kept},
+        "graphs": {n: graphs.add(one) for n, one in album.architectures.items() if n in kept},
         "stops": [
             {
                 "network": one.network.network,
@@ -240,18 +237,6 @@ def _frame(frame: Frame) -> dict[str, Any]:
         "along": None if along is None else along.network,
         "sketch": frame.sketch.to_json(),
         "parents": [{"network": number, "sketch": drawn.to_json()} for number, drawn in frame.parents],
-    }
-
-
-def _pair(album: Album, old: int, new: int) -> dict[str, Any]:
-    found = album.comparison(old, new)
-    return {"words": found.difference.text(), "old": _states(found.old), "new": _states(found.new)}
-
-
-def _states(drawn: Sketch) -> dict[str, str]:
-    return {
-        "nodes": "".join(str(node.state)[0] for node in drawn.nodes),
-        "links": "".join(str(link.state)[0] for link in drawn.links),
     }
 
 

@@ -22,7 +22,7 @@ from a4nn_core.version import __version__
 if TYPE_CHECKING:
     from a4nn_core.commons import Commons
 
-_SCRIPTS = ("text.js", "state.js", "charts.js", "sketches.js", "page.js")
+_SCRIPTS = ("text.js", "state.js", "charts.js", "sketches.js", "matching.js", "page.js")
 
 
 def write_report(commons: Commons, runs: Sequence[str], file: Path, room: Room | None = None) -> None:

@@ -10,7 +10,7 @@ from a4nn_core.archaeology import progress, stops
 from a4nn_core.archaeology.chart import Chart
 from a4nn_core.archaeology.film import Album
 from a4nn_core.archaeology.life import Life
-from a4nn_core.archaeology.stills import FORMATS, write_chart, write_film
+from a4nn_core.archaeology.stills import FORMATS, write_chart, write_difference, write_film
 from a4nn_core.report.document import best_network, exhibits_of
 
 if TYPE_CHECKING:
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 def write_pictures(commons: Commons, runs: Sequence[str], folder: Path) -> list[Path]:
     """Write all figures of some runs, as PNG and as SVG; those of one run are named after it.
 
-    The film strip is that of the most accurate network of the front.
+    The film strip is that of the most accurate network of the front; what differs is drawn of the cheapest
+    network of the front and this one.
 
     Args:
         commons: where the runs are.
@@ -45,11 +46,23 @@ def write_pictures(commons: Commons, runs: Sequence[str], folder: Path) -> list[
         if film:
             for file in _both(folder, f"{life.run}-film", files):
                 write_film(film, f"Descent of network {chosen} of {life.run}", file)
+        cheapest = _cheapest(life, album)
+        both = {cheapest, chosen} & set(album.architectures)
+        if chosen is not None and cheapest is not None and len(both) == 2:
+            names = (f"network {cheapest} of {life.run}, the cheapest of the front", f"network {chosen}")
+            for file in _both(folder, f"{life.run}-difference", files):
+                write_difference(album.difference(cheapest, chosen), names, file)
     for exhibit in progress.exhibits(lives):
         for chart in exhibit.charts:
             for file in _both(folder, chart.name, files):
                 write_chart(chart, file)
     return files
+
+
+def _cheapest(life: Life, album: Album) -> int | None:
+    """The network of the front whose layers cost least; None if none was recorded."""
+    known = [number for number in life.front if number in album.architectures]
+    return min(known, key=lambda number: (album.architectures[number].flops, number), default=None)
 
 
 def _both(folder: Path, name: str, files: list[Path]) -> list[Path]:

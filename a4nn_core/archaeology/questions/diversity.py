@@ -12,7 +12,6 @@ from a4nn_core.archaeology.chart import Axis, Chart, Exhibit, Line, Table
 from a4nn_core.archaeology.descent import Cohort, Family
 from a4nn_core.archaeology.genomes import Genomes
 from a4nn_core.archaeology.life import Life
-from a4nn_core.archaeology.questions.lineage import NOT_RECORDED
 from a4nn_core.archaeology.style import FIRST, FRONT, INK
 from a4nn_core.commons.records import Network
 
@@ -105,20 +104,20 @@ def diversity_exhibit(life: Life) -> Exhibit:
     found = diversity(life)
     words = []
     if not found:
-        words.append("Generations were not recorded in this run.")
+        words.append(life.no_lineage or "Generations were not recorded in this run.")
     elif found[-1].founders is None:
-        words.append(NOT_RECORDED)
+        words.append(life.no_lineage)
     else:
         words.append(_words(found))
     return Exhibit(
         "diversity",
         "How diverse did the population stay, and whose descendants took it over?",
         tuple(words),
-        (_genomes_chart(found), _founders_chart(found)),
+        (_genomes_chart(found), _founders_chart(found, life.no_lineage)),
         Table(
             (
-                *("generation", "networks", "architectures", "positions that differ [%]", "founders"),
-                *("effective founders", "leading founder", "its share [%]", "common ancestor"),
+                *("generation", "networks", "architectures", "positions that differ (%)", "founders"),
+                *("effective founders", "leading founder", "its share (%)", "common ancestor"),
                 "generations back to it",
             ),
             tuple(
@@ -160,14 +159,14 @@ def _genomes_chart(found: Sequence[Diversity]) -> Chart:
         "diversity",
         "How much genomes of a generation differ",
         Axis("generation", whole=True),
-        Axis("positions that differ [%]"),
+        Axis("positions that differ (%)"),
         (line,) if known else (),
         empty="no generation has two genomes that can be compared",
         height=300,
     )
 
 
-def _founders_chart(found: Sequence[Diversity]) -> Chart:
+def _founders_chart(found: Sequence[Diversity], no_lineage: str) -> Chart:
     known = [d for d in found if d.founders is not None]
     generations = [d.generation for d in known]
     marks = (
@@ -186,6 +185,6 @@ def _founders_chart(found: Sequence[Diversity]) -> Chart:
         Axis("generation", whole=True),
         Axis("founders", whole=True),
         marks if known else (),
-        empty="parents were not recorded",
+        empty=no_lineage or "founders are not known",
         height=300,
     )

@@ -176,8 +176,8 @@ def foresight_exhibit(life: Life, predictions: Iterable[Prediction] = ()) -> Exh
         (_chart(known),),
         Table(
             (
-                *("network", "predicted", "epochs seen", "prediction [%]", "low [%]", "high [%]"),
-                *("came true [%]", "error [points]", "inside", "shown by"),
+                *("network", "predicted", "epochs seen", "prediction (%)", "low (%)", "high (%)"),
+                *("came true (%)", "error (points)", "inside", "shown by"),
             ),
             tuple(
                 (
@@ -192,12 +192,16 @@ def foresight_exhibit(life: Life, predictions: Iterable[Prediction] = ()) -> Exh
     )
 
 
+def _counted(count: int) -> str:
+    return f"{count} prediction{'' if count == 1 else 's'}"
+
+
 def _words(q: Quality) -> str:
     name = q.moment[0].upper() + q.moment[1:]
     if q.bias is None or q.mean_error is None:
-        return f"{name}: {q.unknown} predictions, of which no truth is known."
+        return f"{name}: {_counted(q.unknown)}, of which no truth is known."
     text = (
-        f"{name}: {q.networks} predictions with a known truth"
+        f"{name}: {_counted(q.networks)} with a known truth"
         + (f" ({q.unknown} without)" if q.unknown else "")
         + f", mean error {q.mean_error:.2f} points, bias {q.bias:+.2f} points"
     )
@@ -242,8 +246,8 @@ def _chart(known: Sequence[Foresight]) -> Chart:
     return Chart(
         "foresight",
         "Predictions and what came true",
-        Axis("predicted validation accuracy [%]"),
-        Axis("came true [%]"),
+        Axis("predicted validation accuracy (%)"),
+        Axis("came true (%)"),
         tuple(marks),
         empty="no prediction whose truth is known",
         square=True,

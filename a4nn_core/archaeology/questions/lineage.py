@@ -7,15 +7,10 @@ from a4nn_core.archaeology.descent import Family, Step
 from a4nn_core.archaeology.life import Life
 from a4nn_core.archaeology.style import INK, KEPT
 
-NOT_RECORDED = (
-    "Parents were not recorded in this run, so nobody knows from which networks others were made. Imported "
-    "runs often lack them; the published runs of 2023 do."
-)
-
 _QUERY = """
 with recursive line as (
     select network, parents, 0 as steps_back from networks where run = '{run}' and network = {network}
-    union all
+    union
     select n.network, n.parents, l.steps_back + 1
     from line l, networks n
     where n.run = '{run}' and list_contains(l.parents, n.network) and n.network < l.network
@@ -52,7 +47,7 @@ def descent_exhibit(life: Life, network: int | None = None) -> Exhibit:
     else:
         family = Family(life.networks.values(), life.front)
         steps = family.path(chosen)
-        words = [_words(steps, len(family.ancestors(chosen)))] if family.recorded else [NOT_RECORDED]
+        words = [_words(steps, len(family.ancestors(chosen)))] if family.recorded else [life.no_lineage]
     return Exhibit(
         "descent",
         "How did it come about?" if chosen is None else f"How did network {chosen} come about?",
@@ -61,8 +56,8 @@ def descent_exhibit(life: Life, network: int | None = None) -> Exhibit:
         Table(
             (
                 *("step", "network", "generation", "operator", "parent on the line", "other parents"),
-                *("best accuracy [%]", "gain [points]", "above the best parent [points]"),
-                *("cost [multiply-adds]", "extra cost [multiply-adds]"),
+                *("best accuracy (%)", "gain (points)", "above the best parent (points)"),
+                *("cost (multiply-adds)", "extra cost (multiply-adds)"),
             ),
             tuple(
                 (
@@ -140,7 +135,7 @@ def _chart(steps: tuple[Step, ...]) -> Chart:
         "descent",
         "Validation accuracy along the line of descent",
         Axis("step from the founder", whole=True),
-        Axis("best validation accuracy [%]"),
+        Axis("best validation accuracy (%)"),
         tuple(marks),
         empty="no step from one network with an accuracy to another",
         height=360,

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from a4nn_core.archaeology.chart import Axis, Chart, Exhibit, Level, Points, Table
 from a4nn_core.archaeology.descent import Family, Step
 from a4nn_core.archaeology.life import Life
-from a4nn_core.archaeology.questions.lineage import NOT_RECORDED
 from a4nn_core.archaeology.style import INK
 
 Z = 1.959964  # of a normal distribution, for 95 %
@@ -91,14 +90,11 @@ def made(life: Life) -> list[Made]:
 def operators_exhibit(life: Life) -> Exhibit:
     """How often children are more accurate than all their parents, by operator."""
     found = made(life)
-    recorded = life.has_lineage
     words = (
         "How often a child is more accurate than every one of its parents, with 95 % intervals (Wilson). A "
         "mean gain below 0 is usual: parents are chosen for being good, so part of what they have is luck."
         if found
-        else "No trained child has a trained parent yet."
-        if recorded
-        else NOT_RECORDED
+        else life.no_lineage or "No trained child has a trained parent yet."
     )
     return Exhibit(
         "operators",
@@ -107,8 +103,8 @@ def operators_exhibit(life: Life) -> Exhibit:
         (_chart(found),),
         Table(
             (
-                *("operator", "parents", "children", "better than all parents", "share [%]"),
-                *("share, low [%]", "share, high [%]", "mean gain [points]", "on the front"),
+                *("operator", "parents", "children", "better than all parents", "share (%)"),
+                *("share, low (%)", "share, high (%)", "mean gain (points)", "on the front"),
             ),
             tuple(
                 (
@@ -136,7 +132,7 @@ def _chart(found: Sequence[Made]) -> Chart:
     return Chart(
         "operators",
         "Children that beat all their parents",
-        Axis("share of children [%]", range=(0, 100)),
+        Axis("share of children (%)", range=(0, 100)),
         Axis("", scale="category", names=tuple(names)),
         (points, Level(value=50.0, words="", axis="x")) if found else (),
         empty="no operator made a child of a trained parent",

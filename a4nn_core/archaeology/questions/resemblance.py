@@ -108,7 +108,7 @@ def resemblance_exhibit(life: Life) -> Exhibit:
                     "length",
                     "values",
                 ),
-                *("epochs trained", "best accuracy [%]", "its best accuracy [%]", "behind [points]"),
+                *("epochs trained", "best accuracy (%)", "its best accuracy (%)", "behind (points)"),
             ),
             tuple(
                 (
@@ -161,7 +161,7 @@ def _chart(found: Sequence[Resemblance]) -> Chart:
         "resemblance",
         "Stopped networks beside the nearest member of the front",
         Axis("positions that differ", whole=True),
-        Axis("behind it when stopped [points]"),
+        Axis("behind it when stopped (points)"),
         (points,) if known else (),
         empty="no stopped network can be compared with the front",
         height=360,

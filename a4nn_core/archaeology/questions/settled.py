@@ -144,7 +144,7 @@ def settled_exhibit(life: Life) -> Exhibit:
         (words,),
         (chart,),
         Table(
-            ("epoch", "networks", "rank correlation", "low", "high", "epochs spared [%]"),
+            ("epoch", "networks", "rank correlation", "low", "high", "epochs spared (%)"),
             tuple((s.epoch, s.networks, s.correlation, s.low, s.high, s.epochs_saved_percent) for s in found),
         ),
         _QUERY.format(run=life.run.replace("'", "''")),

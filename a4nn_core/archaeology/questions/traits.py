@@ -344,7 +344,7 @@ def _chart(found: Sequence[Trait]) -> Chart:
         "traits",
         "Share of ones at each position of the genome",
         Axis("position", whole=True),
-        Axis("share of networks [%]", range=(-3, 103)),
+        Axis("share of networks (%)", range=(-3, 103)),
         tuple(marks),
         empty="no positions with ones can be compared",
         height=360,

@@ -113,9 +113,9 @@ def _profiles(axis: Axes, simulator: Simulator, fluences: Sequence[float]) -> No
                 label=f"{structure.name}, {beam_name(fluence)}",
             )  # fmt: skip
     axis.axhline(1, color="#999999", linewidth=0.8)
-    axis.set(yscale="log", xlabel="q = 1/d, 1/Å", ylabel="expected photons per pixel")
+    axis.set(yscale="log", xlabel="q = 1/d (1/Å)", ylabel="expected photons per pixel")
     top = axis.secondary_xaxis("top", functions=(_inverse, _inverse))
-    top.set_xlabel("resolution d, Å", fontsize=8)
+    top.set_xlabel("resolution d (Å)", fontsize=8)
     top.set_xticks(
         [d for d in (100, 60, 40, 30, 25, 20, 16, 14, 12, 10, 8, 6, 5, 4, 3) if q[0] <= 1 / d <= q[-1]]
     )

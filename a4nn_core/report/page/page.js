@@ -1,5 +1,7 @@
 // The page: sections in the order in which people look, all showing one selection.
 
+const AT_ONCE = 20000; // pairs of layers that are compared within a tenth of a second or two
+
 function start() {
   const doc = JSON.parse(document.getElementById("document").textContent);
   const main = document.getElementById("main");
@@ -7,7 +9,7 @@ function start() {
   let plotly = false;
 
   const state = makeState(doc, () => refresh());
-  const choose = (network, other = false) => state.set(other ? { other: network } : { network });
+  const choose = (network, other = false) => state.set(other ? { other: network, otherRun: null } : { network });
 
   // what is said of a network wherever it is pointed at
   function about(run, number, more) {
@@ -45,10 +47,10 @@ function start() {
       if (!plotly || holder.dataset.state === "drawn" || !(holder.inSight || always)) return;
       holder.dataset.state = "drawn";
       holder.style.minHeight = "";
-      const { network, other } = state.values;
+      const { network, other, otherRun } = state.values;
       const view = {
         visible: visible ?? state.shown,
-        chosen: [network, other].filter((one) => one !== null),
+        chosen: [network, otherRun === null ? other : null].filter((one) => one !== null),
         about: (one, more) => about(state.run, one, more),
       };
       drawChart(holder, chart, view, choose);
@@ -189,40 +191,53 @@ function start() {
     return sums;
   }
 
-  function side(run, number, states) {
-    const sketch = run.sketches[number];
-    const word = (letter) => doc.letters[letter];
-    return {
-      nodes: sketch.nodes.map((node, i) => [...node.slice(0, 4), states ? word(states.nodes[i]) : node[4], ...node.slice(5)]),
-      links: sketch.links.map((link, i) => [link[0], link[1], states ? word(states.links[i]) : link[2]]),
-    };
+  // both graphs with what became of their parts, kept for the next time that the same two are asked for
+  const known = new Map();
+  const keyOf = (one, other) => `${one.number}-${other.number}`;
+  function differs(one, other) {
+    const key = keyOf(one, other);
+    if (!known.has(key)) {
+      const [old, fresh] = [graphOf(doc, one), graphOf(doc, other)];
+      known.set(key, { graphs: [old, fresh], ...differenceOf(old, fresh) });
+    }
+    return known.get(key);
   }
 
   function compared() {
-    const run = state.run;
-    const { network, other } = state.values;
+    const { network, other, otherRun } = state.values;
     if (network === null || other === null) {
       return [el("p", { className: "empty" }, "Choose a second network to compare with: above, or with shift and a click on any point or row.")];
     }
-    if (!run.sketches[network] || !run.sketches[other]) return [el("p", { className: "empty" }, "The layers of these networks were not recorded, or are not in this page.")];
-    const [old, fresh] = network < other ? [network, other] : [other, network];
-    const pair = network === other ? null : run.pairs[`${old}-${fresh}`];
-    const left = side(run, old, pair?.old);
-    const right = side(run, fresh, pair?.new);
-    const names = [...new Set([...phaseCosts(left).keys(), ...phaseCosts(right).keys()])];
-    const rows = names.map((name) => {
-      const [a, b] = [phaseCosts(left).get(name) ?? [0, 0], phaseCosts(right).get(name) ?? [0, 0]];
+    let sides = [[state.run, network], [state.otherRun(), other]];
+    if (otherRun === null && other < network) sides = sides.reverse();
+    if (sides.some(([run, one]) => !run.graphs[one])) return [el("p", { className: "empty" }, "The layers of these networks were not recorded, or are not in this page.")];
+    const graphs = sides.map(([run, one]) => run.graphs[one]);
+    if (!known.has(keyOf(...graphs)) && graphs[0].layers.length * graphs[1].layers.length > AT_ONCE) {
+      setTimeout(() => { // so that the page says first what takes some seconds
+        differs(...graphs);
+        refresh();
+      }, 50);
+      return [el("p", { className: "empty", role: "status" }, "Comparing …")];
+    }
+    const found = differs(...graphs);
+    const drawn = [found.old, found.fresh].map((states, i) => markedSketch(sides[i][0].sketches[sides[i][1]], found.graphs[i], states));
+    const [old, fresh] = sides.map(([run, one]) => (otherRun === null ? String(one) : `${one} of ${run.run}`));
+    const costs = drawn.map(phaseCosts);
+    const rows = [...new Set(costs.flatMap((one) => [...one.keys()]))].map((name) => {
+      const [a, b] = costs.map((one) => one.get(name) ?? [0, 0]);
       return [name, a[0] / 1e6, b[0] / 1e6, (b[0] - a[0]) / 1e6, a[1], b[1], b[1] - a[1]];
     });
     const columns = ["where", `multiply-adds of ${old} (millions)`, `of ${fresh}`, "difference", `parameters of ${old}`, `of ${fresh}`, "difference"];
-    const said = network === other ? "This is the same network." : pair ? pair.words : `These two were not compared when this page was made; more are with a4nn report --pairs.`;
+    const same = otherRun === null && network === other;
     return [
-      el("p", { id: "difference-words" }, said),
-      pair ? stateKey(doc.colours, ["kept", "removed", "added", "changed"]) : null,
-      el("div", { className: "strip own" }, el("h3", {}, `network ${old}`), drawSketch(left, doc.colours, `network ${old}`)),
-      el("div", { className: "strip own" }, el("h3", {}, `network ${fresh}`), drawSketch(right, doc.colours, `network ${fresh}`)),
+      el("p", { id: "difference-words" }, same ? "This is the same network." : inWords(found)),
+      stateKey(doc.colours, ["kept", "removed", "added", "changed"]),
+      ...drawn.map((one, i) => {
+        const name = `network ${[old, fresh][i]}`;
+        return el("div", { className: "strip own" }, el("h3", {}, name), drawSketch(one, doc.colours, name));
+      }),
       dataTable({ columns, rows }),
-    ].filter(Boolean);
+    ];
   }
 
   function gallery(run) {
@@ -291,8 +306,9 @@ function start() {
     const run = state.run;
     if (!run) return;
     const numbers = run.networks.map((network) => network.network);
+    const options = (those) => those.map((one) => el("option", { value: String(one) }, `network ${one}`));
     const list = (id, empty, key) => el("select", { id, onchange: (event) => state.set({ [key]: event.target.value === "" ? null : Number(event.target.value) }) },
-      el("option", { value: "" }, empty), ...numbers.map((one) => el("option", { value: String(one) }, `network ${one}`)));
+      el("option", { value: "" }, empty), ...options(numbers));
     const network = list("network", "none", "network");
     const other = list("other", "none", "other");
     const show = el("select", { id: "show", onchange: () => state.set({ show: show.value }) },
@@ -310,20 +326,30 @@ function start() {
       ? el("label", {}, "Run", el("select", { id: "run", onchange: (event) => state.set({ run: event.target.value }) },
           ...doc.runs.map((one) => el("option", { value: one.run }, short(one.run, 50)))))
       : null;
+    const otherRun = doc.runs.length > 1
+      ? el("label", {}, "of run", el("select", { id: "other-run", onchange: (event) => state.set({ other: null, otherRun: event.target.value }) },
+          ...doc.runs.map((one) => el("option", { value: one.run }, short(one.run, 50)))))
+      : null;
     const shown = el("p", { id: "shown", role: "status" });
     const facts = el("p", { id: "about", "aria-live": "polite" });
     tools.replaceChildren(...[
       runs, el("label", {}, "Network", network),
       el("button", { type: "button", id: "previous", "aria-label": "previous network", onclick: () => move(-1) }, "◀"),
       el("button", { type: "button", id: "next", "aria-label": "next network", onclick: () => move(1) }, "▶"),
-      el("label", {}, "Compare with", other), el("label", {}, "Show", show),
+      el("label", {}, "Compare with", other), otherRun, el("label", {}, "Show", show),
       el("label", {}, "Generation from", from), el("label", {}, "to", to),
-      el("button", { type: "button", id: "reset", onclick: () => state.set({ network: run.best, other: null, show: "all", from: null, to: null, relatives: "all", focus: null }) }, "Start over"),
+      el("button", { type: "button", id: "reset", onclick: () => state.set({ network: run.best, other: null, otherRun: null, show: "all", from: null, to: null, relatives: "all", focus: null }) }, "Start over"),
       shown, facts,
     ].filter(Boolean));
     tools.onsubmit = (event) => event.preventDefault();
+    let listed = run;
     views.push(() => {
       const values = state.values;
+      if (listed !== state.otherRun()) {
+        listed = state.otherRun();
+        other.replaceChildren(other.firstChild, ...options(listed.networks.map((one) => one.network)));
+      }
+      if (otherRun) otherRun.querySelector("select").value = listed.run;
       network.value = values.network === null ? "" : String(values.network);
       other.value = values.other === null ? "" : String(values.other);
       show.value = values.show;
@@ -331,7 +357,7 @@ function start() {
       to.value = values.to ?? "";
       if (runs) runs.querySelector("select").value = values.run;
       const count = numbers.filter(state.shown).length;
-      shown.textContent = `${count.toLocaleString("en")} of ${numbers.length.toLocaleString("en")} networks shown` + (run.left_out ? `; ${run.left_out.toLocaleString("en")} more are in the commons` : "");
+      shown.textContent = `${count.toLocaleString("en")} of ${numbers.length.toLocaleString("en")} networks shown` + (run.left_out ? `; ${run.left_out.toLocaleString("en")} more are in the commons, which a4nn explore shows whole` : "");
       const one = run.byNumber.get(values.network);
       facts.textContent = one
         ? [`network ${one.network}`, `validation ${percent(one.best, one.best_se)}`, `${number(one.mflops)} million multiply-adds`, `${number(one.epochs)} of ${number(one.budget)} epochs`,

@@ -24,12 +24,14 @@ function makeState(doc, changed) {
   state.read = () => {
     const given = new URLSearchParams(location.hash.slice(1));
     const run = runs.get(given.get("run")) ?? doc.runs[0];
-    const known = (name) => (run && run.byNumber.has(whole(given.get(name))) ? whole(given.get(name)) : null);
+    const known = (name, among = run) => (among?.byNumber.has(whole(given.get(name))) ? whole(given.get(name)) : null);
+    const otherRun = runs.has(given.get("otherRun")) && given.get("otherRun") !== run.run ? given.get("otherRun") : null;
     state.run = run;
     state.values = {
       run: run ? run.run : "",
       network: known("network") ?? (run ? run.best : null),
-      other: known("other"),
+      other: known("other", runs.get(otherRun) ?? run),
+      otherRun,
       show: oneOf(given.get("show"), SHOWN, "all"),
       from: whole(given.get("from")),
       to: whole(given.get("to")),
@@ -41,7 +43,7 @@ function makeState(doc, changed) {
   state.set = (changes) => {
     const next = { ...state.values, ...changes };
     if (changes.run !== undefined && changes.run !== state.values.run) {
-      Object.assign(next, { network: null, other: null, focus: null, ...changes });
+      Object.assign(next, { network: null, other: null, otherRun: null, focus: null, ...changes });
     }
     const kept = Object.entries(next).filter(([key, value]) => {
       if (value === null || value === "" || value === "all") return false;
@@ -49,6 +51,9 @@ function makeState(doc, changed) {
     });
     location.hash = new URLSearchParams(kept).toString();
   };
+
+  // the run of the network that the chosen one is compared with
+  state.otherRun = () => runs.get(state.values.otherRun) ?? state.run;
 
   // what the filter leaves of a run: shown(number) says whether a network is among it
   state.shown = (number) => {
