@@ -325,7 +325,7 @@ def test_a_film_goes_from_a_founder_to_the_network(family: Commons, tmp_path: Pa
         assert (tmp_path / name).stat().st_size > 10_000
     assert {frame.network for frame in album.frames(10)} == {0, 1, 2, 3}
     assert [frame.network for frame in album.frames(1)] in ([0], [1])  # a founder of the best of the front
-    assert album.comparison(0, 1).difference.added
+    assert album.difference(0, 1).added
 
 
 def test_streams_and_the_graph_of_a_family(family: Commons) -> None:
