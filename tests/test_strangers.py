@@ -23,7 +23,7 @@ from markdown_it import MarkdownIt
 from rich.console import Console
 
 from a4nn_core.cli import progress
-from a4nn_core.cli.sql_formats import Format, write
+from a4nn_core.interchange.answer_formats import Format, write
 from a4nn_core.cli.tables import make_table
 from a4nn_core.commons import Commons, RunWriter
 from a4nn_core.commons.check import Checked

@@ -2,7 +2,7 @@
 // number: what the filter hides is left out, what is chosen is drawn again on top.
 
 const INK = "#1f2430";
-const CHOSEN = ["#1f2430", "#cc79a7"];
+const CHOSEN = ["#1f2430", "#cc79a7", "#0072b2", "#d55e00"];
 const SYMBOLS = { dot: "circle", open: "circle", ring: "circle-open", square: "square", hollow: "square" };
 
 function at(values, index) {
@@ -80,7 +80,7 @@ function lineTraces(marks, view) {
       traces.push(trace);
     }
     const trace = groups.get(key);
-    const words = plain(mark.network === undefined ? short(mark.text ?? "") : "network " + mark.network);
+    const words = plain(mark.network === undefined || mark.text ? short(mark.text ?? "") : "network " + mark.network);
     mark.x.forEach((x, i) => {
       trace.x.push(x);
       trace.y.push(mark.y[i]);
