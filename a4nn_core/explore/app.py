@@ -179,7 +179,7 @@ class Explorer:
     def curves(self, body: bytes, stopping: Stopping) -> object:
         """See ``curves.curves``."""
         cursor = self._cursor(stopping)
-        return curves(self.catalogue, cursor, asked(wanted.Chosen, body), stopping.add)
+        return curves(self.catalogue, cursor, asked(wanted.Curves, body), stopping.add)
 
     def compare(self, body: bytes, _: Stopping) -> object:
         """See ``comparison.compared``."""

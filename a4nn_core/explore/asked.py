@@ -101,6 +101,12 @@ class Scatter(Chosen):
     wish: tuple[_Number | None, _Number | None] = (None, None)
 
 
+class Curves(Chosen):
+    """Learning curves of the selection, at most so many."""
+
+    most: Annotated[int, Field(ge=1, le=1_000)] = 100
+
+
 class Listing(Chosen):
     """A page of the table of networks.
 

@@ -29,8 +29,9 @@ def compared(catalogue: Catalogue, networks: Sequence[wanted.Network]) -> dict[s
     Raises:
         BadInput: the records cannot be read.
     """
-    sides = [_side(catalogue, one) for one in networks[:MOST_COMPARED]]
-    found = [(network, architecture) for network, architecture in sides if network is not None]
+    wished = [(one.run, one.network) for one in networks[:MOST_COMPARED]]
+    read = _read(catalogue, networks[:MOST_COMPARED])
+    found = [read[one] for one in wished if one in read]
     first = found[0][1] if found else None
     shown = []
     for place, (network, architecture) in enumerate(found):
@@ -57,7 +58,7 @@ def compared(catalogue: Catalogue, networks: Sequence[wanted.Network]) -> dict[s
                 "words": printable(words),
             }
         )
-    missing = [f"{one.run}, network {one.network}" for one, side in zip(networks, sides, strict=False) if side[0] is None]
+    missing = [f"{run}, network {number}" for run, number in wished if (run, number) not in read]
     return {
         "networks": shown,
         "missing": [printable(one) for one in missing],
@@ -73,17 +74,30 @@ def _drawn(architecture: Architecture) -> Any:
         return None
 
 
-def _side(catalogue: Catalogue, one: wanted.Network) -> tuple[Network | None, Architecture | None]:
-    where = f"where run = {literal(one.run)} and network = {one.network}"
+def _read(
+    catalogue: Catalogue, networks: Sequence[wanted.Network]
+) -> dict[tuple[str, int], tuple[Network, Architecture | None]]:
+    """The records of some networks, and the architectures of those whose layers were recorded."""
+    there = [one for one in networks if one.run in catalogue.runs]
+    if not there:
+        return {}
+    pairs = " or ".join(f"(run = {literal(one.run)} and network = {one.network})" for one in there)
+    # the first conditions leave out files; the last one rows
+    where = (
+        f"where run in ({', '.join(sorted({literal(one.run) for one in there}))}) "
+        f"and network in ({', '.join(str(one.network) for one in there)}) and ({pairs})"
+    )
     store = catalogue.store
-    if one.run not in catalogue.runs:
-        return None, None
-    networks = records(Network, store.answer(f"from networks {where}"))
-    if not networks:
-        return None, None
-    layers = records(LayerRecord, store.answer(f"from layers {where} order by layer"))
+    found = records(Network, store.answer(f"from networks {where}"))
+    layers = records(LayerRecord, store.answer(f"from layers {where} order by run, network, layer"))
     edges = records(Edge, store.answer(f"from edges {where}"))
-    return networks[0], architectures_of(layers, edges).get(one.network)
+    graphs = {
+        run: architectures_of(
+            [layer for layer in layers if layer.run == run], [edge for edge in edges if edge.run == run]
+        )
+        for run in {one.run for one in found}
+    }
+    return {(one.run, one.network): (one, graphs[one.run].get(one.network)) for one in found}
 
 
 def _facts(catalogue: Catalogue, one: Network) -> list[list[str]]:

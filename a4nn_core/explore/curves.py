@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from a4nn_core.archaeology.chart import Axis, Chart, Line, Points
 from a4nn_core.archaeology.style import KEPT, series
-from a4nn_core.explore.asked import Chosen, in_catalogue
+from a4nn_core.explore.asked import Curves, in_catalogue
 from a4nn_core.explore.catalogue import ROOM, Catalogue
 from a4nn_core.explore.measures import literal
 from a4nn_core.printable import printable
@@ -17,14 +17,13 @@ if TYPE_CHECKING:
 
     import duckdb
 
-MOST_CURVES = 1_000
 _COLOURED = 8
 
 
 def curves(
     catalogue: Catalogue,
     cursor: duckdb.DuckDBPyConnection,
-    asked: Chosen,
+    asked: Curves,
     stopping: Callable[[Callable[[], None]], None],
 ) -> dict[str, Any]:
     """The learning curves of at most so many networks of the selection, as JSON values.
@@ -33,7 +32,7 @@ def curves(
 
     Args:
         catalogue, cursor: the networks.
-        asked: the selection.
+        asked: the selection, and how many.
         stopping: is given what ends the query.
 
     Raises:
@@ -45,9 +44,9 @@ def curves(
         f"select key, status, row_number() over (order by {catalogue.column('best_accuracy_percent')}, key) - 1 as rank "
         f"from networks where {where}"
     )
-    step = max(1, -(-count // MOST_CURVES))
+    step = max(1, -(-count // asked.most))
     status = dict(
-        cursor.execute(f"select key, status from ({ranked}) where rank % {step} = {step - 1} or rank = 0").fetchall()
+        cursor.execute(f"select key, status from ({ranked}) where rank % {step} = 0").fetchall()
     )
     names = catalogue.by_place
     found: dict[int, list[tuple[int, float | None]]] = {}

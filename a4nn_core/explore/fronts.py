@@ -77,7 +77,7 @@ def distances(points: NDArray[np.float64], wish: tuple[float | None, float | Non
     """How far each member of a front is from a wish, each axis in ranges of the front.
 
     Args:
-        points: shape (members, 2), both values being minimised.
+        points: shape (members, 2), as drawn, both values being minimised.
         wish: the values one would like best; None for the least that a member has. What is better than the
             wish is as near as the wish.
     """

@@ -100,9 +100,9 @@ class Plotter:
             )
             + f" from networks where {where}",
         )
-        front = self._front_of(cursor, axes, where, asked)
         window = asked.window or _around(ends)
         logs = (nice_log(*ends[:2]), nice_log(*ends[2:])) if drawn else (False, False)
+        front = self._front_of(cursor, axes, where, logs, asked)
         points, cells, seen = self._seen(cursor, axes, both, window, logs, asked)
         picked = self._picked(cursor, axes, asked)
         by_place = catalogue.by_place
@@ -132,7 +132,12 @@ class Plotter:
         }
 
     def _front_of(
-        self, cursor: duckdb.DuckDBPyConnection, axes: _Axes, where: str, asked: Scatter
+        self,
+        cursor: duckdb.DuckDBPyConnection,
+        axes: _Axes,
+        where: str,
+        logs: tuple[bool, bool],
+        asked: Scatter,
     ) -> Front | None:
         if not axes.ordered:
             return None
@@ -140,11 +145,15 @@ class Plotter:
         if not found.members:
             return found
         signs = _signs(axes)
-        points = np.array([(one.x, one.y) for one in found.members]) * signs
-        wish = tuple(
-            None if one is None else one * sign for one, sign in zip(asked.wish, signs, strict=True)
-        )
-        away = distances(points, (wish[0], wish[1]))
+        values = [(one.x, one.y) for one in found.members]
+        columns = [
+            [_end(value[at], log) * signs[at] for value in values] for at, log in enumerate(logs)
+        ]
+        wish = [
+            None if one is None or (log and one <= 0) else _end(one, log) * sign
+            for one, log, sign in zip(asked.wish, logs, signs, strict=True)
+        ]
+        away = distances(np.array(columns).T, (wish[0], wish[1]))
         members = zip(found.members, away.tolist(), strict=True)
         return replace(found, members=tuple(replace(one, distance=far) for one, far in members))
 
@@ -212,8 +221,8 @@ class Plotter:
             for low, high, cells, log in zip(window[::2], window[1::2], _CELLS, logs, strict=True)
         ]
         x, y = (
-            f"least({cells - 1}, floor({cells} * ({_log(column, log)} - {_ends(low, log)!r}) "
-            f"/ {(_ends(high, log) - _ends(low, log)) or 1.0!r}))::int"
+            f"least({cells - 1}, floor({cells} * ({_log(column, log)} - {_end(low, log)!r}) "
+            f"/ {(_end(high, log) - _end(low, log)) or 1.0!r}))::int"
             for column, low, high, cells, log in zip(
                 (axes.x_column, axes.y_column), window[::2], window[1::2], _CELLS, logs, strict=True
             )
@@ -403,7 +412,7 @@ def _log(column: str, log: bool) -> str:
     return f"ln({column})" if log else column
 
 
-def _ends(value: float, log: bool) -> float:
+def _end(value: float, log: bool) -> float:
     return float(np.log(value)) if log else value
 
 

@@ -40,7 +40,7 @@ function start() {
     }
   } });
   const bounds = el("div", { id: "bounds", className: "controls" });
-  const over = button("reset", "Start over", () => state.set({ runs: [], words: "", state: "", data: "", show: "", x: null, y: null, bounds: [], dominated: true, wish: [null, null], window: null, area: null, picked: [], sort: null, descending: false }));
+  const over = button("reset", "Start over", () => state.set({ runs: [], words: "", state: "", data: "", show: "", x: null, y: null, bounds: [], dominated: true, wish: [null, null], window: null, area: null, picked: [], curves: MOST_CURVES[0], sort: null, descending: false }));
   const shown = el("p", { id: "shown", role: "status" });
   tools.append(el("label", {}, "Across", xAxis), el("label", {}, "Upwards", yAxis), el("label", {}, "Networks", show),
     el("label", {}, "Constraint on", bounded), el("label", { className: "tick" }, dominated, "Show dominated"), over, bounds, shown);
@@ -189,6 +189,7 @@ function start() {
     if (empty) return;
     drawLinked(plot, found, state, (traces, layout) => {
       if (found.cells) traces.unshift(cellsTrace(found.cells));
+      for (const one of [layout.xaxis, layout.yaxis]) if (one.type === "log") one.dtick = one.range && one.range[1] - one.range[0] > 5 ? 1 : "D2";
       Object.assign(layout, { dragmode: dragging, uirevision: JSON.stringify([x, y, seen]), selections: [] });
       if (area) {
         const log = (value, chartAxis) => (chartAxis.scale === "log" ? Math.max(value, Number.MIN_VALUE) : value);
@@ -242,7 +243,9 @@ function start() {
   const curvesPlot = el("div", { className: "chart", id: "chart-curves" });
   const curvesEmpty = el("p", { className: "empty", hidden: true });
   const curvesWords = el("div");
-  const curvesHolder = el("div", {}, curvesEmpty, curvesPlot, curvesWords);
+  const most = el("select", { id: "curves", onchange: () => state.set({ curves: Number(most.value), page: state.values.page }) },
+    ...MOST_CURVES.map((value) => el("option", { value: String(value) }, number(value))));
+  const curvesHolder = el("div", {}, el("div", { className: "controls" }, el("label", {}, "Curves at most", most)), curvesEmpty, curvesPlot, curvesWords);
   const selection = section("selection", "The selection", chosenWords,
     el("div", { className: "controls" }, button("clear", "Select all that is shown", () => state.set({ picked: [], area: null })), exporting("csv"), exporting("parquet"), exporting("json")),
     queryHolder, el("div", { className: "wide" }, table, curvesHolder));
@@ -290,6 +293,7 @@ function start() {
     curvesEmpty.hidden = !empty;
     curvesEmpty.textContent = found.chart.empty ?? "";
     curvesWords.replaceChildren(...found.words.map((text) => el("p", { className: "words" }, text)));
+    most.value = String(state.values.curves);
     curvesPlot.dataset.curves = String(found.drawn);
     if (!empty) drawLinked(curvesPlot, found, state);
   }
@@ -380,15 +384,15 @@ function start() {
     main.focus();
   });
 
-  const plain_scatter = () => {
+  const scatterOf = () => {
     const { x, y, window: seen, dominated: also, wish: wished, picked } = state.values;
     if (!x || !y) return null;
     return { filter: state.filter(), x, y, window: seen, dominated: also, wish: wished, ...(picked.length ? { picked } : {}) };
   };
   const views = [
-    makeView(networks, "/api/scatter", plain_scatter, drawScatter),
+    makeView(networks, "/api/scatter", scatterOf, drawScatter, () => JSON.stringify(state.values.area)),
     makeView(table.parentElement, "/api/networks", () => ({ ...state.chosen(), sort: state.values.sort ?? "run", descending: state.values.descending, page: state.values.page, columns: columnsOf() }), drawTable),
-    makeView(curvesHolder, "/api/curves", () => state.chosen(), drawCurves),
+    makeView(curvesHolder, "/api/curves", () => ({ ...state.chosen(), most: state.values.curves }), drawCurves),
     makeView(compareHolder.parentElement, "/api/compare", () => (state.values.picked.length ? { picked: state.values.picked.slice(0, 5) } : null), drawCompared),
     makeView(queryHolder, "/api/query", () => (queryHolder.open ? state.chosen() : null), (found) => (queryText.textContent = found?.query ?? "")),
   ];

@@ -2,6 +2,7 @@
 
 const NETWORK_STATUS = { "": "any status", completed: "trained to the end", stopped: "stopped early", failed: "failed", equal: "equal to another", infeasible: "outside the bounds", paused: "waiting" };
 const MOST_PICKED = 1000;
+const MOST_CURVES = [100, 300, 1000];
 
 function makeState(changed) {
   const state = { values: {} };
@@ -45,6 +46,7 @@ function makeState(changed) {
       window: four(given.get("window")),
       area: four(given.get("area")),
       picked: given.getAll("pick").map(one).filter(Boolean).slice(0, MOST_PICKED),
+      curves: MOST_CURVES.find((most) => String(most) === given.get("curves")) ?? MOST_CURVES[0],
       sort: given.get("sort"),
       descending: given.get("order") === "down",
       page: /^\d{1,6}$/.test(given.get("page") ?? "") ? Number(given.get("page")) : 0,
@@ -61,6 +63,7 @@ function makeState(changed) {
     if (values.window) found.set("window", values.window.join(","));
     if (values.area) found.set("area", values.area.join(","));
     values.picked.forEach(({ run, network }) => found.append("pick", `${run}/${network}`));
+    if (values.curves !== MOST_CURVES[0]) found.set("curves", String(values.curves));
     if (values.descending) found.set("order", "down");
     if (values.page) found.set("page", String(values.page));
     return found.toString();

@@ -29,18 +29,35 @@ async function answer(path, body, signal) {
 }
 
 // A part of the page that shows one answer. It asks again only if what it asks for, or the records, have changed; an
-// answer that nobody waits for any more is called off.
-function makeView(holder, path, bodyOf, draw) {
+// answer that nobody waits for any more is called off. What it draws can also depend on lookOf(). What is out of sight
+// waits until it comes into sight, so that a choice costs as much as what is seen.
+const sight = new IntersectionObserver((entries) => {
+  for (const entry of entries) {
+    entry.target.inSight = entry.isIntersecting;
+    if (entry.isIntersecting) entry.target.seen();
+  }
+}, { rootMargin: "60px" });
+
+function makeView(holder, path, bodyOf, draw, lookOf = () => "") {
   let asked = null;
+  let looked = null;
   let last = null;
   let controller = null;
   const trouble = el("p", { className: "trouble", role: "alert", hidden: true });
   holder.prepend(trouble);
-  return async (version) => {
+  let current = null;
+  holder.seen = () => current !== null && show(current);
+  sight.observe(holder);
+  async function show(version) {
+    current = version;
+    if (!holder.inSight) return;
     const body = bodyOf();
     const key = JSON.stringify([body, version]);
+    const look = lookOf();
+    const sameLook = look === looked;
+    looked = look;
     if (key === asked) {
-      if (last !== null) draw(last);
+      if (!sameLook && !holder.hasAttribute("aria-busy")) draw(last);
       return;
     }
     asked = key;
@@ -63,7 +80,8 @@ function makeView(holder, path, bodyOf, draw) {
       trouble.textContent = error.message;
       trouble.hidden = false;
     }
-  };
+  }
+  return show;
 }
 
 async function download(path, body) {
