@@ -155,6 +155,7 @@ class Catalogue:
                     grown.append(run)
             else:
                 fresh.append(run)
+                self._damaged.pop(run, None)  # it is looked at again
             self._listed(run).state = state
             self._listed(run).trouble = self._damaged.get(run, "")
         for run, words in troubles.items():
@@ -197,8 +198,6 @@ class Catalogue:
             self.runs[run].trouble = str(error)
 
     def _headers(self, runs: Sequence[str], every: bool) -> None:
-        for run in runs:
-            self._damaged.pop(run, None)
         names = "" if every else f" where run in ({_list(runs)})"
         wanted = "select run, dataset, dataset_fingerprint, dataset_details, objectives from runs" + names
         for row in python_rows(self.store.answer(wanted)):
