@@ -196,8 +196,9 @@ class Explorer:
             return self._file(given.query, given.format, "answer", stopping)
         begin = time.perf_counter()
         rows: list[list[str]] = []
-        with self._slot(), self.catalogue.store.ask(given.query, SQL_ROWS + 1) as answer:
-            stopping.add(answer.stop)
+        answer = self.catalogue.store.ask(given.query, SQL_ROWS + 1)
+        stopping.add(answer.stop)
+        with self._slot(), answer:
             for batch in answer:
                 rows += [list(row) for row in rows_of(batch, people_cell, plain=False)]
                 if len(rows) > SQL_ROWS:
@@ -226,8 +227,9 @@ class Explorer:
                 if chosen is Format.json:
                     commons = str(self.catalogue.store.path)
                     file.write(f'{{"commons": {to_json(commons)}, "query": {to_json(query)}, "rows":\n'.encode())
-                with self.catalogue.store.ask(query, batch_rows(chosen)) as answer:
-                    stopping.add(answer.stop)
+                answer = self.catalogue.store.ask(query, batch_rows(chosen))
+                stopping.add(answer.stop)
+                with answer:
                     write(answer.schema, answer, chosen, file)
                 if chosen is Format.json:
                     file.write(b"}\n")
@@ -339,8 +341,8 @@ async def _in_time(request: Request, work: Callable[[Stopping], Response], secon
         await asyncio.wait([done], timeout=_LOOK_SECONDS)
         late = time.monotonic() - begin > seconds
         if not done.done() and (late or await request.is_disconnected()):
-            stopping.stop()
-            done.add_done_callback(lambda one: one.exception())  # nobody asks for it any more
+            _ENDING.add(ending := asyncio.create_task(_end(done, stopping)))
+            ending.add_done_callback(_ENDING.discard)
             words = f"This took longer than {seconds:.0f} seconds and was ended." if late else "Nobody waits."
             return _trouble(words, 503)
     try:
@@ -354,6 +356,18 @@ async def _in_time(request: Request, work: Callable[[Stopping], Response], secon
     except Exception as error:
         _LOG.exception("an answer failed")
         return _trouble(f"This cannot be answered: {type(error).__name__}. The terminal says more.", 500)
+
+
+_ENDING: set[asyncio.Task[None]] = set()
+"""kept, or they could be collected before they are done"""
+
+
+async def _end(done: asyncio.Future[Response], stopping: Stopping) -> None:
+    """End work, and again until it has ended: a query that has not begun does not hear."""
+    while not done.done():
+        stopping.stop()
+        await asyncio.wait([done], timeout=2 * _LOOK_SECONDS)
+    done.exception()  # nobody asks for it any more
 
 
 def _aside(work: Callable[[], T]) -> Future[T]:

@@ -65,8 +65,9 @@ def curves(
             f"where run in ({runs}) and network between {low} and {high} and (run, network) in ({pairs}) "
             "order by run, network, epoch"
         )
-        with catalogue.store.ask(query) as answer:
-            stopping(answer.stop)
+        answer = catalogue.store.ask(query)
+        stopping(answer.stop)
+        with answer:
             for batch in answer:
                 columns = [batch[name].to_pylist() for name in batch.schema.names]
                 for run, network, epoch, value in zip(*columns, strict=True):
