@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from a4nn_core.archaeology.film import Comparison
-from a4nn_core.archaeology.sketch import COLOURS, sketch
+from a4nn_core.archaeology.sketch import COLOURS, Sketch, sketch
 from a4nn_core.commons.records import Edge, LayerRecord, Network
 from a4nn_core.commons.rows import records
 from a4nn_core.errors import BadInput
@@ -48,13 +49,13 @@ def compared(catalogue: Catalogue, networks: Sequence[wanted.Network]) -> dict[s
         if architecture is not None and drawn is None:
             drawn = _drawn(architecture)
         if len(found) == 2 and place and old is not None:
-            shown[0]["sketch"] = old.to_json()
+            shown[0]["sketch"] = _shown(old)
         shown.append(
             {
                 "run": network.run,
                 "network": network.network,
                 "facts": _facts(catalogue, network),
-                "sketch": None if drawn is None else drawn.to_json(),
+                "sketch": None if drawn is None else _shown(drawn),
                 "words": printable(words),
             }
         )
@@ -67,7 +68,13 @@ def compared(catalogue: Catalogue, networks: Sequence[wanted.Network]) -> dict[s
     }
 
 
-def _drawn(architecture: Architecture) -> Any:
+def _shown(drawn: Sketch) -> dict[str, Any]:
+    """A sketch as JSON values; the labels of layers are text of others."""
+    nodes = tuple(replace(node, title=_cut(node.title)) for node in drawn.nodes)
+    return replace(drawn, nodes=nodes).to_json()
+
+
+def _drawn(architecture: Architecture) -> Sketch | None:
     try:
         return sketch(architecture)
     except BadInput:  # an operation that is not known here

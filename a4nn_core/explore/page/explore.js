@@ -171,6 +171,7 @@ function start() {
         })), front)));
 
   let lastScatter = null;
+  let drawings = 0; // a selection that was drawn becomes the area of the state, and is Plotly's no more
 
   function drawScatter(found) {
     lastScatter = found;
@@ -190,7 +191,7 @@ function start() {
     drawLinked(plot, found, state, (traces, layout) => {
       if (found.cells) traces.unshift(cellsTrace(found.cells));
       for (const one of [layout.xaxis, layout.yaxis]) if (one.type === "log") one.dtick = one.range && one.range[1] - one.range[0] > 5 ? 1 : "D2";
-      Object.assign(layout, { dragmode: dragging, uirevision: JSON.stringify([x, y, seen]), selections: [] });
+      Object.assign(layout, { dragmode: dragging, uirevision: JSON.stringify([x, y, seen]), selections: [], selectionrevision: String((drawings += 1)) });
       if (area) {
         const log = (value, chartAxis) => (chartAxis.scale === "log" ? Math.max(value, Number.MIN_VALUE) : value);
         layout.shapes = [...(layout.shapes ?? []), { type: "rect", x0: log(area[0], found.chart.x), x1: log(area[1], found.chart.x), y0: log(area[2], found.chart.y), y1: log(area[3], found.chart.y), line: { color: INK, width: 1.5, dash: "dash" }, fillcolor: "rgba(11,92,173,0.08)" }];
@@ -401,8 +402,9 @@ function start() {
     const { x, y } = state.values;
     const there = (name) => Boolean(measure(name)?.networks);
     const first = (names) => names.find(there) ?? known.measures.find((one) => one.networks)?.name ?? null;
-    if (!x || !measure(x)) state.values.x = first(["mflops", "parameters", "seconds", "network"]);
-    if (!y || !measure(y)) state.values.y = first(["best_accuracy_percent", "test_accuracy_percent", "last_accuracy_percent"]);
+    state.usual = { x: first(["mflops", "parameters", "seconds", "network"]), y: first(["best_accuracy_percent", "test_accuracy_percent", "last_accuracy_percent"]) };
+    if (!x || !measure(x)) state.values.x = state.usual.x;
+    if (!y || !measure(y)) state.values.y = state.usual.y;
   }
 
   function refresh() {

@@ -5,7 +5,7 @@ const MOST_PICKED = 1000;
 const MOST_CURVES = [100, 300, 1000];
 
 function makeState(changed) {
-  const state = { values: {} };
+  const state = { values: {}, usual: { x: null, y: null } };
 
   const finite = (text) => (text !== null && text !== "" && Number.isFinite(Number(text)) ? Number(text) : null);
   const four = (text) => {
@@ -38,8 +38,8 @@ function makeState(changed) {
       state: given.get("state") ?? "",
       data: given.get("data") ?? "",
       show: Object.hasOwn(NETWORK_STATUS, given.get("show") ?? "") ? (given.get("show") ?? "") : "",
-      x: given.get("x"),
-      y: given.get("y"),
+      x: given.get("x") ?? state.usual.x,
+      y: given.get("y") ?? state.usual.y,
       bounds: given.getAll("bound").map(bound).filter(Boolean).slice(0, 20),
       dominated: given.get("dominated") !== "hidden",
       wish: [wish[0] ?? null, wish[1] ?? null],
@@ -56,7 +56,7 @@ function makeState(changed) {
   const written = (values) => {
     const found = new URLSearchParams();
     values.runs.forEach((run) => found.append("run", run));
-    for (const key of ["words", "state", "data", "show", "x", "y", "sort"]) if (values[key]) found.set(key, values[key]);
+    for (const key of ["words", "state", "data", "show", "x", "y", "sort"]) if (values[key] && values[key] !== state.usual[key]) found.set(key, values[key]);
     values.bounds.forEach(({ measure, least, most }) => found.append("bound", JSON.stringify([measure, least, most])));
     if (!values.dominated) found.set("dominated", "hidden");
     if (values.wish.some((value) => value !== null)) found.set("wish", values.wish.map((value) => value ?? "").join(","));
