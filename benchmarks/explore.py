@@ -1,4 +1,4 @@
-"""The explorer at 10,000 or a million networks: what its server needs, and how long a person waits in Chromium.
+"""The explorer at 10,000 or a million networks: what its server needs, and how long one waits in Chromium.
 
     python benchmarks/explore.py [--networks 10000] [--times 5] [--folder DIR]
 
@@ -28,7 +28,10 @@ import httpx
 TOKEN = "benchmark-of-the-explorer"
 AXES = {"x": "mflops", "y": "best_accuracy_percent"}
 TIGHT = {"bounds": [{"measure": "best_accuracy_percent", "least": 95}, {"measure": "mflops", "most": 200}]}
-AREA = [{"measure": "mflops", "least": 90, "most": 110}, {"measure": "best_accuracy_percent", "least": 90, "most": 99}]
+AREA = [
+    {"measure": "mflops", "least": 90, "most": 110},
+    {"measure": "best_accuracy_percent", "least": 90, "most": 99},
+]
 COLUMNS = ["best_accuracy_percent", "mflops", "parameters", "epochs_trained", "test_accuracy_percent"]
 
 
@@ -39,7 +42,10 @@ def questions() -> dict[str, tuple[str, dict[str, Any]]]:
         "scatter plot of all, with its front": ("scatter", AXES),
         "scatter plot, two constraints": ("scatter", {**AXES, "filter": TIGHT}),
         "scatter plot, zoomed in": ("scatter", {**AXES, "window": [100.0, 200.0, 95.0, 99.0]}),
-        "table, sorted": ("networks", {"sort": "best_accuracy_percent", "descending": True, "columns": COLUMNS}),
+        "table, sorted": (
+            "networks",
+            {"sort": "best_accuracy_percent", "descending": True, "columns": COLUMNS},
+        ),
         "table, sorted, last page of 20": ("networks", {"sort": "mflops", "page": 19, "columns": COLUMNS}),
         "100 curves": ("curves", {"filter": TIGHT}),
         "1,000 curves": ("curves", {"filter": TIGHT, "most": 1000}),
@@ -47,7 +53,10 @@ def questions() -> dict[str, tuple[str, dict[str, Any]]]:
         "export of an area, Parquet": ("export", {"area": AREA, "format": "parquet"}),
         "SQL: mean learning curve": (
             "sql",
-            {"query": "select epoch, avg(validation_accuracy_percent) from epochs group by epoch order by epoch"},
+            {
+                "query": "select epoch, avg(validation_accuracy_percent) from epochs "
+                "group by epoch order by epoch"
+            },
         ),
     }
 
@@ -95,7 +104,7 @@ def interactions(page: Any) -> dict[str, Callable[[int], None]]:
 
 
 def waited(address: str, times: int) -> tuple[dict[str, float], float, float]:
-    """Median seconds of each interaction; seconds until the page is there, and until it shows 1,000 curves."""
+    """Median seconds of each interaction; seconds until the page is there, and for 1,000 curves."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as running:

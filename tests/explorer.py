@@ -62,7 +62,9 @@ def served(commons: Path, folder: Path) -> Iterator[Served]:
     with listen("127.0.0.1", 0) as listening:
         port = listening.getsockname()[1]
         guarded = Guard(application(Explorer(catalogue, folder)), TOKEN, port)
-        config = uvicorn.Config(guarded, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1)
+        config = uvicorn.Config(
+            guarded, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1
+        )
         server = uvicorn.Server(config)
         thread = Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()

@@ -1,4 +1,4 @@
-"""The explorer in a real browser: Chromium, driven by Playwright. Without Chromium these tests are skipped."""
+"""The explorer in a real browser, Chromium, driven by Playwright; without it these tests are skipped."""
 
 from __future__ import annotations
 
@@ -147,7 +147,10 @@ def test_one_choice_changes_every_view_and_is_in_the_address(open_page: Any) -> 
     seen.settle()
     left = seen.networks()
     assert 0 < len(left) < 8
-    costs = {f"evolved/{n.network}": (n.flops or 0) / 1e6 for n in Commons(seen.served.catalogue.store.path).networks("evolved")}
+    costs = {
+        f"evolved/{n.network}": (n.flops or 0) / 1e6
+        for n in Commons(seen.served.catalogue.store.path).networks("evolved")
+    }
     assert all(costs[one] <= 0.7 for one in left)
     row = seen.one(f"#networks-table tr[data-network='{left[0]}']")
     row.click()
@@ -172,14 +175,26 @@ def test_the_address_restores_the_view(open_page: Any) -> None:
         "&dominated=hidden&wish=,90&sort=mflops&order=down&words=evo&pick=evolved%2F4&pick=plain%2F0&curves=300"
     )
     seen = open_page(fragment)
-    values = {name: seen.one(f"#{name}").input_value() for name in ("show", "x", "y", "words", "bound-0-least", "wish-y", "curves")}
-    assert values == {"show": "stopped", "x": "parameters", "y": "test_accuracy_percent", "words": "evo",
-        "bound-0-least": "0.5", "wish-y": "90", "curves": "300"}
+    values = {
+        name: seen.one(f"#{name}").input_value()
+        for name in ("show", "x", "y", "words", "bound-0-least", "wish-y", "curves")
+    }
+    assert values == {
+        "show": "stopped",
+        "x": "parameters",
+        "y": "test_accuracy_percent",
+        "words": "evo",
+        "bound-0-least": "0.5",
+        "wish-y": "90",
+        "curves": "300",
+    }
     assert not seen.one("#dominated").is_checked()
     assert seen.one("#runs-table tbody tr").count() == 1
     assert seen.networks() == ["plain/0", "evolved/4"]
     assert seen.see("#compared").locator(".strip").count() == 2
-    odd = open_page("#x=<b>&y=constructor&show=__proto__&bound=%5B1%5D&bound=nonsense&window=3,1,a,&pick=%2F&pick=evolved%2F99&page=99&wish=a,b,c&run=gone")
+    odd = open_page(
+        "#x=<b>&y=constructor&show=__proto__&bound=%5B1%5D&bound=nonsense&window=3,1,a,&pick=%2F&pick=evolved%2F99&page=99&wish=a,b,c&run=gone"
+    )
     assert "not in this commons: gone" in odd.one("#runs-shown").inner_text()
     odd.see("#networks-table")
     assert "1 of them are not in this commons" in odd.one("#chosen").inner_text()
@@ -292,7 +307,9 @@ def test_hostile_names_stay_text(open_page: Any) -> None:
     assert HOSTILE[0] in seen.one("#runs-table").inner_text()
     for part in ("#chart-networks", "#networks-table", "#chart-curves", "#compared"):
         seen.see(part)
-    seen.see("#sql-text").fill("select operator, termination_reason as \"<img src=x onerror='window.hacked=9'>\" from networks")
+    seen.see("#sql-text").fill(
+        "select operator, termination_reason as \"<img src=x onerror='window.hacked=9'>\" from networks"
+    )
     seen.one("#sql-run").click()
     seen.settle()
     assert "<img src=x" in seen.one("#sql-table thead").inner_text()
@@ -382,7 +399,8 @@ def test_text_has_contrast_and_controls_have_names(open_page: Any) -> None:
           const channel = (v) => (v /= 255) <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
           const light = (c) => { const [r, g, b] = c.match(/[\\d.]+/g).map(Number);
             return 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b); };
-          const ground = (e) => { for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor;
+          const ground = (e) => { for (; e; e = e.parentElement) {
+            const c = getComputedStyle(e).backgroundColor;
             if (c !== 'rgba(0, 0, 0, 0)') return light(c); } return 1; };
           const own = (e) => [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
           return [...document.querySelectorAll('header *, main *:not(svg *), form *')]

@@ -23,9 +23,9 @@ import pytest
 from command import A4NN, a4nn
 from commons_data import made_up_run
 
+from a4nn_core.commons import Commons
 from a4nn_core.interchange.answer_formats import Format, write
 from a4nn_core.interchange.answer_values import interval_text, people_cell
-from a4nn_core.commons import Commons
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,8 @@ def explore(
         int, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0 for a free one.")
     ] = 8371,
     host: Annotated[
-        str, typer.Option("--host", help="Address to listen on; others than this machine's own see all records.")
+        str,
+        typer.Option("--host", help="Address to listen on; others than this machine's own see all records."),
     ] = "127.0.0.1",
     open_: Annotated[bool, typer.Option("--open/--no-open", help="Open it in the browser.")] = True,
     token: Annotated[

@@ -132,7 +132,9 @@ class Explorer:
     async def html(self, request: Request) -> Response:  # noqa: ARG002
         """The page."""
         name = html_text(self.catalogue.store.path)
-        text = _own("explore.html").replace("{{commons}}", name).replace("{{version}}", html_text(__version__))
+        text = (
+            _own("explore.html").replace("{{commons}}", name).replace("{{version}}", html_text(__version__))
+        )
         return HTMLResponse(text)
 
     def changes(self, _: bytes, __: Stopping) -> object:
@@ -226,7 +228,9 @@ class Explorer:
             with self._slot(), path.open("wb") as file:
                 if chosen is Format.json:
                     commons = str(self.catalogue.store.path)
-                    file.write(f'{{"commons": {to_json(commons)}, "query": {to_json(query)}, "rows":\n'.encode())
+                    file.write(
+                        f'{{"commons": {to_json(commons)}, "query": {to_json(query)}, "rows":\n'.encode()
+                    )
                 answer = self.catalogue.store.ask(query, batch_rows(chosen))
                 stopping.add(answer.stop)
                 with answer:
@@ -303,23 +307,23 @@ def _run(run: str, listed: Listed) -> object:
         return {"run": printable(run), "status": "unreadable", "trouble": printable(listed.trouble)}
     totals = state.totals
     return {
-            "run": run,
-            "trouble": printable(listed.trouble),
-            "experiment": _cut(state.experiment),
-            "strategy": _cut(state.strategy),
-            "dataset": None if listed.dataset is None else _cut(listed.dataset),
-            "status": state.status,
-            "networks": totals.networks,
-            "budget": totals.networks_budget,
-            "front": totals.networks_on_front,
-            "best": totals.best_accuracy_percent,
-            "best_error": totals.best_accuracy_se_points,
-            "saved": totals.epochs_saved_percent if totals.epochs_budget else None,
-            "training": state.training,
-            "waiting": state.waiting,
-            "started": None if state.started is None else f"{state.started:%Y-%m-%d %H:%M}",
-            "objectives": listed.objectives,
-        }
+        "run": run,
+        "trouble": printable(listed.trouble),
+        "experiment": _cut(state.experiment),
+        "strategy": _cut(state.strategy),
+        "dataset": None if listed.dataset is None else _cut(listed.dataset),
+        "status": state.status,
+        "networks": totals.networks,
+        "budget": totals.networks_budget,
+        "front": totals.networks_on_front,
+        "best": totals.best_accuracy_percent,
+        "best_error": totals.best_accuracy_se_points,
+        "saved": totals.epochs_saved_percent if totals.epochs_budget else None,
+        "training": state.training,
+        "waiting": state.waiting,
+        "started": None if state.started is None else f"{state.started:%Y-%m-%d %H:%M}",
+        "objectives": listed.objectives,
+    }
 
 
 async def _body(request: Request) -> bytes:

@@ -71,7 +71,7 @@ class Network(Asked):
 
 
 class Chosen(Asked):
-    """The selection: networks picked one by one, or an area of the scatter plot, or all that the filter leaves.
+    """The selection: networks picked one by one, or an area of the plot, or all that the filter leaves.
 
     Attributes:
         filter: which networks are looked at.

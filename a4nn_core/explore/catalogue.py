@@ -35,6 +35,7 @@ _BATCH = 122_880
 _OFTEN_SECONDS = 1.0
 """the files of a commons are not looked at more often"""
 
+
 @dataclass
 class Listed:
     """One run as the explorer knows it.
@@ -93,7 +94,8 @@ class Catalogue:
         self._database = duckdb.connect(":memory:", config={"python_enable_replacements": "false"})
         self._database.execute("set enable_progress_bar = false")
         self._database.execute(
-            "create table networks (key bigint, place integer, number integer, status varchar, candidate bool)"
+            "create table networks "
+            "(key bigint, place integer, number integer, status varchar, candidate bool)"
         )
         self._add_columns()
 
@@ -215,14 +217,14 @@ class Catalogue:
             self._empty(run)
         missing = there - self._numbers(run)
         if missing:
-            self._read(
-                f"run = {literal(run)} and network between {min(missing)} and {max(missing)}", missing
-            )
+            self._read(f"run = {literal(run)} and network between {min(missing)} and {max(missing)}", missing)
 
     def _read(self, where: str | None, only: set[int] | None = None) -> None:
         """Add the networks that meet a condition; of some numbers alone, if they are given."""
         condition = f" where {where}" if where else ""
-        names = self.store.answer(f"select distinct unnest(map_keys(fitness)) as name from networks{condition}")
+        names = self.store.answer(
+            f"select distinct unnest(map_keys(fitness)) as name from networks{condition}"
+        )
         self._fitness |= set(names["name"].to_pylist())
         objectives = {name: way for one in self.runs.values() for name, way in one.objectives.items()}
         self.measures = measures(self._fitness, objectives)
@@ -231,8 +233,8 @@ class Catalogue:
         wanted = ", ".join(f"({one.sql})::double as {self._columns[one.name]}" for one in known)
         trained = ", ".join(literal(str(status)) for status in TRAINED)
         query = (
-            f"select run, network as number, status, status in ({trained}) and equal_to is null as candidate, "
-            f"{wanted} from networks{condition}"
+            f"select run, network as number, status, "
+            f"status in ({trained}) and equal_to is null as candidate, {wanted} from networks{condition}"
         )
         with self.store.ask(query, _BATCH) as answer, self._change() as database:
             for batch in answer:

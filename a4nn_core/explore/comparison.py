@@ -116,10 +116,14 @@ def _facts(catalogue: Catalogue, one: Network) -> list[list[str]]:
         "validation accuracy": None
         if best is None
         else f"{plus_minus(best, images.validation_error(best) if images else None)} %",
-        "test accuracy": None if test is None else f"{plus_minus(test, images.test_error(test) if images else None)} %",
+        "test accuracy": None
+        if test is None
+        else f"{plus_minus(test, images.test_error(test) if images else None)} %",
         "multiply-adds": None if one.flops is None else f"{one.flops / 1e6:.4g} million",
         "parameters": None if one.parameters is None else f"{one.parameters:,}",
-        "epochs": None if one.epochs_trained is None else f"{one.epochs_trained} of {one.epochs_budget or '?'}",
+        "epochs": None
+        if one.epochs_trained is None
+        else f"{one.epochs_trained} of {one.epochs_budget or '?'}",
         "generation": one.generation,
         "made by": one.operator,
         "parents": ", ".join(map(str, one.parents or ())),

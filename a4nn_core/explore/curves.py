@@ -40,14 +40,13 @@ def curves(
     """
     where = in_catalogue(catalogue, asked)
     (count,) = cursor.execute(f"select count(*) from networks where {where}").fetchone() or (0,)
+    best = catalogue.column("best_accuracy_percent")
     ranked = (
-        f"select key, status, row_number() over (order by {catalogue.column('best_accuracy_percent')}, key) - 1 as rank "
+        f"select key, status, row_number() over (order by {best}, key) - 1 as rank "
         f"from networks where {where}"
     )
     step = max(1, -(-count // asked.most))
-    status = dict(
-        cursor.execute(f"select key, status from ({ranked}) where rank % {step} = 0").fetchall()
-    )
+    status = dict(cursor.execute(f"select key, status from ({ranked}) where rank % {step} = 0").fetchall())
     names = catalogue.by_place
     found: dict[int, list[tuple[int, float | None]]] = {}
     by_run: dict[int, list[int]] = {}
@@ -111,12 +110,15 @@ def curves(
         Axis("epoch", whole=True),
         Axis("validation accuracy (%)"),
         tuple(marks),
-        empty="No network of the selection has a learning curve on record." if count else "The selection is empty.",
+        empty="No network of the selection has a learning curve on record."
+        if count
+        else "The selection is empty.",
     )
     words = []
     if len(status) < count:
         words.append(
-            f"{len(status):,} of the {count:,} networks of the selection are drawn, in equal steps of accuracy."
+            f"{len(status):,} of the {count:,} networks of the selection are drawn, "
+            "in equal steps of accuracy."
         )
     if 0 < len(found) < len(status):
         words.append(f"{len(status) - len(found):,} of them have no learning curve on record.")

@@ -42,7 +42,7 @@ class Member:
     Attributes:
         key: of the network.
         x, y: its values on both axes.
-        error: standard error of the accuracy among them, in points; None if there is none, or it is not known.
+        error: standard error of the accuracy among them, in points; None if it is not known.
         alike: key of the cheapest member that costs less and cannot be told apart by accuracy; None if there
             is none.
         distance: from the wish, in ranges of the front.
@@ -56,7 +56,9 @@ class Member:
     distance: float = 0.0
 
 
-def told_apart(members: Sequence[Member], costs: Sequence[float], accuracies: Sequence[float]) -> dict[int, int | None]:
+def told_apart(
+    members: Sequence[Member], costs: Sequence[float], accuracies: Sequence[float]
+) -> dict[int, int | None]:
     """For each member, by key, the cheapest one that costs less and cannot be told apart; see
     ``precision.cheaper_alike``.
 
@@ -90,5 +92,5 @@ def distances(points: NDArray[np.float64], wish: tuple[float | None, float | Non
 
 
 def nice_log(low: float, high: float) -> bool:
-    """Whether values are drawn by their logarithms: all are positive, and they differ by orders of magnitude."""
+    """Whether values are drawn by their logarithms: all are positive, and differ by orders of magnitude."""
     return low > 0 and math.isfinite(high) and high / low > 30

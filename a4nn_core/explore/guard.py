@@ -2,7 +2,8 @@
 
 The server listens on this machine alone by default, but any page that is open in the same browser can send
 requests there, and any user of the machine. So whoever asks must have the token, as a cookie that other sites
-cannot send, under a name of this machine, so that no other name that was pointed at it (DNS rebinding) counts.
+cannot send, under a name of this machine, so that no other name that was pointed at it (DNS rebinding)
+counts.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The table of networks, sorted and paged where they are kept, and the selection as a query of everybody's."""
+"""The table of networks, sorted and paged where they are kept, and the selection as a query."""
 
 from __future__ import annotations
 

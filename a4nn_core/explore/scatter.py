@@ -1,4 +1,4 @@
-"""The scatter plot of the explorer: networks by two measures, the front among them, and what to choose from it.
+"""The scatter plot of the explorer: networks by two measures, their front, and what to choose from it.
 
 Few networks are drawn one by one, many as counts in cells, which DuckDB makes; a smaller window has smaller
 cells, until it has few networks. The front is exact at every size.
@@ -146,9 +146,7 @@ class Plotter:
             return found
         signs = _signs(axes)
         values = [(one.x, one.y) for one in found.members]
-        columns = [
-            [_end(value[at], log) * signs[at] for value in values] for at, log in enumerate(logs)
-        ]
+        columns = [[_end(value[at], log) * signs[at] for value in values] for at, log in enumerate(logs)]
         wish = [
             None if one is None or (log and one <= 0) else _end(one, log) * sign
             for one, log, sign in zip(asked.wish, logs, signs, strict=True)
@@ -213,7 +211,8 @@ class Plotter:
         (seen,) = _one(cursor, f"select count(*) from networks where {inside}")
         if seen <= MOST_POINTS:
             rows = cursor.execute(
-                f"select key, {axes.x_column}, {axes.y_column}, status from networks where {inside} order by key"
+                f"select key, {axes.x_column}, {axes.y_column}, status from networks "
+                f"where {inside} order by key"
             ).fetchall()
             return [_Point(*row) for row in rows], None, seen
         edges = [
@@ -286,10 +285,26 @@ class Plotter:
             marks.append(_points(alike, FRONT, "open", "front, a cheaper one cannot be told apart", 9))
             if nearest is not None:
                 marks.append(
-                    Points(x=[nearest.x], y=[nearest.y], colours=(INK,), shape="ring", size=20, label="nearest to the wish")
+                    Points(
+                        x=[nearest.x],
+                        y=[nearest.y],
+                        colours=(INK,),
+                        shape="ring",
+                        size=20,
+                        label="nearest to the wish",
+                    )
                 )
         if None not in asked.wish:
-            marks.append(Points(x=[asked.wish[0]], y=[asked.wish[1]], colours=(INK,), shape="hollow", size=11, label="the wish"))
+            marks.append(
+                Points(
+                    x=[asked.wish[0]],
+                    y=[asked.wish[1]],
+                    colours=(INK,),
+                    shape="hollow",
+                    size=11,
+                    label="the wish",
+                )
+            )
         drawn = {one.key for one in points} | {one.key for one in (front.members if front else ())}
         others = [one for one in picked if one.key not in drawn]
         if others:
@@ -319,10 +334,8 @@ class Plotter:
     def _words(self, axes: _Axes, asked: Scatter, every: int, drawn: int, front: Front | None) -> list[str]:
         words = []
         if every > drawn:
-            lacking = every - drawn
-            words.append(
-                f"{lacking:,} of the {every:,} networks that the filter leaves lack{'s' if lacking == 1 else ''} a value."
-            )
+            lack = "1 lacks" if every - drawn == 1 else f"{every - drawn:,} lack"
+            words.append(f"Of the {every:,} networks that the filter leaves {lack} a value.")
         if front is None:
             words.append("There is no front: of one of these measures no value is better than another.")
         elif axes.x.name == axes.y.name:
@@ -332,11 +345,12 @@ class Plotter:
         data = {one.fingerprint or one.dataset for one in listed if one.state and one.state.totals.networks}
         if len(data) > 1 and axes.accuracy is not None:
             words.append(
-                f"These runs are of {len(data):,} different data sets: their accuracies cannot be compared, and a "
-                "front over all of them means little. Choose runs of one data set."
+                f"These runs are of {len(data):,} different data sets: their accuracies cannot be compared, "
+                "and a front over all of them means little. Choose runs of one data set."
             )
-        if len(front.members if front else ()) > MOST_MEMBERS:
-            words.append(f"The list has {MOST_MEMBERS} of the {len(front.members if front else ()):,} members of the front.")
+        members = len(front.members) if front else 0
+        if members > MOST_MEMBERS:
+            words.append(f"The list has {MOST_MEMBERS} of the {members:,} members of the front.")
         return words
 
 
@@ -364,7 +378,9 @@ class _Aside:
 _SHAPES = {"dot": "trained to the end, or not at all", "open": "stopped early"}
 
 
-def _points(some: Sequence[_Point] | Sequence[Member], colour: str, shape: Any, label: str, size: float) -> Points:
+def _points(
+    some: Sequence[_Point] | Sequence[Member], colour: str, shape: Any, label: str, size: float
+) -> Points:
     return Points(
         x=[one.x for one in some],
         y=[one.y for one in some],

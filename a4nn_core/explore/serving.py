@@ -41,9 +41,7 @@ def listen(host: str, port: int) -> socket.socket:
             raise
     except (OSError, OverflowError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise BadInput(
-            f"cannot listen on {host}, port {port}: {reason}; --port 0 takes a free one"
-        ) from None
+        raise BadInput(f"cannot listen on {host}, port {port}: {reason}; --port 0 takes a free one") from None
     return found
 
 
@@ -58,9 +56,7 @@ def serve(catalogue: Catalogue, listening: socket.socket, token: str, ready: Cal
     """
     port = listening.getsockname()[1]
     with tempfile.TemporaryDirectory(prefix="a4nn-explore-") as folder:
-        guarded = Guard(
-            application(Explorer(catalogue, Path(folder))), token, port, names_of_machine()
-        )
+        guarded = Guard(application(Explorer(catalogue, Path(folder))), token, port, names_of_machine())
         config = uvicorn.Config(
             guarded,
             log_config=None,
