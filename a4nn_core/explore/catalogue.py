@@ -19,7 +19,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from a4nn_core.commons import Commons
-from a4nn_core.commons.rows import python_rows
+from a4nn_core.commons.records import Run
+from a4nn_core.commons.rows import records
 from a4nn_core.errors import BadInput
 from a4nn_core.explore.measures import Measure, literal, measures
 from a4nn_core.metrics import TRAINED
@@ -201,13 +202,13 @@ class Catalogue:
 
     def _headers(self, runs: Sequence[str], every: bool) -> None:
         names = "" if every else f" where run in ({_list(runs)})"
-        wanted = "select run, dataset, dataset_fingerprint, dataset_details, objectives from runs" + names
-        for row in python_rows(self.store.answer(wanted)):
-            listed = self.runs.get(row["run"])
+        wanted = f"select run, dataset, dataset_fingerprint, dataset_details, objectives from runs{names}"
+        for header in records(Run, self.store.answer(wanted)):
+            listed = self.runs.get(header.run)
             if listed is not None:
-                listed.dataset, listed.fingerprint = row["dataset"], row["dataset_fingerprint"]
-                listed.images = Images.of(row["dataset_details"])
-                listed.objectives = dict(row["objectives"] or {})
+                listed.dataset, listed.fingerprint = header.dataset, header.dataset_fingerprint
+                listed.images = header.images
+                listed.objectives = dict(header.objectives or {})
 
     def _grow(self, run: str) -> None:
         """Read the networks of a run that were recorded since."""

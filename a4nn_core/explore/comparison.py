@@ -34,7 +34,7 @@ def compared(catalogue: Catalogue, networks: Sequence[wanted.Network]) -> dict[s
     read = _read(catalogue, networks[:MOST_COMPARED])
     found = [read[one] for one in wished if one in read]
     first = found[0][1] if found else None
-    shown = []
+    shown: list[dict[str, Any]] = []
     for place, (network, architecture) in enumerate(found):
         words, drawn, old = "", None, None
         if architecture is None:

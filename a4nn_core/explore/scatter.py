@@ -84,9 +84,10 @@ class Plotter:
         """
         catalogue = self.catalogue
         axes = _Axes(
-            *(catalogue.measures[name] for name in _known(catalogue, asked.x, asked.y)),
-            catalogue.column(asked.x),
-            catalogue.column(asked.y),
+            x_column=catalogue.column(asked.x),
+            y_column=catalogue.column(asked.y),
+            x=catalogue.measures[asked.x],
+            y=catalogue.measures[asked.y],
         )
         where = in_catalogue(catalogue, asked.filter)
         both = f"{where} and isfinite({axes.x_column}) and isfinite({axes.y_column})"
@@ -107,7 +108,8 @@ class Plotter:
         picked = self._picked(cursor, axes, asked)
         by_place = catalogue.by_place
         nearest = min(front.members, key=lambda one: one.distance) if front and front.members else None
-        names = {one.key: one for one in (*points, *picked, *(front.members if front else ()))}
+        keys = [one.key for one in (*points, *picked)]
+        keys += [one.key for one in (front.members if front else ())]
         chart = Chart(
             "networks",
             f"{axes.y.label} by {axes.x.label}",
@@ -120,7 +122,7 @@ class Plotter:
         return {
             "chart": chart.to_json(),
             "cells": cells,
-            "networks": {key: _named(by_place, key) for key in names},
+            "networks": {key: _named(by_place, key) for key in keys},
             "count": every,
             "drawn": drawn,
             "seen": seen,
@@ -391,12 +393,6 @@ def _points(
         label=label,
         strength=0.8 if colour != FRONT else 1.0,
     )
-
-
-def _known(catalogue: Catalogue, *names: str) -> tuple[str, ...]:
-    for name in names:
-        catalogue.column(name)
-    return names
 
 
 def _one(cursor: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
