@@ -181,6 +181,10 @@ def test_runs_that_go_come_back_or_cannot_be_read(tmp_path: Path) -> None:
     catalogue.refresh()
     assert catalogue.runs["one"].trouble == ""
     assert len(rows(catalogue)) == 4
+    file.unlink()
+    catalogue.refresh()
+    assert catalogue.runs["one"].trouble == f"{file} is missing"
+    assert len(rows(catalogue)) == 2
 
 
 def rows(catalogue: Catalogue) -> list[tuple[str, int]]:

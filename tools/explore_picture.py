@@ -48,7 +48,7 @@ def screen(address: str, out: Path, width: int) -> None:
     with sync_playwright() as running:
         browser = running.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         # as high as the page, so that everything is in sight and drawn
-        shown = browser.new_page(viewport={"width": width, "height": 2400})
+        shown = browser.new_page(viewport={"width": width, "height": 2700})
         shown.set_default_timeout(120_000)
         shown.goto(address)
         for view in ("#chart-networks .main-svg", "#chart-curves .main-svg", "#compared svg"):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+import socket
+import sys
 import webbrowser
 from typing import Annotated
 
@@ -12,6 +15,7 @@ from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, say, tell
 from a4nn_core.errors import BadInput
 
 _SHORTEST = 16
+_EVERY = ("0.0.0.0", "::")
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -35,7 +39,7 @@ def explore(
     ] = None,
     commons: CommonsOption = DEFAULT_COMMONS,
 ) -> None:
-    """Explore all runs of a commons in the browser, also while they go on. Nothing is written."""
+    """Explore all runs of a commons in the browser, also while they go on. No record is changed."""
     from a4nn_core.explore.catalogue import Catalogue
     from a4nn_core.explore.serving import listen, serve
 
@@ -48,6 +52,8 @@ def explore(
     with listen(host, port) as listening:
         catalogue.refresh()
         shown = f"[{host}]" if ":" in host else host
+        if host in _EVERY:
+            shown = socket.gethostname()
         address = f"http://{shown}:{listening.getsockname()[1]}/?token={secret}"
 
         def ready() -> None:
@@ -55,7 +61,14 @@ def explore(
             say(f"exploring {commons}; Ctrl-C ends it")
             if host not in _LOOPBACK:
                 say(f"warning: whoever reaches {host} and has this address can read all records, unencrypted")
-            if open_:
+            if open_ and _has_screen():
                 webbrowser.open(address)
 
         serve(catalogue, listening, secret, ready)
+
+
+def _has_screen() -> bool:
+    """Whether a browser would open in a window; one in this terminal would be no use."""
+    return sys.platform in ("darwin", "win32") or any(
+        os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")
+    )

@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 from a4nn_core.commons import Commons
 from a4nn_core.commons.records import Run
 from a4nn_core.commons.rows import records
+from a4nn_core.commons.snapshot import headless
 from a4nn_core.errors import BadInput
 from a4nn_core.explore.measures import Measure, literal, measures
 from a4nn_core.metrics import TRAINED
@@ -143,7 +144,8 @@ class Catalogue:
             return self.version
 
     def _take(self, states: dict[str, RunState]) -> None:
-        troubles = {run: str(error) for run, error in self._watched.troubles.items()}
+        troubles = {file.parent.name: f"{file} is missing" for file in headless(self.store.path)}
+        troubles |= {run: str(error) for run, error in self._watched.troubles.items()}
         gone = [run for run in self.runs if run not in states and run not in troubles]
         for run in gone:
             self._forget(run)

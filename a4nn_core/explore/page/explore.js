@@ -1,6 +1,6 @@
 // The page: runs, networks and their front, the selection, a comparison, SQL. All views show one state.
 
-const MOST_RUNS_SHOWN = 300;
+const MOST_RUNS_SHOWN = 100;
 const LOOK_MILLISECONDS = 2000;
 
 function start() {
@@ -118,7 +118,13 @@ function start() {
 
   const RUN_COLUMNS = [["", 0], ["run and report", 0], ["status", 0], ["experiment", 0], ["data set", 0], ["networks", 1], ["on the front", 1], ["best validation accuracy", 1], ["epochs saved", 1], ["started (UTC)", 0], ["", 0]];
 
+  let runsDrawn = null;
+
   function drawRuns() {
+    const { words: text, state: wanted, data: set, runs: looked } = state.values;
+    const key = JSON.stringify([known.version, text, wanted, set, looked]);
+    if (key === runsDrawn) return;
+    runsDrawn = key;
     const list = (select, empty, values, chosen) => select.replaceChildren(el("option", { value: "" }, empty),
       ...[...new Set([...values, ...(chosen ? [chosen] : [])])].sort().map((value) => el("option", { value }, short(value))));
     list(status, "any", known.runs.map((one) => one.status), state.values.state);
@@ -137,7 +143,7 @@ function start() {
     if (focused) [...runsTable.querySelectorAll("tr")].find((row) => row.dataset.run === focused)?.querySelector("input")?.focus();
     const unknown = state.values.runs.filter((run) => !known.runs.some((one) => one.run === run));
     runsShown.textContent = [
-      `${number(found.length)} of ${number(known.runs.length)} runs` + (found.length > MOST_RUNS_SHOWN ? `, of which the first ${MOST_RUNS_SHOWN} are listed` : ""),
+      `${number(found.length)} of ${counted(known.runs.length, "run")}` + (found.length > MOST_RUNS_SHOWN ? `, of which the first ${MOST_RUNS_SHOWN} are listed` : ""),
       chosen.size ? `${number(chosen.size)} chosen` : "all are looked at, as none is chosen",
       unknown.length ? `not in this commons: ${unknown.slice(0, 5).map((run) => short(run, 40)).join(", ")}` : "",
     ].filter(Boolean).join("; ") + ".";
@@ -176,7 +182,7 @@ function start() {
   function drawScatter(found) {
     lastScatter = found;
     const { x, y, area, window: seen, wish: wished } = state.values;
-    shown.textContent = found ? `${number(found.count)} networks, ${number(found.members)} on the front` + (found.cells ? `; ${number(found.seen)} are counted in cells: zoom in to see them one by one` : "") : "";
+    shown.textContent = found ? `${counted(found.count, "network")}, ${number(found.members)} on the front` + (found.cells ? `; ${number(found.seen)} are counted in cells: zoom in to see them one by one` : "") : "";
     const empty = !found || (!found.chart.marks.length && !found.cells);
     plot.hidden = empty;
     plotEmpty.hidden = !empty;
@@ -312,11 +318,17 @@ function start() {
     const names = [...new Set(sides.flatMap((one) => one.facts.map(([name]) => name)))];
     const facts = sides.map((one) => new Map(one.facts));
     const name = (one) => `${short(one.run, 40)}, network ${one.network}`;
+    // in the colour that it has in the figures
+    const marked = (text, place) => {
+      const line = el("span", { className: "swatch" });
+      line.style.backgroundColor = CHOSEN[state.values.picked.findIndex((two) => two.run === sides[place].run && two.network === sides[place].network)] ?? "transparent";
+      return el("span", {}, line, text);
+    };
     const rows = names.map((fact) => el("tr", {}, el("th", { scope: "row" }, fact), ...facts.map((of) => el("td", {}, of.get(fact) ?? NONE))));
     const strips = sides.map((one, place) => el("div", { className: "strip own" }, el("h3", {}, name(one), el("span", {}, place ? ` against the first: ${one.words}` : one.words ? `: ${one.words}` : "")),
       one.sketch ? drawSketch(one.sketch, found.colours, name(one)) : null));
     compareHolder.replaceChildren(...[
-      el("div", { className: "scroll" }, rowsTable([{ label: "" }, ...sides.map((one) => ({ label: name(one) }))], rows)),
+      el("div", { className: "scroll" }, rowsTable([{ label: "" }, ...sides.map((one, place) => ({ label: marked(name(one), place) }))], rows)),
       found.left_out ? el("p", { className: "hint" }, `The first four of ${found.left_out + 4} picked networks.`) : null,
       found.missing.length ? el("p", { className: "hint" }, `Not in this commons: ${found.missing.join("; ")}.`) : null,
       sides.length > 1 && sides.some((one) => one.sketch) ? stateKey(found.colours, ["kept", "removed", "added", "changed"]) : null,
@@ -423,7 +435,7 @@ function start() {
     known = await answer("/api/runs");
     const going = known.runs.filter((one) => one.status === "running").length;
     const total = known.runs.reduce((sum, one) => sum + (one.networks ?? 0), 0);
-    document.getElementById("summary").textContent = `${number(known.runs.length)} runs, ${number(total)} networks` + (going ? `; ${number(going)} running: new networks appear by themselves` : "");
+    document.getElementById("summary").textContent = `${counted(known.runs.length, "run")}, ${counted(total, "network")}` + (going ? `; ${number(going)} running: new networks appear by themselves` : "");
     refresh();
   }
 

@@ -127,6 +127,10 @@ function networkRow(state, { run, network }, cells, className = "") {
   return row;
 }
 
+function counted(count, word) {
+  return `${number(count)} ${word}${count === 1 ? "" : "s"}`;
+}
+
 function numberCell(value, error) {
   const text = error === null || error === undefined || value === null ? number(value, 5) : `${value.toFixed(2)} ± ${error.toFixed(2)}`;
   return el("td", { className: "number" }, text);
