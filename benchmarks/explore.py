@@ -2,14 +2,16 @@
 
     python benchmarks/explore.py [--networks 10000] [--times 5] [--folder DIR]
 
-Prints tables in Markdown. The commons is that of benchmarks/commons.py, in runs of 1,000 networks. A wait is
-the time from an input to the moment at which all views show what follows from it (median). Needs playwright,
-and chromium on the path.
+Prints tables in Markdown. The commons is that of benchmarks/commons.py, in runs of 1,000 networks. A wait is the
+time from an input until all views in sight show what follows from it (median). On a machine with other load, CPU
+time is what counts. Needs playwright, psutil, and chromium on the path.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import functools
 import os
 import platform
 import shutil
@@ -103,8 +105,24 @@ def interactions(page: Any) -> dict[str, Callable[[int], None]]:
     }
 
 
-def waited(address: str, times: int) -> tuple[dict[str, float], float, float]:
-    """Median seconds of each interaction; seconds until the page is there, and for 1,000 curves."""
+def busy() -> float:
+    """CPU seconds of the server and the browser so far."""
+    import psutil
+
+    used = 0.0
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            times = process.cpu_times()
+            used += times.user + times.system
+    return used
+
+
+Cost = tuple[float, float]
+"""seconds, and CPU seconds"""
+
+
+def waited(address: str, times: int) -> tuple[dict[str, Cost], Cost, Cost]:
+    """Median costs of each interaction; those until the page is there, and of 1,000 curves."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as running:
@@ -118,29 +136,26 @@ def waited(address: str, times: int) -> tuple[dict[str, float], float, float]:
         def drawn() -> int:
             return int(page.locator("body").get_attribute("data-drawn") or 0)
 
-        begin = time.perf_counter()
-        page.goto(address)
-        settled(1)
-        opened = time.perf_counter() - begin
+        def cost(act: Callable[[], object], turn: int) -> Cost:
+            begin, used = time.perf_counter(), busy()
+            act()
+            settled(turn)
+            return time.perf_counter() - begin, busy() - used
+
+        opened = cost(lambda: page.goto(address), 1)
         found = {}
         for words, act in interactions(page).items():
             took = []
             for turn in range(times):
-                before = drawn()
-                begin = time.perf_counter()
-                act(turn)
-                settled(before + 1)
-                took.append(time.perf_counter() - begin)
-            found[words] = statistics.median(took)
+                took.append(cost(functools.partial(act, turn), drawn() + 1))
+            found[words] = (statistics.median(w for w, _ in took), statistics.median(c for _, c in took))
             before = drawn()
             if page.evaluate("location.hash") != "#x=mflops":
                 page.evaluate("location.hash = 'x=mflops'")
                 settled(before + 1)
-        before = drawn()
-        begin = time.perf_counter()
-        page.locator("#curves").select_option("1000")
-        settled(before + 1)
-        curves = time.perf_counter() - begin
+        page.locator("#chart-curves").scroll_into_view_if_needed()
+        page.wait_for_timeout(3000)
+        curves = cost(lambda: page.locator("#curves").select_option("1000"), drawn() + 1)
         browser.close()
     return found, opened, curves
 
@@ -173,12 +188,12 @@ def main() -> None:
     print(f"Machine: {platform.machine()}, {os.cpu_count()} cores, {platform.platform()}")
     print(f"{options.networks:,} networks, {options.times} times each\n")
     print(f"until the server listens: {ready:.1f} s; its memory at most: {int(memory) / 1024:.0f} MB")
-    print(f"until the page is there: {opened:.1f} s; 1,000 curves: {curves:.1f} s\n")
-    for title, table in (("answer of the server", answers), ("interaction in Chromium", waits)):
-        print(f"| {title} | seconds |\n|---|---|")
-        for words, seconds in table.items():
-            print(f"| {words} | {seconds:.2f} |")
-        print()
+    print("| answer of the server | seconds |\n|---|---|")
+    for words, seconds in answers.items():
+        print(f"| {words} | {seconds:.2f} |")
+    print("\n| in Chromium | seconds | CPU seconds of server and browser |\n|---|---|---|")
+    for words, (wait, used) in {"open the page": opened, **waits, "draw 1,000 curves": curves}.items():
+        print(f"| {words} | {wait:.2f} | {used:.2f} |")
     if options.folder is None:
         shutil.rmtree(folder)
 

@@ -27,8 +27,8 @@ from a4nn_core.vocabulary import Direction
 if TYPE_CHECKING:
     import duckdb
 
-MOST_POINTS = 2_000
-"""networks drawn one by one; a browser needs a tenth of a second for so many"""
+MOST_POINTS = 500
+"""networks drawn one by one; for so many a browser needs a quarter of a second"""
 MOST_MEMBERS = 500
 """members of the front that are listed"""
 _CELLS = (120, 80)

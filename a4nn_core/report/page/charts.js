@@ -20,7 +20,7 @@ function pointTraces(mark, view) {
   const pick = (values) => indices.map((i) => values[i]);
   const colours = mark.colours ?? ["#6b7280"];
   const shape = mark.shape ?? "dot";
-  const colour = indices.map((i) => at(colours, i));
+  const colour = colours.length === 1 ? colours[0] : indices.map((i) => at(colours, i)); // one for all is drawn faster
   const traces = [];
   const whiskers = indices.filter((i) => mark.low?.[i] !== null && mark.low?.[i] !== undefined);
   if (whiskers.length) {
