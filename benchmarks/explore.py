@@ -2,9 +2,9 @@
 
     python benchmarks/explore.py [--networks 10000] [--times 5] [--folder DIR]
 
-Prints tables in Markdown. The commons is that of benchmarks/commons.py, in runs of 1,000 networks. A wait is the
-time from an input until all views in sight show what follows from it (median). On a machine with other load, CPU
-time is what counts. Needs playwright, psutil, and chromium on the path.
+Prints tables in Markdown. The commons is that of benchmarks/commons.py, in runs of 1,000 networks. A wait is
+the time from an input until all views in sight show what follows from it (median). On a machine with other
+load, CPU time is what counts. Needs playwright, psutil, and chromium on the path.
 """
 
 from __future__ import annotations
@@ -97,11 +97,11 @@ def interactions(page: Any) -> dict[str, Callable[[int], None]]:
         "hide what is dominated": lambda turn: page.locator("#dominated").set_checked(turn % 2 == 1),
         "zoom in": to("window=10TURN,300,90,99"),
         "select an area": to("area=10TURN,120,90,99"),
+        "choose a run": to("run=run-0000TURN"),
         "pick a network": to("pick=run-00001/TURN"),
         "compare two": to("pick=run-00001/TURN&pick=run-00002/7"),
         "sort the table": lambda turn: page.locator("#networks-table th button").nth(3 + turn % 2).click(),
         "turn a page": to("page=TURN"),
-        "choose a run": to("run=run-0000TURN"),
     }
 
 

@@ -27,7 +27,7 @@ from a4nn_core.vocabulary import Direction
 if TYPE_CHECKING:
     import duckdb
 
-MOST_POINTS = 500
+MOST_POINTS = 1_000
 """networks drawn one by one; for so many a browser needs a quarter of a second"""
 MOST_MEMBERS = 500
 """members of the front that are listed"""
