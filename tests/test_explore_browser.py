@@ -197,7 +197,7 @@ def test_the_address_restores_the_view(open_page: Any) -> None:
     )
     assert "not in this commons: gone" in odd.one("#runs-shown").inner_text()
     odd.see("#networks-table")
-    assert "1 of them are not in this commons" in odd.one("#chosen").inner_text()
+    assert "1 of them is not in this commons" in odd.one("#chosen").inner_text()
     assert odd.errors == []
 
 

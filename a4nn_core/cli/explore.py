@@ -25,7 +25,7 @@ def explore(
     ] = 8371,
     host: Annotated[
         str,
-        typer.Option("--host", help="Address to listen on; others than this machine's own see all records."),
+        typer.Option("--host", help="Address to listen on; by default other machines cannot ask."),
     ] = "127.0.0.1",
     open_: Annotated[bool, typer.Option("--open/--no-open", help="Open it in the browser.")] = True,
     token: Annotated[

@@ -3,7 +3,7 @@
 The server listens on this machine alone by default, but any page that is open in the same browser can send
 requests there, and any user of the machine. So whoever asks must have the token, as a cookie that other sites
 cannot send, under a name of this machine, so that no other name that was pointed at it (DNS rebinding)
-counts.
+counts. Cookies know no ports: another server on this machine to which the browser goes is sent it as well.
 """
 
 from __future__ import annotations

@@ -269,7 +269,8 @@ function start() {
   function drawTable(found) {
     const { picked, area, sort, descending } = state.values;
     const kind = picked.length ? `${number(picked.length)} networks were picked` : area ? `${number(found.count)} networks in the area` : `All ${number(found.count)} networks that the filter leaves`;
-    const lost = picked.length && found.count < picked.length ? `; ${number(picked.length - found.count)} of them are not in this commons` : "";
+    const gone = Math.max(0, picked.length - found.count);
+    const lost = gone ? `; ${number(gone)} of them ${gone === 1 ? "is" : "are"} not in this commons` : "";
     chosenWords.textContent = (picked.length === 1 ? "1 network was picked" : kind) + lost + ". Click a point or a row to pick a network; with shift, or by its box, beside others.";
     if (!found.count) {
       table.replaceChildren(el("p", { className: "empty" }, "No network is selected."));
