@@ -15,6 +15,8 @@ from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, say, tell
 from a4nn_core.errors import BadInput
 
 _SHORTEST = 16
+_MANY = 100
+"""runs that take so long to read that it is said"""
 _EVERY = ("0.0.0.0", "::")
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -50,6 +52,8 @@ def explore(
         raise BadInput("--token may have letters, digits, and - _ . ~ alone: it is part of an address")
     catalogue = Catalogue(commons)
     with listen(host, port) as listening:
+        if (runs := len(catalogue.store.folders())) >= _MANY:
+            say(f"reading {runs:,} runs")
         catalogue.refresh()
         shown = f"[{host}]" if ":" in host else host
         if host in _EVERY:
