@@ -292,6 +292,7 @@ def test_sql_cancel_and_export(open_page: Any) -> None:
         seen.one("#export-json").click()
     document = json.loads(Path(saved.value.path()).read_text(encoding="utf-8"))
     assert [row["network"] for row in document["rows"]] == [int(network) for _, network in found]
+    assert seen.one("#saved").inner_text() == "Saved."
     seen.one("#selection summary").click()
     seen.settle()
     query = seen.one("#selection-query").inner_text()

@@ -36,7 +36,7 @@ function start() {
     bounded.value = "";
     if (name) {
       state.set({ bounds: [...state.values.bounds, { measure: name, least: null, most: null }] });
-      document.querySelector(".bound:last-of-type input")?.focus();
+      setTimeout(() => bounds.querySelector(".bound:last-child input")?.focus(), 50); // once it is there
     }
   } });
   const bounds = el("div", { id: "bounds", className: "controls" });
@@ -243,7 +243,15 @@ function start() {
 
   // the selection ----------------------------------------------------------------------------------------------------
   const chosenWords = el("p", { id: "chosen", role: "status" });
-  const exporting = (format) => button("export-" + format, `Save as ${{ csv: "CSV", parquet: "Parquet", json: "JSON" }[format]}`, () => download("/api/export", { ...state.chosen(), format }).catch((error) => fail(error.message)));
+  const saved = el("span", { className: "hint", role: "status", id: "saved" });
+  const exporting = (format) => button("export-" + format, `Save as ${{ csv: "CSV", parquet: "Parquet", json: "JSON" }[format]}`, () => {
+    saved.textContent = "Saving…";
+    saved.className = "hint";
+    download("/api/export", { ...state.chosen(), format }).then(() => (saved.textContent = "Saved."), (error) => {
+      saved.textContent = error.message;
+      saved.className = "trouble";
+    });
+  });
   const queryText = el("pre", { id: "selection-query" });
   const queryHolder = el("details", {}, el("summary", {}, "Its query"), el("p", { className: "hint" }, "For the box below, or a4nn sql:"), queryText);
   const table = el("div", { id: "networks-table" });
@@ -254,7 +262,7 @@ function start() {
     ...MOST_CURVES.map((value) => el("option", { value: String(value) }, number(value))));
   const curvesHolder = el("div", {}, el("div", { className: "controls" }, el("label", {}, "Curves at most", most)), curvesEmpty, curvesPlot, curvesWords);
   const selection = section("selection", "The selection", chosenWords,
-    el("div", { className: "controls" }, button("clear", "Select all that is shown", () => state.set({ picked: [], area: null })), exporting("csv"), exporting("parquet"), exporting("json")),
+    el("div", { className: "controls" }, button("clear", "Select all that is shown", () => state.set({ picked: [], area: null })), exporting("csv"), exporting("parquet"), exporting("json"), saved),
     queryHolder, el("div", { className: "wide" }, table, curvesHolder));
   queryHolder.addEventListener("toggle", () => refresh());
 
@@ -444,8 +452,10 @@ function start() {
     try {
       if (!document.hidden) {
         const { version } = known ? await answer("/api/changes") : {};
+        const back = !message.hidden;
         fail("");
         if (!known || version !== known.version) await load();
+        else if (back) refresh();
       }
     } catch (error) {
       fail(error.message);
