@@ -106,6 +106,17 @@ def test_new_networks_of_a_running_search_are_added(tmp_path: Path) -> None:
     assert len(rows(catalogue)) == 6
 
 
+def test_a_fingerprint_of_files_is_none_of_images(tmp_path: Path) -> None:
+    commons = tmp_path / "commons"
+    for run, fingerprint in (("imported", "source:" + "ab" * 32), ("searched", "cd" * 32)):
+        with RunWriter.open(commons, run, header(dataset_fingerprint=fingerprint)) as writer:
+            writer.finish(RunStatus.completed)
+    catalogue = Catalogue(commons)
+    catalogue.refresh()
+    found = {run: listed.fingerprint for run, listed in catalogue.runs.items()}
+    assert found == {"imported": None, "searched": "cd" * 32}
+
+
 @pytest.mark.usefixtures("looks_at_once")
 def test_runs_that_go_come_back_or_cannot_be_read(tmp_path: Path) -> None:
     commons = tmp_path / "commons"

@@ -47,7 +47,8 @@ class Listed:
         state: what it is doing; None if it cannot be read.
         images: numbers of images that its accuracies were measured on.
         dataset: name of its data set, None if it was not recorded.
-        fingerprint: SHA-256 of its data, None if it was not recorded.
+        fingerprint: SHA-256 of its images, None if it was not recorded: an import that saw none names the
+            files that it read.
         objectives: metric name to direction.
         trouble: why it cannot be read; empty if it can.
     """
@@ -208,7 +209,9 @@ class Catalogue:
         for header in records(Run, self.store.answer(wanted)):
             listed = self.runs.get(header.run)
             if listed is not None:
-                listed.dataset, listed.fingerprint = header.dataset, header.dataset_fingerprint
+                known = header.dataset_fingerprint or ""
+                listed.dataset = header.dataset
+                listed.fingerprint = None if known.startswith("source:") else known or None
                 listed.images = header.images
                 listed.objectives = dict(header.objectives or {})
 
