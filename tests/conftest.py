@@ -36,6 +36,7 @@ LONGEST = (
     "test_memory",
     "test_fit_cpp",
     "test_commons_transfer",
+    "test_explore_browser",
 )
 
 

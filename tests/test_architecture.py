@@ -63,7 +63,7 @@ ALLOWED: dict[str, set[str]] = {
     "penguin": GROUND,
     "termination": GROUND | {"penguin"},
     "commons": GROUND,
-    "interchange": GROUND | {"commons"},
+    "interchange": GROUND | {"commons", "workflow"},
     "recorded_graphs": GROUND | {"commons", "spaces"},
     "training": GROUND | {"commons", "data", "spaces", "termination"},
     "experiment": GROUND | {"data", "search", "spaces", "termination", "training"},
@@ -75,11 +75,14 @@ ALLOWED: dict[str, set[str]] = {
     "monitoring": GROUND | {"commons", "workflow"},
     "archaeology": GROUND | {"commons", "recorded_graphs", "spaces", "termination"},
     "report": GROUND | {"archaeology", "commons", "workflow"},
+    "explore": GROUND
+    | {"archaeology", "commons", "interchange", "monitoring", "recorded_graphs", "report", "spaces"},
     "adapters": GROUND | {"penguin", "termination"},
     "publish": GROUND
     | {"archaeology", "commons", "data", "interchange", "recorded_graphs", "spaces", "training"},
     "cli": GROUND
-    | {"archaeology", "commons", "data", "experiment", "interchange", "monitoring", "penguin", "publish"}
+    | {"archaeology", "commons", "data", "experiment", "explore", "interchange", "monitoring", "penguin"}
+    | {"publish"}
     | {"recorded_graphs", "reference", "replay", "report", "spaces", "termination", "workflow"},
     "__main__": {"cli"},
 }

@@ -23,9 +23,9 @@ import pytest
 from command import A4NN, a4nn
 from commons_data import made_up_run
 
-from a4nn_core.cli.sql_formats import Format, write
-from a4nn_core.cli.sql_values import interval_text, people_cell
 from a4nn_core.commons import Commons
+from a4nn_core.interchange.answer_formats import Format, write
+from a4nn_core.interchange.answer_values import interval_text, people_cell
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +121,7 @@ class TestFormats:
         assert stored.schema.field("took").type == pa.duration("us")
         assert stored["x"].to_pylist()[:3] == [-math.inf, 1.5, math.inf]
         assert str(stored["moment"][0].as_py()) == "2026-01-02 02:04:05.500000+00:00"
-        with mock.patch("a4nn_core.cli.sql_formats.batch_rows", return_value=2048):
+        with mock.patch("a4nn_core.interchange.answer_formats.batch_rows", return_value=2048):
             ask("from range(5000)", "--out", asked / "b.parquet")
         assert pq.read_table(asked / "b.parquet")["range"].to_pylist() == list(range(5000))
         words = [*A4NN, "sql", "from epochs", "--format", "parquet"]

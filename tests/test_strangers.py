@@ -23,11 +23,11 @@ from markdown_it import MarkdownIt
 from rich.console import Console
 
 from a4nn_core.cli import progress
-from a4nn_core.cli.sql_formats import Format, write
 from a4nn_core.cli.tables import make_table
 from a4nn_core.commons import Commons, RunWriter
 from a4nn_core.commons.check import Checked
 from a4nn_core.commons.records import Network, Run
+from a4nn_core.interchange.answer_formats import Format, write
 from a4nn_core.jsonable import JsonText
 from a4nn_core.logs import JsonLines, Plain
 from a4nn_core.penguin.base import EpochPrediction, Prediction

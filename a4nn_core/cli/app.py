@@ -12,6 +12,7 @@ from a4nn_core.cli import (
     compare,
     describe,
     dig,
+    explore,
     export,
     import_deposit,
     importing,
@@ -69,6 +70,7 @@ app.command()(run.presets)
 app.command()(settings.settings)
 app.command()(describe.describe)
 app.add_typer(dig.app, name="dig")
+app.command()(explore.explore)
 app.command()(export.export)
 app.command()(predict.predict)
 app.command()(replay.replay)

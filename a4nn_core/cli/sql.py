@@ -13,9 +13,9 @@ from typing import Annotated, BinaryIO
 import typer
 
 from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption, say
-from a4nn_core.cli.sql_formats import Format, batch_rows, format_of, write
 from a4nn_core.errors import BadInput
 from a4nn_core.files import atomic_write
+from a4nn_core.interchange.answer_formats import Format, batch_rows, format_of, write
 
 _INTERRUPTED = 130
 

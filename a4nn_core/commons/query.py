@@ -149,6 +149,10 @@ class Answer:
         while (batch := self._aside(self._next)) is not None:
             yield batch
 
+    def stop(self) -> None:
+        """End the query from another thread; who waits for it hears that it failed."""
+        self._connection.interrupt()
+
     def _start(self) -> pa.RecordBatchReader:
         return self._connection.sql(self._query).to_arrow_reader(self._rows)
 

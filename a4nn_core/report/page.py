@@ -45,8 +45,8 @@ def write_report(commons: Commons, runs: Sequence[str], file: Path, room: Room |
 
 def page(found: dict[str, Json]) -> str:
     """The page of what a report holds (``document``)."""
-    script = "".join(["'use strict';\n(() => {\n", *map(_part, _SCRIPTS), "})();\n"])
-    code = _plotly()
+    script = "".join(["'use strict';\n(() => {\n", *map(part, _SCRIPTS), "})();\n"])
+    code = plotly()
     # only this code runs, whatever the data hold; nothing is loaded from anywhere
     policy = "; ".join(
         (
@@ -62,12 +62,12 @@ def page(found: dict[str, Json]) -> str:
         "policy": html_text(policy),
         "version": html_text(__version__),
         "title": html_text(found["title"]),
-        "style": _part("page.css"),
+        "style": part("page.css"),
         "document": embedded(found),
         "plotly": _packed(code),
         "script": script,
     }
-    return re.sub(r"\{\{(\w+)\}\}", lambda place: values[place[1]], _part("page.html"))
+    return re.sub(r"\{\{(\w+)\}\}", lambda place: values[place[1]], part("page.html"))
 
 
 def embedded(value: object) -> str:
@@ -77,12 +77,14 @@ def embedded(value: object) -> str:
     return text.replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e")
 
 
-def _part(name: str) -> str:
+def part(name: str) -> str:
+    """A file of the page, as text; the explorer shares some."""
     return (files("a4nn_core") / "report" / "page" / name).read_text(encoding="utf-8")
 
 
 @cache
-def _plotly() -> str:
+def plotly() -> str:
+    """The code of Plotly."""
     from plotly.offline import get_plotlyjs
 
     code: str = get_plotlyjs()

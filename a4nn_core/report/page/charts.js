@@ -2,7 +2,7 @@
 // number: what the filter hides is left out, what is chosen is drawn again on top.
 
 const INK = "#1f2430";
-const CHOSEN = ["#1f2430", "#cc79a7"];
+const CHOSEN = ["#1f2430", "#cc79a7", "#0072b2", "#d55e00"];
 const SYMBOLS = { dot: "circle", open: "circle", ring: "circle-open", square: "square", hollow: "square" };
 
 function at(values, index) {
@@ -20,7 +20,7 @@ function pointTraces(mark, view) {
   const pick = (values) => indices.map((i) => values[i]);
   const colours = mark.colours ?? ["#6b7280"];
   const shape = mark.shape ?? "dot";
-  const colour = indices.map((i) => at(colours, i));
+  const colour = colours.length === 1 ? colours[0] : indices.map((i) => at(colours, i)); // one for all is drawn faster
   const traces = [];
   const whiskers = indices.filter((i) => mark.low?.[i] !== null && mark.low?.[i] !== undefined);
   if (whiskers.length) {
@@ -80,7 +80,7 @@ function lineTraces(marks, view) {
       traces.push(trace);
     }
     const trace = groups.get(key);
-    const words = plain(mark.network === undefined ? short(mark.text ?? "") : "network " + mark.network);
+    const words = plain(mark.network === undefined || mark.text ? short(mark.text ?? "") : "network " + mark.network);
     mark.x.forEach((x, i) => {
       trace.x.push(x);
       trace.y.push(mark.y[i]);

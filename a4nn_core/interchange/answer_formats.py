@@ -129,7 +129,7 @@ class _Utf8:
 
 
 def _write_csv(schema: pa.Schema, batches: Iterable[pa.RecordBatch], file: BinaryIO, delimiter: str) -> None:
-    from a4nn_core.cli.sql_values import data_cell, rows_of, shown_cell
+    from a4nn_core.interchange.answer_values import data_cell, rows_of, shown_cell
 
     shown = file.isatty()
     writer = csv.writer(_Utf8(file), delimiter=delimiter, lineterminator="\n")
@@ -141,7 +141,7 @@ def _write_csv(schema: pa.Schema, batches: Iterable[pa.RecordBatch], file: Binar
 def _write_json(
     schema: pa.Schema, batches: Iterable[pa.RecordBatch], file: BinaryIO, *, one_document: bool
 ) -> None:
-    from a4nn_core.cli.sql_values import json_value, rows_of
+    from a4nn_core.interchange.answer_values import json_value, rows_of
 
     before, between = ("[\n", ",\n") if one_document else ("", "\n")
     empty = True
@@ -157,7 +157,7 @@ def _write_json(
 
 
 def _write_markdown(schema: pa.Schema, batches: Iterable[pa.RecordBatch], file: BinaryIO) -> None:
-    from a4nn_core.cli.sql_values import people_cell, rows_of
+    from a4nn_core.interchange.answer_values import people_cell, rows_of
 
     def line(cells: Iterable[str]) -> bytes:
         return f"| {' | '.join(cells)} |\n".encode()
@@ -178,8 +178,8 @@ def _write_table(
     rows: int | None,
     width: int | None,
 ) -> None:
-    from a4nn_core.cli.sql_table import lines
-    from a4nn_core.cli.sql_values import people_cell, rows_of
+    from a4nn_core.interchange.answer_table import lines
+    from a4nn_core.interchange.answer_values import people_cell, rows_of
 
     names = [people_cell(name) for name in schema.names]
     cells = (row for batch in batches for row in rows_of(batch, people_cell, plain=False))
@@ -219,7 +219,7 @@ def _write_parquet(schema: pa.Schema, batches: Iterable[pa.RecordBatch], file: B
 def _lengths(column: pa.Array, name: str) -> pa.Array:
     import pyarrow as pa
 
-    from a4nn_core.cli.sql_values import microseconds
+    from a4nn_core.interchange.answer_values import microseconds
 
     found = [None if value is None else microseconds(value) for value in column.to_pylist()]
     if column.null_count < found.count(None):
