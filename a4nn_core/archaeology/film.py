@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from a4nn_core.archaeology.descent import Family, Step
 from a4nn_core.archaeology.difference import Difference, difference
 from a4nn_core.archaeology.life import Life
-from a4nn_core.archaeology.sketch import Sketch, State, handed_on, sketch, step
+from a4nn_core.archaeology.sketch import Sketch, State, handed_on, old_and_new, sketch, step
 from a4nn_core.errors import BadInput
 from a4nn_core.recorded_graphs import architectures_of
 from a4nn_core.spaces.architecture import Architecture
@@ -47,6 +47,30 @@ class Frame:
         """Whether the gain is between accuracies of which one was not trained to the end."""
         both = (self.step.network, self.step.along)
         return any(one is not None and one.status is NetworkStatus.stopped for one in both)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two networks side by side; see ``old_and_new``.
+
+    Attributes:
+        difference: of their architectures.
+        old, new: their sketches.
+    """
+
+    difference: Difference
+    old: Sketch
+    new: Sketch
+
+    @classmethod
+    def of(cls, old: Architecture, new: Architecture) -> Comparison:
+        """The comparison of two architectures.
+
+        Raises:
+            BadInput: an operation of a layer is not known.
+        """
+        found = difference(old, new)
+        return cls(found, *old_and_new(found))
 
 
 class Album:
