@@ -72,8 +72,8 @@ class Commons:
         return sorted(shadow for shadow, of in found if of == run)
 
     def sql(self, query: str) -> duckdb.DuckDBPyRelation:
-        """The answer to one SELECT over the tables runs, networks, epochs, predictions, considered, events,
-        layers, edges and the views lineage, wiring and front.
+        """The answer to one SELECT over the tables runs, networks, epochs, predictions, considered, rejected,
+        events, layers, edges and the views lineage, wiring and front.
 
         The query has access to nothing else: no file, no network, no variable of the program, no setting.
 

@@ -17,7 +17,7 @@ from a4nn_core.search.constraints import Bound, Constraints, check_bound
 from a4nn_core.search.stop import Stop
 from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.spaces.base import Genome, Space, VectorSpace, spaces_of
-from a4nn_core.vocabulary import Curves, Direction, FitnessSource
+from a4nn_core.vocabulary import Curves, Direction, FitnessSource, Rejection
 
 Violation = Callable[[Genome], float]
 """How far a genome is outside the bounds of ``[search.constraints]``: 0.0 if it is within all of them, the
@@ -135,6 +135,25 @@ class Considered:
     expected_improvement: float | None = None
 
 
+@dataclass(frozen=True)
+class Rejected:
+    """A genome that was proposed and cannot be asked for, as the table ``rejected`` records it.
+
+    Attributes:
+        genome: what was proposed, JSON values; None if it is not JSON.
+        text: what was proposed where it is not JSON; None otherwise.
+        reason: why it cannot be asked for.
+        explanation: what exactly is wrong with it, for people.
+        generation: generation it would have belonged to, from 0.
+    """
+
+    genome: Genome | None
+    text: str | None
+    reason: Rejection
+    explanation: str
+    generation: int
+
+
 class Strategy(ABC):
     """A search in progress. Its candidates depend on its seed, on the outcomes it was told and on which
     genomes are within the bounds, never on how often or for how many candidates at a time it was asked.
@@ -154,6 +173,35 @@ class Strategy(ABC):
         that is resumed can record what a crash kept it from recording.
         """
         return ()
+
+    def rejected(self) -> Sequence[Rejected]:
+        """What was proposed to it for the last ask and is not valid; it is recorded after that ask, even if
+        that returned no candidate. Only strategies whose genomes come from elsewhere have any."""
+        return ()
+
+    def repeat(
+        self, count: int, asked: Sequence[Candidate], rejected: Sequence[Rejected]
+    ) -> Sequence[Candidate]:
+        """Ask again as an earlier process did: a search that is resumed replays its event log.
+
+        Most strategies ask for the same again. One whose genomes do not follow from what it was told, as a
+        person typed them, takes what the log holds.
+
+        Args:
+            count: number of candidates that were requested.
+            asked: those that the log holds of that ask.
+            rejected: what was proposed for it and was not valid.
+        """
+        del asked, rejected
+        return self.ask(count)
+
+    @property
+    def waits(self) -> bool:
+        """Whether it waits for somebody else, such as a person who types; it is then asked again soon."""
+        return False
+
+    def close(self) -> None:  # noqa: B027
+        """End what belongs to it, such as another program. A second call does nothing."""
 
     @abstractmethod
     def tell(self, outcome: Outcome) -> None:
@@ -183,6 +231,8 @@ class SearchSettings(Component):
     class if it needs to know more of its genomes"""
     crosses: ClassVar[bool] = False
     """whether it crosses genomes by ``Space.cross``"""
+    converses: ClassVar[bool] = False
+    """whether it talks with a person on the terminal, where nothing else may draw then"""
     inherits: ClassVar[bool] = False
     """whether networks begin with the weights of others (``Candidate.inherit_from``); checkpoints then stay
     until the search ends"""
@@ -312,6 +362,9 @@ STRATEGIES: Registry[SearchSettings] = Registry(
         "pymoo": "a4nn_core.search.pymoo:Pymoo",
         "repeat": "a4nn_core.search.repeat:Repeat",
         "exhaustive": "a4nn_core.search.exhaustive:Exhaustive",
+        "callable": "a4nn_core.search.function:CallableSearch",
+        "script": "a4nn_core.search.script:Script",
+        "person": "a4nn_core.search.person:Person",
     },
 )
 

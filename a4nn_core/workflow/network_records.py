@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from a4nn_core.commons.epochs import JournalEpoch
-from a4nn_core.commons.records import ConsideredRecord, Network, Prediction, best_epoch
+from a4nn_core.commons.events import Rejected as LoggedRejected
+from a4nn_core.commons.records import ConsideredRecord, Network, Prediction, RejectedRecord, best_epoch
 from a4nn_core.jsonable import JsonText
 from a4nn_core.metrics import STANDARD, Evaluate, Measured, Metric, values
-from a4nn_core.search.base import Candidate, Considered
+from a4nn_core.search.base import Candidate, Considered, Rejected
 from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.spaces.inheritance import inherited_parameters, taken
 from a4nn_core.training.segment import Inheritance, SegmentResult
-from a4nn_core.vocabulary import FitnessSource, NetworkStatus
+from a4nn_core.vocabulary import FitnessSource, NetworkStatus, Rejection
 
 
 def network_record(
@@ -203,6 +204,31 @@ def considered_record(considered: Considered, architecture: Architecture) -> Con
         expected_improvement=considered.expected_improvement,
         reason=considered.reason,
     )
+
+
+def rejected_record(rejected: Rejected) -> RejectedRecord:
+    """The record of a genome that was proposed and is not valid; the log numbers it."""
+    return RejectedRecord(
+        generation=rejected.generation,
+        genome=None if rejected.text is not None else JsonText(json.dumps(rejected.genome)),
+        text=rejected.text,
+        reason=rejected.reason,
+        explanation=rejected.explanation,
+    )
+
+
+def rejected_again(logged: LoggedRejected) -> list[Rejected]:
+    """What was proposed for an ask and is not valid, as the log holds it."""
+    return [
+        Rejected(
+            genome=None if one.genome is None else one.genome.value,
+            text=one.text,
+            reason=Rejection(one.reason or Rejection.not_in_space),
+            explanation=one.explanation or "",
+            generation=one.generation or 0,
+        )
+        for one in logged.records()
+    ]
 
 
 def _identity(candidate: Candidate, architecture: Architecture, epochs_budget: int) -> Network:

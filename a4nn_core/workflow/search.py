@@ -161,6 +161,7 @@ class Search:
                 self._poll()
             self._finish()
         finally:
+            self.strategy.close()
             self.writer.folder.ending.unlink(missing_ok=True)
         self._keeper.generation(self.networks)
         self._check_feasible()
@@ -244,7 +245,7 @@ class Search:
 
     def _receive(self) -> None:
         """Wait a short while for results, and process those that have arrived."""
-        for segment, result in self._submitted.ended():
+        for segment, result in self._submitted.ended(self.strategy.waits):
             if self._spending is not None and not self.executor.is_local:
                 self._spending.trained_on(result.device)
             self._end_segment(segment, result)
@@ -268,6 +269,8 @@ class Search:
         """Report to the strategy again what the event log holds, and check that it asks for the same."""
         for event in self.writer.events:
             number = event.network
+            if event.kind == EventKind.rejected:
+                self._asking.replay_rejected(event)
             if number is None:
                 continue
             if self._asking.begins_batch(event):
