@@ -310,7 +310,7 @@ class Search:
     def _outcome(self, number: int, of: Network) -> Told:
         """What is told of a network: how far it came, or how far the one that it equals did."""
         fitness = finite(of.fitness)
-        source = None if fitness is None else FitnessSource.measured
+        source = None if fitness is None else of.fitness_source or FitnessSource.measured
         violation = self._violation(number)
         if fitness is None or of.equal_to is not None or of.epochs_trained == of.epochs_budget:
             return Told(fitness, source, violation)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,16 +67,28 @@ class Summary(Totals):
         front: the Pareto front, best accuracy first.
         endings: why networks were ended early, in order.
         commons: folder of the commons.
+        rejected: number of genomes that were proposed and not valid, by reason, the most frequent first.
     """
 
     front: list[Member]
     endings: list[Ending]
     commons: str
+    rejected: Mapping[str, int]
 
     @property
     def images(self) -> Images:
         """The numbers of images that accuracies were measured on."""
         return Images(self.validation_images, self.test_images)
+
+    @property
+    def invalid(self) -> str:
+        """Which share of the genomes that were proposed was not valid, for people; empty if all were."""
+        count = sum(self.rejected.values())
+        if not count:
+            return ""
+        proposed = count + self.networks
+        reasons = ", ".join(f"{number} {reason}" for reason, number in self.rejected.items())
+        return f"{count} of {proposed} proposed genomes not valid ({100 * count / proposed:.1f} %): {reasons}"
 
     def cost(self) -> list[str]:
         """What the run cost and saved, for people: one line per fact."""
@@ -88,6 +102,8 @@ class Summary(Totals):
         if self.networks_infeasible:
             plural = "" if self.networks_infeasible == 1 else "s"
             lines.append(f"{self.networks_infeasible} network{plural} outside the bounds, not trained")
+        if self.invalid:
+            lines.append(self.invalid)
         taken = "" if self.seconds is None else f"{duration(self.seconds)} taken"
         saved = self.training_seconds_saved
         spared = "" if saved is None else f"about {duration(saved)} of training saved"
@@ -128,6 +144,7 @@ def summarise(commons: Commons, run: str) -> Summary:
         front=_front(front, header.images),
         endings=Endings.of(header, {network.network: network for network in networks}).all(),
         commons=str(Path(commons.path)),
+        rejected=dict(Counter(str(one.reason) for one in commons.rejected(run)).most_common()),
     )
 
 
