@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption, print_json, say, tell as show
+from a4nn_core.cli.options import DEFAULT_COMMONS, CommonsOption, JsonOption, print_json, say
+from a4nn_core.cli.options import tell as show
 from a4nn_core.cli.tables import print_table
 from a4nn_core.errors import BadInput
 from a4nn_core.jsonable import Json, number, parsed, text, to_json, whole
@@ -60,7 +61,9 @@ def ask(
         print_json(document)
         return
     if handed:
-        print_table(["network", "generation", "MFLOPs", "parameters", "genome"], [_row(one) for one in handed])
+        print_table(
+            ["network", "generation", "MFLOPs", "parameters", "genome"], [_row(one) for one in handed]
+        )
         return
     if complete:
         say(f"run {run_id} is complete: it asks for no further networks")
@@ -81,7 +84,9 @@ def tell(
     ] = None,
     curve: Annotated[
         str | None,
-        typer.Option(metavar="A,B,...", help="Validation accuracy in percent after each epoch, if it is known."),
+        typer.Option(
+            metavar="A,B,...", help="Validation accuracy in percent after each epoch, if it is known."
+        ),
     ] = None,
     seconds: Annotated[float | None, typer.Option(help="Seconds that its training took.")] = None,
     failed: Annotated[str | None, typer.Option(metavar="WHY", help="It failed, and this is why.")] = None,
@@ -128,7 +133,11 @@ def tell(
         return
     where = "" if commons == DEFAULT_COMMONS else f" --commons {shlex.quote(str(commons))}"
     show(f"{known} of {budget} networks known, {_listed(others)} handed out and not told")
-    show(f"the search is complete: a4nn front {run_id}{where}" if complete else f"next: a4nn ask {run_id}{where}")
+    show(
+        f"the search is complete: a4nn front {run_id}{where}"
+        if complete
+        else f"next: a4nn ask {run_id}{where}"
+    )
 
 
 def _document(run_id: str, run: Outside, handed: list[Handed]) -> dict[str, Json]:

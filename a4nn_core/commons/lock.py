@@ -93,9 +93,7 @@ class RunLock(KernelLock):
         BadInput: another process holds it; the message has its process id, host and start time.
     """
 
-    def __init__(
-        self, path: Path, run_id: str, patience: float = PATIENCE_SECONDS, **about: Json
-    ) -> None:
+    def __init__(self, path: Path, run_id: str, patience: float = PATIENCE_SECONDS, **about: Json) -> None:
         try:
             super().__init__(path, patience, **about)
         except Held as error:

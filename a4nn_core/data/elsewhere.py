@@ -1,4 +1,4 @@
-"""Data that are elsewhere: only what an image looks like is known, for networks that are trained elsewhere."""
+"""Data that are elsewhere: known is what an image looks like, for networks that are trained elsewhere."""
 
 from __future__ import annotations
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import inspect
-import os
 import sys
 import traceback
 from collections.abc import Iterable, Iterator
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import field_validator
@@ -83,7 +83,7 @@ def _found(name: str) -> Any:
             "it was handed over by a program, and cannot be imported; run that program again, or put the "
             "function into a module"
         )
-    sys.path.insert(0, os.getcwd())
+    sys.path.insert(0, here := str(Path.cwd()))
     try:
         found: Any = import_module(module)
     except ImportError as error:
@@ -91,7 +91,7 @@ def _found(name: str) -> Any:
     except Exception as error:
         raise ValueError(f"module {module} cannot be imported: {_told(error)}") from error
     finally:
-        sys.path.remove(os.getcwd())
+        sys.path.remove(here)
     for part in path.split("."):
         try:
             found = getattr(found, part)
@@ -238,5 +238,5 @@ class _View:
 def _told(error: Exception) -> str:
     """An exception with the place where it was raised."""
     last = traceback.extract_tb(error.__traceback__)[-1:]
-    place = f" ({os.path.basename(last[0].filename)}, line {last[0].lineno})" if last else ""
+    place = f" ({Path(last[0].filename).name}, line {last[0].lineno})" if last else ""
     return f"{type(error).__name__}: {error}{place}"

@@ -33,7 +33,7 @@ class Person(ProposalSettings):
     name: Literal["person"] = "person"
     converses: ClassVar[bool] = True
     schedule: Literal["generational", "steady"] = "steady"
-    """steady asks for a network as soon as a slot is free; generational for a batch, and waits for all of it"""
+    """steady asks for a network as soon as a slot is free; generational for a batch, and waits for it"""
 
     def proposer(self) -> Proposer:
         return _Typist()
@@ -102,7 +102,8 @@ def _standard_input() -> int:
 
 def _show(*lines: str) -> None:
     for line in lines:
-        print(printable(line), file=sys.stderr, flush=True)
+        sys.stderr.write(printable(line) + "\n")
+    sys.stderr.flush()
 
 
 def _state(history: History, count: int) -> list[str]:
@@ -135,8 +136,8 @@ def _help(history: History) -> list[str]:
     return [
         f"Type one genome a line, as JSON. A random one of space {history.space.name}:",
         f"  {to_json(history.space.sample(np.random.default_rng()))}",
-        f"{RANDOM} trains a random one, {END} ends the search when all networks have been trained, and Ctrl-C",
-        "interrupts it: the same command goes on.",
+        f"{RANDOM} trains a random one, {END} ends the search when all networks have been trained,",
+        "and Ctrl-C interrupts it: the same command goes on.",
     ]
 
 

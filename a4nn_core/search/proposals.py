@@ -253,12 +253,16 @@ class ProposalStrategy(Strategy):
             try:
                 genome = parsed(genome)
             except ValueError as error:
-                return self._refusal(None, genome, Rejection.not_json, f"{_short(genome)} is not JSON: {error}")
+                return self._refusal(
+                    None, genome, Rejection.not_json, f"{_short(genome)} is not JSON: {error}"
+                )
             trouble = self._trouble(genome)
         if trouble is not None:
             return self._refusal(genome, None, Rejection.not_in_space, trouble)
         if (known := self._numbers.get(key_of(genome))) is not None:
-            return self._refusal(genome, None, Rejection.duplicate, f"network {known} has this genome already")
+            return self._refusal(
+                genome, None, Rejection.duplicate, f"network {known} has this genome already"
+            )
         if self._study is not None:
             try:
                 self._study.decode(genome)

@@ -2,9 +2,9 @@
 
 For each ask it gets one line on its standard input, an object: ``ask`` says how many genomes can be asked
 for, and the rest is the history of the search (``History.as_dict``). It answers with one line on its
-standard output: a list of genomes, or an object with the list ``genomes``; an empty list if it has none before
-it is told more. It may live as long as the search, or end after each answer: as it is given the whole history each time, it
-needs no memory, and the search is resumed from its records.
+standard output: a list of genomes, or an object with the list ``genomes``; an empty list if it has none
+before it is told more. It may live as long as the search, or end after each answer: as it is given the whole
+history each time, it needs no memory, and the search is resumed from its records.
 """
 
 from __future__ import annotations
@@ -72,9 +72,15 @@ class _Program:
             BadInput: a new process cannot be started, or has ended before it answered.
         """
         assert self._question is not None
-        if self._process is None or self._lines is None or self._lines.ended or self._process.poll() is not None:
+        if (
+            self._process is None
+            or self._lines is None
+            or self._lines.ended
+            or self._process.poll() is not None
+        ):
             self._start()
-        assert self._process is not None and self._process.stdin is not None
+        assert self._process is not None
+        assert self._process.stdin is not None
         try:
             self._process.stdin.write(self._question)
             self._process.stdin.flush()
@@ -105,8 +111,8 @@ class _Program:
     def _failed(self) -> BadInput:
         self._end()
         return BadInput(
-            f"search script: {shlex.join(self._command)} ended with status {self._status} before it answered; "
-            "when that is corrected, run it again to go on"
+            f"search script: {shlex.join(self._command)} ended with status {self._status} before it "
+            "answered; when that is corrected, run it again to go on"
         )
 
     def told(self, trial: Trial) -> None:

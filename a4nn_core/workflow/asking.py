@@ -19,7 +19,7 @@ from a4nn_core.search.constraints import Constraints
 from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.spaces.base import Genome
 from a4nn_core.vocabulary import EventKind
-from a4nn_core.workflow.network_records import considered_record, rejected_record, rejected_again
+from a4nn_core.workflow.network_records import considered_record, rejected_again, rejected_record
 
 
 class Asking:
@@ -116,8 +116,8 @@ class Asking:
         for candidate in self._strategy.repeat(held.count, (), rejected_again(held)):
             raise BadInput(
                 f"run {self._writer.folder.run_id} cannot be resumed: the strategy now asks for "
-                f"{json.dumps(candidate.genome)}, where by its event log nothing that was proposed was valid; "
-                "the code has changed since, start a new run"
+                f"{json.dumps(candidate.genome)}, where by its event log nothing valid was proposed; the "
+                " has changed since, start a new run"
             )
 
     def _take(self, new: Sequence[Candidate]) -> list[Candidate]:

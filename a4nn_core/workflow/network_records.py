@@ -185,8 +185,8 @@ def told_record(
     before: Evaluate,
     device: str,
 ) -> Network:
-    """The record of a network that was trained elsewhere. What was not seen is not claimed: without a learning
-    curve it has no epochs, trained or saved.
+    """The record of a network that was trained elsewhere. What was not seen is not claimed: without a
+    learning curve it has no epochs, trained or saved.
 
     Args:
         candidate, architecture: as for ``network_record``.

@@ -81,7 +81,9 @@ class Measurement:
 
 
 @contextmanager
-def outside(run_id: str, commons: Path | str = "commons", experiment: Experiment | None = None) -> Iterator[Outside]:
+def outside(
+    run_id: str, commons: Path | str = "commons", experiment: Experiment | None = None
+) -> Iterator[Outside]:
     """Open a run whose networks are trained elsewhere; a new one if there is none of this id.
 
     Args:
@@ -289,13 +291,14 @@ class Outside(Search):
         number = one.network
         if number in self.reported:
             known = self.networks[number].fitness or {}
-            said = ", ".join(f"{name} = {known[name]}" for name in self.experiment.search.objectives if name in known)
+            said = ", ".join(
+                f"{name} = {known[name]}" for name in self.experiment.search.objectives if name in known
+            )
             raise BadInput(f"network {number} has its result already: {said or self.networks[number].status}")
         if number not in self.candidates or not self._is_out(number):
             waiting = ", ".join(str(other.candidate.number) for other in self.open) or "none"
-            raise BadInput(
-                f"run {self.writer.folder.run_id!r} has handed out no network {number}; it waits for: {waiting}"
-            )
+            run = self.writer.folder.run_id
+            raise BadInput(f"run {run!r} has handed out no network {number}; it waits for: {waiting}")
         if epochs := len(read_epochs(self.writer.folder.journal(number))):
             raise BadInput(
                 f"network {number} has been trained here for {epochs} epochs: a4nn run --run-id "
@@ -346,6 +349,7 @@ class Outside(Search):
 
     def _submit(self, candidate: Candidate, epochs: int | None = None) -> None:
         """It waits until it is handed out."""
+        del epochs
         self._offered[candidate.number] = candidate
 
 
@@ -354,7 +358,10 @@ def _fitness(one: Measurement) -> dict[str, float]:
     told = dict(one.values)
     if one.curve and ERROR_PERCENT.name not in told:
         told.setdefault(ACCURACY_PERCENT.name, max(one.curve))
-    for known, other in (ERROR_PERCENT.name, ACCURACY_PERCENT.name), (ACCURACY_PERCENT.name, ERROR_PERCENT.name):
+    for known, other in (
+        (ERROR_PERCENT.name, ACCURACY_PERCENT.name),
+        (ACCURACY_PERCENT.name, ERROR_PERCENT.name),
+    ):
         if known in told:
             told.setdefault(other, 100 - told[known])
     return told

@@ -27,8 +27,8 @@ def check_images(data: ImageData) -> None:
     """
     if not len(data.train):
         raise BadInput(
-            f"data set {data.name} has no images here, so networks cannot be trained here: a4nn ask prints them "
-            "and a4nn tell takes their results"
+            f"data set {data.name} has no images here, so networks cannot be trained here: a4nn ask prints "
+            "them and a4nn tell takes their results"
         )
     first = data.train.images[0]
     if any(not np.array_equal(image, first) for image in data.train.images):
