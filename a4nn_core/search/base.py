@@ -174,6 +174,16 @@ class Strategy(ABC):
         """
         return ()
 
+    def sow(self, genomes: Sequence[Genome]) -> None:
+        """Ask for these genomes before any of its own, and learn from them as from its own.
+
+        Called before the first ask, and only where ``SearchSettings.sows``.
+
+        Args:
+            genomes: of earlier runs, the best first; all are genomes of the space and within the bounds.
+        """
+        raise NotImplementedError
+
     def rejected(self) -> Sequence[Rejected]:
         """What was proposed to it for the last ask and is not valid; it is recorded after that ask, even if
         that returned no candidate. Only strategies whose genomes come from elsewhere have any."""
@@ -231,6 +241,8 @@ class SearchSettings(Component):
     class if it needs to know more of its genomes"""
     crosses: ClassVar[bool] = False
     """whether it crosses genomes by ``Space.cross``"""
+    sows: ClassVar[bool] = False
+    """whether it can begin with genomes of earlier runs (``Strategy.sow``)"""
     converses: ClassVar[bool] = False
     """whether it talks with a person on the terminal, where nothing else may draw then"""
     inherits: ClassVar[bool] = False

@@ -28,7 +28,7 @@ from a4nn_core.search.base import (
     no_violation,
 )
 from a4nn_core.search.history import History, Trial
-from a4nn_core.search.variation import Proposal, key_of
+from a4nn_core.search.variation import SOWN, Proposal, key_of
 from a4nn_core.spaces.base import Genome, Space
 from a4nn_core.vocabulary import Rejection
 
@@ -88,6 +88,7 @@ class ProposalSettings(SearchSettings):
     """Settings of strategies whose genomes come from elsewhere."""
 
     searches: ClassVar[type[Any]] = Space
+    sows: ClassVar[bool] = True
     batch: Annotated[int, Unit("networks")] = Field(default=10, ge=1)
     """networks of a generation: on a generational schedule all of them end before others are asked for"""
     invalid_in_a_row: Annotated[int, Unit("genomes")] = Field(default=20, ge=1)
@@ -125,6 +126,7 @@ class ProposalStrategy(Strategy):
         self._outcomes: dict[int, Outcome] = {}
         self._rejected: list[Rejected] = []
         self._new_rejected: list[Rejected] = []
+        self._sown: list[Genome] = []
         self._invalid = 0
         self._generation = 0
         self._current: list[int] = []
@@ -145,7 +147,11 @@ class ProposalStrategy(Strategy):
         wanted = min(count, self._room)
         if wanted < 1 or not self._may_go_on():
             return []
-        offered = self.proposer.propose(self.history(), wanted)
+        offered: Iterable[object] | None = [Proposal(one, (), SOWN) for one in self._sown[:wanted]]
+        if self._sown:
+            del self._sown[:wanted]
+        else:
+            offered = self.proposer.propose(self.history(), wanted)
         if offered is None:
             return []
         found: list[Candidate] = []
@@ -159,6 +165,9 @@ class ProposalStrategy(Strategy):
         if not some:
             self._wait_or_end()
         return found
+
+    def sow(self, genomes: Sequence[Genome]) -> None:
+        self._sown = list(genomes)
 
     @property
     def _room(self) -> int:
@@ -307,6 +316,7 @@ class ProposalStrategy(Strategy):
         self._rejected += rejected
         for candidate in asked:
             self._add(candidate)
+        self._sown = [genome for genome in self._sown if key_of(genome) not in self._numbers]
         return asked
 
     @property

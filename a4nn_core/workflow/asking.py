@@ -117,7 +117,7 @@ class Asking:
             raise BadInput(
                 f"run {self._writer.folder.run_id} cannot be resumed: the strategy now asks for "
                 f"{json.dumps(candidate.genome)}, where by its event log nothing valid was proposed; the "
-                " has changed since, start a new run"
+                "code has changed since, start a new run"
             )
 
     def _take(self, new: Sequence[Candidate]) -> list[Candidate]:

@@ -8,9 +8,9 @@ with the source ``told``.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isfinite
 from pathlib import Path
 
@@ -24,11 +24,13 @@ from a4nn_core.jsonable import members, whole
 from a4nn_core.metrics import ACCURACY_PERCENT, ERROR_PERCENT, find_metric
 from a4nn_core.penguin.observed import Past
 from a4nn_core.search.base import Candidate
-from a4nn_core.spaces.architecture import Architecture
+from a4nn_core.spaces.architecture import Architecture, Shape
+from a4nn_core.spaces.base import Genome
 from a4nn_core.termination.base import RULES
 from a4nn_core.training.segment import Segment, SegmentResult
 from a4nn_core.version import __version__
 from a4nn_core.vocabulary import EventKind, RunStatus
+from a4nn_core.workflow.best import best_genomes
 from a4nn_core.workflow.devices import Machine
 from a4nn_core.workflow.final import has_ended
 from a4nn_core.workflow.network_records import told_record
@@ -108,8 +110,11 @@ def outside(
         if has_ended(begun, commons, run_id):
             raise BadInput(f"run {run_id!r} is complete: it asks for no further networks")
         header = {"experiment": recorded, "dataset_fingerprint": held.get("dataset_fingerprint")}
-        past = resolve_again(held.get("prior"), commons, run_id).past if "prior" in held else ()
-        opened = _Opened(begun, header, held, past)
+        opened = _Opened(begun, header, held)
+        if "prior" in held:
+            prior = resolve_again(held.get("prior"), commons, run_id)
+            best = best_genomes(begun, commons, prior.recorded, _decoder(begun, held))
+            opened = replace(opened, past=prior.past, best=best)
     folder = RunFolder(commons, run_id)
     other = holder(folder.lock) if folder.lock.is_file() else None
     patience = PATIENCE_SECONDS if other is None or other.get("asked_from_outside") else 1.0
@@ -141,12 +146,14 @@ class _Opened:
         header: header to open the run with.
         recorded: header that the run has.
         past: the earlier runs that it learns from.
+        best: genomes of these that it begins with.
     """
 
     experiment: Experiment
     header: Mapping[str, object]
     recorded: Mapping[str, object]
-    past: tuple[Past, ...]
+    past: tuple[Past, ...] = ()
+    best: tuple[Genome, ...] = ()
 
 
 def _new(run_id: str, commons: Path, experiment: Experiment | None) -> _Opened:
@@ -159,7 +166,28 @@ def _new(run_id: str, commons: Path, experiment: Experiment | None) -> _Opened:
         if not metric.repeatable:
             metric.read(plan.largest)  # what it lacks is said before anything is written
     header = {**plan.header, "device": ELSEWHERE}
-    return _Opened(plan.experiment, header, header, plan.prior.past if plan.prior else ())
+    return _Opened(plan.experiment, header, header, plan.prior.past if plan.prior else (), plan.best)
+
+
+def _images(run: Mapping[str, object]) -> tuple[Shape, int]:
+    """Shape of the images and number of classes that a run recorded.
+
+    Raises:
+        BadInput: it did not.
+    """
+    dataset = run.get("dataset")
+    shape, classes = (
+        dataset.get(name) if isinstance(dataset, dict) else None for name in ("shape", "classes")
+    )
+    if not isinstance(shape, list) or not isinstance(classes, list):
+        raise BadInput("the run did not record what its images look like, so its networks are not known")
+    channels, height, width = (whole(size) or 0 for size in shape)
+    return (channels, height, width), len(classes)
+
+
+def _decoder(experiment: Experiment, run: Mapping[str, object]) -> Callable[[Genome], Architecture]:
+    shape, classes = _images(run)
+    return lambda genome: experiment.space.decode(genome, shape, classes)
 
 
 class _Nobody:
@@ -185,11 +213,7 @@ class Outside(Search):
     """The search, as long as the run is open."""
 
     def __init__(self, opened: _Opened, writer: RunWriter) -> None:
-        dataset = members(opened.recorded.get("dataset"))  # type: ignore[arg-type]
-        shape, classes = dataset.get("shape"), dataset.get("classes")
-        if not isinstance(shape, list | tuple) or not isinstance(classes, list | tuple):
-            raise BadInput(f"run {writer.folder.run_id!r} did not record what its images look like")
-        channels, height, width = (whole(size) or 0 for size in shape)
+        shape, classes = _images(opened.recorded)
         # rules judge curves, and budgets count work, that are not seen here
         own = {"termination": RULES.make("none", "[termination]"), "budget": None}
         self._nobody = _Nobody()
@@ -198,10 +222,11 @@ class Outside(Search):
             opened.experiment.model_copy(update=own),
             writer,
             self._nobody,
-            (channels, height, width),
-            len(classes),
+            shape,
+            classes,
             ELSEWHERE,
             past=opened.past,
+            best=opened.best,
         )
         self._replay()
         self._advance_all()

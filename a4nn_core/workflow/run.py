@@ -177,6 +177,7 @@ def _search(plan: Plan, writer: RunWriter, executor: Executor, watcher: Watcher 
             plan.machine.device,
             watcher,
             past=plan.prior.past if plan.prior else (),
+            best=plan.best,
             map_key=map_key(plan.experiment.data, data),
         )
         # rules and strategies solve small systems: threads would only compete with the training

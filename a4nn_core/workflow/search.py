@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from types import MappingProxyType
 
 import numpy as np
@@ -63,6 +64,8 @@ class Search:
         device: device that networks train on.
         watcher: called as the search proceeds; None if nothing watches.
         past: the earlier runs that the experiment names as its prior.
+        best: genomes of those runs to begin with, the best first: ``[prior] best`` of them, within the
+            bounds.
         map_key: key by which workers map the data; empty if each loads its own.
 
     Attributes:
@@ -84,6 +87,7 @@ class Search:
         device: str,
         watcher: Watcher | None = None,
         past: tuple[Past, ...] = (),
+        best: Sequence[Genome] = (),
         map_key: str = "",
     ) -> None:
         self.experiment = experiment
@@ -103,6 +107,10 @@ class Search:
         self.strategy = experiment.search.begin(
             experiment.space, experiment.seed, self._violation_of_genome, study
         )
+        wanted = experiment.prior.best if experiment.prior is not None else None
+        if wanted is not None:
+            within = (genome for genome in best if not self._violation_of_genome(genome))
+            self.strategy.sow(list(islice(within, wanted)))
         self._map_key = map_key
         self._tables = experiment.to_mapping()
         self.networks: dict[int, Network] = writer.recorded()
