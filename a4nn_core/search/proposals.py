@@ -259,12 +259,11 @@ class ProposalStrategy(Strategy):
             return self._refusal(None, repr(offered), Rejection.not_json, str(error))
         trouble = self._trouble(genome)
         if trouble is not None and isinstance(genome, str):  # text, of which a genome is yet to be made
+            text = genome
             try:
-                genome = parsed(genome)
+                genome = parsed(text)
             except ValueError as error:
-                return self._refusal(
-                    None, genome, Rejection.not_json, f"{_short(genome)} is not JSON: {error}"
-                )
+                return self._refusal(None, text, Rejection.not_json, f"{_short(text)} is not JSON: {error}")
             trouble = self._trouble(genome)
         if trouble is not None:
             return self._refusal(genome, None, Rejection.not_in_space, trouble)
