@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from made_up import accuracy, line, train
+from made_up import train
 
 from a4nn_core.commons import RunWriter
 from a4nn_core.experiment import Experiment

@@ -1,4 +1,4 @@
-"""A made-up training: curves from a formula, journals as of a real one; without torch, and cheap to import."""
+"""A made-up training: curves from a formula, journals as of a real one; without torch, quick to import."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ def test_genomes_that_are_not_valid_are_told_recorded_and_never_trained(tmp_path
         assert row.explanation
         assert (row.genome is None) == (row.reason == Rejection.not_json)
         assert (row.genome in known) == (row.reason == Rejection.duplicate)
-    assert any("not JSON [" == row.text for row in rejected)
+    assert any(row.text == "not JSON [" for row in rejected)
     assert check(tmp_path, checkpoints=False).problems == []
     line = summarise(Commons(tmp_path), "r").invalid
     share = 100 * len(rejected) / (len(rejected) + 8)
@@ -155,6 +155,7 @@ def test_bounds_and_images_count(tmp_path: Path) -> None:
 
 def test_a_genome_that_builds_no_network_for_the_images() -> None:
     def decode(genome: Any) -> Any:
+        del genome
         raise BadInput("images of 2 x 2 pixels are too small")
 
     settings = CallableSearch.of(sampled, Random(networks=4))
@@ -227,6 +228,7 @@ def test_a_proposer_that_is_never_right_ends_the_search_and_can_be_corrected(tmp
 
 def test_a_proposer_that_has_nothing_more_ends_the_search(tmp_path: Path, caplog: Any) -> None:
     def three(history: History, count: int) -> list[Any]:
+        del count
         return sampled(history, 1) if len(history.trials) < 3 else []
 
     one = search(proposing(three), tmp_path, FakeExecutor())
@@ -338,10 +340,12 @@ def not_a_generator(history: History) -> list[Any]:
 
 
 def breaks(history: History, count: int) -> list[Any]:
+    del history, count
     raise KeyError("no answer")
 
 
 def answers_in_words(history: History, count: int) -> str:
+    del history, count
     return "[[0, 1]]"
 
 
@@ -400,7 +404,7 @@ def test_a_function_that_fails_interrupts_the_search(function: Any, said: str, t
 )
 def test_any_json_is_a_genome_or_rejected(name: str, genome: Any) -> None:
     space = small(name)
-    settings = CallableSearch.of(lambda history, count: [genome], Random(networks=4))
+    settings = CallableSearch.of(lambda *_: [genome], Random(networks=4))
     strategy = settings.begin(space, 1, lambda _: 0.0, Study(lambda g: space.decode(g, (1, 8, 8), 2), 4))
     assert isinstance(strategy, ProposalStrategy)
     found = strategy.ask(1)
@@ -536,7 +540,7 @@ def test_a_person_types_what_is_trained(
         search(person(), tmp_path, FakeExecutor())
     networks = Commons(tmp_path).networks("r")
     assert [row.operator for row in networks] == ["typed", "sampling"]
-    assert networks[0].genome and json.loads(networks[0].genome) == BITS
+    assert json.loads(networks[0].genome or "") == BITS
     reasons = [row.reason for row in Commons(tmp_path).rejected("r")]
     assert reasons == [Rejection.duplicate, Rejection.not_json]
     said = capsys.readouterr().err
