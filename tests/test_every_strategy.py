@@ -295,7 +295,7 @@ def test_goes_on_from_its_records_when_it_was_killed(strategy: str, space: str, 
 # with earlier runs, under a rule that uses them, by every executor
 
 KINDS = ("random", "nsga-net", "a4nn", "large-scale-evolution", "regularised-evolution")
-"""one strategy each that learns nothing, evolves generations, predicts, hands weights on, breeds one by one"""
+"""one each that learns nothing, evolves generations, predicts, hands weights on, breeds one by one"""
 BEST = 2
 
 
