@@ -77,10 +77,8 @@ def test_a_search_elsewhere_is_recorded_as_all_others(tmp_path: Path) -> None:
         assert row.best_accuracy_percent == row.fitness["accuracy_percent"]
     assert store.front("r")
     assert check(tmp_path, checkpoints=False).problems == []
-    held = recorded_header(tmp_path, "r") or {}
-    assert held["dataset"]["shape"] == [3, 16, 16]  # type: ignore[call-overload,index]
-    layers = store.layers("r")
-    assert {layer.channels for layer in layers if layer.op == "linear"} == {5}
+    assert store.run("r").details["shape"] == [3, 16, 16]
+    assert {layer.channels_out for layer in store.layers("r") if layer.op == "linear"} == {5}
 
 
 def test_processes_and_pauses_change_nothing(tmp_path: Path) -> None:
@@ -222,7 +220,8 @@ with outside("r", Path(sys.argv[1])) as run:
 
 @pytest.mark.integration
 def test_many_ask_at_once(tmp_path: Path) -> None:
-    with outside("r", tmp_path, far(name="random", networks=6)) as run:
+    what = Experiment.from_mapping({**ELSEWHERE, "search": {"name": "random", "networks": 6}})
+    with outside("r", tmp_path, what) as run:
         assert run.ask(1)
     command = [sys.executable, "-P", "-m", "a4nn_core", "ask", "r", "--json", "--commons", str(tmp_path)]
 

@@ -16,7 +16,7 @@ import pytest
 from command import A4NN, SMALL, a4nn
 from fakes import FakeExecutor, search
 from fakes import experiment as an_experiment
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_kinds_of_spaces import small
 
@@ -56,7 +56,7 @@ def sampled(history: History, count: int) -> list[Any]:
 
 def careless(history: History, count: int) -> Iterator[Any]:
     """Every second genome is wrong, in turn in every way."""
-    wrong: list[Any] = ["not JSON [", [1, 2], [[0, 1], [7]], {"a": 1}, None, object(), float("nan"), "[[1]]"]
+    wrong: list[Any] = ["not JSON [", [1, 2], [[0, 1], [7]], {"a": 1}, None, 1j, float("nan"), "[[1]]"]
     for place, genome in enumerate(sampled(history, count)):
         yield wrong[(len(history.trials) + place) % len(wrong)]
         yield genome
@@ -158,9 +158,8 @@ def test_a_genome_that_builds_no_network_for_the_images() -> None:
         del genome
         raise BadInput("images of 2 x 2 pixels are too small")
 
-    settings = CallableSearch.of(sampled, Random(networks=4))
     space = small("macro")
-    strategy = settings.begin(space, 1, lambda _: 0.0, Study(decode, 4))
+    strategy = CallableSearch.of(sampled, Random(networks=4)).begin(space, 1, lambda _: 0.0, Study(decode, 4))
     assert strategy.ask(2) == []
     assert [one.reason for one in strategy.rejected()] == [Rejection.undecodable] * 2
 
@@ -395,6 +394,7 @@ def test_a_function_that_fails_interrupts_the_search(function: Any, said: str, t
 
 
 @pytest.mark.parametrize("name", [n for n in SPACES.names() if SPACES.package(n) == "a4nn_core"])
+@settings(max_examples=25)
 @given(
     genome=st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
@@ -404,8 +404,8 @@ def test_a_function_that_fails_interrupts_the_search(function: Any, said: str, t
 )
 def test_any_json_is_a_genome_or_rejected(name: str, genome: Any) -> None:
     space = small(name)
-    settings = CallableSearch.of(lambda *_: [genome], Random(networks=4))
-    strategy = settings.begin(space, 1, lambda _: 0.0, Study(lambda g: space.decode(g, (1, 8, 8), 2), 4))
+    made = CallableSearch.of(lambda *_: [genome], Random(networks=4))
+    strategy = made.begin(space, 1, lambda _: 0.0, Study(lambda g: space.decode(g, (1, 8, 8), 2), 4))
     assert isinstance(strategy, ProposalStrategy)
     found = strategy.ask(1)
     assert len(found) + len(strategy.rejected()) == 1
