@@ -123,7 +123,7 @@ class Experiment(Settings):
         best = None if self.prior is None else self.prior.best
         if best is None:
             return self
-        if not self.search.sows:
+        if not self.search.can_sow():
             others = ", ".join(name for name, other in STRATEGIES.loadable() if other.sows)
             raise BadInput(
                 f"[prior] best = {best}: search {self.search.name} cannot begin with networks of earlier "

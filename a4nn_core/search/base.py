@@ -177,7 +177,7 @@ class Strategy(ABC):
     def sow(self, genomes: Sequence[Genome]) -> None:
         """Ask for these genomes before any of its own, and learn from them as from its own.
 
-        Called before the first ask, and only where ``SearchSettings.sows``.
+        Called before the first ask, and only where ``SearchSettings.can_sow`` says that it can.
 
         Args:
             genomes: of earlier runs, the best first; all are genomes of the space and within the bounds.
@@ -307,6 +307,10 @@ class SearchSettings(Component):
     def metrics(self) -> tuple[Metric, ...]:
         """The metrics recorded for every trained network: the standard ones and those this search names."""
         return recorded((*self.objectives, *(self.constraints or ())))
+
+    def can_sow(self) -> bool:
+        """Whether it can begin with genomes of earlier runs, with these settings."""
+        return self.sows
 
     @classmethod
     def fits(cls, space: Space | type[Space]) -> bool:

@@ -53,6 +53,10 @@ class Optuna(BatchSettings):
             )
         return self
 
+    def can_sow(self) -> bool:
+        """Optuna's NSGA-II takes no trial into its population that it has not drawn itself."""
+        return self.sampler != "nsga-ii"
+
     def start(self, space: VectorSpace, seed: int, violation: Violation = no_violation) -> Strategy:
         return _OptunaSearch(self, space, seed, violation)
 

@@ -88,6 +88,13 @@ class Pymoo(BatchSettings):
     def start(self, space: VectorSpace, seed: int, violation: Violation = no_violation) -> Strategy:
         return _PymooSearch(self, space, seed, violation)
 
+    def can_sow(self) -> bool:
+        """Only an algorithm with a population, of whose first members some can be replaced."""
+        from pymoo.algorithms.base.local import LocalSearch
+
+        kind = _find(self.algorithm, len(self.objectives))
+        return "sampling" in _arguments(kind) and not issubclass(kind, LocalSearch)
+
     def made(self, space: VectorSpace, seed: int) -> Algorithm:
         """The algorithm, ready to be asked. What goes wrong is pymoo's to raise."""
         from pymoo.core.termination import NoTermination
