@@ -225,12 +225,12 @@ def few_genomes(game: Game, count: int = 3) -> list[Genome]:
     return list(found.values())[:count]
 
 
-@one_each
+@pytest.mark.parametrize(
+    ("strategy", "space"), [(s, p) for s, p in BY_STRATEGY.items() if settings(s).can_sow()]
+)
 def test_begins_with_networks_of_earlier_runs(strategy: str, space: str) -> None:
     """They count as networks of its own; what becomes of them counts, too."""
     game = Game(strategy, space, networks=14)
-    if not game.settings.can_sow():
-        pytest.skip("it cannot, and says so: test_who_cannot_begin_with_others_says_so")
     genomes = few_genomes(game)
 
     def play_with(bonus: float) -> list[Candidate]:

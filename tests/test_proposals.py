@@ -25,6 +25,7 @@ from a4nn_core.commons.check import check
 from a4nn_core.commons.cookbook import COOKBOOK
 from a4nn_core.errors import BadInput
 from a4nn_core.experiment import Experiment
+from a4nn_core.search import function
 from a4nn_core.search.base import STRATEGIES, Outcome, Rejected, Study
 from a4nn_core.search.function import CallableSearch
 from a4nn_core.search.history import History, Trial
@@ -35,16 +36,17 @@ from a4nn_core.search.variation import Proposal
 from a4nn_core.spaces import SPACES
 from a4nn_core.training.segment import Segment
 from a4nn_core.vocabulary import Rejection
+from a4nn_core.workflow.shadow import shadow_experiment
 from a4nn_core.workflow.summary import summarise
 
 BITS = [[0, 1, 1, 0, 1, 1, 1], [0, 0, 0, 0, 1, 1, 0]]
 
 
-def proposing(function: object, **settings: Any) -> Experiment:
+def proposing(proposer: object, **settings: Any) -> Experiment:
     """The small experiment of the tests of the loop, with genomes from a function."""
     plain = an_experiment()
     before = Random(networks=8, batch=4, objectives=plain.search.objectives)
-    made = CallableSearch.of(function, before).model_copy(update=settings)
+    made = CallableSearch.of(proposer, before).model_copy(update=settings)
     return plain.model_copy(update={"search": made})
 
 
@@ -216,11 +218,8 @@ def test_a_proposer_that_is_never_right_ends_the_search_and_can_be_corrected(tmp
     with pytest.raises(BadInput, match="the last 5 genomes"):  # it gets as many again, not for ever
         search(what, tmp_path, FakeExecutor())
     assert len(Commons(tmp_path).rejected("r")) == 10
-    function = what.search
-    assert isinstance(function, CallableSearch)
-    import a4nn_core.search.function as module
-
-    module._GIVEN[function.function] = sampled
+    assert isinstance(what.search, CallableSearch)
+    function._GIVEN[what.search.function] = sampled
     one = search(what, tmp_path, FakeExecutor())
     assert len(one.networks) == 8
 
@@ -323,6 +322,16 @@ def test_a_generator_that_changed_its_mind_is_refused(tmp_path: Path) -> None:
         search(proposing(fickle), tmp_path, FakeExecutor())
 
 
+def test_a_shadow_needs_no_proposer(tmp_path: Path) -> None:
+    what = proposing(sampled)
+    search(what, tmp_path, FakeExecutor())
+    assert isinstance(what.search, CallableSearch)
+    del function._GIVEN[what.search.function]
+    shadow = shadow_experiment(Commons(tmp_path), "r")
+    assert shadow.search.name == "repeat"
+    assert shadow.search.objectives == what.search.objectives
+
+
 # bad input
 
 
@@ -349,7 +358,7 @@ def answers_in_words(history: History, count: int) -> str:
 
 
 @pytest.mark.parametrize(
-    ("function", "said"),
+    ("name", "said"),
     [
         ("nothing", "it is not of the form module:function"),
         ("no_such_module:f", "module no_such_module cannot be imported: No module named"),
@@ -359,9 +368,9 @@ def answers_in_words(history: History, count: int) -> str:
         ("__main__:propose", "handed over by a program, and cannot be imported"),
     ],
 )
-def test_what_cannot_propose_is_refused_when_it_is_read(function: str, said: str) -> None:
-    with pytest.raises(BadInput, match=rf"\[search\] function = '{function}': .*{said}"):
-        STRATEGIES.make({"name": "callable", "function": function}, "[search]")
+def test_what_cannot_propose_is_refused_when_it_is_read(name: str, said: str) -> None:
+    with pytest.raises(BadInput, match=rf"\[search\] function = '{name}': .*{said}"):
+        STRATEGIES.make({"name": "callable", "function": name}, "[search]")
 
 
 @pytest.mark.parametrize(
@@ -378,16 +387,16 @@ def test_what_cannot_propose_is_refused_when_it_is_handed_over(what: object, sai
 
 
 @pytest.mark.parametrize(
-    ("function", "said"),
+    ("proposer", "said"),
     [
         (no_genomes, "no_genomes returned NoneType; a list of genomes is needed"),
         (answers_in_words, "answers_in_words returned str; a list of genomes is needed"),
         (breaks, r"breaks failed: KeyError: 'no answer' \(test_proposals.py, line \d+\).*run it again"),
     ],
 )
-def test_a_function_that_fails_interrupts_the_search(function: Any, said: str, tmp_path: Path) -> None:
+def test_a_function_that_fails_interrupts_the_search(proposer: Any, said: str, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=said):
-        search(proposing(function), tmp_path, FakeExecutor())
+        search(proposing(proposer), tmp_path, FakeExecutor())
 
 
 # every space refuses what it is not
