@@ -19,6 +19,10 @@ Curves = Literal["as-trained", "averaged"]
 normalisation, as most programs do; or averaged weights, or at least recomputed statistics."""
 
 
+ELSEWHERE = "elsewhere"
+"""The device of networks that are trained elsewhere, and told by ``a4nn tell``."""
+
+
 class Word(StrEnum):
     """Base of words that explain themselves: a member is its text, and ``meaning`` a sentence for people."""
 

@@ -305,6 +305,8 @@ def test_ask_and_tell_at_the_command_line(tmp_path: Path) -> None:
     assert {"genome", "seed", "architecture", "parents"} <= more["networks"][0].keys()
     nothing = a4nn("ask", "r", *there)
     assert "nothing to hand out before more is told: networks 0, 1, 2, 3 are handed out" in nothing.stderr
+    status = a4nn("status", "r", *there)
+    assert "handed out and not told: 0, 1, 2, 3; a4nn ask r --open shows them again" in status.stdout
     again = a4nn("ask", "r", "--open", *there)
     assert again.stdout.count("\n") == 5
 

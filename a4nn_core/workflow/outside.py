@@ -29,7 +29,7 @@ from a4nn_core.spaces.base import Genome
 from a4nn_core.termination.base import RULES
 from a4nn_core.training.segment import Segment, SegmentResult
 from a4nn_core.version import __version__
-from a4nn_core.vocabulary import EventKind, RunStatus
+from a4nn_core.vocabulary import ELSEWHERE, EventKind, RunStatus
 from a4nn_core.workflow.best import best_genomes
 from a4nn_core.workflow.devices import Machine
 from a4nn_core.workflow.final import has_ended
@@ -38,8 +38,6 @@ from a4nn_core.workflow.plan import is_of_experiment, recorded_header, resolve
 from a4nn_core.workflow.prior import resolve_again
 from a4nn_core.workflow.search import Search, network_seed
 
-ELSEWHERE = "elsewhere"
-"""the device of networks that are trained elsewhere"""
 PATIENCE_SECONDS = 60.0
 """how long is waited for others that ask and tell at the same moment"""
 _PAUSE_SECONDS = 0.2

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from a4nn_core.commons.records import Network, front_among
+from a4nn_core.commons.records import Network, Run, front_among
 from a4nn_core.commons.totals import JOULES_PER_KWH, Totals
 from a4nn_core.jsonable import Json, to_json
 from a4nn_core.precision import Images, cheaper_alike
 from a4nn_core.termination.endings import Ending, Endings
 from a4nn_core.termination.endings import summary as why_ended
+from a4nn_core.vocabulary import ELSEWHERE, EventKind
 
 if TYPE_CHECKING:
     from a4nn_core.commons import Commons
@@ -68,12 +69,14 @@ class Summary(Totals):
         endings: why networks were ended early, in order.
         commons: folder of the commons.
         rejected: number of genomes that were proposed and not valid, by reason, the most frequent first.
+        handed_out: numbers of the networks that are trained elsewhere, and of which nothing was told yet.
     """
 
     front: list[Member]
     endings: list[Ending]
     commons: str
     rejected: Mapping[str, int]
+    handed_out: list[int]
 
     @property
     def images(self) -> Images:
@@ -89,6 +92,14 @@ class Summary(Totals):
         proposed = count + self.networks
         reasons = ", ".join(f"{number} {reason}" for reason, number in self.rejected.items())
         return f"{count} of {proposed} proposed genomes not valid ({100 * count / proposed:.1f} %): {reasons}"
+
+    @property
+    def waits_for(self) -> str:
+        """Which networks must be told before it can end, for people; empty if none are trained elsewhere."""
+        if not self.handed_out:
+            return ""
+        numbers = ", ".join(map(str, self.handed_out))
+        return f"handed out and not told: {numbers}; a4nn ask {self.run} --open shows them again"
 
     def cost(self) -> list[str]:
         """What the run cost and saved, for people: one line per fact."""
@@ -145,7 +156,15 @@ def summarise(commons: Commons, run: str) -> Summary:
         endings=Endings.of(header, {network.network: network for network in networks}).all(),
         commons=str(Path(commons.path)),
         rejected=dict(Counter(str(one.reason) for one in commons.rejected(run)).most_common()),
+        handed_out=_handed_out(commons, header, networks),
     )
+
+
+def _handed_out(commons: Commons, header: Run, networks: list[Network]) -> list[int]:
+    if header.device != ELSEWHERE:
+        return []
+    out = {event.network for event in commons.events(header.run) if event.kind == EventKind.submitted}
+    return sorted(number for number in out - {one.network for one in networks} if number is not None)
 
 
 def _front(networks: list[Network], images: Images) -> list[Member]:
