@@ -53,7 +53,7 @@ class Prior(Settings):
     20 newest; their data sets may differ"""
     may_be_empty: Literal[True] | None = None
     """the query may find no runs, as before the first of a series of searches"""
-    best: Annotated[int, Unit("networks")] | None = Field(default=None, ge=1)
+    best: Annotated[int | None, Unit("networks")] = Field(default=None, ge=1)
     """so many of their best networks are trained first, by any search that can begin with them: those on the
     fronts by this search's objectives, of each run in turn, as far as they are genomes of this space"""
 

@@ -54,6 +54,7 @@ def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     path = tmp_path_factory.mktemp("cookbook") / "commons"
     cheap = Network(
         network=0,
+        generation=0,
         genome=JsonText("[[1]]"),
         architecture_hash="h0",
         flops=10_000_000,
