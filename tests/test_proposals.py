@@ -309,6 +309,21 @@ def test_an_object_is_told_each_network_once(tmp_path: Path) -> None:
     assert [one.genome for one in player.wrong] == [[0], [4]]
 
 
+@pytest.mark.parametrize("proposer", [sampled, sequence, Player])
+def test_anybody_can_begin_with_genomes_of_earlier_runs(proposer: Any) -> None:
+    strategy = proposing(proposer).search.start(small("macro"), 1)
+    assert isinstance(strategy, ProposalStrategy)
+    space = small("macro")
+    genomes = [space.sample(np.random.default_rng(seed)) for seed in (11, 12)]
+    strategy.sow(genomes)
+    first = strategy.ask(2)
+    assert [(one.genome, one.operator) for one in first] == [(genome, "prior") for genome in genomes]
+    for candidate in first:
+        strategy.tell(Outcome(candidate.number, {"error_percent": 5.0, "mflops": 1.0}))
+    assert [one.operator for one in strategy.ask(2)] == ["proposed"] * 2
+    assert len(strategy.history().trials) == 4
+
+
 def test_a_generator_that_changed_its_mind_is_refused(tmp_path: Path) -> None:
     chance = np.random.default_rng()
 

@@ -157,6 +157,7 @@ class _FromPython:
         self._name = name
         self._begun: Any = None
         self._view = _View()
+        self._early: list[Trial] = []  # what was told before it was first asked, of earlier runs' genomes
         plain = not inspect.isclass(what) and not _asks_and_tells(what) and not hasattr(what, "__next__")
         self.has_state = not (plain and _arguments(what) == 2)
 
@@ -178,6 +179,9 @@ class _FromPython:
             self._begun = self._what
         else:
             self._begun = self._called(self._what, self._view)
+        for trial in self._early:
+            self.told(trial)
+        self._early = []
 
     def _called(self, what: Any, *arguments: object) -> Any:
         try:
@@ -212,9 +216,9 @@ class _FromPython:
         )
 
     def told(self, trial: Trial) -> None:
-        if self._begun is None and self.has_state and not hasattr(self._what, "__next__"):
-            self._begin()
-        if _asks_and_tells(self._begun):
+        if self._begun is None:
+            self._early += [trial] if self.has_state else []
+        elif _asks_and_tells(self._begun):
             self._called(self._begun.tell, trial)
 
     def refused(self, rejected: Rejected) -> None:
