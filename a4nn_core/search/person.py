@@ -112,7 +112,8 @@ def _state(history: History, count: int) -> list[str]:
     training = sum(trial.status == "training" for trial in trials)
     lines = ["", f"{len(trials)} of {history.networks} networks asked for, {training} in training"]
     if history.rejected:
-        lines[-1] += f", {len(history.rejected)} genomes not valid"
+        plural = "genome" if len(history.rejected) == 1 else "genomes"
+        lines[-1] += f", {len(history.rejected)} {plural} not valid"
     front = history.front()
     if front:
         lines += ["Pareto front:", *(_line(history, trial) for trial in front)]

@@ -37,11 +37,10 @@ def shadow_experiment(commons: Commons, run: str) -> Experiment:
         raise BadInput(f"run {run!r} has no networks yet")
     # the strategy is not needed, and a function that proposed genomes may be gone
     told = members(recorded.get("search"))
-    kept = {
-        name: told[name] for name in ("objectives", "constraints", "networks", "schedule") if name in told
-    }
-    began = Experiment.from_record({**recorded, "search": {"name": "random", **kept}}, f"run {run}")
-    search = Repeat(
+    search: dict[str, object] = {"name": "random"}
+    search |= {n: told[n] for n in ("objectives", "constraints", "networks", "schedule") if n in told}
+    began = Experiment.from_record({**recorded, "search": search}, f"run {run}")
+    repeat = Repeat(
         objectives=began.search.objectives,
         constraints=began.search.constraints,
         networks=len(networks),
@@ -51,7 +50,7 @@ def shadow_experiment(commons: Commons, run: str) -> Experiment:
     )
     return began.model_copy(
         update={
-            "search": search,
+            "search": repeat,
             "termination": RULES.make("none", "[termination]"),
             "prior": None,
             "budget": None,
