@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from a4nn_core.budget import Budget
-from a4nn_core.component import Component, Registry, Settings, explain
+from a4nn_core.component import Component, Registry, Settings, Unit, explain
 from a4nn_core.data.base import DATA_SOURCES, DataSource
 from a4nn_core.errors import BadInput
 from a4nn_core.metrics import MISSING_PANEL_ACCURACY_PERCENT, STANDARD, find_metric
@@ -54,6 +54,9 @@ class Prior(Settings):
     20 newest; their data sets may differ"""
     may_be_empty: Literal[True] | None = None
     """the query may find no runs, as before the first of a series of searches"""
+    best: Annotated[int | None, Unit("networks")] = Field(default=None, ge=1)
+    """so many of their best networks are trained first, by any search that can begin with them: those on the
+    fronts by this search's objectives, of each run in turn, as far as they are genomes of this space"""
 
     @field_validator("auto", "may_be_empty", mode="before")
     @classmethod
@@ -120,6 +123,24 @@ class Experiment(Settings):
             raise ValueError(
                 f"objective {metric} needs training.panels, the rows and columns of the detector's panels, "
                 "such as [8, 2]"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _can_begin_with_the_best(self) -> Experiment:
+        best = None if self.prior is None else self.prior.best
+        if best is None:
+            return self
+        if not self.search.can_sow():
+            others = ", ".join(name for name, other in STRATEGIES.loadable() if other.sows)
+            raise BadInput(
+                f"[prior] best = {best}: search {self.search.name} cannot begin with networks of earlier "
+                f"runs; those that can: {others}"
+            )
+        if best > self.search.networks:
+            raise BadInput(
+                f"[prior] best = {best} is more than [search] networks = {self.search.networks}, which it "
+                "counts among"
             )
         return self
 

@@ -19,6 +19,10 @@ Curves = Literal["as-trained", "averaged"]
 normalisation, as most programs do; or averaged weights, or at least recomputed statistics."""
 
 
+ELSEWHERE = "elsewhere"
+"""The device of networks that are trained elsewhere, and told by ``a4nn tell``."""
+
+
 class Word(StrEnum):
     """Base of words that explain themselves: a member is its text, and ``meaning`` a sentence for people."""
 
@@ -88,6 +92,18 @@ class FitnessSource(StrEnum):
 
     measured = "measured"
     predicted = "predicted"
+    told = "told"
+    """measured elsewhere, and told by ``a4nn tell``"""
+
+
+class Rejection(Word):
+    """Why a genome that was proposed is not asked for."""
+
+    not_json = "not_json", "it is not JSON"
+    not_in_space = "not_in_space", "the space has no such genome"
+    undecodable = "undecodable", "it is no network for these images"
+    duplicate = "duplicate", "it was asked for before"
+    out_of_bounds = "out_of_bounds", "it is outside the bounds of [search.constraints]"
 
 
 class Action(StrEnum):
@@ -108,6 +124,8 @@ class EventKind(StrEnum):
     asked = "asked"
     considered = "considered"
     """genomes that the strategy looked at for an ask and did not ask for"""
+    rejected = "rejected"
+    """genomes that were proposed for an ask and cannot be asked for"""
     read = "read"
     """the value of a metric that is measured before training, of one architecture"""
     submitted = "submitted"

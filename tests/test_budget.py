@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 from command import SMALL, a4nn
-from fakes import FakeExecutor, accuracy, experiment, line, search
+from fakes import FakeExecutor, experiment, search
+from made_up import accuracy, line
 from test_training import CPU, segment
 from test_workflow import Killed, survive
 

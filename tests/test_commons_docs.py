@@ -13,8 +13,8 @@ from commons_page import document
 from a4nn_core.commons import Commons, JournalEpoch, RunWriter
 from a4nn_core.commons.compact import compact
 from a4nn_core.commons.cookbook import COOKBOOK
-from a4nn_core.commons.events import Considered
-from a4nn_core.commons.records import ConsideredRecord, Epoch, Network, Prediction
+from a4nn_core.commons.events import Considered, Rejected
+from a4nn_core.commons.records import ConsideredRecord, Epoch, Network, Prediction, RejectedRecord
 from a4nn_core.jsonable import JsonText
 from a4nn_core.precision import standard_error
 from a4nn_core.vocabulary import NetworkStatus, RunStatus
@@ -54,6 +54,7 @@ def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     path = tmp_path_factory.mktemp("cookbook") / "commons"
     cheap = Network(
         network=0,
+        generation=0,
         genome=JsonText("[[1]]"),
         architecture_hash="h0",
         flops=10_000_000,
@@ -101,6 +102,8 @@ def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     again = replace(left, architecture_hash="h1", genome=JsonText("[[2]]"), expected_improvement=0.5)
     with RunWriter.open(path, "r", header()) as writer:
         writer.events.append(Considered.of(0, [left, again]))
+        wrong = RejectedRecord(generation=0, text="?", reason="not_json", explanation="? is not JSON")
+        writer.events.append(Rejected.of(0, 2, 1, [wrong, replace(wrong, reason="duplicate"), wrong]))
         writer.record(cheap, epochs=epochs, predictions=[before])
         writer.record(stopped, epochs=epochs[:1], predictions=[replace(before, high=95.0)])
         writer.finish(RunStatus.completed)
@@ -108,12 +111,23 @@ def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         writer.record(cheap, epochs=epochs)
         writer.record(whole, epochs=epochs)
         writer.finish(RunStatus.completed)
+    prior = [{"run": "r", "networks": "0-1", "fingerprint": "f"}]
+    with RunWriter.open(path, "t", header(prior=prior)) as writer:
+        writer.record(replace(cheap, operator="prior", best_accuracy_percent=96.0), epochs=epochs)
+        writer.finish(RunStatus.completed)
     if request.param == "compacted":
         compact(path)
     return Commons(path)
 
 
-TOLD = ("beaten-by", "would-have-been", "before-the-first-epoch", "considered")
+TOLD = (
+    "beaten-by",
+    "would-have-been",
+    "before-the-first-epoch",
+    "considered",
+    "invalid-proposals",
+    "taken-over",
+)
 
 
 def test_beaten_by(told: Commons) -> None:
@@ -143,6 +157,21 @@ def test_considered(told: Commons) -> None:
         ("[[0]]", "less_promising", None),
     ]
     assert (rows[1]["predicted_percent"], rows[1]["mflops"], rows[1]["parents"]) == (60.0, 30.0, [0, 1])
+
+
+def test_invalid_proposals(told: Commons) -> None:
+    rows = ask(told, "invalid-proposals")
+    assert [(r["run"], r["outcome"], r["genomes"], r["percent"]) for r in rows] == [
+        ("r", "asked for", 2, 40.0),
+        ("r", "not_json", 2, 40.0),
+        ("r", "duplicate", 1, 20.0),
+    ]
+
+
+def test_taken_over(told: Commons) -> None:
+    [row] = ask(told, "taken-over")
+    assert (row["run"], row["network"], row["earlier_run"], row["earlier_network"]) == ("t", 0, "r", 0)
+    assert (row["percent_there"], row["percent_here"]) == (95.0, 96.0)
 
 
 @pytest.mark.slow

@@ -165,7 +165,7 @@ def test_a_query_of_one_run_opens_no_file_of_another(tmp_path: Path, packed: boo
         if packed:
             compact_run(tmp_path, run)
     before = answers(tmp_path, "a")
-    assert sum(map(bool, before)) == len(before) - 2  # nothing was considered, none has parents
+    assert sum(map(bool, before)) == len(before) - 3  # nothing considered or rejected, none has parents
     if packed:
         snapshot._pack_files.cache_clear()
         spoil(tmp_path.glob("archive/000002-*.parquet"))
@@ -173,7 +173,7 @@ def test_a_query_of_one_run_opens_no_file_of_another(tmp_path: Path, packed: boo
         spoil(tmp_path.glob("runs/b/tables/*/*.parquet"))
         spoil([tmp_path / "runs/b/run.json", tmp_path / "runs/b/events.jsonl"])
     assert answers(tmp_path, "a") == before
-    for name in set(TABLES) - {"considered"}:
+    for name in set(TABLES) - {"considered", "rejected"}:
         with pytest.raises(BadInput):
             Commons(tmp_path).answer(f"from {name}")
 

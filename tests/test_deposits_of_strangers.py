@@ -313,6 +313,13 @@ DAMAGES: dict[str, tuple[Callable[[Deposit], object], str]] = {
         ],
         "events.parquet has genomes that were considered and cannot be read",
     ),
+    "rejected": (
+        lambda d: [
+            d.cell("events", "kind", "rejected"),
+            d.cell("events", "data", '{"batch": 0, "count": 1, "asked": 0, "proposals": [{"x": 1}]}'),
+        ],
+        "events.parquet has genomes that were rejected and cannot be read: event 2 ",
+    ),
     # deposit.json
     "no object": (lambda d: d.text("[]"), "deposit.json is damaged: not a JSON object"),
     "no json": (lambda d: d.text("{"), "deposit.json is damaged: not JSON"),

@@ -64,9 +64,9 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def same_tables(one: Path, two: Path, run: str = "made-up", other: str = "made-up") -> None:
     first, second = gather(one, [run]), gather(two, [other])
     assert set(first) == set(second)
-    assert len(first) == 10
+    assert len(first) == 11
     for name, rows in first.items():
-        assert rows.num_rows > 0 or name in ("lineage", "considered"), name
+        assert rows.num_rows > 0 or name in ("lineage", "considered", "rejected"), name
         assert rows.equals(second[name]), name
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import FakeExecutor, asked, experiment, line, search
+from fakes import FakeExecutor, asked, experiment, search
+from made_up import line
 from test_workflow import Killed, survive
 
 from a4nn_core.commons import Commons, Journal, RunFolder, read_events

@@ -1,4 +1,4 @@
-"""What every strategy promises, and what makes each of them itself."""
+"""What makes each strategy itself; what all of them promise is in test_every_strategy.py."""
 
 from __future__ import annotations
 
@@ -8,29 +8,19 @@ import random
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec as installed
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from fakes import FakeExecutor, experiment, search
-from fakes import asked as in_order
-from test_workflow import Killed, survive
+from fakes import experiment
 
-from a4nn_core.commons import Commons
 from a4nn_core.data import DATA_SOURCES
 from a4nn_core.errors import BadInput
 from a4nn_core.experiment import Experiment
 from a4nn_core.search import STRATEGIES, Candidate, Outcome, SearchSettings, Strategy, no_violation
-from a4nn_core.spaces import SPACES
-from a4nn_core.spaces.base import Genome, VectorSpace
+from a4nn_core.spaces.base import Genome
 from a4nn_core.spaces.macro import Macro
 from a4nn_core.spaces.nas_bench_macro import NASBenchMacro
-from a4nn_core.training.loading import DeviceData
-from a4nn_core.training.segment import Segment, SegmentResult
-from a4nn_core.training.trainer import train_segment
-from a4nn_core.vocabulary import NetworkStatus
 from a4nn_core.workflow.concerns import concerns
 from a4nn_core.workflow.devices import Machine
 
@@ -113,59 +103,10 @@ def genomes(asked: list[Candidate]) -> list[str]:
     return [json.dumps(candidate.genome) for candidate in asked]
 
 
-@every
-def test_a_seed_repeats_and_another_one_does_not(name: str) -> None:
-    one = play(settings(name).start(SPACE, 7))
-    assert play(settings(name).start(SPACE, 7)) == one
-    assert genomes(play(settings(name).start(SPACE, 8))) != genomes(one)
-    assert [candidate.number for candidate in one] == list(range(30))
-    assert len(set(genomes(one))) == 30, "asked for twice"
-    for candidate in one:
-        SPACE.genes(candidate.genome)
-        assert all(parent < candidate.number for parent in candidate.parents)
-
-
 @pytest.mark.parametrize("name", list(GENERATIONAL))
 def test_neither_portions_nor_the_order_of_tells_count(name: str) -> None:
     one = play(settings(name).start(SPACE, 3), portion=30)
     assert play(settings(name).start(SPACE, 3), portion=3, shuffle=random.Random(1)) == one
-
-
-@every
-def test_any_order_of_tells_resumes_from_the_log(name: str) -> None:
-    log: list[tuple[str, Any]] = []
-    one = play(settings(name).start(SPACE, 5), 4, some_fail, random.Random(2), log)
-    assert len(one) == 30
-    again = settings(name).start(SPACE, 5)
-    for kind, what in log:
-        if kind == "ask":
-            assert again.ask(len(what)) == what
-        else:
-            again.tell(what)
-    assert again.finished
-
-
-@every
-def test_goes_on_when_all_fail(name: str) -> None:
-    assert len(play(settings(name).start(SPACE, 1), measure=lambda _: None)) == 30
-
-
-@every
-def test_bounds_are_respected(name: str, caplog: pytest.LogCaptureFixture) -> None:
-    def violation(genome: Genome) -> float:
-        return max(0.0, sum(genome) - 9.0)
-
-    asked = play(settings(name, networks=30).start(SPACE, 2, violation), violation=violation)
-    inside = [violation(candidate.genome) == 0.0 for candidate in asked]
-    assert sum(inside) >= 0.9 * len(asked)
-    assert len(asked) == 30 or "asks for nothing new" in caplog.text
-
-
-@every
-def test_bounds_that_admit_nothing_do_not_stop_it(name: str) -> None:
-    """The loop then says so; the strategy must ask for something until it does."""
-    asked = play(settings(name, networks=6).start(SPACE, 2, lambda _: 1.0), violation=lambda _: 1.0)
-    assert len(asked) == 6
 
 
 @every
@@ -181,18 +122,6 @@ def test_a_small_space_is_exhausted(name: str, caplog: pytest.LogCaptureFixture)
     else:
         assert len(asked) == 16
         assert "all genomes of space macro" in caplog.text
-
-
-@every
-def test_a_revised_outcome_is_taken(name: str) -> None:
-    strategy = settings(name).start(SPACE, 1)
-    first = strategy.ask(5)
-    for candidate in first:
-        strategy.tell(Outcome(candidate.number, fitness(candidate), epochs=1))
-    strategy.revise(Outcome(0, {"error_percent": 0.0, "mflops": 0.0}))
-    for _ in range(6):
-        for candidate in strategy.ask(5):
-            strategy.tell(Outcome(candidate.number, fitness(candidate)))
 
 
 def test_unknown_and_repeated_numbers_are_refused() -> None:
@@ -295,100 +224,6 @@ def test_other_algorithms_for_one_objective(algorithm: str) -> None:
     assert play(made.start(SPACE, 1), 4, some_fail, random.Random(1)) == one
 
 
-FREE = [name for name in ALL if not issubclass(STRATEGIES.component(ALL[name]["name"]).searches, VectorSpace)]
-
-
-@pytest.mark.parametrize("name", FREE)
-def test_free_genomes_can_be_searched(name: str) -> None:
-    space = SPACES.make("evocnn", "[space]")
-
-    def measure(candidate: Candidate) -> dict[str, float]:
-        return {"error_percent": 100.0 / (1 + len(candidate.genome)), "mflops": 1.0}
-
-    asked = play(settings(name).start(space, 1), measure=measure)
-    assert len(set(genomes(asked))) == 30
-    for candidate in asked:
-        space.check(candidate.genome)
-    assert play(settings(name).start(space, 1), measure=measure) == asked
-
-
-# in the loop
-
-KINDS = ["random", "local search", "regularised evolution", "tpe", "nsga-ii of optuna", "nsga2"]
-
-
-def loop(name: str, **tables: Any) -> Experiment:
-    """An experiment with a strategy, otherwise that of the tests of the loop."""
-    whole = {**experiment().to_mapping(), **tables}
-    return Experiment.from_mapping({**whole, "search": {"networks": 12, **ALL[name]}})
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", [*KINDS, "local search, steady", "tpe, steady"])
-def test_a_killed_search_goes_on(name: str, tmp_path: Path) -> None:
-    chance = random.Random(3)
-
-    def trouble(segment: Segment) -> SegmentResult | None:
-        if chance.random() < 0.3:
-            raise Killed
-        failed = segment.network % 4 == 1
-        return SegmentResult(segment.network, segment.number, NetworkStatus.failed, "no") if failed else None
-
-    what = loop(name)
-    one, deaths = survive(lambda: search(what, tmp_path, FakeExecutor(trouble, one_at_a_time=True)))
-    assert deaths
-    again = search(what, tmp_path, FakeExecutor(lambda _: pytest.fail("trained again")))
-    assert in_order(again) == in_order(one)
-    assert [row.network for row in Commons(tmp_path).networks("r")] == list(range(12))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", [*KINDS, "local search, steady"])
-def test_works_with_a_rule_that_pauses(name: str, tmp_path: Path) -> None:
-    """``front`` ends and revives networks; what the strategy was told is revised."""
-    what = loop(name, termination={"name": "front"})
-    one = search(what, tmp_path, FakeExecutor(), validation=360)
-    assert len(one.candidates) == 12
-    again = search(what, tmp_path, FakeExecutor(lambda _: pytest.fail("trained again")), validation=360)
-    assert in_order(again) == in_order(one)
-
-
-class Trains(FakeExecutor):
-    """Trains each network when it is asked for results, in this process."""
-
-    def __init__(self, data: DeviceData) -> None:
-        super().__init__()
-        self.data = data
-
-    def _train(self, segment: Segment) -> SegmentResult:
-        return train_segment(segment, self.data, torch.device("cpu"))
-
-
-@pytest.fixture(scope="module")
-def digits() -> DeviceData:
-    return DeviceData(DATA_SOURCES.make("digits", "[data]").load(), torch.device("cpu"))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", KINDS)
-def test_searches_digits(name: str, digits: DeviceData, tmp_path: Path) -> None:
-    whole = experiment().to_mapping()
-    tables = {
-        **ALL[name],
-        "networks": 5,
-        "batch": 3,
-        **({"population": 3} if "population" in ALL[name] else {}),
-    }
-    what = Experiment.from_mapping(
-        {**whole, "search": tables, "training": {"epochs": 1}, "space": {**whole["space"], "channels": 2}}
-    )
-    one = search(what, tmp_path, Trains(digits), classes=10)
-    trained = [row for row in one.networks.values() if row.trained]
-    assert len(one.candidates) == tables["networks"]
-    assert trained
-    assert all(row.best_accuracy_percent and row.best_accuracy_percent > 5 for row in trained)
-
-
 # bad input
 
 
@@ -446,6 +281,12 @@ def test_without_optuna_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("a4nn_core.search.optuna.find_spec", lambda _: None)
     with pytest.raises(BadInput, match="search optuna needs Optuna: pip install"):
         STRATEGIES.make({"name": "optuna"}, "[search]")
+
+
+def loop(name: str, **tables: Any) -> Experiment:
+    """An experiment with a strategy, otherwise that of the tests of the loop."""
+    whole = {**experiment().to_mapping(), **tables}
+    return Experiment.from_mapping({**whole, "search": {"networks": 12, **ALL[name]}})
 
 
 @pytest.mark.parametrize("name", ["tpe", "nsga2"])

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from a4nn_core.cli import (
+    asking,
     classify,
     commons,
     compare,
@@ -62,6 +63,8 @@ def _root(
 app.command()(run.run)
 app.command()(status.status)
 app.command()(metrics.metrics)
+app.command()(asking.ask)
+app.command()(asking.tell)
 app.command()(shadow.shadow)
 app.command()(run.front)
 app.command()(compare.compare)

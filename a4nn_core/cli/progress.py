@@ -110,7 +110,8 @@ class Progress:
             # on a narrow terminal the bars shrink first
             TimeElapsedColumn(table_column=Column(min_width=len("0:00:00"))),
             console=self.console,
-            disable=not self.console.is_terminal,
+            # a person who types needs the lines of the terminal
+            disable=not self.console.is_terminal or experiment.search.converses,
         )
         networks = experiment.search.networks
         self.networks = self.bars.add_task("networks", total=networks, note="")

@@ -25,8 +25,8 @@ def sql(
         str | None,
         typer.Argument(
             metavar="[QUERY]",
-            help="One SELECT over runs, networks, epochs, predictions, considered, events, layers, edges, "
-            "lineage, wiring, front; @FILE reads it from a file, - from standard input.",
+            help="One SELECT over runs, networks, epochs, predictions, considered, rejected, events, layers, "
+            "edges, lineage, wiring, front; @FILE reads it from a file, - from standard input.",
         ),
     ] = None,
     file: Annotated[

@@ -177,7 +177,7 @@ def _print(summary: Summary, live: Live) -> None:
 
 def _notes(summary: Summary, live: Live) -> list[str]:
     """What is said below the tables: who waits, and once the run has ended why networks were ended early."""
-    notes = [_paused(live)]
+    notes = [_paused(live), summary.invalid, summary.waits_for]
     if not live.alive:
         notes.append("\n".join(map(_ended, summary.endings)))
         notes.append("" if summary.error is None else f"{summary.status}: {summary.error}")

@@ -194,6 +194,35 @@ order by c.run, c.generation, c.expected_improvement desc nulls last, c.genome
 limit 100""",
     ),
     Recipe(
+        "invalid-proposals",
+        "Which share of what a person, a program or a function proposed was not valid, and why?",
+        """
+with proposals as (
+    select run, generation, 'asked for' as outcome from networks
+    union all
+    select run, generation, reason from rejected
+)
+select run, generation, outcome, count(*) as genomes,
+       round(100 * count(*) / sum(count(*)) over (partition by run, generation), 1) as percent
+from proposals
+where run in (select run from rejected)
+group by run, generation, outcome
+order by run, generation, genomes desc, outcome""",
+    ),
+    Recipe(
+        "taken-over",
+        "What became of networks of earlier runs that a search began with?",
+        """
+select n.run, n.network, n.genome, p.run as earlier_run, p.network as earlier_network,
+       round(p.best_accuracy_percent, 2) as percent_there,
+       round(n.best_accuracy_percent, 2) as percent_here
+from networks n
+join networks p on p.architecture_hash = n.architecture_hash and p.run <> n.run
+join runs r on r.run = n.run and contains(r.prior, '"' || p.run || '"')
+where n.operator = 'prior' and p.equal_to is null
+order by n.run, n.network, earlier_run""",
+    ),
+    Recipe(
         "operators",
         "What did each operator produce, and how often did a child beat its best parent?",
         """

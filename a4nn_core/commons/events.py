@@ -7,7 +7,7 @@ event is a payload; each kind of event has its class of payload.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -18,7 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from a4nn_core.commons.columns import BadCell, Record, cell, from_cells, from_line
 from a4nn_core.commons.journal import Journal, Tail, read_journal
 from a4nn_core.commons.layout import Damaged
-from a4nn_core.commons.records import ConsideredRecord, Event
+from a4nn_core.commons.records import ConsideredRecord, Event, RejectedRecord
 from a4nn_core.jsonable import Json, members, to_jsonable
 from a4nn_core.vocabulary import EventKind, NetworkStatus
 
@@ -93,14 +93,51 @@ class Considered(Payload):
     @classmethod
     def of(cls, batch: int, records: Iterable[ConsideredRecord]) -> Considered:
         """The payload that holds records; their runs, batches and numbers follow from its place."""
-        rows = (
-            {name: cell(value) for name, value in record.row().items() if name not in _OF_ITS_PLACE}
-            for record in records
-        )
-        return cls(batch, [{k: v for k, v in row.items() if v is not None} for row in rows])
+        return cls(batch, _rows(records))
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected(Payload):
+    """Genomes were proposed for one ask that cannot be asked for.
+
+    Attributes:
+        batch: number of the ask, from 0; of an ask without any network, the number of the next one that has.
+        count: number of networks that this ask requested.
+        asked: number of networks that it gave.
+        proposals: the columns of ``rejected`` by name, one mapping for each, without what is null.
+    """
+
+    kinds = (EventKind.rejected,)
+
+    batch: int
+    count: int
+    asked: int
+    proposals: Sequence[Mapping[str, Json]]
+
+    @classmethod
+    def of(cls, batch: int, count: int, asked: int, records: Iterable[RejectedRecord]) -> Rejected:
+        """The payload that holds records; their runs and numbers follow from its place."""
+        return cls(batch, count, asked, _rows(records))
+
+    def records(self) -> list[RejectedRecord]:
+        """The records that it holds, without numbers.
+
+        Raises:
+            TypeError, ValueError, BadCell: they are none.
+        """
+        return [from_line(RejectedRecord, dict(row)) for row in self.proposals]
 
 
 _OF_ITS_PLACE = ("run", "batch", "number")
+
+
+def _rows(records: Iterable[Record]) -> list[dict[str, Json]]:
+    """The columns of records by name, without what is null or follows from their place in the log."""
+    rows = (
+        {name: cell(value) for name, value in record.row().items() if name not in _OF_ITS_PLACE}
+        for record in records
+    )
+    return [{k: v for k, v in row.items() if v is not None} for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,8 +340,27 @@ def considered_of(events: Iterable[Event]) -> list[ConsideredRecord]:
     return found
 
 
+def rejected_of(events: Iterable[Event]) -> list[RejectedRecord]:
+    """The rows of ``rejected`` that a log holds, in order.
+
+    Raises:
+        Damaged: an event lacks what it must have.
+    """
+    found: list[RejectedRecord] = []
+    for event in events:
+        if event.kind != EventKind.rejected:
+            continue
+        try:
+            for record in payload(event, Rejected).records():
+                found.append(replace(record, number=len(found)))
+        except (TypeError, ValueError, BadCell) as error:
+            raise Damaged(f"event {event.number} ({event.kind}) is damaged: {error}") from None
+    return found
+
+
 FROM_LOG: dict[str, Callable[[Sequence[Event]], Sequence[Record]]] = {
     "considered": considered_of,
+    "rejected": rejected_of,
     "events": list,
 }
 """The tables that are made from the event log. When a run ends they are written in this order: the file of

@@ -17,7 +17,7 @@ from a4nn_core.errors import A4NNError, BadInput
 from a4nn_core.files import denied, user_errors
 from a4nn_core.jsonable import Json, to_json
 
-_PATIENCE_SECONDS = 1.0
+PATIENCE_SECONDS = 1.0
 READERS = "readers.lock"
 
 
@@ -39,7 +39,7 @@ class KernelLock:
         BadInput: the file cannot be written.
     """
 
-    def __init__(self, path: Path, patience: float = _PATIENCE_SECONDS, **about: Json) -> None:
+    def __init__(self, path: Path, patience: float = PATIENCE_SECONDS, **about: Json) -> None:
         self.path = path
         self._about = about
         with user_errors("write", path):
@@ -93,9 +93,9 @@ class RunLock(KernelLock):
         BadInput: another process holds it; the message has its process id, host and start time.
     """
 
-    def __init__(self, path: Path, run_id: str) -> None:
+    def __init__(self, path: Path, run_id: str, patience: float = PATIENCE_SECONDS, **about: Json) -> None:
         try:
-            super().__init__(path)
+            super().__init__(path, patience, **about)
         except Held as error:
             raise BadInput(f"run {run_id!r} is being written by {error}; its lock is {path}") from None
 

@@ -14,7 +14,16 @@ from a4nn_core.commons.damage import damage_named
 from a4nn_core.commons.layout import Damaged, RunFolder, check_layout
 from a4nn_core.commons.likeness import kept_pairs
 from a4nn_core.commons.query import Answer, check_select, connect, failures_named, seal
-from a4nn_core.commons.records import Edge, Epoch, Event, LayerRecord, Network, Prediction, Run
+from a4nn_core.commons.records import (
+    Edge,
+    Epoch,
+    Event,
+    LayerRecord,
+    Network,
+    Prediction,
+    RejectedRecord,
+    Run,
+)
 from a4nn_core.commons.rows import python_rows, records
 from a4nn_core.commons.schema import FRONT, LIKENESS, TABLES, VIEWS, Table
 from a4nn_core.commons.snapshot import Snapshot, run_folders, run_names
@@ -73,8 +82,8 @@ class Commons:
         return sorted(shadow for shadow, of in found if of == run)
 
     def sql(self, query: str) -> duckdb.DuckDBPyRelation:
-        """The answer to one SELECT over the tables runs, networks, epochs, predictions, considered, events,
-        layers, edges, likeness and the views lineage, wiring and front.
+        """The answer to one SELECT over the tables runs, networks, epochs, predictions, considered, rejected,
+        events, layers, edges, likeness and the views lineage, wiring and front.
 
         The query has access to nothing else: no file, no network, no variable of the program, no setting.
 
@@ -185,6 +194,10 @@ class Commons:
     def events(self, run: str) -> list[Event]:
         """The events of a run in order."""
         return self._records(Event, run)
+
+    def rejected(self, run: str) -> list[RejectedRecord]:
+        """The genomes that were proposed for a run and were not valid, in order."""
+        return self._records(RejectedRecord, run)
 
     def layers(self, run: str) -> list[LayerRecord]:
         """The layers of a run's networks, sorted by network and layer."""

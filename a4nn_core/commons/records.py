@@ -175,7 +175,7 @@ class Network(Record):
         Mapping[str, float | None] | None,
         Column("what the search was told: metric name to value", kind=Kind.metrics),
     ] = None
-    fitness_source: Annotated[str | None, Column("measured or predicted")] = None
+    fitness_source: Annotated[str | None, Column("measured, predicted, or told: measured elsewhere")] = None
     best_accuracy_percent: Annotated[
         float | None, Column("best validation accuracy", "percent", bounds=_PERCENT)
     ] = None
@@ -605,6 +605,22 @@ class ConsideredRecord(Record):
         float | None, Column("what training it was expected to gain, in the strategy's unit")
     ] = None
     reason: Annotated[str | None, Column("why it was not asked for")] = None
+
+
+@table("rejected", "a genome that was proposed and could not be asked for", ("run", "number"))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RejectedRecord(Record):
+    """A proposal of a person, a program or a function that was not valid; made from the event log."""
+
+    run: RunId = ""
+    number: Annotated[int, Column("number among those of its run, from 0")] = -1
+    generation: Annotated[int | None, Column("generation that it would have belonged to")] = None
+    genome: Annotated[JsonText | None, Column("the genome; null if what was proposed is not JSON")] = None
+    text: Annotated[str | None, Column("what was proposed, where it is not JSON")] = None
+    reason: Annotated[
+        str | None, Column("not_json, not_in_space, undecodable, duplicate or out_of_bounds")
+    ] = None
+    explanation: Annotated[str | None, Column("what exactly is wrong with it, for people")] = None
 
 
 @table("events", "one thing that happened in a run", ("run", "number"))

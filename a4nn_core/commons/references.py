@@ -8,7 +8,7 @@ from typing import TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from a4nn_core.commons.events import SegmentEnded, considered_of
+from a4nn_core.commons.events import SegmentEnded, considered_of, rejected_of
 from a4nn_core.commons.layout import Damaged
 from a4nn_core.commons.records import Event
 from a4nn_core.commons.rows import arrow, stored_row
@@ -156,3 +156,9 @@ def log_problems(run: str, events: Sequence[Event]) -> Iterator[str]:
         yield f"has genomes that were considered and cannot be read: {' '.join(str(error).split())}"
         return
     yield from row_problems(TABLES["considered"], considered)
+    try:
+        rejected = arrow(TABLES["rejected"], [stored_row(one, run) for one in rejected_of(events)])
+    except (Damaged, TypeError, ValueError, pa.ArrowException) as error:
+        yield f"has genomes that were rejected and cannot be read: {' '.join(str(error).split())}"
+        return
+    yield from row_problems(TABLES["rejected"], rejected)

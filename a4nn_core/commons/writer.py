@@ -20,7 +20,7 @@ from a4nn_core.commons.fragments import (
     write_fragment,
 )
 from a4nn_core.commons.layout import LAYOUT_VERSION, RunFolder, open_commons, read_json, write_json
-from a4nn_core.commons.lock import ReaderLock, RunLock
+from a4nn_core.commons.lock import PATIENCE_SECONDS, ReaderLock, RunLock
 from a4nn_core.commons.records import Edge, Epoch, LayerRecord, Network, Prediction, by_epoch
 from a4nn_core.commons.rows import arrow, python_rows, stored_row, without_timing
 from a4nn_core.commons.runs import last_session, run_record
@@ -58,7 +58,14 @@ class RunWriter:
         self.events = EventLog(folder.events)
 
     @classmethod
-    def open(cls, commons: Path, run_id: str, header: Mapping[str, object]) -> RunWriter:
+    def open(
+        cls,
+        commons: Path,
+        run_id: str,
+        header: Mapping[str, object],
+        patience: float = PATIENCE_SECONDS,
+        **about: Json,
+    ) -> RunWriter:
         """Start a run, or resume it.
 
         Args:
@@ -66,6 +73,8 @@ class RunWriter:
             run_id: id of the run.
             header: name, experiment, seed, dataset_fingerprint, dataset, code_version, environment, threads,
                 device; JSON-serialisable.
+            patience: seconds to wait for another process that writes the run.
+            about: further facts about this process for those who wait.
 
         Raises:
             BadInput: the commons cannot be written, the run is being written by another process, or it was
@@ -74,7 +83,7 @@ class RunWriter:
         folder = RunFolder(Path(commons), run_id)
         open_commons(folder.commons)
         make_folder(folder.path)
-        lock = RunLock(folder.lock, run_id)
+        lock = RunLock(folder.lock, run_id, patience, **about)
         try:
             return cls(folder, lock, header)
         except BaseException:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from abc import abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
@@ -50,7 +51,9 @@ class Split:
 
     @property
     def chance_percent(self) -> float:
-        """Accuracy in percent of always predicting the most frequent class."""
+        """Accuracy in percent of always predicting the most frequent class; NaN without images."""
+        if not len(self):
+            return math.nan
         return 100 * int(np.bincount(self.labels).max()) / len(self)
 
 
@@ -250,6 +253,7 @@ DATA_SOURCES: Registry[DataSource] = Registry(
         "mnist5k": "a4nn_core.data.packaged:Mnist5k",
         "folder": "a4nn_core.data.files:ImageFolder",
         "npz": "a4nn_core.data.files:NpzFile",
+        "elsewhere": "a4nn_core.data.elsewhere:Elsewhere",
         "xfel": "a4nn_core.data.xfel.source:Xfel",
         "xfel-files": "a4nn_core.data.xfel.reading:XfelFiles",
     },

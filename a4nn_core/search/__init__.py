@@ -11,15 +11,20 @@ from a4nn_core.search.base import (
     Violation,
     no_violation,
 )
+from a4nn_core.search.history import History, Trial
+from a4nn_core.search.variation import Proposal
 
 __all__ = [
     "STRATEGIES",
     "Candidate",
     "Considered",
+    "History",
     "Outcome",
+    "Proposal",
     "SearchSettings",
     "Strategy",
     "Study",
+    "Trial",
     "Violation",
     "no_violation",
 ]

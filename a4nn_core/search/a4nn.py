@@ -43,7 +43,6 @@ from a4nn_core.search.base import (
 from a4nn_core.search.evolution import (
     EXPLORATION,
     POOL,
-    SAMPLED,
     Draft,
     Evolution,
     EvolutionSettings,
@@ -51,6 +50,7 @@ from a4nn_core.search.evolution import (
     evolve,
 )
 from a4nn_core.search.improvement import Floats, Region, expected_growth
+from a4nn_core.search.variation import SAMPLED
 from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.spaces.base import Genes, VectorSpace
 from a4nn_core.spaces.features import architecture_features

@@ -26,7 +26,7 @@ from a4nn_core.search.constraints import Bound, Constraints, check_bound
 from a4nn_core.search.stop import Stop
 from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.spaces.base import Genome, Space, VectorSpace, spaces_of
-from a4nn_core.vocabulary import Curves, Direction, FitnessSource, Task
+from a4nn_core.vocabulary import Curves, Direction, FitnessSource, Rejection, Task
 
 Violation = Callable[[Genome], float]
 """How far a genome is outside the bounds of ``[search.constraints]``: 0.0 if it is within all of them, the
@@ -144,6 +144,25 @@ class Considered:
     expected_improvement: float | None = None
 
 
+@dataclass(frozen=True)
+class Rejected:
+    """A genome that was proposed and cannot be asked for, as the table ``rejected`` records it.
+
+    Attributes:
+        genome: what was proposed, JSON values; None if it is not JSON.
+        text: what was proposed where it is not JSON; None otherwise.
+        reason: why it cannot be asked for.
+        explanation: what exactly is wrong with it, for people.
+        generation: generation it would have belonged to, from 0.
+    """
+
+    genome: Genome | None
+    text: str | None
+    reason: Rejection
+    explanation: str
+    generation: int
+
+
 class Strategy(ABC):
     """A search in progress. Its candidates depend on its seed, on the outcomes it was told and on which
     genomes are within the bounds, never on how often or for how many candidates at a time it was asked.
@@ -163,6 +182,45 @@ class Strategy(ABC):
         that is resumed can record what a crash kept it from recording.
         """
         return ()
+
+    def sow(self, genomes: Sequence[Genome]) -> None:
+        """Ask for these genomes before any of its own, and learn from them as from its own.
+
+        Called before the first ask, and only where ``SearchSettings.can_sow`` says that it can.
+
+        Args:
+            genomes: of earlier runs, the best first; all are genomes of the space and within the bounds.
+        """
+        raise NotImplementedError
+
+    def rejected(self) -> Sequence[Rejected]:
+        """What was proposed to it for the last ask and is not valid; it is recorded after that ask, even if
+        that returned no candidate. Only strategies whose genomes come from elsewhere have any."""
+        return ()
+
+    def repeat(
+        self, count: int, asked: Sequence[Candidate], rejected: Sequence[Rejected]
+    ) -> Sequence[Candidate]:
+        """Ask again as an earlier process did: a search that is resumed replays its event log.
+
+        Most strategies ask for the same again. One whose genomes do not follow from what it was told, as a
+        person typed them, takes what the log holds.
+
+        Args:
+            count: number of candidates that were requested.
+            asked: those that the log holds of that ask.
+            rejected: what was proposed for it and was not valid.
+        """
+        del asked, rejected
+        return self.ask(count)
+
+    @property
+    def waits(self) -> bool:
+        """Whether it waits for somebody else, such as a person who types; it is then asked again soon."""
+        return False
+
+    def close(self) -> None:  # noqa: B027
+        """End what belongs to it, such as another program. A second call does nothing."""
 
     @abstractmethod
     def tell(self, outcome: Outcome) -> None:
@@ -194,6 +252,10 @@ class SearchSettings(Component):
     """whether it crosses genomes by ``Space.cross``"""
     tasks: ClassVar[tuple[Task, ...]] = tuple(Task)
     """what networks may be trained for that it looks for"""
+    sows: ClassVar[bool] = False
+    """whether it can begin with genomes of earlier runs (``Strategy.sow``)"""
+    converses: ClassVar[bool] = False
+    """whether it talks with a person on the terminal, where nothing else may draw then"""
     inherits: ClassVar[bool] = False
     """whether networks begin with the weights of others (``Candidate.inherit_from``); checkpoints then stay
     until the search ends"""
@@ -269,6 +331,10 @@ class SearchSettings(Component):
         """The metrics recorded for every trained network: the standard ones and those this search names."""
         return recorded((*self.objectives, *(self.constraints or ())))
 
+    def can_sow(self) -> bool:
+        """Whether it can begin with genomes of earlier runs, with these settings."""
+        return self.sows
+
     @classmethod
     def fits(cls, space: Space | type[Space]) -> bool:
         """Whether it can search a space."""
@@ -336,6 +402,9 @@ STRATEGIES: Registry[SearchSettings] = Registry(
         "pymoo": "a4nn_core.search.pymoo:Pymoo",
         "repeat": "a4nn_core.search.repeat:Repeat",
         "exhaustive": "a4nn_core.search.exhaustive:Exhaustive",
+        "callable": "a4nn_core.search.function:CallableSearch",
+        "script": "a4nn_core.search.script:Script",
+        "person": "a4nn_core.search.person:Person",
     },
 )
 

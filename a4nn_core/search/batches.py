@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
-from collections.abc import Iterable
-from typing import Annotated, Self
+from collections.abc import Iterable, Sequence
+from typing import Annotated, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from a4nn_core.search.base import Candidate, Outcome, SearchSettings, Strategy, 
 from a4nn_core.search.variation import (
     COUNTABLE,
     DRAWS,
+    SOWN,
     Proposal,
     every_genome,
     key_of,
@@ -39,6 +40,7 @@ log = logging.getLogger(__name__)
 class BatchSettings(SearchSettings):
     """Settings of strategies that learn from batches of networks."""
 
+    sows: ClassVar[bool] = True
     batch: Annotated[int, Unit("networks")] = Field(default=10, ge=1)
     """networks that are asked for before the outcomes of any are used; on a steady schedule every outcome is
     used at once, and batches only count networks"""
@@ -47,6 +49,7 @@ class BatchSettings(SearchSettings):
 class ScalarSettings(SearchSettings):
     """Settings of strategies that compare networks by one number."""
 
+    sows: ClassVar[bool] = True
     objectives: dict[str, Direction] = Field(
         default={ERROR_PERCENT.name: ERROR_PERCENT.direction}, min_length=1
     )
@@ -87,6 +90,7 @@ class BatchStrategy(Strategy):
         outcomes: what was told, by number, whether it has been learned from or not.
         current: numbers of the networks that were asked for and not yet learned from.
         seen: keys of the proposals that were asked for.
+        sown: genomes of earlier runs that are yet to be asked for, the best first.
     """
 
     def __init__(self, settings: SearchSettings, space: Space, seed: int, violation: Violation) -> None:
@@ -97,6 +101,7 @@ class BatchStrategy(Strategy):
         self.outcomes: dict[int, Outcome] = {}
         self.current: list[int] = []
         self.seen: set[str] = set()
+        self.sown: list[Genome] = []
         self._violation = violation
         self._violations: dict[str, float] = {}
         self._genomes = size_of(space)
@@ -127,7 +132,7 @@ class BatchStrategy(Strategy):
     def ask(self, count: int) -> list[Candidate]:
         new: list[Candidate] = []
         while len(new) < count and not self._ended and (self._steady or not self._closed):
-            proposal = self.propose() if len(self.seen) < self._genomes else None
+            proposal = self._next() if len(self.seen) < self._genomes else None
             if proposal is not None:
                 new.append(self._add(proposal))
             elif self._waiting:
@@ -138,6 +143,20 @@ class BatchStrategy(Strategy):
             else:
                 self._end()
         return new
+
+    def sow(self, genomes: Sequence[Genome]) -> None:
+        self.sown = list(genomes)
+
+    def _next(self) -> Proposal | None:
+        while self.sown:
+            proposal = self.propose_sown(self.sown.pop(0))
+            if proposal.key not in self.seen:
+                return proposal
+        return self.propose()
+
+    def propose_sown(self, genome: Genome) -> Proposal:
+        """The proposal of a genome of an earlier run."""
+        return Proposal(genome, (), SOWN)
 
     @property
     def _ended(self) -> bool:

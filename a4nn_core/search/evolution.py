@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Annotated, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Annotated, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,8 @@ from a4nn_core.search.base import (
     Strategy,
     Violation,
 )
-from a4nn_core.spaces.base import Genes, VectorSpace
+from a4nn_core.search.variation import SAMPLED, SOWN
+from a4nn_core.spaces.base import Genes, Genome, VectorSpace
 
 if TYPE_CHECKING:
     from pymoo.core.individual import Individual
@@ -37,12 +38,12 @@ MATING_RETRIES = 100
 FAILED = 1e300
 """objective values of a network without fitness; finite, as NaN would survive every comparison"""
 VARIATION = "two-point crossover + polynomial mutation"
-SAMPLED = "sampling"
 
 
 class EvolutionSettings(SearchSettings):
     """Settings of strategies that evolve a population."""
 
+    sows: ClassVar[bool] = True
     population: Annotated[int, Unit("networks")] = Field(default=10, ge=2)
     """networks in the first generation, and networks that survive each one"""
     offspring: Annotated[int, Unit("networks")] = Field(default=10, ge=1)
@@ -141,6 +142,7 @@ class Evolution(Strategy):
         self.merged: list[int] = []
         self.members = Population()
         self.current: list[tuple[Candidate, Genes]] = []
+        self._sown: list[Genes] = []
         self._generation = 0
         upper = space.upper
         # pymoo's inequality constraint: violated by a network that failed or is outside the bounds
@@ -166,6 +168,9 @@ class Evolution(Strategy):
         size = self.settings.population if self._generation == 0 else self.settings.offspring
         before = len(self.asked) - len(self.current)
         return min(size, self.settings.networks - before)
+
+    def sow(self, genomes: Sequence[Genome]) -> None:
+        self._sown = [self.space.genes(genome) for genome in genomes]
 
     def ask(self, count: int) -> list[Candidate]:
         new: list[Candidate] = []
@@ -200,6 +205,8 @@ class Evolution(Strategy):
         return len(self.current) == self._size()
 
     def _draft(self, position: int) -> Draft:
+        if len(self.asked) < len(self._sown):
+            return Draft(self._sown[len(self.asked)], (), SOWN)
         chosen = self.chooser.choose(self, position) if self.chooser else None
         if chosen is not None:
             return chosen

@@ -9,7 +9,7 @@ make the next.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated
 
 import numpy as np
@@ -19,7 +19,7 @@ from a4nn_core.component import Unit
 from a4nn_core.search.base import Candidate, Outcome, Violation
 from a4nn_core.search.batches import ScalarSettings, ScalarStrategy
 from a4nn_core.search.variation import DRAWS, Proposal
-from a4nn_core.spaces.base import Space
+from a4nn_core.spaces.base import Genome, Space
 
 IDLE = 20
 """generations without a new genome after which a random one is tried"""
@@ -48,6 +48,7 @@ class GenerationStrategy(ScalarStrategy):
         self.bred = 0
         self._tried: list[Proposal] = []
         self._left: list[Proposal] = []
+        self._sown: list[Proposal] = []
         self._new = settings.population
 
     # what a strategy of this kind must say
@@ -99,12 +100,17 @@ class GenerationStrategy(ScalarStrategy):
             if self._left:
                 return
 
+    def sow(self, genomes: Sequence[Genome]) -> None:
+        """They are the first of the first generation."""
+        self._sown = [self.propose_sown(genome) for genome in genomes[: self.settings.population]]
+
     def _first(self) -> list[Proposal]:
         rng = self.rng(FIRST)
-        return [
+        drawn = (
             self.within_bounds(lambda: Proposal(self.space.sample(rng)), new=True)
-            for _ in range(self.settings.population)
-        ]
+            for _ in range(self.settings.population - len(self._sown))
+        )
+        return [*self._sown, *drawn]
 
     def _select(self) -> None:
         numbers = {candidate_key(one): one.number for one in self.asked.values()}

@@ -21,7 +21,7 @@ from a4nn_core.component import Unit
 from a4nn_core.search.base import Candidate, Outcome, Strategy, Violation, no_violation
 from a4nn_core.search.batches import ScalarBatchSettings, ScalarStrategy
 from a4nn_core.search.variation import DRAWS, Proposal
-from a4nn_core.spaces.base import Space
+from a4nn_core.spaces.base import Genome, Space
 
 STRUCTURAL = 8
 """mutations that are the space's"""
@@ -58,6 +58,9 @@ class _Pairs(ScalarStrategy):
     def __init__(self, settings: LargeScaleEvolution, space: Space, seed: int, violation: Violation) -> None:
         super().__init__(settings, space, seed, violation)
         self.alive: list[int] = []
+
+    def propose_sown(self, genome: Genome) -> Proposal:
+        return super().propose_sown(genome)._replace(learning_rate=self.settings.learning_rate)
 
     def propose(self) -> Proposal | None:
         rng = self.rng(len(self.asked))

@@ -18,7 +18,7 @@ from a4nn_core.component import Unit
 from a4nn_core.search.base import Candidate, Outcome, Strategy, Violation, no_violation
 from a4nn_core.search.batches import ScalarBatchSettings, ScalarStrategy
 from a4nn_core.search.variation import Proposal, neighbours
-from a4nn_core.spaces.base import Space
+from a4nn_core.spaces.base import Genome, Space
 
 START, ORDER = range(2)  # the purposes of random streams
 
@@ -55,6 +55,10 @@ class _Climb(ScalarStrategy):
         self.centre: int | None = None
         self._left: list[Proposal] = []
         self._left_of: int | None = None
+
+    def propose_sown(self, genome: Genome) -> Proposal:
+        self.begun += 1  # in place of a random one
+        return super().propose_sown(genome)
 
     def propose(self) -> Proposal | None:
         if self.begun < self.settings.initial:

@@ -53,6 +53,10 @@ class Optuna(BatchSettings):
             )
         return self
 
+    def can_sow(self) -> bool:
+        """Optuna's NSGA-II takes no trial into its population that it has not drawn itself."""
+        return self.sampler != "nsga-ii"
+
     def start(self, space: VectorSpace, seed: int, violation: Violation = no_violation) -> Strategy:
         return _OptunaSearch(self, space, seed, violation)
 
@@ -91,11 +95,17 @@ class _OptunaSearch(BatchStrategy):
             else:
                 return self._proposed(trial, genome, self.settings.sampler)
         found = self.random_new(self.rng(len(self.asked)))
-        if found is None:
-            return None
-        genes = self.space.genes(found.genome)
+        return None if found is None else self._given(found.genome, found.operator)
+
+    def propose_sown(self, genome: Genome) -> Proposal:
+        proposal = super().propose_sown(genome)
+        return self._given(genome, proposal.operator) if proposal.key not in self.seen else proposal
+
+    def _given(self, genome: Genome, operator: str) -> Proposal:
+        """A trial of a genome that the sampler did not draw."""
+        genes = self.space.genes(genome)
         self.study.enqueue_trial(dict(zip(self.parameters, map(int, genes), strict=True)))
-        return self._proposed(self._draw(), found.genome, found.operator)
+        return self._proposed(self._draw(), genome, operator)
 
     def _draw(self) -> Trial:
         with _silent():

@@ -28,7 +28,7 @@ from pydantic import Field, model_validator
 from a4nn_core.component import Unit
 from a4nn_core.search.base import Candidate, Outcome, Strategy, Violation, no_violation
 from a4nn_core.search.batches import BatchSettings, BatchStrategy
-from a4nn_core.search.variation import Proposal, key_of
+from a4nn_core.search.variation import SOWN, Proposal, key_of
 from a4nn_core.spaces.base import Genome, VectorSpace
 from a4nn_core.spaces.macro import Macro
 
@@ -88,6 +88,13 @@ class Pymoo(BatchSettings):
     def start(self, space: VectorSpace, seed: int, violation: Violation = no_violation) -> Strategy:
         return _PymooSearch(self, space, seed, violation)
 
+    def can_sow(self) -> bool:
+        """Only an algorithm with a population, of whose first members some can be replaced."""
+        from pymoo.algorithms.base.local import LocalSearch
+
+        kind = _find(self.algorithm, len(self.objectives))
+        return "sampling" in _arguments(kind) and not issubclass(kind, LocalSearch)
+
     def made(self, space: VectorSpace, seed: int) -> Algorithm:
         """The algorithm, ready to be asked. What goes wrong is pymoo's to raise."""
         from pymoo.core.termination import NoTermination
@@ -136,6 +143,7 @@ class _PymooSearch(BatchStrategy):
         self.infills: Population | Individual | None = None
         self.unasked: list[int] = []
         self.numbers: dict[str, int] = {}
+        self._from_before: set[str] = set()
         self._stopped = False
         self._shared = np.random.RandomState(seed).get_state()
         self._unseeded = np.random.default_rng([seed, UNSEEDED])
@@ -147,6 +155,10 @@ class _PymooSearch(BatchStrategy):
     @property
     def reason(self) -> str:
         return f"{self.settings.algorithm} asks for nothing new any more" if self._stopped else super().reason
+
+    def _next(self) -> Proposal | None:
+        """Genomes of earlier runs are among what the algorithm asks for first, so that it learns of them."""
+        return self.propose()
 
     def propose(self) -> Proposal | None:
         for _ in range(IDLE):
@@ -180,7 +192,8 @@ class _PymooSearch(BatchStrategy):
         if not self.is_new(genome) or self.violation(genome):
             return None
         self.numbers[key_of(genome)] = len(self.asked)
-        return Proposal(genome, (), self.settings.algorithm)
+        operator = SOWN if key_of(genome) in self._from_before else self.settings.algorithm
+        return Proposal(genome, (), operator)
 
     def _next_generation(self) -> None:
         for member in self._members():
@@ -190,6 +203,10 @@ class _PymooSearch(BatchStrategy):
                 self.algorithm.tell(infills=self.infills)
             self.infills = self.algorithm.ask() if self.algorithm.has_next() else None
         members = self._members()
+        for member, genome in zip(members, self.sown, strict=False):  # a few of its first ones
+            member.X = self.space.genes(genome).astype(np.asarray(member.X).dtype)
+        self._from_before |= {key_of(genome) for genome in self.sown[: len(members)]}
+        self.sown = []
         self._stopped = not len(members)
         self.unasked = list(reversed(range(len(members))))
 

@@ -12,6 +12,8 @@ import numpy as np
 from a4nn_core.spaces.base import Genome, Space, VectorSpace
 
 SAMPLED = "sampling"
+SOWN = "prior"
+"""of a genome that an earlier run has found"""
 MUTATED = "mutation of one gene"
 DRAWS = 100
 """attempts at a genome that was not asked for before"""

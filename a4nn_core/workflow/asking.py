@@ -6,18 +6,20 @@ A resumed search takes the same batches again and checks that the strategy asks 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 
 from a4nn_core.commons import RunWriter
-from a4nn_core.commons.events import Asked, Considered, payload
+from a4nn_core.commons.events import Asked, Considered, Rejected, payload
 from a4nn_core.commons.records import Event
 from a4nn_core.errors import BadInput
 from a4nn_core.search.base import Candidate, Strategy
+from a4nn_core.search.base import Rejected as Refused
 from a4nn_core.search.constraints import Constraints
 from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.spaces.base import Genome
 from a4nn_core.vocabulary import EventKind
-from a4nn_core.workflow.network_records import considered_record
+from a4nn_core.workflow.network_records import considered_record, rejected_again, rejected_record
 
 
 class Asking:
@@ -48,15 +50,19 @@ class Asking:
         self._limits = limits
         self._first: dict[str, int] = {}
         self._batches = 0
-        self._logged = {
-            event.network: payload(event, Asked)
-            for event in writer.events
-            if event.kind == EventKind.asked and event.network is not None
-        }
+        self._logged: dict[int, Asked] = {}
+        self._held: dict[int, list[Candidate]] = defaultdict(list)
+        self._considered: set[int] = set()
+        self._rejected: dict[int, list[Refused]] = {}
+        for event in writer.events:
+            if event.kind == EventKind.asked and event.network is not None:
+                asked = self._logged[event.network] = payload(event, Asked)
+                self._held[asked.batch].append(_candidate(event.network, event.generation or 0, asked))
+            elif event.kind == EventKind.considered:
+                self._considered.add(payload(event, Considered).batch)
+            elif event.kind == EventKind.rejected and (held := payload(event, Rejected)).asked:
+                self._rejected[held.batch] = rejected_again(held)
         self._counts = {asked.batch: asked.count for asked in self._logged.values()}
-        self._considered = {
-            payload(event, Considered).batch for event in writer.events if event.kind == EventKind.considered
-        }
 
     def original(self, number: int) -> int:
         """The first network whose training would be the same: itself, unless it equals an earlier one."""
@@ -64,11 +70,13 @@ class Asking:
 
     def ask(self, count: int) -> list[Candidate]:
         """Up to ``count`` new candidates."""
-        new = self._take(count)
+        new = self._take(self._strategy.ask(count))
         for candidate in new:
             self._log(candidate, count)
         if new:
-            self._end_batch()
+            self._end_batch(count, len(new))
+        else:
+            self._log_rejected(count, 0)
         return new
 
     def begins_batch(self, event: Event) -> bool:
@@ -86,24 +94,40 @@ class Asking:
         Raises:
             BadInput: the strategy now asks for something else.
         """
-        count = self._counts[self._batches]
+        count, held = self._counts[self._batches], self._held[self._batches]
+        new = self._take(self._strategy.repeat(count, held, self._rejected.get(self._batches, ())))
         # a crash may have cut a batch short in the log: log the missing events now
-        for candidate in self._take(count):
+        for candidate in new:
             if candidate.number in self._logged:
                 self._compare(candidate, self._logged[candidate.number])
             else:
                 self._log(candidate, count)
-        self._end_batch()
+        self._end_batch(count, len(new))
 
-    def _take(self, count: int) -> list[Candidate]:
-        new = self._strategy.ask(count)
+    def replay_rejected(self, event: Event) -> None:
+        """Ask again as for an event that says what was proposed for an ask and rejected.
+
+        Raises:
+            BadInput: the strategy now asks for a network.
+        """
+        held = payload(event, Rejected)
+        if held.asked:
+            return  # it belongs to a batch
+        for candidate in self._strategy.repeat(held.count, (), rejected_again(held)):
+            raise BadInput(
+                f"run {self._writer.folder.run_id} cannot be resumed: the strategy now asks for "
+                f"{json.dumps(candidate.genome)}, where by its event log nothing valid was proposed; the "
+                "code has changed since, start a new run"
+            )
+
+    def _take(self, new: Sequence[Candidate]) -> list[Candidate]:
         for candidate in new:
             self.candidates[candidate.number] = candidate
             architecture = self._decode(candidate.genome)
             self.architectures[candidate.number] = architecture
             if not self._limits.violation(architecture):
                 self._first.setdefault(self._trained_as(candidate.number), candidate.number)
-        return new
+        return list(new)
 
     def _trained_as(self, number: int) -> str:
         """What is equal for two networks whose training would be the same but for its random numbers."""
@@ -140,10 +164,36 @@ class Asking:
             candidate.generation,
         )
 
-    def _end_batch(self) -> None:
-        """Log what the strategy considered for the batch and did not ask for, once."""
+    def _end_batch(self, count: int, asked: int) -> None:
+        """Log what the strategy considered for the batch and did not ask for, and what it was offered in
+        vain, once."""
         considered = self._strategy.considered()
         if considered and self._batches not in self._considered:
             records = (considered_record(one, self._decode(one.genome)) for one in considered)
             self._writer.events.append(Considered.of(self._batches, records))
+        if self._batches not in self._rejected:
+            self._log_rejected(count, asked)
         self._batches += 1
+
+    def _log_rejected(self, count: int, asked: int) -> None:
+        rejected = self._strategy.rejected()
+        if rejected:
+            records = map(rejected_record, rejected)
+            self._writer.events.append(Rejected.of(self._batches, count, asked, records))
+
+
+def _candidate(number: int, generation: int, asked: Asked) -> Candidate:
+    """The candidate that the log holds."""
+    return Candidate(
+        number=number,
+        genome=asked.genome,
+        parents=tuple(asked.parents),
+        operator=asked.operator,
+        generation=generation,
+        position=asked.position,
+        inherit_from=asked.inherit_from,
+        learning_rate=asked.learning_rate,
+        predicted=asked.predicted,
+        low=asked.low,
+        high=asked.high,
+    )

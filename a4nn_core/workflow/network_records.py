@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from a4nn_core.commons.epochs import JournalEpoch
-from a4nn_core.commons.records import ConsideredRecord, Network, Prediction, best_epoch
+from a4nn_core.commons.events import Rejected as LoggedRejected
+from a4nn_core.commons.records import ConsideredRecord, Network, Prediction, RejectedRecord, best_epoch
 from a4nn_core.jsonable import JsonText
-from a4nn_core.metrics import STANDARD, Evaluate, Measured, Metric, values
-from a4nn_core.search.base import Candidate, Considered
+from a4nn_core.metrics import ACCURACY_PERCENT, STANDARD, Evaluate, Measured, Metric, values
+from a4nn_core.search.base import Candidate, Considered, Rejected
 from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.spaces.inheritance import inherited_parameters, taken
 from a4nn_core.training.segment import Inheritance, SegmentResult
-from a4nn_core.vocabulary import FitnessSource, NetworkStatus
+from a4nn_core.vocabulary import FitnessSource, NetworkStatus, Rejection
 
 
 def network_record(
@@ -194,6 +195,58 @@ def infeasible_record(candidate: Candidate, architecture: Architecture, reason: 
     )
 
 
+def told_record(
+    candidate: Candidate,
+    architecture: Architecture,
+    told: Mapping[str, float],
+    *,
+    curve: Sequence[float],
+    seconds: float | None,
+    failed: str | None,
+    metrics: Sequence[Metric],
+    before: Evaluate,
+    device: str,
+) -> Network:
+    """The record of a network that was trained elsewhere. What was not seen is not claimed: without a
+    learning curve it has no epochs, trained or saved.
+
+    Args:
+        candidate, architecture: as for ``network_record``.
+        told: metric name to value, of metrics that are known after training.
+        curve: validation accuracy in percent after each epoch; empty if it is not known.
+        seconds: how long its training took; None if it is not known.
+        failed: what went wrong; None if nothing did.
+        metrics: metrics whose values its fitness contains, beside those that were told.
+        before: returns the values of those that are known before training.
+        device: what is recorded as the device.
+    """
+    network = replace(
+        _identity(candidate, architecture, epochs_budget=len(curve)),
+        status=NetworkStatus.completed if failed is None else NetworkStatus.failed,
+        epochs_trained=len(curve),
+        seconds=seconds,
+        device=device,
+        error=failed,
+    )
+    if curve:
+        best = max(curve)
+        network = replace(
+            network,
+            best_accuracy_percent=best,
+            best_epoch=curve.index(best) + 1,
+            last_accuracy_percent=curve[-1],
+        )
+    if failed is not None:
+        return network
+    known = values((metric for metric in metrics if metric.before_training), architecture, before=before)
+    return replace(
+        network,
+        best_accuracy_percent=told.get(ACCURACY_PERCENT.name, network.best_accuracy_percent),
+        fitness={**known, **told},
+        fitness_source=FitnessSource.told,
+    )
+
+
 def prediction_before(candidate: Candidate, strategy: str) -> list[Prediction]:
     """The prediction that a strategy made of a candidate before its first epoch; empty if it made none.
 
@@ -225,6 +278,31 @@ def considered_record(considered: Considered, architecture: Architecture) -> Con
         expected_improvement=considered.expected_improvement,
         reason=considered.reason,
     )
+
+
+def rejected_record(rejected: Rejected) -> RejectedRecord:
+    """The record of a genome that was proposed and is not valid; the log numbers it."""
+    return RejectedRecord(
+        generation=rejected.generation,
+        genome=None if rejected.text is not None else JsonText(json.dumps(rejected.genome)),
+        text=rejected.text,
+        reason=rejected.reason,
+        explanation=rejected.explanation,
+    )
+
+
+def rejected_again(logged: LoggedRejected) -> list[Rejected]:
+    """What was proposed for an ask and is not valid, as the log holds it."""
+    return [
+        Rejected(
+            genome=None if one.genome is None else one.genome.value,
+            text=one.text,
+            reason=Rejection(one.reason or Rejection.not_in_space),
+            explanation=one.explanation or "",
+            generation=one.generation or 0,
+        )
+        for one in logged.records()
+    ]
 
 
 def _identity(candidate: Candidate, architecture: Architecture, epochs_budget: int) -> Network:

@@ -23,11 +23,12 @@ from a4nn_core.experiment import Experiment
 from a4nn_core.jsonable import Json, members, whole
 from a4nn_core.search.repeat import Repeat
 from a4nn_core.spaces.architecture import Architecture
-from a4nn_core.spaces.base import largest
+from a4nn_core.spaces.base import Genome, largest
 from a4nn_core.training.baselines import Baseline, baselines
 from a4nn_core.training.settings import FIRST_DEFAULTS, Training
 from a4nn_core.version import __version__
 from a4nn_core.vocabulary import Task
+from a4nn_core.workflow.best import best_genomes
 from a4nn_core.workflow.devices import Machine
 from a4nn_core.workflow.preflight import (
     check_budget,
@@ -56,6 +57,8 @@ class Plan:
         run_id: id of the run.
         machine: the machine on which the search loop runs.
         prior: the earlier runs it learns from; None if the experiment names none.
+        best: genomes of those runs that the search begins with, as far as they are within the bounds, the
+            best first; empty unless ``[prior] best`` asks for them.
         origin: identifies the flow run that searches; empty if there is no flow.
     """
 
@@ -66,6 +69,7 @@ class Plan:
     run_id: str
     machine: Machine
     prior: ResolvedPrior | None = None
+    best: tuple[Genome, ...] = ()
     origin: Mapping[str, object] = field(default_factory=dict)
 
     @cached_property
@@ -152,7 +156,8 @@ def resolve(experiment: Experiment, commons: Path, run_id: str, machine: Machine
     data = experiment.data.load()
     experiment, recorded = as_begun(experiment, len(data.train), commons, run_id)
     plan = Plan(experiment, recorded, data, commons, run_id, machine)
-    return replace(plan, prior=_prior(plan))
+    plan = replace(plan, prior=_prior(plan))
+    return replace(plan, best=_best(plan))
 
 
 def _check_before_loading(experiment: Experiment, commons: Path, run_id: str) -> None:
@@ -188,6 +193,17 @@ def _prior(plan: Plan) -> ResolvedPrior | None:
     if header is not None:
         return resolve_again(header.get("prior"), plan.commons, plan.run_id)
     return resolve_prior(prior, plan.commons, plan.run_id, plan.experiment.space.name, plan.largest)
+
+
+def _best(plan: Plan) -> tuple[Genome, ...]:
+    """The genomes of earlier runs that the search begins with."""
+    if plan.prior is None:
+        return ()
+
+    def decode(genome: Genome) -> Architecture:
+        return plan.experiment.space.decode(genome, plan.data.shape, len(plan.data.classes))
+
+    return best_genomes(plan.experiment, plan.commons, plan.prior.recorded, decode)
 
 
 def check(plan: Plan, is_local: bool) -> None:

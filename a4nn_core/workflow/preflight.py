@@ -23,8 +23,13 @@ def check_images(data: ImageData) -> None:
     """Refuse a data set from which nothing can be learned.
 
     Raises:
-        BadInput: all its training images are the same.
+        BadInput: there are no training images, or all of them are the same.
     """
+    if not len(data.train):
+        raise BadInput(
+            f"data set {data.name} has no images here, so networks cannot be trained here: a4nn ask prints "
+            "them and a4nn tell takes their results"
+        )
     first = data.train.images[0]
     if any(not np.array_equal(image, first) for image in data.train.images):
         return

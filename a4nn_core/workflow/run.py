@@ -21,6 +21,7 @@ from a4nn_core.errors import A4NNError, BadInput
 from a4nn_core.experiment import Experiment, load_experiment
 from a4nn_core.jsonable import number
 from a4nn_core.plugins import Catalogue
+from a4nn_core.search.function import CallableSearch
 from a4nn_core.vocabulary import EventKind, RunStatus
 from a4nn_core.workflow.devices import Machine
 from a4nn_core.workflow.executor import Executor
@@ -52,6 +53,7 @@ def run(
     run_id: str | None = None,
     executor: str = "local",
     watcher: Watcher | None = None,
+    strategy: object = None,
 ) -> str:
     """Run a search to its end, or resume the run of that id. Of a run that is complete nothing is changed.
 
@@ -61,6 +63,9 @@ def run(
         run_id: id of the run; an existing run is resumed; default: the experiment's name and the time.
         executor: what trains: ``local``, ``prefect``, ``ray``, ``dask``, or an executor of another package.
         watcher: called as the search proceeds.
+        strategy: proposes the genomes in place of the experiment's strategy, whose objectives, bounds and
+            number of networks stay: a function of ``History`` and a count that returns genomes, a generator,
+            or an object with ``ask`` and ``tell`` (search/function.py). It is recorded by its name.
 
     Returns:
         id of the run.
@@ -70,6 +75,8 @@ def run(
         RunFailed: the run ended because of what happened in it.
     """
     what = load_experiment(experiment) if isinstance(experiment, str) else experiment
+    if strategy is not None:
+        what = what.model_copy(update={"search": CallableSearch.of(strategy, what.search)})
     name = run_id or new_run_id(what)
     start = EXECUTORS.find(executor)
     if not has_ended(what, Path(commons), name):
@@ -170,6 +177,7 @@ def _search(plan: Plan, writer: RunWriter, executor: Executor, watcher: Watcher 
             plan.machine.device,
             watcher,
             past=plan.prior.past if plan.prior else (),
+            best=plan.best,
             map_key=map_key(plan.experiment.data, data),
         )
         # rules and strategies solve small systems: threads would only compete with the training

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from types import MappingProxyType
 
 import numpy as np
@@ -63,6 +64,8 @@ class Search:
         device: device that networks train on.
         watcher: called as the search proceeds; None if nothing watches.
         past: the earlier runs that the experiment names as its prior.
+        best: genomes of those runs to begin with, the best first: ``[prior] best`` of them, within the
+            bounds.
         map_key: key by which workers map the data; empty if each loads its own.
 
     Attributes:
@@ -84,6 +87,7 @@ class Search:
         device: str,
         watcher: Watcher | None = None,
         past: tuple[Past, ...] = (),
+        best: Sequence[Genome] = (),
         map_key: str = "",
     ) -> None:
         self.experiment = experiment
@@ -103,6 +107,10 @@ class Search:
         self.strategy = experiment.search.begin(
             experiment.space, experiment.seed, self._violation_of_genome, study
         )
+        wanted = experiment.prior.best if experiment.prior is not None else None
+        if wanted is not None:
+            within = (genome for genome in best if not self._violation_of_genome(genome))
+            self.strategy.sow(list(islice(within, wanted)))
         self._map_key = map_key
         self._tables = experiment.to_mapping()
         self.networks: dict[int, Network] = writer.recorded()
@@ -161,6 +169,7 @@ class Search:
                 self._poll()
             self._finish()
         finally:
+            self.strategy.close()
             self.writer.folder.ending.unlink(missing_ok=True)
         self._keeper.generation(self.networks)
         self._check_feasible()
@@ -244,7 +253,7 @@ class Search:
 
     def _receive(self) -> None:
         """Wait a short while for results, and process those that have arrived."""
-        for segment, result in self._submitted.ended():
+        for segment, result in self._submitted.ended(self.strategy.waits):
             if self._spending is not None and not self.executor.is_local:
                 self._spending.trained_on(result.device)
             self._end_segment(segment, result)
@@ -268,6 +277,8 @@ class Search:
         """Report to the strategy again what the event log holds, and check that it asks for the same."""
         for event in self.writer.events:
             number = event.network
+            if event.kind == EventKind.rejected:
+                self._asking.replay_rejected(event)
             if number is None:
                 continue
             if self._asking.begins_batch(event):
@@ -307,7 +318,7 @@ class Search:
     def _outcome(self, number: int, of: Network) -> Told:
         """What is told of a network: how far it came, or how far the one that it equals did."""
         fitness = finite(of.fitness)
-        source = None if fitness is None else FitnessSource.measured
+        source = None if fitness is None else of.fitness_source or FitnessSource.measured
         violation = self._violation(number)
         if fitness is None or of.equal_to is not None or of.epochs_trained == of.epochs_budget:
             return Told(fitness, source, violation)

@@ -8,6 +8,7 @@ from a4nn_core.commons.reader import Commons
 from a4nn_core.commons.records import Network
 from a4nn_core.errors import BadInput
 from a4nn_core.experiment import Experiment
+from a4nn_core.jsonable import members
 from a4nn_core.search.repeat import Repeat, Repeated
 from a4nn_core.termination.base import RULES
 
@@ -34,8 +35,12 @@ def shadow_experiment(commons: Commons, run: str) -> Experiment:
     networks = commons.networks(run)
     if not networks:
         raise BadInput(f"run {run!r} has no networks yet")
-    began = Experiment.from_record(recorded, f"run {run}")
-    search = Repeat(
+    # the strategy is not needed, and a function that proposed genomes may be gone
+    told = members(recorded.get("search"))
+    search: dict[str, object] = {"name": "random"}
+    search |= {n: told[n] for n in ("objectives", "constraints", "networks", "schedule") if n in told}
+    began = Experiment.from_record({**recorded, "search": search}, f"run {run}")
+    repeat = Repeat(
         objectives=began.search.objectives,
         constraints=began.search.constraints,
         networks=len(networks),
@@ -45,7 +50,7 @@ def shadow_experiment(commons: Commons, run: str) -> Experiment:
     )
     return began.model_copy(
         update={
-            "search": search,
+            "search": repeat,
             "termination": RULES.make("none", "[termination]"),
             "prior": None,
             "budget": None,

@@ -41,9 +41,13 @@ class SubmittedSegments:
         ):
             self._executor.submit(self._queue.popleft())
 
-    def ended(self) -> list[tuple[Segment, SegmentResult]]:
-        """The segments that have ended, with their results, after a short while at most."""
-        results = self._executor.completed(POLL_SECONDS if self.segments else 0.0)
+    def ended(self, wait: bool = False) -> list[tuple[Segment, SegmentResult]]:
+        """The segments that have ended, with their results, after a short while at most.
+
+        Args:
+            wait: whether there is something to wait for even if nothing is in training.
+        """
+        results = self._executor.completed(POLL_SECONDS if self.segments or wait else 0.0)
         found = [(self.segments.pop(result.network), result) for result in results]
         self._start()  # first, so that no slot waits while records are written
         return found

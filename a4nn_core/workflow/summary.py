@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from a4nn_core.commons.records import Network, front_among
+from a4nn_core.commons.records import Network, Run, front_among
 from a4nn_core.commons.totals import JOULES_PER_KWH, Totals
 from a4nn_core.jsonable import Json, members, number, to_json
 from a4nn_core.precision import DECIBELS, Images, Score, cheaper_alike
 from a4nn_core.termination.endings import Ending, Endings
 from a4nn_core.termination.endings import summary as why_ended
+from a4nn_core.vocabulary import ELSEWHERE, EventKind
 
 if TYPE_CHECKING:
     from a4nn_core.commons import Commons
@@ -88,12 +91,16 @@ class Summary(Totals):
         endings: why networks were ended early, in order.
         commons: folder of the commons.
         baselines: what restores images without a network, as recorded; empty for classifiers.
+        rejected: number of genomes that were proposed and not valid, by reason, the most frequent first.
+        handed_out: numbers of the networks that are trained elsewhere, and of which nothing was told yet.
     """
 
     front: list[Member]
     endings: list[Ending]
     commons: str
     baselines: list[Json]
+    rejected: Mapping[str, int]
+    handed_out: list[int]
 
     def to_beat(self) -> list[str]:
         """What restores images without a network, and how well, for people: one line each."""
@@ -111,6 +118,24 @@ class Summary(Totals):
         """The numbers of images that accuracies were measured on."""
         return Images(self.validation_images, self.test_images)
 
+    @property
+    def invalid(self) -> str:
+        """Which share of the genomes that were proposed was not valid, for people; empty if all were."""
+        count = sum(self.rejected.values())
+        if not count:
+            return ""
+        proposed = count + self.networks
+        reasons = ", ".join(f"{number} {reason}" for reason, number in self.rejected.items())
+        return f"{count} of {proposed} proposed genomes not valid ({100 * count / proposed:.1f} %): {reasons}"
+
+    @property
+    def waits_for(self) -> str:
+        """Which networks must be told before it can end, for people; empty if none are trained elsewhere."""
+        if not self.handed_out:
+            return ""
+        numbers = ", ".join(map(str, self.handed_out))
+        return f"handed out and not told: {numbers}; a4nn ask {self.run} --open shows them again"
+
     def cost(self) -> list[str]:
         """What the run cost and saved, for people: one line per fact."""
         lines = [
@@ -123,6 +148,8 @@ class Summary(Totals):
         if self.networks_infeasible:
             plural = "" if self.networks_infeasible == 1 else "s"
             lines.append(f"{self.networks_infeasible} network{plural} outside the bounds, not trained")
+        if self.invalid:
+            lines.append(self.invalid)
         taken = "" if self.seconds is None else f"{duration(self.seconds)} taken"
         saved = self.training_seconds_saved
         spared = "" if saved is None else f"about {duration(saved)} of training saved"
@@ -164,11 +191,20 @@ def summarise(commons: Commons, run: str) -> Summary:
         endings=Endings.of(header, {network.network: network for network in networks}).all(),
         commons=str(Path(commons.path)),
         baselines=_listed(header.details.get("baselines")),
+        rejected=dict(Counter(str(one.reason) for one in commons.rejected(run)).most_common()),
+        handed_out=_handed_out(commons, header, networks),
     )
 
 
 def _listed(value: Json) -> list[Json]:
     return value if isinstance(value, list) else []
+
+
+def _handed_out(commons: Commons, header: Run, networks: list[Network]) -> list[int]:
+    if header.device != ELSEWHERE:
+        return []
+    out = {event.network for event in commons.events(header.run) if event.kind == EventKind.submitted}
+    return sorted(number for number in out - {one.network for one in networks} if number is not None)
 
 
 def _front(networks: list[Network], images: Images) -> list[Member]:

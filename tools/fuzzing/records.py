@@ -13,7 +13,7 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 
 from a4nn_core.commons import Commons, Journal, RunFolder, predictions_of, read_epochs, read_events
 from a4nn_core.commons.check import check
-from a4nn_core.commons.events import Payload, considered_of, payload
+from a4nn_core.commons.events import Payload, considered_of, payload, rejected_of
 from a4nn_core.commons.records import by_epoch
 from a4nn_core.commons.schema import TABLES
 from a4nn_core.commons.snapshot import Snapshot
@@ -86,6 +86,7 @@ class Events(_Lines):
             [
                 self._payloads,
                 lambda: considered_of(read_events(self.run_folder.events)),
+                lambda: rejected_of(read_events(self.run_folder.events)),
                 lambda: commons.events("going"),
                 lambda: commons.run("going"),
                 lambda: Snapshot(self.commons).table(TABLES["considered"]),
