@@ -51,7 +51,7 @@ def fall(segment: Segment, epoch: int) -> float:
 
 @pytest.fixture(autouse=True)
 def _second_epoch_is_best(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fakes.accuracy", fall)
+    monkeypatch.setattr("made_up.accuracy", fall)
 
 
 def fail_some(segment: Segment) -> SegmentResult | None:

@@ -8,11 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import fakes
+import made_up
 import numpy as np
 import pytest
 import torch
-from fakes import FakeExecutor, experiment, line, search
+from fakes import FakeExecutor, experiment, search
+from made_up import line
 from PIL import Image
 from test_training import segment as digits_segment
 from torch import Tensor, nn
@@ -403,7 +404,7 @@ def test_the_terminal_is_warned_once(tmp_path: Path, caplog: pytest.LogCaptureFi
         return line(*arguments, **more) | {"measurement_lag_points": 40.0, "train_accuracy_percent": 90.0}
 
     with pytest.MonkeyPatch.context() as patch, caplog.at_level(logging.WARNING):
-        patch.setattr(fakes, "line", lagging)
+        patch.setattr(made_up, "line", lagging)
         search(experiment(training={"evaluation": "as-trained"}), tmp_path, FakeExecutor())
     said = [record.getMessage() for record in caplog.records if "lags far behind" in record.getMessage()]
     assert len(said) == 1

@@ -11,8 +11,9 @@ from typing import Any
 import faulty_worker
 import pytest
 import torch
-from fakes import FakeExecutor, experiment, line, search
+from fakes import FakeExecutor, experiment, search
 from faulty_worker import HANGS, NAN, RAISES
+from made_up import line
 from test_training import CPU, life, segment
 from torch import Tensor, nn
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fakes import FakeExecutor, experiment, line, search
+from fakes import FakeExecutor, experiment, search
+from made_up import line
 
 from a4nn_core.commons import Journal, RunFolder, read_journal
 from a4nn_core.penguin.observed import Observed, Past
