@@ -28,7 +28,7 @@ from a4nn_core.training.segment import Segment, SegmentResult
 from a4nn_core.training.settings import Training
 from a4nn_core.training.steps import Computation, Stopwatch, evaluate, settle, train_epoch
 from a4nn_core.training.trainer import train_segment
-from a4nn_core.vocabulary import NetworkStatus
+from a4nn_core.vocabulary import NetworkStatus, Task
 from a4nn_core.workflow import pool
 from a4nn_core.workflow.pool import WorkerPool
 
@@ -184,6 +184,7 @@ def plan(device: str = "cpu", flops: int = 10**6, images: int = 1000, **settings
 
     architecture: Any = Cost()
     architecture.flops = flops
+    architecture.task = Task.classification
     shape = (1, 127, 127)
     chosen = Training(**{"batch_size": 128} | settings)
     return ComputePlan.choose(chosen, architecture, shape, images, torch.device(device))
