@@ -7,13 +7,16 @@ networks of a published run without early termination, a model unlike the one by
 strategy is told this error as counted on the 15,876 validation images of the published runs. Shown is the
 hypervolume of the networks that were asked for, by their errors without counting noise, as a share of that of
 the front of all networks of all searches of a beam, with the reference at its worst corner. With a prior, the
-published runs of the two other beams are given as earlier runs.
+published runs of the two other beams are given as earlier runs; "begins with" asks for so many of their best
+networks first ([prior] best).
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,14 +25,19 @@ from numpy.typing import NDArray
 from pymoo.indicators.hv import HV
 from sklearn.ensemble import ExtraTreesRegressor
 
+from a4nn_core.cli.importing import macro_127
+from a4nn_core.experiment import Experiment
+from a4nn_core.interchange.icpp23 import import_icpp23
 from a4nn_core.metrics import nondominated
 from a4nn_core.penguin.observed import Observed, Past
 from a4nn_core.search import Outcome, Study, no_violation
 from a4nn_core.search.a4nn import A4NN
 from a4nn_core.search.nsga_net import NSGANet
+from a4nn_core.search.random_search import Random
 from a4nn_core.spaces import Architecture, Genome
 from a4nn_core.spaces.features import architecture_features
 from a4nn_core.spaces.macro import Macro
+from a4nn_core.workflow.best import best_genomes
 
 Floats = NDArray[np.float64]
 BEAMS = ("1e14", "1e15", "1e16")
@@ -81,19 +89,53 @@ class Surrogate:
         return [*SPACE.genes(genome).tolist(), np.log(architecture.flops), np.log(architecture.parameters)]
 
 
+def table(data: Path, beam: str) -> Path:
+    """The file of a published run without termination."""
+    return data / f"icpp23/1gpu/no_early_termination/1gpu_{beam}_training_data.csv"
+
+
+def best_of_others(data: Path, known: Genomes) -> dict[str, tuple[Genome, ...]]:
+    """For each beam the networks of the two other runs, the best first, as ``[prior] best`` takes them."""
+    with tempfile.TemporaryDirectory() as folder:
+        commons = Path(folder)
+        runs = {}
+        for beam in BEAMS:
+            count = import_icpp23(table(data, beam), commons, macro_127, beam)
+            runs[beam] = {"run": beam, "networks": f"0-{count - 1}"}
+        wanted = Experiment.from_mapping(
+            {
+                "name": "surrogate",
+                "data": {"name": "digits"},
+                "search": {"name": "nsga-net"},
+                "prior": {"runs": list(BEAMS), "best": 1},
+            }
+        )
+        return {
+            beam: best_genomes(wanted, commons, [runs[o] for o in BEAMS if o != beam], known.decode)
+            for beam in BEAMS
+        }
+
+
 def read(data: Path, beam: str) -> list[tuple[Genome, tuple[float, ...], tuple[float, ...]]]:
     """Genome, validation and training accuracy of the networks of a published run without termination."""
-    rows = pd.read_csv(data / f"icpp23/1gpu/no_early_termination/1gpu_{beam}_training_data.csv")
+    rows = pd.read_csv(table(data, beam))
     groups = [group.sort_values("epoch") for _, group in rows.groupby("arch")]
     return [(json.loads(g.genome.iloc[0]), tuple(g.val_accs), tuple(g.train_accs)) for g in groups]
 
 
 def search(
-    settings: NSGANet | A4NN, seed: int, truth: Surrogate, known: Genomes, past: tuple[Past, ...]
+    settings: NSGANet | A4NN | Random,
+    seed: int,
+    truth: Surrogate,
+    known: Genomes,
+    past: tuple[Past, ...],
+    first: Sequence[Genome],
 ) -> Floats:
-    """Error and multiply-adds of the networks that a strategy asks for, shape (networks, 2)."""
+    """Error and multiply-adds of the networks that a strategy asks for, ``first`` before its own; shape
+    (networks, 2)."""
     study = Study(known.decode, HORIZON, IMAGES, "as-trained", past)
     strategy = settings.begin(SPACE, seed, no_violation, study)
+    strategy.sow(first)
     rng = np.random.default_rng([seed, 7])
     points: list[tuple[float, float]] = []
     while not strategy.finished:
@@ -110,6 +152,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder of the reference data")
     parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--networks", type=int, default=200, help="of strategies without a model")
     options = parser.parse_args()
     known = Genomes()
     runs = {beam: read(options.data, beam) for beam in BEAMS}
@@ -117,17 +160,23 @@ def main() -> None:
         beam: Past(beam, HORIZON, IMAGES, "as-trained", tuple(known.observed(*one) for one in runs[beam]))
         for beam in BEAMS
     }
+    best = best_of_others(options.data, known)
+    many = options.networks
     print("| beam | strategy |" + "".join(f" {count} |" for count in AT))
     print("|---" * (len(AT) + 2) + "|")
     for beam in BEAMS:
         truth = Surrogate([g for g, _, _ in runs[beam]], [100 - max(v) for _, v, _ in runs[beam]], known)
         others = tuple(earlier[other] for other in BEAMS if other != beam)
         found = {
-            name: [search(settings, seed, truth, known, past) for seed in range(options.seeds)]
-            for name, settings, past in (
-                ("nsga-net", NSGANet(networks=200), ()),
-                ("a4nn", A4NN(networks=60), ()),
-                ("a4nn, other beams as prior", A4NN(networks=60), others),
+            name: [search(settings, seed, truth, known, past, first) for seed in range(options.seeds)]
+            for name, settings, past, first in (
+                ("random", Random(networks=many), (), ()),
+                ("random, begins with 10 of other beams", Random(networks=many), (), best[beam][:10]),
+                ("nsga-net", NSGANet(networks=many), (), ()),
+                ("nsga-net, begins with 10 of other beams", NSGANet(networks=many), (), best[beam][:10]),
+                ("a4nn", A4NN(networks=60), (), ()),
+                ("a4nn, other beams as prior", A4NN(networks=60), others, ()),
+                ("a4nn, the same, begins with 5 of them", A4NN(networks=60), others, best[beam][:5]),
             )
         }
         points = np.concatenate([one for searches in found.values() for one in searches])
