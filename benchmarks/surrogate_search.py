@@ -106,7 +106,9 @@ def best_of_others(data: Path, known: Genomes) -> dict[str, tuple[Genome, ...]]:
             {
                 "name": "surrogate",
                 "data": {"name": "digits"},
+                "space": {"name": "macro"},
                 "search": {"name": "nsga-net"},
+                "termination": "none",
                 "prior": {"runs": list(BEAMS), "best": 1},
             }
         )
