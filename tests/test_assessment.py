@@ -49,9 +49,9 @@ def test_as_scikit_learn_has_it() -> None:
     scores = torch.from_numpy(rng.normal(size=(200, 4)) * 3)
     labels = rng.choice(3, size=200, p=[0.7, 0.25, 0.05])  # the fourth class has no images
     answers = Answers()
-    for part in scores.split(64):
-        answers.add(part, part.argmax(dim=1))
-    found = answers.assess(torch.from_numpy(labels))
+    for part, true in zip(scores.split(64), torch.from_numpy(labels).split(64), strict=True):
+        answers.add(part, true)
+    found = answers.assess()
     named = scores.argmax(dim=1).numpy()
     assert np.array_equal(found.confusion, confusion_matrix(labels, named, labels=range(4)))
     assert found.balanced_accuracy_percent / 100 == pytest.approx(balanced_accuracy_score(labels, named))

@@ -48,10 +48,10 @@ from a4nn_core.commons import (
     read_events,
     read_journal,
 )
-from a4nn_core.commons.events import Considered, SegmentEnded, payload
+from a4nn_core.commons.events import Considered, Rejected, SegmentEnded, payload
 from a4nn_core.commons.layout import Damaged
 from a4nn_core.commons.lock import holder
-from a4nn_core.commons.records import ConsideredRecord, Network
+from a4nn_core.commons.records import ConsideredRecord, Network, RejectedRecord
 from a4nn_core.commons.rows import table_row
 from a4nn_core.commons.schema import TABLES
 from a4nn_core.commons.writer import AlreadyRecorded
@@ -318,6 +318,7 @@ class TestRun:
         made_up_run(commons, networks=2, finish=False)
         with RunWriter.open(commons, "made-up", header()) as writer:
             writer.events.append(Considered.of(0, [ConsideredRecord(reason="less_promising")]))
+            writer.events.append(Rejected.of(0, 1, 0, [RejectedRecord(reason="duplicate")]))
             writer.finish(RunStatus.completed)
         for name, table in TABLES.items():
             files = list((commons / "runs" / "made-up" / "tables" / name).glob("*.parquet"))

@@ -211,7 +211,7 @@ with outside("r", Path(sys.argv[1])) as run:
 """
     with outside("r", tmp_path, far()) as run:
         run.ask(1)
-    subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False)
+    subprocess.run([sys.executable, "-P", "-c", program, str(tmp_path)], check=False)
     assert [row.network for row in Commons(tmp_path).networks("r")] == [0]
     with outside("r", tmp_path) as run:
         assert [one.candidate.number for one in run.open] == [1]

@@ -114,7 +114,7 @@ def test_the_defaults_are_those_of_the_parts() -> None:
         ("search.a4nn", ["search.a4nn"]),
         ("a4nn", ["search.a4nn", "engines.a4nn"]),
         ("training.epochs", ["training"]),
-        ("search.children", ["search.a4nn"]),
+        ("search.exploration", ["search.a4nn"]),
     ],
 )
 def test_what_a_name_means(wanted: str, titles: list[str]) -> None:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 FORMATS = (".svg", ".png", ".pdf")
 SPACIOUS, NARROW = 1.05, 0.62
 """inches from node to node, of one architecture and of strips of them"""
-_LETTERS = 9
-"""of a name in a box; more do not fit"""
+_LETTERS = {SPACIOUS: 12, NARROW: 9}
+"""of a name in a box; more could not be read"""
 
 
 def draw_architecture(architecture: Architecture, path: Path) -> None:
@@ -119,7 +119,8 @@ def _draw_node(axes: Axes, position: int, node: Node, colour: str, inches: float
             )
         )
     words = printable(node.title).removeprefix("node ")
-    words = words if len(words) <= _LETTERS else f"{words[: _LETTERS - 1]}…"
+    letters = _LETTERS[inches]
+    words = words if len(words) <= letters else f"{words[: letters - 1]}…"
     most, room = (11, 0.46) if node.is_round else (8, 0.62)
     axes.text(
         position,
