@@ -362,9 +362,7 @@ def test_learns_from_earlier_runs(strategy: str, space: str, begun: Path) -> Non
 
 def by_executor(executor: str, commons: Path, strategies: Sequence[str], environment: dict[str, str]) -> None:
     """Run a search with each of some strategies, in another process, where each executor is itself."""
-    runs = {
-        f"{executor}-{name.replace(', ', '-')}": with_prior(name, LEARNING[name]) for name in strategies
-    }
+    runs = {f"{executor}-{name.replace(', ', '-')}": with_prior(name, LEARNING[name]) for name in strategies}
     program = [sys.executable, every_executor.__file__, executor, str(commons), json.dumps(runs)]
     done = subprocess.run(program, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
