@@ -424,7 +424,7 @@ def test_no_text_of_a_still_is_cut(family: Commons) -> None:
             box = text.get_window_extent()
             assert -1 <= box.x0 <= box.x1 <= figure.bbox.width + 1, text.get_text()
             assert -1 <= box.y0 <= box.y1 <= figure.bbox.height + 1, text.get_text()
-    cut = Sketch((Node("sep_conv_3x3", None, (1, 8, 8), (0,), 0, 0),), ())
+    cut = Sketch((Node("sep_conv_3x3_twice", None, (1, 8, 8), (0,), 0, 0),), ())
     figure = Figure()
     draw_sketch(figure.add_subplot(), cut, by_phase=False)
-    assert "sep_conv…" in {text.get_text() for text in figure.findobj(Text)}
+    assert "sep_conv_3x…" in {text.get_text() for text in figure.findobj(Text)}
