@@ -50,7 +50,7 @@ from a4nn_core.commons import (
 )
 from a4nn_core.commons.events import Considered, Rejected, SegmentEnded, payload
 from a4nn_core.commons.layout import Damaged
-from a4nn_core.commons.lock import holder
+from a4nn_core.commons.lock import KernelLock, holder
 from a4nn_core.commons.records import ConsideredRecord, Network, RejectedRecord
 from a4nn_core.commons.rows import table_row
 from a4nn_core.commons.schema import TABLES
@@ -600,3 +600,15 @@ class TestFront:
             not any(np.all(other <= point) and np.any(other < point) for other in values) for point in values
         ]
         assert nondominated(values).tolist() == expected
+
+
+def test_a_lock_that_cannot_be_written_is_not_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", full)
+        with pytest.raises(BadInput, match="No space left on device"):
+            KernelLock(tmp_path / "lock", 0)
+    assert holder(tmp_path / "lock") is None
+    KernelLock(tmp_path / "lock", 0).release()

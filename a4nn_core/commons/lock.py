@@ -56,7 +56,11 @@ class KernelLock:
                     raise Held(text) from None
                 time.sleep(0.05)
         _HELD.add(self)
-        self.note()
+        try:
+            self.note()
+        except BadInput:  # the disk is full: nobody holds what could not be made
+            self.release()
+            raise
 
     def note(self, **about: Json) -> None:
         """Add to the facts about the holder in the file."""
