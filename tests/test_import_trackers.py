@@ -139,9 +139,10 @@ def test_bad_mlflow_stores_are_refused_in_one_sentence(tmp_path: Path) -> None:
     metric.write_text("1795762000000 0.5 0\nnonsense\n")
     with pytest.raises(BadInput, match="line 2 is 'nonsense', not a time, a value and a step"):
         import_mlflow(store, commons)
-    (metric.parents[1] / "meta.yaml").write_text("[1, 2]")
-    with pytest.raises(BadInput, match="is damaged: it is not a table of YAML"):
-        import_mlflow(store, commons)
+    for damaged in ("[1, 2]", f"run_id: {'9' * 5000}", "run_id: 2026-13-45"):
+        (metric.parents[1] / "meta.yaml").write_text(damaged)
+        with pytest.raises(BadInput, match="is damaged: it is not a table of YAML"):
+            import_mlflow(store, commons)
     assert not commons.exists()
 
 

@@ -141,7 +141,7 @@ def _meta(path: Path) -> dict[str, Any]:
     with user_errors("read", path):
         try:
             about = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError, RecursionError):
+        except (yaml.YAMLError, ValueError, RecursionError):  # ValueError: no date, no number of this size
             about = None
     if not isinstance(about, dict):
         raise BadInput(f"{path} is damaged: it is not a table of YAML")
