@@ -114,6 +114,16 @@ def test_an_mlflow_experiment_becomes_a_run(tmp_path: Path, store: Callable[[Pat
         import_mlflow(place, commons)
 
 
+def test_a_time_that_is_none_is_not_known(tmp_path: Path) -> None:
+    store = mlruns(tmp_path)
+    first = store / "123" / f"{0:032x}" / "meta.yaml"
+    first.write_text(yaml.dump({**yaml.safe_load(first.read_text()), "start_time": 10**400}))
+    assert import_mlflow(store, tmp_path / "commons") == {"cnn": 3}
+    last = Commons(tmp_path / "commons").networks("cnn")[-1]  # runs of unknown time come last
+    assert last.genome is not None
+    assert last.genome.value == {"lr": 0.1, "name": "sgd"}
+
+
 def test_bad_mlflow_stores_are_refused_in_one_sentence(tmp_path: Path) -> None:
     commons = tmp_path / "commons"
     (tmp_path / "empty").mkdir()

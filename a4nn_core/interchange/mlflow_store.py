@@ -97,7 +97,8 @@ def _tracked(
     parameters: Mapping[str, str],
     metrics: Mapping[str, list[tuple[int, float]]],
 ) -> TrackedRun:
-    first, last = (value / 1000 if isinstance(value, int) else None for value in (start, end))
+    # milliseconds in 64 bits; what is larger is no time
+    first, last = (v / 1000 if isinstance(v, int) and abs(v) < 2**63 else None for v in (start, end))
     known = _STATUS.get(status or "")
     return TrackedRun(
         key,
