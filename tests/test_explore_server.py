@@ -366,6 +366,8 @@ def test_queries_take_turns(shown: Served) -> None:
         assert shown.ask("networks", columns=["mflops"])["count"] == 29  # views are answered meanwhile
         for thread in threads:
             thread.join()
+    # who comes next finds a place
+    wait_for(lambda: shown.client.post("/api/sql", json={"query": "select 1"}).status_code == 200)
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
