@@ -7,13 +7,18 @@ import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 # Every test process, and whatever it starts, computes in one thread: several of them share the cores, and
 # threads that wait for one another keep a core busy. Before torch is imported, which reads it once.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import chromium
 from hypothesis import settings
 from prefect_stack import Stack, serving
 
@@ -120,3 +125,10 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A Prefect server on SQLite, one for all tests of a process, which asks everything for a password."""
     with serving(tmp_path_factory.mktemp("prefect")) as one:
         yield one
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium, one for the tests of a file."""
+    with chromium.running() as found:
+        yield found

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from chromium import NEEDS_CHROMIUM, Watched, windows
 from commons_data import header, made_up_run, record
 from explorer import TOKEN, Served, served
 from report_runs import HOSTILE, evolved, hostile
@@ -19,14 +19,9 @@ from a4nn_core.commons import Commons, RunWriter
 from a4nn_core.explore import scatter
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Locator, Page
+    from playwright.sync_api import Browser, Locator
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.integration,
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium"),
-]
+pytestmark = NEEDS_CHROMIUM
 
 
 @pytest.fixture(scope="module")
@@ -40,24 +35,11 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield found
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as running:
-        # the sandbox of Chromium needs a user who is not root, and pages of these tests are our own
-        opened = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield opened
-        opened.close()
-
-
 @dataclass
-class Opened:
-    """A page with what its console said and what it asked for."""
+class Opened(Watched):
+    """A page of an explorer."""
 
-    page: Page
-    served: Served
-    errors: list[str] = field(default_factory=list)
-    asked: list[str] = field(default_factory=list)
+    served: Served = field(kw_only=True)
 
     def one(self, selector: str, has_text: str | None = None) -> Locator:
         return self.page.locator(selector, has_text=has_text)
@@ -71,12 +53,6 @@ class Opened:
         found = self.one(selector)
         found.scroll_into_view_if_needed()
         self.settle()
-        return found
-
-    def state(self) -> dict[str, str]:
-        found: dict[str, str] = self.page.evaluate(
-            "Object.fromEntries(new URLSearchParams(location.hash.slice(1)))"
-        )
         return found
 
     def traces(self, chart: str = "networks") -> list[dict[str, Any]]:
@@ -97,25 +73,15 @@ class Opened:
 
 @pytest.fixture
 def open_page(browser: Browser, shown: Served) -> Iterator[Any]:
-    contexts = []
+    with windows(browser) as new:
 
-    def opened(fragment: str = "", width: int = 1400, of: Served | None = None) -> Opened:
-        context = browser.new_context(viewport={"width": width, "height": 1000})
-        contexts.append(context)
-        context.set_default_timeout(120_000)  # a loaded machine is slow
-        found = Opened(context.new_page(), of or shown)
-        found.page.on(
-            "console", lambda line: found.errors.append(line.text) if line.type == "error" else None
-        )
-        found.page.on("pageerror", lambda error: found.errors.append(str(error)))
-        found.page.on("request", lambda request: found.asked.append(request.url))
-        found.page.goto(f"{found.served.address}/?token={TOKEN}{fragment}")
-        found.settle()
-        return found
+        def opened(fragment: str = "", width: int = 1400, of: Served | None = None) -> Opened:
+            found = Opened(new(width, 1000), served=of or shown)
+            found.page.goto(f"{found.served.address}/?token={TOKEN}{fragment}")
+            found.settle()
+            return found
 
-    yield opened
-    for context in contexts:
-        context.close()
+        yield opened
 
 
 def test_it_opens_and_asks_nobody_else(open_page: Any, shown: Served) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from chromium import NEEDS_CHROMIUM, Watched, windows
 from commons_data import header, made_up_run
 from report_runs import HOSTILE, evolved, hostile
 
@@ -18,14 +17,9 @@ from a4nn_core.commons import Commons, RunWriter
 from a4nn_core.report.page import write_report
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Locator, Page
+    from playwright.sync_api import Browser, Locator
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.integration,
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium"),
-]
+pytestmark = NEEDS_CHROMIUM
 
 
 @pytest.fixture(scope="module")
@@ -45,23 +39,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as running:
-        # the sandbox of Chromium needs a user who is not root, and pages of these tests are our own
-        opened = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield opened
-        opened.close()
-
-
-@dataclass
-class Opened:
-    """A page with what its console said and what it asked the network for."""
-
-    page: Page
-    errors: list[str] = field(default_factory=list)
-    asked: list[str] = field(default_factory=list)
+class Opened(Watched):
+    """A page that is a report."""
 
     def one(self, selector: str) -> Locator:
         return self.page.locator(selector)
@@ -71,12 +50,6 @@ class Opened:
         from playwright.sync_api import expect
 
         expect(self.one(selector)).to_have_text(words, timeout=120_000)
-
-    def state(self) -> dict[str, str]:
-        found: dict[str, str] = self.page.evaluate(
-            "Object.fromEntries(new URLSearchParams(location.hash.slice(1)))"
-        )
-        return found
 
     def drawn(self, chart: str) -> list[dict[str, Any]]:
         """The traces of a chart, once it is in sight."""
@@ -92,24 +65,14 @@ class Opened:
 
 @pytest.fixture
 def open_page(browser: Browser, pages: Path) -> Iterator[Any]:
-    contexts = []
+    with windows(browser) as new:
 
-    def opened(name: str, fragment: str = "", width: int = 1300) -> Opened:
-        context = browser.new_context(viewport={"width": width, "height": 900}, offline=True)
-        contexts.append(context)
-        context.set_default_timeout(120_000)  # a loaded machine is slow
-        shown = Opened(context.new_page())
-        shown.page.on(
-            "console", lambda line: shown.errors.append(line.text) if line.type == "error" else None
-        )
-        shown.page.on("pageerror", lambda error: shown.errors.append(str(error)))
-        shown.page.on("request", lambda request: shown.asked.append(request.url))
-        shown.page.goto(f"file://{pages / name}.html{fragment}")
-        return shown
+        def opened(name: str, fragment: str = "", width: int = 1300) -> Opened:
+            shown = Opened(new(width, 900, offline=True))
+            shown.page.goto(f"file://{pages / name}.html{fragment}")
+            return shown
 
-    yield opened
-    for context in contexts:
-        context.close()
+        yield opened
 
 
 def chosen_in(traces: list[dict[str, Any]]) -> list[dict[str, Any]]:

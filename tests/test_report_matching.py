@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import random
-import shutil
-from collections.abc import Iterator
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from chromium import NEEDS_CHROMIUM
 from test_difference import branches, chain, renumbered
 
 from a4nn_core.archaeology.difference import difference
@@ -18,28 +17,19 @@ from a4nn_core.spaces import SPACES
 from a4nn_core.spaces.architecture import Architecture, Layer
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.integration,
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium"),
-]
+pytestmark = NEEDS_CHROMIUM
 
 
 @pytest.fixture(scope="module")
-def blank() -> Iterator[Page]:
+def blank(browser: Browser) -> Page:
     """An empty page with the code that compares."""
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as running:
-        opened = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        shown = opened.new_page()
-        shown.set_default_timeout(120_000)
-        code = files("a4nn_core") / "report" / "page" / "matching.js"
-        shown.add_script_tag(content=code.read_text(encoding="utf-8"))
-        yield shown
-        opened.close()
+    shown = browser.new_page()
+    shown.set_default_timeout(120_000)
+    code = files("a4nn_core") / "report" / "page" / "matching.js"
+    shown.add_script_tag(content=code.read_text(encoding="utf-8"))
+    return shown
 
 
 def drawn_in_a_page(page: Page, pairs: list[tuple[Architecture, Architecture]]) -> list[dict[str, Any]]:
