@@ -36,6 +36,7 @@ from a4nn_core.search.variation import Proposal
 from a4nn_core.spaces import SPACES
 from a4nn_core.training.segment import Segment
 from a4nn_core.vocabulary import Rejection
+from a4nn_core.workflow.search import Search
 from a4nn_core.workflow.shadow import shadow_experiment
 from a4nn_core.workflow.summary import summarise
 
@@ -166,18 +167,24 @@ def test_a_genome_that_builds_no_network_for_the_images() -> None:
     assert [one.reason for one in strategy.rejected()] == [Rejection.undecodable] * 2
 
 
+def check_resumed(what: Experiment, folder: Path) -> Search:
+    """A search that was killed and goes on is the one that was not; returns the latter."""
+    whole = search(what, folder / "whole", FakeExecutor(one_at_a_time=True))
+    with pytest.raises(Killed):
+        search(what, folder / "cut", FakeExecutor(dies_at(5), one_at_a_time=True))
+    resumed = search(what, folder / "cut", FakeExecutor(one_at_a_time=True))
+    assert [c.genome for c in resumed.candidates.values()] == [c.genome for c in whole.candidates.values()]
+    assert Commons(folder / "cut").rejected("r") == Commons(folder / "whole").rejected("r")
+    return whole
+
+
 @pytest.mark.parametrize("schedule", ["generational", "steady"])
 @pytest.mark.parametrize("proposer", [sampled, careless])
 def test_a_function_of_the_history_repeats_and_is_resumed(
     proposer: Any, schedule: str, tmp_path: Path
 ) -> None:
     what = proposing(proposer, schedule=schedule)
-    whole = search(what, tmp_path / "whole", FakeExecutor(one_at_a_time=True))
-    with pytest.raises(Killed):
-        search(what, tmp_path / "cut", FakeExecutor(dies_at(5), one_at_a_time=True))
-    resumed = search(what, tmp_path / "cut", FakeExecutor(one_at_a_time=True))
-    assert [c.genome for c in resumed.candidates.values()] == [c.genome for c in whole.candidates.values()]
-    assert Commons(tmp_path / "cut").rejected("r") == Commons(tmp_path / "whole").rejected("r")
+    check_resumed(what, tmp_path)
 
 
 def test_what_was_proposed_is_not_asked_for_again(tmp_path: Path) -> None:
@@ -291,13 +298,7 @@ def test_what_has_a_state_is_asked_again_when_a_search_is_resumed(
     proposer: Any, schedule: str, tmp_path: Path
 ) -> None:
     what = proposing(proposer, schedule=schedule)
-    whole = search(what, tmp_path / "whole", FakeExecutor(one_at_a_time=True))
-    assert len(whole.networks) == 8
-    with pytest.raises(Killed):
-        search(what, tmp_path / "cut", FakeExecutor(dies_at(5), one_at_a_time=True))
-    resumed = search(what, tmp_path / "cut", FakeExecutor(one_at_a_time=True))
-    assert [c.genome for c in resumed.candidates.values()] == [c.genome for c in whole.candidates.values()]
-    assert Commons(tmp_path / "cut").rejected("r") == Commons(tmp_path / "whole").rejected("r")
+    assert len(check_resumed(what, tmp_path).networks) == 8
 
 
 def test_an_object_is_told_each_network_once(tmp_path: Path) -> None:

@@ -95,6 +95,17 @@ class Considered(Payload):
         """The payload that holds records; their runs, batches and numbers follow from its place."""
         return cls(batch, _rows(records))
 
+    def records(self) -> list[ConsideredRecord]:
+        """The records that it holds.
+
+        Raises:
+            TypeError, ValueError, BadCell: they are none.
+        """
+        return [
+            from_line(ConsideredRecord, {**members(dict(row)), "batch": self.batch, "number": number})
+            for number, row in enumerate(self.networks)
+        ]
+
 
 @dataclass(frozen=True, slots=True)
 class Rejected(Payload):
@@ -282,6 +293,7 @@ class CheckpointsRemoved(Payload):
 
 
 P = TypeVar("P", bound=Payload)
+R = TypeVar("R", bound=Record)
 
 
 @cache
@@ -326,18 +338,7 @@ def considered_of(events: Iterable[Event]) -> list[ConsideredRecord]:
     Raises:
         Damaged: an event lacks what it must have.
     """
-    found = []
-    for event in events:
-        if event.kind != EventKind.considered:
-            continue
-        held = payload(event, Considered)
-        for number, network in enumerate(held.networks):
-            try:
-                row = {**members(dict(network)), "batch": held.batch, "number": number}
-                found.append(from_line(ConsideredRecord, row))
-            except (TypeError, ValueError, BadCell) as error:
-                raise Damaged(f"event {event.number} ({event.kind}) is damaged: {error}") from None
-    return found
+    return _held(events, Considered, lambda held, _: held.records())
 
 
 def rejected_of(events: Iterable[Event]) -> list[RejectedRecord]:
@@ -346,13 +347,21 @@ def rejected_of(events: Iterable[Event]) -> list[RejectedRecord]:
     Raises:
         Damaged: an event lacks what it must have.
     """
-    found: list[RejectedRecord] = []
+    return _held(
+        events,
+        Rejected,
+        lambda held, before: [replace(one, number=n) for n, one in enumerate(held.records(), before)],
+    )
+
+
+def _held(events: Iterable[Event], kind: type[P], records: Callable[[P, int], list[R]]) -> list[R]:
+    """The records in the payloads of one kind; ``records`` is given a payload and how many came before."""
+    found: list[R] = []
     for event in events:
-        if event.kind != EventKind.rejected:
+        if event.kind not in kind.kinds:
             continue
         try:
-            for record in payload(event, Rejected).records():
-                found.append(replace(record, number=len(found)))
+            found += records(payload(event, kind), len(found))
         except (TypeError, ValueError, BadCell) as error:
             raise Damaged(f"event {event.number} ({event.kind}) is damaged: {error}") from None
     return found

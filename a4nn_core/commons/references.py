@@ -8,7 +8,7 @@ from typing import TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from a4nn_core.commons.events import SegmentEnded, considered_of, rejected_of
+from a4nn_core.commons.events import FROM_LOG, SegmentEnded
 from a4nn_core.commons.layout import Damaged
 from a4nn_core.commons.records import Event
 from a4nn_core.commons.rows import arrow, stored_row
@@ -150,15 +150,11 @@ def log_problems(run: str, events: Sequence[Event]) -> Iterator[str]:
         if event.data is not None and not isinstance(event.data.value, dict):
             yield f"event {event.number} of run {run!r} has data that are no JSON object"
             return
-    try:
-        considered = arrow(TABLES["considered"], [stored_row(one, run) for one in considered_of(events)])
-    except (Damaged, TypeError, ValueError, pa.ArrowException) as error:
-        yield f"has genomes that were considered and cannot be read: {' '.join(str(error).split())}"
-        return
-    yield from row_problems(TABLES["considered"], considered)
-    try:
-        rejected = arrow(TABLES["rejected"], [stored_row(one, run) for one in rejected_of(events)])
-    except (Damaged, TypeError, ValueError, pa.ArrowException) as error:
-        yield f"has genomes that were rejected and cannot be read: {' '.join(str(error).split())}"
-        return
-    yield from row_problems(TABLES["rejected"], rejected)
+    for name in ("considered", "rejected"):
+        table = TABLES[name]
+        try:
+            rows = arrow(table, [stored_row(one, run) for one in FROM_LOG[name](events)])
+        except (Damaged, TypeError, ValueError, pa.ArrowException) as error:
+            yield f"has genomes that were {name} and cannot be read: {' '.join(str(error).split())}"
+            return
+        yield from row_problems(table, rows)
