@@ -35,6 +35,12 @@ def printable(text: object) -> str:
     return _replaced(str(text), _escaped)
 
 
+def printable_within(text: object, most: int) -> str:
+    """What ``printable`` makes of a text, of at most so many characters; one that was cut ends with "…"."""
+    shown = printable(text)
+    return shown if len(shown) <= most else f"{shown[: most - 1]}…"
+
+
 def json_printable(document: str) -> str:
     """A JSON document with the same content that may be written on a terminal.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from a4nn_core.archaeology.sketch import COLOURS, Link, Node, Sketch, State, sketch
 from a4nn_core.archaeology.style import MUTED, series
 from a4nn_core.errors import BadInput
-from a4nn_core.printable import printable
+from a4nn_core.printable import printable_within
 from a4nn_core.spaces.architecture import Architecture
 
 if TYPE_CHECKING:
@@ -118,9 +118,7 @@ def _draw_node(axes: Axes, position: int, node: Node, colour: str, inches: float
                 zorder=3,
             )
         )
-    words = printable(node.title).removeprefix("node ")
-    letters = _LETTERS[inches]
-    words = words if len(words) <= letters else f"{words[: letters - 1]}…"
+    words = printable_within(node.title.removeprefix("node "), _LETTERS[inches])
     most, room = (11, 0.46) if node.is_round else (8, 0.62)
     axes.text(
         position,

@@ -37,7 +37,7 @@ from a4nn_core.files import denied
 from a4nn_core.interchange.answer_formats import Format, batch_rows, write
 from a4nn_core.interchange.answer_values import people_cell, rows_of
 from a4nn_core.jsonable import to_json
-from a4nn_core.printable import html_text, printable
+from a4nn_core.printable import html_text, printable, printable_within
 from a4nn_core.report.document import document
 from a4nn_core.report.page import page, part, plotly
 from a4nn_core.version import __version__
@@ -309,9 +309,9 @@ def _run(run: str, listed: Listed) -> object:
     return {
         "run": run,
         "trouble": printable(listed.trouble),
-        "experiment": _cut(state.experiment),
-        "strategy": _cut(state.strategy),
-        "dataset": None if listed.dataset is None else _cut(listed.dataset),
+        "experiment": printable_within(state.experiment, _NAMES),
+        "strategy": printable_within(state.strategy, _NAMES),
+        "dataset": None if listed.dataset is None else printable_within(listed.dataset, _NAMES),
         "status": state.status,
         "networks": totals.networks,
         "budget": totals.networks_budget,
@@ -386,11 +386,6 @@ def _aside(work: Callable[[], T]) -> Future[T]:
 
     Thread(target=run, daemon=True).start()
     return done
-
-
-def _cut(text: str) -> str:
-    shown = printable(text)
-    return shown if len(shown) <= _NAMES else shown[: _NAMES - 1] + "…"
 
 
 def _json(value: object) -> Response:

@@ -16,7 +16,7 @@ from a4nn_core.explore import asked as wanted
 from a4nn_core.explore.catalogue import Catalogue
 from a4nn_core.explore.measures import literal
 from a4nn_core.precision import plus_minus
-from a4nn_core.printable import printable
+from a4nn_core.printable import printable, printable_within
 from a4nn_core.recorded_graphs import architectures_of
 from a4nn_core.spaces.architecture import Architecture
 
@@ -70,7 +70,7 @@ def compared(catalogue: Catalogue, networks: Sequence[wanted.Network]) -> dict[s
 
 def _shown(drawn: Sketch) -> dict[str, Any]:
     """A sketch as JSON values; the labels of layers are text of others."""
-    nodes = tuple(replace(node, title=_cut(node.title)) for node in drawn.nodes)
+    nodes = tuple(replace(node, title=printable_within(node.title, _LONGEST)) for node in drawn.nodes)
     return replace(drawn, nodes=nodes).to_json()
 
 
@@ -135,9 +135,6 @@ def _facts(catalogue: Catalogue, one: Network) -> list[list[str]]:
         "genome": None if one.genome is None else json.dumps(one.genome.value),
         "error": one.error,
     }
-    return [[name, _cut(value)] for name, value in facts.items() if value not in (None, "")]
-
-
-def _cut(value: object) -> str:
-    text = printable(value)
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    return [
+        [name, printable_within(value, _LONGEST)] for name, value in facts.items() if value not in (None, "")
+    ]

@@ -8,7 +8,7 @@ from typing import Literal
 
 from a4nn_core.commons.schema import TABLES
 from a4nn_core.metrics import BUILTIN, MFLOPS
-from a4nn_core.printable import printable
+from a4nn_core.printable import printable_within
 from a4nn_core.vocabulary import Direction
 
 _COLUMNS: dict[str, Direction | None] = {
@@ -106,8 +106,7 @@ def _metric(name: str, objectives: Mapping[str, str]) -> Measure:
     recorded = f"fitness[{literal(name)}]"
     if name == "error_percent":  # an imported fitness may lack it
         recorded = f"coalesce({recorded}, 100 - best_accuracy_percent)"
-    label = known.label if known else printable(name)
-    label = label if len(label) <= _LONGEST else label[: _LONGEST - 1] + "…"
+    label = printable_within(known.label if known else name, _LONGEST)
     return Measure(name, label, recorded, direction, _IMAGES.get(name))
 
 

@@ -29,7 +29,7 @@ from a4nn_core.archaeology.sketch import COLOURS
 from a4nn_core.archaeology.stills import cost, heading
 from a4nn_core.commons.records import Network
 from a4nn_core.jsonable import Json, JsonText
-from a4nn_core.printable import printable
+from a4nn_core.printable import printable, printable_within
 from a4nn_core.version import __version__
 from a4nn_core.workflow.summary import duration, summarise
 
@@ -299,14 +299,10 @@ def _shown(value: object) -> Json:
     if isinstance(value, float):
         return float(f"{value:.{_DIGITS}g}") if value == value and abs(value) != float("inf") else None
     if isinstance(value, str):
-        return "\n".join(_cut(printable(line)) for line in value.split("\n"))
+        return "\n".join(printable_within(line, _NAMES) for line in value.split("\n"))
     if isinstance(value, dict):
         return {printable(key): _shown(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_shown(inner) for inner in value]
     tolist = getattr(value, "tolist", None)
-    return _shown(tolist()) if callable(tolist) else _cut(printable(value))
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _NAMES else text[: _NAMES - 1] + "…"
+    return _shown(tolist()) if callable(tolist) else printable_within(value, _NAMES)
