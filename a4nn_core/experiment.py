@@ -23,7 +23,7 @@ from a4nn_core.component import Component, Registry, Settings, Unit, explain
 from a4nn_core.data.base import DATA_SOURCES, DataSource
 from a4nn_core.errors import BadInput
 from a4nn_core.metrics import MISSING_PANEL_ACCURACY_PERCENT, STANDARD, find_metric
-from a4nn_core.search.base import STRATEGIES, SearchSettings, strategies_for
+from a4nn_core.search.base import STRATEGIES, SearchSettings
 from a4nn_core.spaces.base import SPACES, Space
 from a4nn_core.termination.base import RULES, TerminationRule
 from a4nn_core.termination.peers import PeerRule
@@ -218,24 +218,8 @@ def mismatches(experiment: Experiment) -> Iterator[str]:
                 f"objective {name} is of networks for {of}, and those of space {space.name} are for {task}; "
                 f"metrics for {task}: {known}"
             )
-    if task not in search.tasks:
-        yield (
-            f"search {search.name} forecasts the accuracies of classifiers, and networks of space "
-            f"{space.name} are for {task}; searches that fit: {', '.join(strategies_for(type(space)))}"
-        )
-    if not experiment.termination.fits(task):
-        fitting = [name for name, rule in RULES.loadable() if task in rule.tasks]
-        yield (
-            f"termination {experiment.termination.name} takes curves for accuracies of classifiers, and "
-            f"networks of space {space.name} are for {task}; rules that fit: {', '.join(fitting)}"
-        )
     if task is not Task.restoration:
         return
-    if experiment.prior is not None:
-        yield (
-            f"[prior] gives a search the accuracies of earlier runs, and networks of space {space.name} are "
-            f"for {task}: leave it out"
-        )
     if training.augment:
         yield (
             "[training] augment would change images but not what they are to be restored to: leave it out "

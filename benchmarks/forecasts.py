@@ -22,12 +22,12 @@ import pandas as pd
 from scipy.stats import kendalltau
 
 from a4nn_core.penguin.engines import make_engine
+from a4nn_core.penguin.measure import Accuracy, Kind
 from a4nn_core.penguin.observed import Observed, Past
 from a4nn_core.penguin.predictor import EarlierRuns, PerformancePredictor
 from a4nn_core.penguin.slopes import Slopes, fit_slopes
 from a4nn_core.spaces.features import architecture_features
 from a4nn_core.spaces.macro import Macro
-from a4nn_core.vocabulary import Curves
 
 BEAMS = ("1e14", "1e15", "1e16")
 HORIZON, IMAGES, GENERATION, FIRST = 25, 15_876, 10, 20
@@ -48,7 +48,7 @@ def published(data: Path, beam: str) -> Past:
         architecture = Macro().decode(json.loads(ordered.genome.iloc[0]), (1, 128, 128), 2)
         features = architecture_features(architecture)
         networks.append(Observed(features, tuple(ordered.val_accs), tuple(ordered.train_accs)))
-    return Past(beam, HORIZON, IMAGES, "as-trained", tuple(networks))
+    return Past(beam, HORIZON, Accuracy(IMAGES), "as-trained", tuple(networks))
 
 
 def own() -> list[Past]:
@@ -58,16 +58,18 @@ def own() -> list[Past]:
         groups = [group.sort_values("epoch") for _, group in rows.groupby("network")]
         networks = [Observed({}, tuple(g.validation_percent), tuple(g.train_percent)) for g in groups]
         images = OWN_IMAGES[source.rstrip("0123456789")]
-        runs.append(Past(f"{source}-{seed}", networks[0].epochs, images, "averaged", tuple(networks)))
+        runs.append(
+            Past(f"{source}-{seed}", networks[0].epochs, Accuracy(images), "averaged", tuple(networks))
+        )
     return runs
 
 
 def after(network: Observed, epochs: int) -> Observed:
     """A network as it was after so many epochs."""
-    return Observed(network.features, network.accuracy[:epochs], network.training[:epochs])
+    return Observed(network.features, network.validation[:epochs], network.training[:epochs])
 
 
-def without(runs: Mapping[str, Past], beam: str) -> tuple[list[Past], dict[Curves, Slopes]]:
+def without(runs: Mapping[str, Past], beam: str) -> tuple[list[Past], dict[Kind, Slopes]]:
     """The other runs, and lines fitted to them."""
     others = [run for name, run in runs.items() if name != beam]
     return others, {"as-trained": fit_slopes(others, AS_TRAINED)}
@@ -86,17 +88,19 @@ def methods(runs: Mapping[str, Past], beam: str) -> dict[str, Predict]:
     def gaussian(features: bool, curves: bool, earlier: EarlierRuns | None = None) -> Predict:
         def predict(known: Sequence[Observed], new: Sequence[Observed]) -> list[tuple[float, float, float]]:
             if not features:
-                known = [Observed({}, n.accuracy, n.training) for n in known]
-                new = [Observed({}, n.accuracy, n.training) for n in new]
+                known = [Observed({}, n.validation, n.training) for n in known]
+                new = [Observed({}, n.validation, n.training) for n in new]
             if not curves:
                 new = [after(n, 0) for n in new]
-            predictor = PerformancePredictor(known, HORIZON, IMAGES, past=earlier or (), slopes=slopes)
-            return [(f.accuracy, *f.interval) for f in predictor.predict(new)]
+            predictor = PerformancePredictor(
+                known, HORIZON, Accuracy(IMAGES), past=earlier or (), slopes=slopes
+            )
+            return [(f.value, *f.interval) for f in predictor.predict(new)]
 
         return predict
 
     def law(known: Sequence[Observed], new: Sequence[Observed]) -> list[tuple[float, float, float]]:  # noqa: ARG001
-        found = [engine.predict(n.accuracy, HORIZON) for n in new]
+        found = [engine.predict(n.validation, HORIZON) for n in new]
         return [(p.value or np.nan, p.low or np.nan, p.high or np.nan) for p in found]
 
     def best(known: Sequence[Observed], new: Sequence[Observed]) -> list[tuple[float, float, float]]:  # noqa: ARG001
@@ -127,7 +131,7 @@ def forecasts(runs: Mapping[str, Past]) -> None:
                 for start in range(FIRST, len(run.networks), GENERATION):
                     new = run.networks[start : start + GENERATION]
                     found += predict(run.networks[:start], [after(n, epochs) for n in new])
-                    truth += [max(n.accuracy) for n in new]
+                    truth += [max(n.validation) for n in new]
                 value, low, high = np.array(found).T
                 # no prediction after too few epochs counts as none
                 cell = f"{np.abs(value - truth).mean():.2f}, {kendalltau(value, truth)[0]:.2f}"
@@ -148,7 +152,7 @@ def timed(runs: Mapping[str, Past]) -> None:
     for epochs in (0, 2, 12):
         fits, predictions = [], []
         for _ in range(9):
-            predictor = PerformancePredictor(known, HORIZON, IMAGES)
+            predictor = PerformancePredictor(known, HORIZON, Accuracy(IMAGES))
             started = time.perf_counter()
             predictor.predict([after(new[0], epochs)])
             fitted = time.perf_counter()

@@ -29,9 +29,9 @@ from surrogate import Surrogate, Trained
 
 from a4nn_core.hypervolume import hypervolume
 from a4nn_core.metrics import DEFAULT_OBJECTIVES, on_front
+from a4nn_core.penguin.measure import Kind, Measure
 from a4nn_core.penguin.observed import Observed, Past
-from a4nn_core.penguin.slopes import Slopes, log_error
-from a4nn_core.precision import standard_error
+from a4nn_core.penguin.slopes import Slopes
 from a4nn_core.search.base import Candidate, Outcome
 from a4nn_core.search.nsga_net import NSGANet
 from a4nn_core.spaces.architecture import Architecture, Shape
@@ -41,7 +41,7 @@ from a4nn_core.termination import RULES, TerminationRule
 from a4nn_core.termination.base import Context, FrontSnapshot
 from a4nn_core.termination.front import Front
 from a4nn_core.termination.peers import Member, PeerJudge, PeerRule, Population
-from a4nn_core.vocabulary import Action, Curves
+from a4nn_core.vocabulary import Action
 
 SHAPE, CLASSES = (1, 128, 128), 2
 OTHER_SEED = 1000
@@ -52,16 +52,16 @@ LIKENESS_SEEDS = 6
 class FittedFront(Front):
     """The rule with lines that are not the package's."""
 
-    _slopes: Mapping[Curves, Slopes] = PrivateAttr()
+    _slopes: Mapping[Kind, Slopes] = PrivateAttr()
 
     @classmethod
-    def of(cls, slopes: Mapping[Curves, Slopes]) -> FittedFront:
+    def of(cls, slopes: Mapping[Kind, Slopes]) -> FittedFront:
         """The rule with its defaults."""
         made = cls()
         made._slopes = slopes
         return made
 
-    def begin(self, slopes: Mapping[Curves, Slopes] | None = None) -> PeerJudge:
+    def begin(self, slopes: Mapping[Kind, Slopes] | None = None) -> PeerJudge:
         """See Front."""
         return super().begin(slopes or self._slopes)
 
@@ -146,7 +146,7 @@ class MemorySearch:
         )
         horizon = self._run.horizon
         for number in numbers:
-            curve = self.trained[number].whole.accuracy
+            curve = self.trained[number].whole.validation
             before = self.epochs[number]
             if self._peers:
                 self.epochs[number] = self._peers.next_judgement(before, horizon)
@@ -180,7 +180,7 @@ class MemorySearch:
         )
         run = self._run
         population = Population(
-            members, frozenset(self._waiting), run.horizon, run.images, run.curves, final, self._past
+            members, frozenset(self._waiting), run.horizon, run.measure, run.curves, final, self._past
         )
         verdicts = self._judge.compare(population)
         promoted = [n for n in sorted(self._waiting) if verdicts[n].action is Action.proceed]
@@ -192,7 +192,7 @@ class MemorySearch:
     def _fitness(self, number: int) -> Mapping[str, float]:
         architecture = self._architectures[number]
         original = self._first[architecture.hash]
-        best = max(self.trained[original].whole.accuracy[: self.epochs[original]])
+        best = max(self.trained[original].whole.validation[: self.epochs[original]])
         return {"error_percent": 100 - best, "mflops": architecture.flops / 1e6}
 
     def _tell(self, number: int) -> None:
@@ -241,12 +241,12 @@ class Found:
         """What a search that is over found."""
         networks = [search.trained[n].whole for n in search.epochs]
         epochs = list(search.epochs.values())
-        scores = [max(n.accuracy[:e]) for n, e in zip(networks, epochs, strict=True)]
+        scores = [max(n.validation[:e]) for n, e in zip(networks, epochs, strict=True)]
         costs = np.exp([n.features["log_flops"] for n in networks]) / 1e6
         return cls(
             1 - sum(epochs) / horizon / len(epochs),
             _front(scores, costs),
-            np.array([max(n.accuracy) for n in networks]),
+            np.array([max(n.validation) for n in networks]),
             np.array([search.trained[n].expected for n in search.epochs]),
             costs,
         )
@@ -265,14 +265,14 @@ class Corner:
 
     error: float
     cost: float
-    images: int
+    measure: Measure
 
     @classmethod
     def of(cls, run: Past) -> Corner:
         """That of a run whose networks were all finished."""
-        worst = min(max(n.accuracy) for n in run.networks)
+        worst = min(max(n.validation) for n in run.networks)
         dearest = max(float(np.exp(n.features["log_flops"])) / 1e6 for n in run.networks)
-        return cls(100 - worst, dearest, run.images or 0)
+        return cls(100 - worst, dearest, run.measure)
 
     def volume(self, accuracy: NDArray[np.float64], costs: NDArray[np.float64]) -> float:
         """In points of error times millions of multiply-adds."""
@@ -280,15 +280,15 @@ class Corner:
 
     def log_volume(self, accuracy: NDArray[np.float64], costs: NDArray[np.float64]) -> float:
         """The same with the logarithm of the error, under which 0.02 % are as far from 0.01 % as 2 from 1."""
-        worst = float(log_error(100 - self.error, self.images))
-        return hypervolume(np.column_stack([log_error(accuracy, self.images), costs]), (worst, self.cost))
+        worst = float(self.measure.log_error(100 - self.error))
+        return hypervolume(np.column_stack([self.measure.log_error(accuracy), costs]), (worst, self.cost))
 
 
 def shuffled(run: Past, seed: int) -> Past:
     """A run whose curves belong to other networks."""
     order = np.random.default_rng(seed).permutation(len(run.networks))
     networks = tuple(
-        replace(one, accuracy=run.networks[i].accuracy, training=run.networks[i].training)
+        replace(one, validation=run.networks[i].validation, training=run.networks[i].training)
         for one, i in zip(run.networks, order, strict=True)
     )
     return replace(run, run=f"{run.run}, shuffled", networks=networks)
@@ -339,7 +339,7 @@ def rows(beam: str, corner: Corner, found: Mapping[str, Sequence[Found]]) -> Ite
         """Mean difference of the best network in standard errors of its accuracy, and its standard error."""
         difference = np.array(
             [
-                (best(one, asked_for) - best(other)) / (standard_error(best(other), corner.images) or 1.0)
+                (best(one, asked_for) - best(other)) / corner.measure.standard_error(best(other))
                 for one, other in zip(searched, found["none"], strict=True)
             ]
         )
@@ -372,7 +372,7 @@ def likeness(run: Past, networks: int) -> str:
     left out; and how training accuracy after two epochs ranks the run's networks, and those of searches."""
 
     def early(trained: Sequence[Observed]) -> float:
-        final = [max(n.accuracy) for n in trained]
+        final = [max(n.validation) for n in trained]
         return float(kendalltau([max(n.training[:2]) for n in trained], final)[0])
 
     surrogate = Surrogate(run, 0)

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tables import Table, nas_bench_macro
 
+from a4nn_core.penguin.measure import Accuracy
 from a4nn_core.penguin.observed import Observed, Past
 from a4nn_core.search import Outcome, SearchSettings, Strategy, Study, no_violation
 from a4nn_core.search.a4nn import A4NN
@@ -55,13 +56,13 @@ def shuffled(table: Table, seed: int) -> Past:
         Observed(architecture_features(table.decode(json.loads(name))), (accuracy,))
         for name, accuracy in zip(names, reached.tolist(), strict=True)
     )
-    return Past("shuffled", 1, table.images, "as-trained", networks)
+    return Past("shuffled", 1, Accuracy(table.images), "as-trained", networks)
 
 
 def begin(name: str, seed: int, table: Table) -> Strategy:
     """A strategy of the comparison."""
     past = (shuffled(table, seed),) if name == MISLED else ()
-    study = Study(table.decode, horizon=1, images=table.images, curves="as-trained", past=past)
+    study = Study(table.decode, horizon=1, measure=Accuracy(table.images), curves="as-trained", past=past)
     settings: SearchSettings
     if name == "random":
         settings = NSGANet(networks=200, population=200)

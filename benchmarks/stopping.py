@@ -33,6 +33,7 @@ from a4nn_core.cli.importing import macro_127
 from a4nn_core.commons import Commons
 from a4nn_core.errors import BadInput
 from a4nn_core.interchange.icpp23 import import_icpp23
+from a4nn_core.penguin.measure import Kind
 from a4nn_core.penguin.observed import Past
 from a4nn_core.penguin.slopes import TABLES, Slopes, fit_slopes
 from a4nn_core.replay.figure import LOSS, tradeoff_figure
@@ -43,7 +44,7 @@ from a4nn_core.termination import RULES
 from a4nn_core.termination.base import TerminationRule
 from a4nn_core.termination.front import Front
 from a4nn_core.termination.peers import PeerJudge
-from a4nn_core.vocabulary import Curves, RunStatus
+from a4nn_core.vocabulary import RunStatus
 
 BEAMS = ("1e14", "1e15", "1e16")
 IMAGES = 15_876
@@ -95,16 +96,16 @@ class Fitted(Front):
     """The rule ``front`` with lines that were fitted to given runs in place of the package's."""
 
     name: Literal["front"] = "front"
-    _slopes: Mapping[Curves, Slopes] = PrivateAttr(default_factory=dict)
+    _slopes: Mapping[Kind, Slopes] = PrivateAttr(default_factory=dict)
 
     @classmethod
-    def to(cls, slopes: Mapping[Curves, Slopes], **settings: object) -> Fitted:
+    def to(cls, slopes: Mapping[Kind, Slopes], **settings: object) -> Fitted:
         """The rule with these lines."""
         rule = cls.model_validate(settings)
         rule._slopes = slopes
         return rule
 
-    def begin(self, slopes: Mapping[Curves, Slopes] = TABLES) -> PeerJudge:
+    def begin(self, slopes: Mapping[Kind, Slopes] = TABLES) -> PeerJudge:
         """See Front."""
         return super().begin({**slopes, **self._slopes})
 
@@ -126,7 +127,7 @@ class Source:
         return tuple(run.past for name, runs in self.groups.items() if name != group for run in runs)
 
     @cached_property
-    def slopes(self) -> Mapping[str, Mapping[Curves, Slopes]]:
+    def slopes(self) -> Mapping[str, Mapping[Kind, Slopes]]:
         """What replaces the lines of the package when a group is judged: lines fitted to the other groups."""
         if not self.in_package:
             return {name: {} for name in self.groups}

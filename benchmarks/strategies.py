@@ -30,6 +30,7 @@ from scipy.stats import wilcoxon
 from tables import Table, nas_bench_201, nas_bench_macro
 
 from a4nn_core.errors import BadInput
+from a4nn_core.penguin.measure import Accuracy
 from a4nn_core.search import STRATEGIES, Outcome, Strategy, Study, no_violation
 
 Floats = NDArray[np.float64]
@@ -118,7 +119,7 @@ def begin(name: str, table: Table, seed: int) -> Strategy:
     settings = STRATEGIES.make(
         {**contender.settings, "networks": contender.networks, "objectives": objectives}, name
     )
-    study = Study(table.decode, horizon=1, images=table.images, curves="as-trained")
+    study = Study(table.decode, horizon=1, measure=Accuracy(table.images), curves="as-trained")
     return settings.begin(table.space, seed, no_violation, study)
 
 

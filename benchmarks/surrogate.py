@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a4nn_core.penguin.observed import Observed, Past
-from a4nn_core.penguin.slopes import SUPPOSED_IMAGES, accuracy_of, greatest, log_error
+from a4nn_core.penguin.slopes import ends
 from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.spaces.features import architecture_features
 
@@ -56,7 +56,6 @@ class Surrogate:
 
     def __init__(self, run: Past, seed: int) -> None:
         self.run, self.seed = run, seed
-        self.images = run.images or SUPPOSED_IMAGES
         names = sorted({name for network in run.networks for name in network.features})
         raw = np.array([[n.features.get(name, 0.0) for name in names] for n in run.networks])
         kept = raw.std(axis=0) > 1e-9
@@ -64,11 +63,11 @@ class Surrogate:
         self._centre = raw[:, kept].mean(axis=0)
         self._width = raw[:, kept].std(axis=0) * max(kept.sum(), 1) ** 0.5
         self._at = (raw[:, kept] - self._centre) / self._width
-        self.final = log_error([greatest(n.accuracy) for n in run.networks], self.images)
+        self.final = ends(run.networks, run.measure)
         self._mean = float(self.final.mean())
         self._fit()
-        self._validation = log_error([n.accuracy for n in run.networks], self.images)
-        self._training = log_error([n.training for n in run.networks], self.images)
+        self._validation = run.measure.log_error([n.validation for n in run.networks])
+        self._training = run.measure.log_error([n.training for n in run.networks])
         away = self.final - self._mean
         self._moves = [away @ errors / (away @ away) for errors in (self._validation, self._training)]
 
@@ -97,11 +96,11 @@ class Surrogate:
         lender = int(rng.choice(np.argsort(distance, kind="stable")[:NEAREST]))
         move = expected - self.left_out[lender]  # what the lender deviates by, it lends
         validation, training = (
-            accuracy_of(errors[lender] + slopes * move, self.images).tolist()
+            self.run.measure.value(errors[lender] + slopes * move).tolist()
             for errors, slopes in zip((self._validation, self._training), self._moves, strict=True)
         )
         whole = Observed(features, tuple(validation), tuple(training))
-        return Trained(whole, float(accuracy_of(expected, self.images)))
+        return Trained(whole, float(self.run.measure.value(expected)))
 
 
 def _distances(first: Array, second: Array) -> Array:

@@ -29,6 +29,7 @@ from a4nn_core.cli.importing import macro_127
 from a4nn_core.experiment import Experiment
 from a4nn_core.interchange.icpp23 import import_icpp23
 from a4nn_core.metrics import nondominated
+from a4nn_core.penguin.measure import Accuracy
 from a4nn_core.penguin.observed import Observed, Past
 from a4nn_core.search import Outcome, Study, no_violation
 from a4nn_core.search.a4nn import A4NN
@@ -135,7 +136,7 @@ def search(
 ) -> Floats:
     """Error and multiply-adds of the networks that a strategy asks for, ``first`` before its own; shape
     (networks, 2)."""
-    study = Study(known.decode, HORIZON, IMAGES, "as-trained", past)
+    study = Study(known.decode, HORIZON, Accuracy(IMAGES), "as-trained", past)
     strategy = settings.begin(SPACE, seed, no_violation, study)
     strategy.sow(first)
     rng = np.random.default_rng([seed, 7])
@@ -159,7 +160,9 @@ def main() -> None:
     known = Genomes()
     runs = {beam: read(options.data, beam) for beam in BEAMS}
     earlier = {
-        beam: Past(beam, HORIZON, IMAGES, "as-trained", tuple(known.observed(*one) for one in runs[beam]))
+        beam: Past(
+            beam, HORIZON, Accuracy(IMAGES), "as-trained", tuple(known.observed(*one) for one in runs[beam])
+        )
         for beam in BEAMS
     }
     best = best_of_others(options.data, known)

@@ -135,11 +135,11 @@ def test_going_back_to_a_checkpoint_replaces_what_was_reported() -> None:
     peers.report("n1", 1, 2.0)
     peers.report("n0", 2, 50.0, 60.0)
     assert peers.epochs("n0") == 2
-    assert peers.past("x").networks[0].accuracy == (5.0, 50.0)
+    assert peers.past("x").networks[0].validation == (5.0, 50.0)
     assert peers.past("x").networks[0].training == ()  # not known of the first epoch
     peers.report("n0", 1, 48.0, 55.0)
     peers.report("n0", 2, float("nan"), 56.0)
-    assert peers.past("x").networks[0].accuracy == (48.0, 0.0)
+    assert peers.past("x").networks[0].validation == (48.0, 0.0)
     assert peers.past("x").networks[0].training == (55.0, 56.0)
     again = pickle.loads(pickle.dumps(peers))
     assert again.past("x") == peers.past("x")
@@ -420,8 +420,8 @@ def test_lightning_trains_what_is_promoted(tmp_path: Path) -> None:
         fits += [(name, fit(name, peers)) for name in names]
     assert fits == [("70", 2), ("90", 2), ("60", 2), ("90", 6)]
     reached = peers.past("x").networks[1]
-    assert reached.accuracy == pytest.approx([accuracy(90, epoch) for epoch in range(1, 7)], abs=1e-3)
-    assert reached.training == pytest.approx([10 + 0.9 * value for value in reached.accuracy], abs=1e-3)
+    assert reached.validation == pytest.approx([accuracy(90, epoch) for epoch in range(1, 7)], abs=1e-3)
+    assert reached.training == pytest.approx([10 + 0.9 * value for value in reached.validation], abs=1e-3)
     peers.add("50")
     with pytest.raises(BadInput, match=r"PeerStopping: no metric 'accuracy' was logged; logged: .*val_acc"):
         fit("50", peers, "accuracy")

@@ -29,6 +29,7 @@ from a4nn_core.commons import Commons
 from a4nn_core.errors import BadInput
 from a4nn_core.experiment import Experiment
 from a4nn_core.metrics import BUILTIN
+from a4nn_core.penguin.measure import Accuracy
 from a4nn_core.search import STRATEGIES, Candidate, Outcome, SearchSettings, Strategy, Study, no_violation
 from a4nn_core.search.variation import SOWN
 from a4nn_core.spaces import SPACES, Architecture, Space
@@ -102,7 +103,7 @@ class Game:
         self.violation: Callable[[Genome], float] = no_violation
 
     def start(self) -> Strategy:
-        study = Study(self.decode, horizon=4, images=100)
+        study = Study(self.decode, horizon=4, measure=Accuracy(100))
         return self.settings.begin(self.space, self.seed, self.violation, study)
 
     def decode(self, genome: Genome) -> Architecture:

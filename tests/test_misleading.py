@@ -13,6 +13,7 @@ from fakes import FakeExecutor, experiment, search
 from made_up import line
 
 from a4nn_core.commons import Journal, RunFolder, read_journal
+from a4nn_core.penguin.measure import Accuracy
 from a4nn_core.penguin.observed import Observed, Past
 from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.spaces.features import architecture_features
@@ -44,7 +45,7 @@ def run() -> Past:
         falling = error + (40 - error) * np.exp(-np.arange(1, HORIZON + 1) / 2)
         validation = 100 - falling * np.exp(rng.normal(0, 0.1, HORIZON))
         networks.append(Observed(features, tuple(validation), tuple(100 - falling)))
-    return Past("made-up", HORIZON, IMAGES, "as-trained", tuple(networks))
+    return Past("made-up", HORIZON, Accuracy(IMAGES), "as-trained", tuple(networks))
 
 
 def test_a_network_has_the_same_curves_whenever_it_is_trained(run: Past) -> None:
@@ -53,9 +54,9 @@ def test_a_network_has_the_same_curves_whenever_it_is_trained(run: Past) -> None
     assert trained == Surrogate(run, 0).train(one)
     assert trained.whole.epochs == HORIZON
     assert len(trained.whole.training) == HORIZON
-    assert 0 <= min(trained.whole.accuracy) < max(trained.whole.accuracy) <= 100
+    assert 0 <= min(trained.whole.validation) < max(trained.whole.validation) <= 100
     other = Surrogate(run, 1).train(one)
-    assert other.whole.accuracy != trained.whole.accuracy
+    assert other.whole.validation != trained.whole.validation
     assert other.expected == trained.expected
 
 
@@ -64,7 +65,7 @@ def test_the_surrogate_knows_good_networks_and_is_as_noisy_as_the_run(run: Past)
     assert np.corrcoef(surrogate.left_out, surrogate.final)[0, 1] > 0.8
     networks = [architecture(g) for g in np.random.default_rng(6).integers(0, SPACE.upper + 1, (60, 8))]
     trained = [surrogate.train(one) for one in networks]
-    final = np.array([max(one.whole.accuracy) for one in trained])
+    final = np.array([max(one.whole.validation) for one in trained])
     expected = np.array([one.expected for one in trained])
     assert np.corrcoef(final, expected)[0, 1] > 0.8
     off = np.std(np.log(100 - final) - np.log(100 - expected))
@@ -87,8 +88,8 @@ class Trainer(FakeExecutor):
             while action is Action.proceed and epoch < (segment.epoch_limit or HORIZON):
                 epoch += 1
                 context = Context(HORIZON, schedule="annealed", fixed=segment.fixed, front=segment.front)
-                action = rule.judge(whole.accuracy[:epoch], context).action
-                written = line(epoch, whole.accuracy[epoch - 1], segment.number, action)
+                action = rule.judge(whole.validation[:epoch], context).action
+                written = line(epoch, whole.validation[epoch - 1], segment.number, action)
                 journal.append(written | {"train_accuracy_percent": whole.training[epoch - 1]})
         status = NetworkStatus.stopped if action is Action.stop else NetworkStatus.paused
         return SegmentResult(
@@ -117,7 +118,7 @@ def test_searches_in_memory_are_those_of_the_loop(run: Past, tmp_path: Path, nam
 
 
 def test_hypervolume_up_to_a_corner() -> None:
-    corner = Corner(error=10, cost=100, images=1000)
+    corner = Corner(error=10, cost=100, measure=Accuracy(1000))
     accuracy, costs = np.array([95.0, 99.0, 98.0, 80.0]), np.array([40.0, 60.0, 70.0, 10.0])
     assert corner.volume(accuracy, costs) == 5 * 60 + 4 * 40
     assert corner.volume(accuracy[3:], costs[3:]) == 0
@@ -127,8 +128,8 @@ def test_hypervolume_up_to_a_corner() -> None:
 def test_a_prior_can_be_shuffled(run: Past) -> None:
     wrong = shuffled(run, 3)
     assert [n.features for n in wrong.networks] == [n.features for n in run.networks]
-    assert [n.accuracy for n in wrong.networks] != [n.accuracy for n in run.networks]
-    assert sorted(n.accuracy for n in wrong.networks) == sorted(n.accuracy for n in run.networks)
+    assert [n.validation for n in wrong.networks] != [n.validation for n in run.networks]
+    assert sorted(n.validation for n in wrong.networks) == sorted(n.validation for n in run.networks)
     assert replace(wrong, run=run.run, networks=run.networks) == run
 
 

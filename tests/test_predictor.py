@@ -14,11 +14,12 @@ import pytest
 from scipy.stats import kendalltau
 
 from a4nn_core.penguin.gaussian import ascend, regress, squared_exponential
+from a4nn_core.penguin.measure import Accuracy
 from a4nn_core.penguin.observed import Observed, Past
 from a4nn_core.penguin.predictor import EarlierRuns, Forecast, PerformancePredictor
-from a4nn_core.penguin.slopes import TABLES, accuracy_of, fit_slopes, log_error
+from a4nn_core.penguin.slopes import TABLES, fit_slopes
 
-IMAGES, HORIZON = 4000, 20
+MEASURE, HORIZON = Accuracy(4000), 20
 
 
 def made(count: int, seed: int, offset: float = -3.0, bend: float = 1.0) -> list[Observed]:
@@ -42,35 +43,35 @@ def made(count: int, seed: int, offset: float = -3.0, bend: float = 1.0) -> list
         found.append(
             Observed(
                 {"width": width, "depth": depth, "constant": 1.0},
-                tuple(float(v) for v in accuracy_of(validation, IMAGES)),
-                tuple(float(v) for v in accuracy_of(training, IMAGES)),
+                tuple(float(v) for v in MEASURE.value(validation)),
+                tuple(float(v) for v in MEASURE.value(training)),
             )
         )
     return found
 
 
 def after(network: Observed, epochs: int) -> Observed:
-    return Observed(network.features, network.accuracy[:epochs], network.training[:epochs])
+    return Observed(network.features, network.validation[:epochs], network.training[:epochs])
 
 
 def earlier(networks: Sequence[Observed], run: str = "earlier") -> Past:
-    return Past(run, HORIZON, IMAGES, "as-trained", tuple(networks))
+    return Past(run, HORIZON, MEASURE, "as-trained", tuple(networks))
 
 
 def predictor(networks: Sequence[Observed], past: Sequence[Past] = ()) -> PerformancePredictor:
-    return PerformancePredictor(networks, HORIZON, IMAGES, past=past)
+    return PerformancePredictor(networks, HORIZON, MEASURE, past=past)
 
 
 def final(networks: Sequence[Observed]) -> list[float]:
-    return [max(network.accuracy) for network in networks]
+    return [max(network.validation) for network in networks]
 
 
 def error(forecasts: Sequence[Forecast], networks: Sequence[Observed]) -> float:
-    return float(np.mean([abs(f.accuracy - t) for f, t in zip(forecasts, final(networks), strict=True)]))
+    return float(np.mean([abs(f.value - t) for f, t in zip(forecasts, final(networks), strict=True)]))
 
 
 def tau(forecasts: Sequence[Forecast], networks: Sequence[Observed]) -> float:
-    return float(kendalltau([f.accuracy for f in forecasts], final(networks))[0])
+    return float(kendalltau([f.value for f in forecasts], final(networks))[0])
 
 
 KNOWN, NEW = made(40, 1), made(60, 2)
@@ -125,7 +126,7 @@ def test_lines_recover_the_slopes_of_a_run() -> None:
 
 def test_log_error_and_accuracy_are_inverse() -> None:
     accuracies = np.array([0.0, 50.0, 99.0, 100.0])
-    assert accuracy_of(log_error(accuracies, 1000), 1000) == pytest.approx(accuracies, abs=1e-9)
+    assert Accuracy(1000).value(Accuracy(1000).log_error(accuracies)) == pytest.approx(accuracies, abs=1e-9)
 
 
 def test_the_architecture_ranks_networks_before_the_first_epoch() -> None:
@@ -217,14 +218,14 @@ def test_no_network_is_known() -> None:
     before, begun = predictor([]).predict([after(NEW[0], 0), after(NEW[0], 3)])
     for forecast in (before, begun):
         low, high = forecast.interval
-        assert 0 <= low < forecast.accuracy < high <= 100
+        assert 0 <= low < forecast.value < high <= 100
     assert begun.interval[0] >= begun.best  # type: ignore[operator]
 
 
 def test_a_finished_network_has_its_measured_value() -> None:
     (forecast,) = predictor(KNOWN).predict([KNOWN[3]])
-    best = max(KNOWN[3].accuracy)
-    assert forecast.accuracy == pytest.approx(best)
+    best = max(KNOWN[3].validation)
+    assert forecast.value == pytest.approx(best)
     assert forecast.interval == pytest.approx((best, best))
     assert forecast.expected_improvement(best) == pytest.approx(0, abs=1e-9)
 
@@ -243,9 +244,9 @@ def test_the_order_of_networks_makes_no_difference() -> None:
     new = [after(n, k) for n in NEW[:10] for k in (0, 2, 7)]
     one = predictor(KNOWN).predict(new)
     other = predictor(KNOWN[::-1]).predict(new[::-1])[::-1]
-    assert [f.accuracy for f in one] == pytest.approx([f.accuracy for f in other], abs=1e-6)
-    single = [predictor(KNOWN).predict([n])[0].accuracy for n in new[:3]]
-    assert single == pytest.approx([f.accuracy for f in one[:3]], abs=1e-9)
+    assert [f.value for f in one] == pytest.approx([f.value for f in other], abs=1e-6)
+    single = [predictor(KNOWN).predict([n])[0].value for n in new[:3]]
+    assert single == pytest.approx([f.value for f in one[:3]], abs=1e-9)
 
 
 def test_strange_curves_give_finite_forecasts() -> None:
@@ -259,7 +260,7 @@ def test_strange_curves_give_finite_forecasts() -> None:
     for known in ([], KNOWN, [*KNOWN, Observed({}, (0.0,) * HORIZON)], [KNOWN[0]] * 7):
         for forecast in predictor(known).predict(strange):
             assert np.isfinite(
-                [*forecast.interval, forecast.accuracy, forecast.expected_improvement(50.0)]
+                [*forecast.interval, forecast.value, forecast.expected_improvement(50.0)]
             ).all()
 
 
@@ -270,7 +271,7 @@ def test_quantiles_and_improvement_agree() -> None:
     assert values == sorted(values)
     gains = [forecast.expected_improvement(v) for v in values]
     assert gains == sorted(gains, reverse=True)
-    assert forecast.expected_improvement(0.0) == pytest.approx(forecast.accuracy, abs=2)
+    assert forecast.expected_improvement(0.0) == pytest.approx(forecast.value, abs=2)
     assert forecast.expected_improvement(100.0) == 0
 
 
@@ -294,13 +295,13 @@ def test_the_published_runs_are_ranked_before_training(reference_data: Path) -> 
         features["log_flops"] = math.log(ordered.flops.iloc[0])
         networks.append(Observed(features, tuple(ordered.val_accs), tuple(ordered.train_accs)))
     known, new = networks[:50], networks[50:]
-    p = PerformancePredictor(known, 25, 15_876)
+    p = PerformancePredictor(known, 25, Accuracy(15_876))
     taus = [tau(p.predict([after(n, k) for n in new]), new) for k in (0, 3, 12)]
     assert taus[0] > 0.65
     assert taus[1] > 0.7
     assert taus[2] > 0.8
     inside = [
-        low - 0.005 <= max(n.accuracy) <= high + 0.005
+        low - 0.005 <= max(n.validation) <= high + 0.005
         for k in (0, 3, 6, 12)
         for n, (low, high) in (
             (n, f.interval) for n, f in zip(new, p.predict([after(n, k) for n in new]), strict=True)

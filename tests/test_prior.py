@@ -23,6 +23,7 @@ from a4nn_core.commons.records import Epoch, Network
 from a4nn_core.commons.writer import RunStatus
 from a4nn_core.errors import BadInput
 from a4nn_core.experiment import Experiment, load_experiment
+from a4nn_core.penguin.measure import SUPPOSED, Accuracy
 from a4nn_core.penguin.observed import Past
 from a4nn_core.publish.deposit.build import Settings, build
 from a4nn_core.publish.deposit.restore import restore
@@ -127,12 +128,12 @@ def test_a_past_run_is_what_the_tables_say(commons: Path) -> None:
     past = read_past(Commons(commons), "a")
     one = search(experiment(), commons, FakeExecutor(), "again")
     trained = [n for _, n in sorted(one.networks.items()) if n.trained]
-    assert (past.run, past.horizon, past.images, past.curves) == ("a", 4, 269, "averaged")
+    assert (past.run, past.horizon, past.measure, past.curves) == ("a", 4, Accuracy(269), "averaged")
     assert len(past.networks) == len(trained) > 3
     for observed, network in zip(past.networks, trained, strict=True):
         assert observed.features == architecture_features(one.architectures[network.network])
         curve = [e for e in Commons(commons).epochs("a") if e.network == network.network]
-        assert observed.accuracy == tuple(e.validation_accuracy_percent for e in curve)
+        assert observed.validation == tuple(e.validation_accuracy_percent for e in curve)
         assert observed.training == tuple(e.train_accuracy_percent for e in curve)
 
 
@@ -163,7 +164,7 @@ def test_a_fingerprint_is_of_what_is_used(commons: Path) -> None:
     assert one.fingerprint != read_past_run(Commons(commons), "b").fingerprint
     first, *others = one.past.networks
     for other in (
-        replace(first, accuracy=(*first.accuracy[:-1], 1.0)),
+        replace(first, validation=(*first.validation[:-1], 1.0)),
         replace(first, features={**first.features, "depth": 99.0}),
     ):
         changed = replace(one, past=replace(one.past, networks=(other, *others)))
@@ -190,10 +191,10 @@ def test_only_what_is_final_and_was_trained(tmp_path: Path) -> None:
     assert one.numbers == (0, 5)
     ended, failed_late = one.past.networks
     assert ended.epochs == 9
-    assert failed_late.accuracy == (51.0, 52.0)
+    assert failed_late.validation == (51.0, 52.0)
     assert failed_late.training == ()  # not recorded
     assert failed_late.features == {"log_flops": math.log(8)}
-    assert (one.past.horizon, one.past.images) == (25, 50)
+    assert (one.past.horizon, one.past.measure) == (25, Accuracy(50))
 
 
 def test_imported_runs(tmp_path: Path) -> None:
@@ -203,9 +204,9 @@ def test_imported_runs(tmp_path: Path) -> None:
     published, curves = (
         read_past(Commons(path), run) for run in sorted(Commons(path).runs(), key=lambda r: "icpp" not in r)
     )
-    assert (published.curves, published.horizon, published.images) == ("as-trained", 25, None)
+    assert (published.curves, published.horizon, published.measure) == ("as-trained", 25, SUPPOSED)
     assert published.networks[0].features["phase.0.layers"] > 0
-    assert [one.accuracy for one in curves.networks] == [(50.0, 60.5), (70.0,)]
+    assert [one.validation for one in curves.networks] == [(50.0, 60.5), (70.0,)]
     assert curves.networks[0].features == {}
 
 

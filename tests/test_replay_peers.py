@@ -13,6 +13,7 @@ from pydantic import PrivateAttr
 from test_replay import BEST, EARLY, LATE, history, rule
 
 from a4nn_core.errors import BadInput
+from a4nn_core.penguin.measure import Accuracy
 from a4nn_core.replay.figure import STRONG, tradeoff_figure
 from a4nn_core.replay.i_epoch import IEpochs
 from a4nn_core.replay.laboratory import replay
@@ -116,10 +117,15 @@ def test_a_rule_that_compares_sees_curves_features_images_and_the_past() -> None
     replay(what, best, past=(past,))
     [asked] = best._seen
     assert asked.past == (past,)
-    assert (past.run, past.horizon, past.images, past.networks[1].best) == ("r", 4, 1000, 95.0)
-    assert (asked.images, asked.horizon, asked.curves, asked.final) == (1000, 4, "as-trained", False)
+    assert (past.run, past.horizon, past.measure, past.networks[1].best) == ("r", 4, Accuracy(1000), 95.0)
+    assert (asked.measure, asked.horizon, asked.curves, asked.final) == (
+        Accuracy(1000),
+        4,
+        "as-trained",
+        False,
+    )
     [member] = asked.members
-    assert (member.observed.accuracy, member.observed.features) == (EARLY[:2], {"depth": 3.0})
+    assert (member.observed.validation, member.observed.features) == (EARLY[:2], {"depth": 3.0})
     assert member.costs == {"mflops": 1.0}
 
 

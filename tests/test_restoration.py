@@ -24,14 +24,18 @@ from a4nn_core.data.files import NpzFile
 from a4nn_core.data.mapped import map_key, share
 from a4nn_core.data.xfel.source import Xfel
 from a4nn_core.errors import BadInput
-from a4nn_core.experiment import Experiment
+from a4nn_core.experiment import Experiment, Prior
 from a4nn_core.metrics import PSNR_DB
+from a4nn_core.penguin.measure import Accuracy, Decibels, measure_of
+from a4nn_core.penguin.observed import Observed
+from a4nn_core.penguin.predictor import PerformancePredictor
 from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.spaces.build import Network
 from a4nn_core.spaces.cgp import CGP
 from a4nn_core.spaces.macro import Macro
 from a4nn_core.termination.base import RULES, Context, FrontSnapshot
 from a4nn_core.termination.endings import Endings
+from a4nn_core.termination.peers import Member, Population
 from a4nn_core.termination.reasons import Reason
 from a4nn_core.training.baselines import anscombe, anscombe_inverse, baselines, smoothed
 from a4nn_core.training.compute_plan import ComputePlan
@@ -50,6 +54,8 @@ from a4nn_core.vocabulary import Action, Direction, Task
 from a4nn_core.workflow.concerns import concerns
 from a4nn_core.workflow.devices import Machine
 from a4nn_core.workflow.local import run_local
+from a4nn_core.workflow.past import read_past
+from a4nn_core.workflow.prior import resolve_again, resolve_prior
 from a4nn_core.workflow.summary import summarise
 from a4nn_core.workflow.watcher import SearchView, Watcher
 
@@ -249,6 +255,7 @@ def test_a_head_that_adds_the_mean_begins_with_it(output: str, data: ImageData) 
 # what does not go together
 
 CLASSIFIER = {"name": "macro", "channels": 4}
+CLASSIFYING = Macro(channels=4)
 
 
 @pytest.mark.parametrize(
@@ -258,13 +265,6 @@ CLASSIFIER = {"name": "macro", "channels": 4}
         ({"data": {"name": "digits"}}, "data that can be restored: .*xfel"),
         ({"space": CLASSIFIER, "search": {"name": "random"}}, r'space macro .*target = "class" makes them'),
         ({"search": {"objectives": {"error_percent": "minimise"}, "weights": None}}, "metrics for rest"),
-        ({"search": {"name": "a4nn"}}, "search a4nn forecasts the accuracies .* fit: nsga-net, random"),
-        ({"termination": {"name": "front"}}, "termination front takes curves .* fit: none, fixed"),
-        (
-            {"termination": {"name": "any", "rules": [{"name": "patience"}, {"name": "front"}]}},
-            "termination any takes curves",
-        ),
-        ({"prior": {"auto": True}}, r"\[prior\] gives a search the accuracies"),
         ({"training": {"augment": [{"name": "RandomHorizontalFlip"}]}}, "augment would change images"),
         ({"training": {"panels": [2, 2]}}, "panels is about classifying"),
         ({"training": {"loss": "poisson"}}, r'set \[space\] output = "positive"'),
@@ -309,14 +309,12 @@ def in_decibels(horizon: int, **how: Any) -> Context:
     return Context(horizon, curves="averaged", **ratio, **how)
 
 
-def test_rules_that_fit_judge_decibels() -> None:
+def test_rules_for_one_curve_judge_decibels() -> None:
     alone = {"patience": {}, "interval": {}, "converged": {}, "saturation": {}, "none": {}}
     for name, settings in {**alone, "fixed": {"epochs": 3}}.items():
         rule = RULES.make({"name": name, **settings}, "test")
-        assert rule.fits(Task.restoration)
         verdict = rule.judge(CURVE, in_decibels(20))
         assert verdict.action in (Action.proceed, Action.stop)
-    assert not RULES.make("front", "test").fits(Task.restoration)
 
 
 def test_a_prediction_is_not_held_within_percent() -> None:
@@ -351,6 +349,72 @@ def test_a_rule_that_compares_networks_pauses_by_decibels(tmp_path: Path) -> Non
     assert all("%" not in str(ending) for ending in stopped)
     for network in one.networks.values():
         assert network.best_accuracy_percent is None
+
+
+# forecasts, in decibels here
+
+MEASURE = Decibels(error=0.2, expected=22.0)
+
+
+def restorer(number: int, reaches: float, epochs: int, horizon: int = 12) -> Observed:
+    """A made-up network whose ratio rises to what it reaches, by its size: alike ones reach alike."""
+    curve = tuple(reaches - 12 * math.exp(-6 * (e + 1) / horizon) for e in range(epochs))
+    features = {"log_flops": 10 + reaches / 4, "depth": float(number % 3)}
+    return Observed(features, curve, tuple(value - 0.3 for value in curve))
+
+
+def test_ratios_are_logarithms_of_squared_errors() -> None:
+    ratios = np.array([-3.0, 0.0, 20.0, 30.0])
+    assert np.exp(MEASURE.log_error(ratios)) == pytest.approx(10 ** (-ratios / 10))
+    assert MEASURE.value(MEASURE.log_error(ratios)) == pytest.approx(ratios)
+    one_error = MEASURE.log_error(20.0) - MEASURE.log_error(20.2)
+    assert np.sqrt(MEASURE.sampling_variance(np.zeros(3))) == pytest.approx([one_error] * 3)
+    assert MEASURE.standard_error(25.0) == 0.2
+    assert MEASURE.value(MEASURE.usual) == pytest.approx(22.0)
+
+
+@pytest.mark.parametrize("baselines", [None, [], "x", [3], [{"validation": {"psnr_db": "high"}}]])
+def test_a_run_without_baselines_has_usual_ratios(baselines: object) -> None:
+    assert measure_of({"task": "restoration", "baselines": baselines}) == Decibels()
+
+
+def test_ratios_are_as_precise_as_the_best_baseline() -> None:
+    lines = [{"psnr_db": 10.0, "psnr_se_db": 0.1}, {"psnr_db": 27.0, "psnr_se_db": 0.3}]
+    details = {"task": "restoration", "baselines": [{"validation": line} for line in lines]}
+    assert measure_of(details) == Decibels(error=0.3, expected=27.0)
+    lines[1]["psnr_se_db"] = math.nan
+    assert measure_of(details) == Decibels(expected=27.0)
+    assert measure_of({"validation": 300}) == Accuracy(300)
+
+
+def test_forecasts_are_in_decibels() -> None:
+    """After a quarter of the epochs, finished networks say how much a curve still rises; without any,
+    forecasts begin with what needs no network."""
+    rng = np.random.default_rng(1)
+    known = [restorer(n, float(reaches), 12) for n, reaches in enumerate(rng.uniform(20, 30, 15))]
+    new = [restorer(n, float(reaches), 3) for n, reaches in enumerate(rng.uniform(20, 30, 20))]
+    ends = np.array([restorer(n, n_.features["log_flops"] * 4 - 40, 12).best for n, n_ in enumerate(new)])
+    forecasts = PerformancePredictor(known, 12, MEASURE).predict(new)
+    assert max(abs(f.value - end) for f, end in zip(forecasts, ends, strict=True)) < 0.7
+    assert all(f.value > (f.best or 0.0) + 1 for f in forecasts)  # the best so far would be 2.6 too low
+    before = PerformancePredictor([], 12, MEASURE).predict([restorer(0, 25.0, 0)])[0]
+    assert before.value == pytest.approx(22.0)
+    assert before.interval[0] < 15
+    assert before.interval[1] > 28
+
+
+def test_front_pauses_what_restores_worse_at_more_cost() -> None:
+    reached = {0: (29.0, 12), 1: (24.0, 12), 2: (21.0, 3), 3: (28.5, 3), 4: (31.0, 3)}
+    members = tuple(
+        Member(n, 0, restorer(n, reaches, epochs), {"mflops": 5.0 if n != 3 else 1.0})
+        for n, (reaches, epochs) in reached.items()
+    )
+    population = Population(members, frozenset({2, 3, 4}), 12, MEASURE, "averaged", final=True)
+    verdicts = RULES.make("front", "test").begin().compare(population)
+    assert verdicts[2].action is Action.pause
+    assert verdicts[3].action is verdicts[4].action is Action.proceed  # cheaper, and better
+    assert verdicts[4].predicted > 20
+    assert verdicts[2].evidence["rival"] == 0
 
 
 # a run
@@ -428,6 +492,45 @@ def test_a_run_that_was_cut_goes_on_to_the_same_numbers(done: Commons, tmp_path:
         assert (before.genome, before.parents) == (after.genome, after.parents)
         assert (before.best_psnr_db, before.test_psnr_db) == (after.best_psnr_db, after.test_psnr_db)
         assert before.best_checkpoint_sha256 == after.best_checkpoint_sha256
+
+
+@pytest.mark.slow
+def test_a_search_learns_from_an_earlier_one_in_decibels(done: Commons) -> None:
+    """The strategy and the rule that forecast, and a prior: all that looks at finished networks."""
+    sizes = {"networks": 6, "population": 3, "offspring": 3, "children": 20, "rounds": 1}
+    what = an_experiment(
+        search={"name": "a4nn", **sizes},
+        training={"epochs": 4},
+        termination={"name": "front", "epochs": 1},
+        prior={"runs": ["r"]},
+    )
+    run_local(what, done.path, "learns")
+    header, networks = done.run("learns"), [n for n in done.networks("learns") if n.trained]
+    assert [one["run"] for one in header.prior.value] == ["r"]
+    told = done.sql(
+        "select epoch, predicted from predictions where run = 'learns' and function in ('a4nn', 'front-gp')"
+    ).fetchall()
+    assert {epoch for epoch, _ in told} >= {0, 1}
+    assert all(-10 < predicted < 60 for _, predicted in told)
+    assert sum(n.epochs_trained for n in networks) < 4 * len(networks)
+    best = max(networks, key=lambda n: n.best_psnr_db)
+    assert best.epochs_trained == 4  # what is on the front in the end was trained to the end
+    rows = done.sql(
+        "select predicted_psnr_db, predicted_low, predicted_high, predicted_accuracy_percent "
+        "from considered where run = 'learns'"
+    ).fetchall()
+    assert rows
+    assert all(low <= ratio <= high and accuracy is None for ratio, low, high, accuracy in rows)
+    assert not check(done.path).problems
+    again = resolve_again(header.prior.value, done.path, "learns")
+    assert again.past == (read_past(done, "r"),)
+    assert again.past[0].measure == measure_of(done.run("r").details)
+
+
+def test_a_prior_of_classifiers_teaches_nothing_of_restoring(done: Commons) -> None:
+    largest_network = CLASSIFYING.decode(CLASSIFYING.sample(np.random.default_rng(1)), (1, 12, 12), 2)
+    with pytest.raises(BadInput, match="is of networks for restoration, and those of space macro are for cl"):
+        resolve_prior(Prior(runs=("r",)), done.path, "new", "macro", largest_network)
 
 
 @pytest.mark.slow

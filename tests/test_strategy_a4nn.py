@@ -12,6 +12,7 @@ from pymoo.indicators.hv import HV
 
 from a4nn_core.errors import BadInput
 from a4nn_core.metrics import find_metric
+from a4nn_core.penguin.measure import Accuracy
 from a4nn_core.penguin.observed import Observed, Past
 from a4nn_core.penguin.predictor import JointForecast, PerformancePredictor
 from a4nn_core.search import Candidate, Outcome, Strategy, Study, no_violation
@@ -36,7 +37,7 @@ def decode(genome: Genome) -> Architecture:
     return SPACE.decode(genome, (1, 32, 32), 2)
 
 
-STUDY = Study(decode, HORIZON, images=2000)
+STUDY = Study(decode, HORIZON, measure=Accuracy(2000))
 
 
 def accuracy(genome: Genome) -> float:
@@ -80,7 +81,7 @@ def earlier(shuffle: bool = False) -> Past:
         Observed(architecture_features(decode(genome)), (value,) * HORIZON)
         for genome, value in zip(genomes, reached, strict=True)
     )
-    return Past("earlier", HORIZON, 2000, "averaged", networks)
+    return Past("earlier", HORIZON, Accuracy(2000), "averaged", networks)
 
 
 # the expected growth of the front
@@ -124,7 +125,7 @@ def test_a_network_that_is_believed_makes_those_like_it_certain() -> None:
 @pytest.mark.parametrize("past", [(), (earlier(),)], ids=["alone", "earlier"])
 def test_the_joint_forecast_agrees_with_single_ones(past: tuple[Past, ...]) -> None:
     known = earlier().networks
-    predictor = PerformancePredictor(known[:20], HORIZON, 2000, "averaged", past)
+    predictor = PerformancePredictor(known[:20], HORIZON, Accuracy(2000), "averaged", past)
     untrained = [Observed(network.features) for network in known[30:50]]
     joint = predictor.before_training(untrained)
     single = predictor.predict(untrained)
@@ -287,7 +288,7 @@ def test_it_beats_random_sampling_and_nsga_net() -> None:
 @pytest.mark.slow
 def test_earlier_runs_choose_the_first_generation() -> None:
     def first(*past: Past) -> float:
-        study = Study(decode, HORIZON, 2000, past=past)
+        study = Study(decode, HORIZON, Accuracy(2000), past=past)
         return float(np.mean([volume(begin(A4NN(), seed, study).ask(10)) for seed in range(3)]))
 
     assert first(earlier()) > first() * 1.05
@@ -295,7 +296,7 @@ def test_earlier_runs_choose_the_first_generation() -> None:
 
 @pytest.mark.slow
 def test_an_earlier_run_that_misleads_is_let_go() -> None:
-    misled = Study(decode, HORIZON, 2000, past=(earlier(shuffle=True),))
+    misled = Study(decode, HORIZON, Accuracy(2000), past=(earlier(shuffle=True),))
     for seed in range(2):
         found = volume(play(begin(A4NN(networks=40), seed, misled)))
         assert found > volume(play(begin(NSGANet(networks=40), seed)))

@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
-from test_predictor import HORIZON, IMAGES, after, earlier, made
+from test_predictor import HORIZON, MEASURE, after, earlier, made
 
 from a4nn_core.errors import BadInput
 from a4nn_core.penguin.observed import Observed
@@ -32,7 +32,7 @@ def member(number: int, epochs: int, costs: dict[str, float] | None = None) -> M
 def population(epochs: Sequence[int], final: bool = False, **more: object) -> Population:
     members = tuple(member(number, e) for number, e in enumerate(epochs))
     waiting = frozenset(m.number for m in members if m.epochs < HORIZON)
-    return replace(Population(members, waiting, HORIZON, IMAGES, final=final), **more)  # type: ignore[arg-type]
+    return replace(Population(members, waiting, HORIZON, MEASURE, final=final), **more)  # type: ignore[arg-type]
 
 
 def promoted(verdicts: object) -> set[int]:
@@ -70,8 +70,8 @@ def front(accuracy: Sequence[float]) -> list[int]:
 def test_a_search_saves_epochs_and_keeps_the_front() -> None:
     epochs, _ = searched()
     assert epochs.sum() < 0.5 * HORIZON * len(NETWORKS)
-    final = [max(n.accuracy) for n in NETWORKS]
-    kept = front([max(n.accuracy[:e]) for n, e in zip(NETWORKS, epochs, strict=True)])
+    final = [max(n.validation) for n in NETWORKS]
+    kept = front([max(n.validation[:e]) for n, e in zip(NETWORKS, epochs, strict=True)])
     assert (epochs[kept] == HORIZON).all()
     for number in front(final):
         reached = max(final[k] for k in kept if COSTS[k] <= COSTS[number])
@@ -147,14 +147,14 @@ def test_every_cost_counts() -> None:
         member(1, 2, {"mflops": 2.0, "parameters": 1.0}),
         member(2, 2, {"mflops": 2.0, "parameters": 3.0}),
     )
-    verdicts = RULE.compare(Population(members, frozenset({1, 2}), HORIZON, IMAGES))
+    verdicts = RULE.compare(Population(members, frozenset({1, 2}), HORIZON, MEASURE))
     assert "rival" not in verdicts[1].evidence
     assert verdicts[2].evidence["rival"] in (0, 1)
 
 
 def test_without_known_costs_the_best_network_is_the_rival() -> None:
     members = tuple(replace(member(n, HORIZON if n == 0 else 2), costs={}) for n in range(5))
-    verdicts = RULE.compare(Population(members, frozenset({1, 2, 3, 4}), HORIZON, IMAGES))
+    verdicts = RULE.compare(Population(members, frozenset({1, 2, 3, 4}), HORIZON, MEASURE))
     assert {v.evidence["rival"] for v in verdicts.values()} == {0}
 
 
@@ -174,7 +174,7 @@ def test_short_budgets(horizon: int, first: int) -> None:
     assert RULE.next_judgement(first, horizon) == min(first + 1, horizon)
     members = tuple(member(n, first) for n in range(8))
     waiting = frozenset(range(8)) if first < horizon else frozenset()
-    verdicts = RULE.compare(Population(members, waiting, horizon, None, "averaged", final=True))
+    verdicts = RULE.compare(Population(members, waiting, horizon, curves="averaged", final=True))
     assert set(verdicts) == waiting
 
 
@@ -230,5 +230,5 @@ def test_settings_are_validated(setting: str, value: object) -> None:
 def test_curves_without_learning_do_no_harm() -> None:
     flat = Observed({"width": 0.0}, (0.0, 0.0), (0.0, 0.0))
     members = (*(member(n, 2) for n in range(3)), Member(9, 0, flat, {"mflops": 1.0}))
-    verdicts = RULE.compare(Population(members, frozenset({0, 1, 2, 9}), HORIZON, IMAGES))
+    verdicts = RULE.compare(Population(members, frozenset({0, 1, 2, 9}), HORIZON, MEASURE))
     assert all(v.predicted is not None and np.isfinite(v.predicted) for v in verdicts.values())

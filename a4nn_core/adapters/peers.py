@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from a4nn_core.adapters.reported import doubt, reported
 from a4nn_core.adapters.watch import Rule, read_direction
 from a4nn_core.errors import BadInput
+from a4nn_core.penguin.measure import SUPPOSED, Accuracy
 from a4nn_core.penguin.observed import Observed, Past
 from a4nn_core.termination.base import RULES, Context, FrontSnapshot, Verdict
 from a4nn_core.termination.peers import Member, PeerRule, Population
@@ -109,6 +110,7 @@ class Peers:
                 "that compares them, such as 'front', 'layers' or 'median'"
             )
         self._rule = rule
+        self._measure = SUPPOSED if self.images is None else Accuracy(self.images)
         self._judge = rule.begin()
         self._past = tuple(e.past(f"earlier {place}") for place, e in enumerate(self.earlier, 1))
         self._known = {key for run in self._past for network in run.networks for key in network.features}
@@ -306,7 +308,7 @@ class Peers:
             run: name of it.
         """
         networks = tuple(network.observed for network in self._networks.values())
-        return Past(run, self.horizon, self.images, self.curves, networks)
+        return Past(run, self.horizon, self._measure, self.curves, networks)
 
     def _network(self, name: str) -> _Network:
         if name not in self._networks:
@@ -322,7 +324,7 @@ class Peers:
             tuple(Member(n.number, 0, n.observed, n.costs) for n in self._networks.values() if n.epochs),
             frozenset(network.number for network in waiting),
             self.horizon,
-            self.images,
+            self._measure,
             self.curves,
             final,
             self._past,

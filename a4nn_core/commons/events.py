@@ -50,8 +50,8 @@ class Asked(Payload):
         position: position within its generation, from 0.
         batch: number of the ask it belongs to, from 0.
         count: number of networks that this ask requested.
-        predicted, low, high: final validation accuracy in percent that the strategy predicted, and its
-            interval; None if it predicted nothing.
+        predicted, low, high: what the strategy predicted that the network would reach, an accuracy in percent
+            or a ratio in decibels, and the interval; None if it predicted nothing.
         inherit_from: number of the network whose weights it is to start from; None for fresh weights.
         learning_rate: learning rate of its first epoch; None for that of the experiment.
     """

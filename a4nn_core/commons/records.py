@@ -597,10 +597,15 @@ class ConsideredRecord(Record):
     predicted_accuracy_percent: Annotated[
         float | None, Column("predicted validation accuracy at the end of the budget", "percent")
     ] = None
-    predicted_low: Annotated[float | None, Column("lower end of the prediction's interval", "percent")] = None
-    predicted_high: Annotated[float | None, Column("upper end of the prediction's interval", "percent")] = (
-        None
-    )
+    predicted_psnr_db: Annotated[
+        float | None,
+        Column("the same of a network that would restore images, as best_psnr_db", "dB", later=True),
+    ] = None
+    predicted_low: Annotated[
+        float | None,
+        Column("lower end of the prediction's interval, in the unit of what was predicted: percent or dB"),
+    ] = None
+    predicted_high: Annotated[float | None, Column("upper end of the prediction's interval, likewise")] = None
     expected_improvement: Annotated[
         float | None, Column("what training it was expected to gain, in the strategy's unit")
     ] = None

@@ -31,20 +31,9 @@ from scipy.special import stdtrit
 
 from a4nn_core.penguin.base import check_horizon
 from a4nn_core.penguin.gaussian import DEGREES, Posterior, ascend, regress, squared_exponential
+from a4nn_core.penguin.measure import SUPPOSED, Kind, Measure
 from a4nn_core.penguin.observed import Observed, Past
-from a4nn_core.penguin.slopes import (
-    SUPPOSED_IMAGES,
-    TABLES,
-    Line,
-    Slopes,
-    accuracy_of,
-    count_variance,
-    finished,
-    greatest,
-    inputs,
-    knows_training,
-    log_error,
-)
+from a4nn_core.penguin.slopes import TABLES, Line, Slopes, ends, finished, inputs, knows_training
 from a4nn_core.vocabulary import Curves
 
 Array = NDArray[np.float64]
@@ -72,13 +61,13 @@ _RHO = (0.0, 0.3, 0.6, 0.9)
 
 @dataclass(frozen=True)
 class Forecast:
-    """The final accuracy of a network: a distribution, none of it below what was measured.
+    """What a network will reach: a distribution, none of it below what was measured.
 
     Attributes:
         log_error: median of the logarithm of its final error.
         scale: of Student's t about it; 0 for a finished network.
-        best: best validation accuracy so far in percent; None before the first epoch.
-        images: validation images that errors are counted on.
+        best: the best validation value so far; None before the first epoch.
+        measure: what its values are: accuracies in percent, or ratios in decibels.
         finished: networks of this run that were trained to the end, of those it rests on.
         past: networks of earlier runs that it rests on.
         similarity: rho, from 0 (earlier runs tell nothing) to 1.
@@ -87,32 +76,32 @@ class Forecast:
     log_error: float
     scale: float
     best: float | None
-    images: int
+    measure: Measure
     finished: int
     past: int
     similarity: float
 
     def quantile(self, share: float) -> float:
-        """The accuracy in percent that it stays below with this probability, between 0 and 1."""
-        return float(self._accuracies(stdtrit(DEGREES, 1 - share)))
+        """The value that it stays below with this probability, between 0 and 1."""
+        return float(self._values(stdtrit(DEGREES, 1 - share)))
 
     @cached_property
-    def accuracy(self) -> float:
-        """Median of the final accuracy in percent."""
+    def value(self) -> float:
+        """Median of what it reaches."""
         return self.quantile(0.5)
 
     @cached_property
     def interval(self) -> tuple[float, float]:
-        """Ends of the 90 % interval of the final accuracy in percent."""
+        """Ends of the 90 % interval of what it reaches."""
         return self.quantile(_TAIL), self.quantile(1 - _TAIL)
 
     def expected_improvement(self, threshold: float) -> float:
-        """Mean of what it will exceed an accuracy by, in points; where it stays below, that is 0."""
-        return float(np.maximum(self._accuracies(_DRAWS) - threshold, 0.0).mean())
+        """Mean of what it will exceed a value by; where it stays below, that is 0."""
+        return float(np.maximum(self._values(_DRAWS) - threshold, 0.0).mean())
 
-    def _accuracies(self, draws: Array | float) -> Array:
-        reached = accuracy_of(self.log_error + self.scale * draws, self.images)
-        return np.maximum(reached, self.best or 0.0)
+    def _values(self, draws: Array | float) -> Array:
+        reached = self.measure.value(self.log_error + self.scale * draws)
+        return np.maximum(reached, self.measure.floor if self.best is None else self.best)
 
     @property
     def evidence(self) -> dict[str, float]:
@@ -164,8 +153,8 @@ class _Smoothness:
 
 _BEFORE = _Smoothness((0.1, 0.2, 0.3, 0.5, 0.8, 1.2), 0.5, 0.5)
 _AFTER = _Smoothness((0.0, 0.1, 0.2, 0.4), 0.1, 0.2)
-_UNSEEN = Line(intercept=-3.0)
-"""of networks without an epoch; its intercept is what is expected of a run of which nothing is known"""
+_UNSEEN = Line(intercept=0.0)
+"""of networks without an epoch; its intercept is that of their measure"""
 
 
 @dataclass(frozen=True)
@@ -322,35 +311,35 @@ class EarlierRuns:
         slopes: what was learned about curves before, by their kind.
     """
 
-    def __init__(self, past: Sequence[Past], slopes: Mapping[Curves, Slopes] = TABLES) -> None:
+    def __init__(self, past: Sequence[Past], slopes: Mapping[Kind, Slopes] = TABLES) -> None:
         self.slopes = {**TABLES, **slopes}
         self.runs = [
-            PerformancePredictor(run.networks, run.horizon, run.images, run.curves, slopes=slopes)
+            PerformancePredictor(run.networks, run.horizon, run.measure, run.curves, slopes=slopes)
             for run in past
         ]
-        self._processes: dict[tuple[float, Curves | None, bool], _Process | None] = {}
+        self._processes: dict[tuple[float, Kind | None, bool], _Process | None] = {}
 
-    def process(self, fraction: float, curves: Curves, with_training: bool) -> _Process | None:
+    def process(self, fraction: float, kind: Kind, with_training: bool) -> _Process | None:
         """The process after a share of the epochs; None if no network of such curves was finished."""
-        key = (fraction, curves if fraction else None, with_training)
+        key = (fraction, kind if fraction else None, with_training)
         if key not in self._processes:
             self._processes[key] = self._fitted(*key)
         return self._processes[key]
 
-    def _fitted(self, fraction: float, curves: Curves | None, with_training: bool) -> _Process | None:
+    def _fitted(self, fraction: float, kind: Kind | None, with_training: bool) -> _Process | None:
         parts = [
             run.known(max(1, round(fraction * run.horizon)) if fraction else 0, with_training, place)
             for place, run in enumerate(self.runs)
-            if curves in (None, run.curves)
+            if kind in (None, run.kind)
         ]
         rows = _joined(parts)
         if not len(rows):
             return None
-        line = self.slopes[curves].at(fraction, with_training) if curves else _UNSEEN
+        line = self.slopes[kind].at(fraction, with_training) if kind else _UNSEEN
         left = rows.y - line.at(rows.x)
         levels = [float(np.median(left[rows.run == run])) for run in sorted(set(rows.run.tolist()))]
         line = replace(line, intercept=line.intercept + float(np.mean(levels)))
-        return _Process(rows, line, _AFTER if curves else _BEFORE)
+        return _Process(rows, line, _AFTER if kind else _BEFORE)
 
 
 def _joined(parts: Sequence[_Rows]) -> _Rows:
@@ -368,12 +357,12 @@ def _joined(parts: Sequence[_Rows]) -> _Rows:
 
 
 class PerformancePredictor:
-    """Forecasts of final accuracies.
+    """Forecasts of what networks will reach.
 
     Args:
         networks: of this run, in any order; those from which it learns, finished or not.
         horizon: the last epoch of the budget.
-        images: number of validation images; None if not known.
+        measure: what their curves measure, and how precisely.
         curves: which weights were measured after the epochs.
         past: earlier runs to learn from; as ``EarlierRuns`` they are fitted but once for many predictors.
         slopes: what was learned about curves before, by their kind; others are those of this package.
@@ -386,16 +375,16 @@ class PerformancePredictor:
         self,
         networks: Sequence[Observed],
         horizon: int,
-        images: int | None = None,
+        measure: Measure = SUPPOSED,
         curves: Curves = "as-trained",
         past: Sequence[Past] | EarlierRuns = (),
-        slopes: Mapping[Curves, Slopes] = TABLES,
+        slopes: Mapping[Kind, Slopes] = TABLES,
     ) -> None:
         check_horizon(horizon)
-        self.horizon, self.curves = horizon, curves
-        self.images = images or SUPPOSED_IMAGES
+        self.horizon, self.measure = horizon, measure
+        self.kind = measure.kind(curves)
         self.earlier = past if isinstance(past, EarlierRuns) else EarlierRuns(past, slopes)
-        self.slopes = {**TABLES, **slopes}[curves]
+        self.slopes = {**TABLES, **slopes}[self.kind]
         self.networks = tuple(networks)
         self._processes: dict[tuple[int, bool], _Process] = {}
 
@@ -420,15 +409,15 @@ class PerformancePredictor:
         return JointForecast(mean, covariance, self._noise(process, mean))
 
     def _measured(self, group: Sequence[Observed], epoch: int, with_training: bool) -> list[Forecast]:  # noqa: ARG002
-        y = log_error([greatest(n.accuracy) for n in group], self.images)
+        measure = self.measure
         return [
-            Forecast(float(at), 0.0, greatest(n.accuracy), self.images, 1, 0, 0.0)
-            for n, at in zip(group, y, strict=True)
+            Forecast(float(at), 0.0, measure.greatest(n.validation), measure, 1, 0, 0.0)
+            for n, at in zip(group, ends(group, measure), strict=True)
         ]
 
     def _forecast(self, group: Sequence[Observed], epoch: int, with_training: bool) -> list[Forecast]:
         process = self._process(epoch, with_training)
-        x = inputs(group, epoch, self.images, with_training) if epoch else np.zeros((len(group), 2))
+        x = inputs(group, epoch, self.measure, with_training) if epoch else np.zeros((len(group), 2))
         mean, covariance = process.predict(group, x)
         scale = np.sqrt(np.maximum(np.diag(covariance), 0.0) + self._noise(process, mean))
         past = len(process.earlier.rows) if process.earlier else 0
@@ -436,8 +425,8 @@ class PerformancePredictor:
             Forecast(
                 float(at),
                 float(wide),
-                greatest(network.accuracy) if epoch else None,
-                self.images,
+                self.measure.greatest(network.validation) if epoch else None,
+                self.measure,
                 len(process.rows),
                 past,
                 process.rho,
@@ -447,18 +436,19 @@ class PerformancePredictor:
 
     def _noise(self, process: _Process, mean: Array) -> Array:
         """Squared scale of the noise of measurements with these means, shape (n,)."""
-        counting = process.counting * count_variance(mean, self.images)
+        counting = process.counting * self.measure.sampling_variance(mean)
         return process.line.variance(counting, process.noise)
 
     def _process(self, epoch: int, with_training: bool) -> _Process:
         key = epoch, with_training
         if key not in self._processes:
             fraction = epoch / self.horizon
+            unseen = replace(_UNSEEN, intercept=self.measure.usual)
             self._processes[key] = _Process(
                 self.known(epoch, with_training),
-                self.slopes.at(fraction, with_training) if epoch else _UNSEEN,
+                self.slopes.at(fraction, with_training) if epoch else unseen,
                 _AFTER if epoch else _BEFORE,
-                self.earlier.process(fraction, self.curves, with_training),
+                self.earlier.process(fraction, self.kind, with_training),
             )
         return self._processes[key]
 
@@ -469,13 +459,13 @@ class PerformancePredictor:
         whole = [
             n for n in self.networks if finished(n, self.horizon) and (knows_training(n) or not with_training)
         ]
-        y = log_error([greatest(n.accuracy) for n in whole], self.images)
-        counting = count_variance(y, self.images)
+        y = ends(whole, self.measure)
+        counting = self.measure.sampling_variance(y)
         begun = [n for n in self.networks if not epoch and 0 < n.epochs < self.horizon]
         forecasts = self.predict(begun)
         y = np.append(y, [f.log_error for f in forecasts])
         counting = np.append(counting, np.zeros(len(begun)))  # the scale of a forecast has it
         variance = np.append(np.zeros(len(whole)), [f.scale**2 for f in forecasts])
         networks = (*whole, *begun)
-        x = inputs(networks, epoch, self.images, with_training) if epoch else np.zeros((len(networks), 2))
+        x = inputs(networks, epoch, self.measure, with_training) if epoch else np.zeros((len(networks), 2))
         return _Rows(networks, x, y, counting, variance, np.full(len(networks), run))

@@ -14,21 +14,18 @@ weights as trained: early, it says nearly all. Later, the best validation error 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from a4nn_core.penguin.gaussian import DEGREES
+from a4nn_core.penguin.measure import Kind, Measure
 from a4nn_core.penguin.observed import Observed, Past
-from a4nn_core.vocabulary import Curves
 
 Array = NDArray[np.float64]
 
-SUPPOSED_IMAGES = 1000
-"""validation images of a run that did not record their number"""
 LEAST_VARIANCE = 1e-4
 """of the noise of a line"""
 
@@ -99,21 +96,20 @@ def fit_slopes(runs: Sequence[Past], fractions: Sequence[float]) -> Slopes:
 def _fit(runs: Sequence[Past], fraction: float, with_training: bool) -> Line:
     rows, targets, counts, usual = [], [], [], []
     for place, run in enumerate(runs):
-        images = run.images or SUPPOSED_IMAGES
         epoch = max(1, round(fraction * run.horizon))
         whole = [
             n for n in run.networks if finished(n, run.horizon) and (knows_training(n) or not with_training)
         ]
         if not whole:
             continue
-        x = inputs(whole, epoch, images, with_training)
+        x = inputs(whole, epoch, run.measure, with_training)
         mine = np.zeros((len(whole), len(runs)))
         mine[:, place] = 1.0
-        y = log_error([greatest(n.accuracy) for n in whole], images)
+        y = ends(whole, run.measure)
         rows.append(np.column_stack([mine, x]))
         usual.append(np.median(x, axis=0))
         targets.append(y)
-        counts.append(count_variance(y, images))
+        counts.append(run.measure.sampling_variance(y))
     a, y, c = np.vstack(rows), np.concatenate(targets), np.concatenate(counts)
     coefficients, noise, counting = max(
         (_robust(a, y, share * c, share) for share in _COUNTING), key=lambda found: found[0]
@@ -162,40 +158,31 @@ def knows_training(network: Observed) -> bool:
     return len(network.training) >= network.epochs
 
 
-def log_error(accuracy: ArrayLike, images: int) -> Array:
-    """log((errors + 2) / (images + 4)) of accuracies in percent, any shape."""
-    errors = images * (1 - np.asarray(accuracy, dtype=np.float64) / 100)
-    return np.asarray(np.log((np.maximum(errors, 0.0) + 2) / (images + 4)))
+def ends(networks: Sequence[Observed], measure: Measure) -> Array:
+    """y of networks: log errors of the best that they reached, shape (n,)."""
+    return measure.log_error([measure.greatest(network.validation) for network in networks])
 
 
-def accuracy_of(error: ArrayLike, images: int) -> Array:
-    """The inverse of ``log_error``, within 0 to 100."""
-    share = (np.exp(np.asarray(error, dtype=np.float64)) * (images + 4) - 2) / images
-    return np.asarray(100 * (1 - np.clip(share, 0.0, 1.0)))
-
-
-def count_variance(error: ArrayLike, images: int) -> Array:
-    """Variance of a log error that comes from counting errors on so many images."""
-    return np.asarray(1 / np.maximum(np.exp(np.asarray(error)) * (images + 4) - 1, 1.0))
-
-
-def inputs(networks: Sequence[Observed], epoch: int, images: int, with_training: bool) -> Array:
+def inputs(networks: Sequence[Observed], epoch: int, measure: Measure, with_training: bool) -> Array:
     """x1 and x2 of networks after an epoch, shape (n, 2); x1 is 0 where training is not to be used."""
     x = np.zeros((len(networks), 2))
     if with_training:
-        x[:, 0] = log_error([greatest(network.training[:epoch]) for network in networks], images)
-    x[:, 1] = log_error([greatest(network.accuracy[:epoch]) for network in networks], images)
+        x[:, 0] = measure.log_error([measure.greatest(n.training[:epoch]) for n in networks])
+    x[:, 1] = measure.log_error([measure.greatest(n.validation[:epoch]) for n in networks])
     return x
 
 
-def greatest(accuracies: Sequence[float]) -> float:
-    """The greatest of those that are finite; 0 without one."""
-    return max((value for value in accuracies if math.isfinite(value)), default=0.0)
-
+_RESTORED = (
+    Line(-0.3, 0.0, 1.0, 0.2, 0.1, 0.0, -6.0),
+    Line(-0.15, 0.0, 1.0, 0.1, 0.1, 0.0, -6.0),
+    Line(-0.08, 0.0, 1.0, 0.05, 0.1, 0.0, -6.0),
+    Line(-0.03, 0.0, 1.0, 0.02, 0.0, 0.0, -6.0),
+    Line(0.0, 0.0, 1.0, 0.01, 0.0, 0.0, -6.0),
+)
 
 # printed by `python benchmarks/forecasts.py --data FOLDER --fit`: as trained, fitted to the published runs;
 # averaged, to the curves in tests/data
-TABLES: dict[Curves, Slopes] = {
+TABLES: dict[Kind, Slopes] = {
     "as-trained": Slopes(
         fractions=(0.04, 0.08, 0.12, 0.16, 0.24, 0.32, 0.4, 0.48, 0.56, 0.64, 0.72, 0.8, 0.88, 1.0),
         both=(
@@ -257,5 +244,10 @@ TABLES: dict[Curves, Slopes] = {
             Line(-0.005, 0.0, 0.999, 0.01, 0.0, 0.0, -3.189),
             Line(-0.0, 0.0, 1.0, 0.01, 0.0, 0.0, -3.196),
         ),
+    ),
+    "restored": Slopes(
+        fractions=(0.1, 0.25, 0.5, 0.75, 1.0),
+        both=_RESTORED,
+        alone=_RESTORED,
     ),
 }

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from a4nn_core.commons.reader import Commons
 from a4nn_core.commons.records import Epoch, Network, Run
 from a4nn_core.errors import BadInput
+from a4nn_core.penguin.measure import SUPPOSED_IMAGES, Accuracy, Measure
 from a4nn_core.penguin.observed import Observed, Past
 from a4nn_core.precision import Images
 from a4nn_core.recorded_graphs import architectures_of
@@ -87,10 +88,15 @@ class RunHistory:
             )
 
     @property
+    def measure(self) -> Measure:
+        """How precisely its curves measure accuracies."""
+        return Accuracy(self.images.validation or SUPPOSED_IMAGES)
+
+    @property
     def past(self) -> Past:
         """The run as something to learn from."""
         networks = tuple(one.observed(self.epochs) for one in self.networks)
-        return Past(self.run, self.epochs, self.images.validation, self.curves, networks)
+        return Past(self.run, self.epochs, self.measure, self.curves, networks)
 
 
 def read_history(

@@ -211,13 +211,12 @@ class _Cluster:
         if self._judge is None or not self._waiting:
             return []
         members = tuple(self._members[n] for n in self._networks if n in self._members)
-        images, curves = self.history.images.validation, self.history.curves
         population = Population(
             members,
             frozenset(self._waiting),
             self.history.epochs,
-            images,
-            curves,
+            self.history.measure,
+            self.history.curves,
             final,
             self._past,
             frozenset(self._members.keys() & {*self._queue, *(one.network for one in self._running)}),
@@ -252,7 +251,7 @@ class _Cluster:
     def _snapshot(self) -> FrontSnapshot:
         if self._front.version != self._results:
             points = [
-                _point(max(member.observed.accuracy), member.costs["mflops"])
+                _point(max(member.observed.validation), member.costs["mflops"])
                 for member in self._members.values()
             ]
             self._front = FrontSnapshot.of(self._results, points, OBJECTIVES)

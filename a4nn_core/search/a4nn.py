@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field, field_validator, model_validator
@@ -26,12 +26,12 @@ from a4nn_core.metrics import (
     ACCURACY_PERCENT,
     BEFORE_TRAINING,
     ERROR_PERCENT,
+    PSNR_DB,
     Metric,
     find_metric,
 )
 from a4nn_core.penguin.observed import Observed
 from a4nn_core.penguin.predictor import EarlierRuns, PerformancePredictor
-from a4nn_core.penguin.slopes import SUPPOSED_IMAGES, log_error
 from a4nn_core.search.base import (
     Considered,
     Outcome,
@@ -54,9 +54,9 @@ from a4nn_core.search.variation import SAMPLED
 from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.spaces.base import Genes, VectorSpace
 from a4nn_core.spaces.features import architecture_features
-from a4nn_core.vocabulary import Direction, Task
+from a4nn_core.vocabulary import Direction
 
-MODELLED = (ERROR_PERCENT.name, ACCURACY_PERCENT.name)
+MODELLED = (ERROR_PERCENT.name, ACCURACY_PERCENT.name, PSNR_DB.name)
 LESS_PROMISING = "less_promising"
 EQUAL = "equal"
 MUTATED = 3.0
@@ -76,8 +76,6 @@ class A4NN(EvolutionSettings):
     """Of many children, those are trained that are expected to improve the front most."""
 
     name: Literal["a4nn"] = "a4nn"
-    # its forecasts take errors for shares of counted images
-    tasks: ClassVar[tuple[Task, ...]] = (Task.classification,)
     children: Annotated[int, Unit("genomes")] = Field(default=200, ge=1)
     """genomes that are made and judged for each choice, and again in each further round"""
     rounds: Annotated[int, Unit("rounds")] = Field(default=2, ge=0)
@@ -200,23 +198,27 @@ class Model:
     def predictor(self, networks: Sequence[Observed]) -> PerformancePredictor:
         """A predictor that has learned from networks of this run, and from earlier runs."""
         study = self.study
-        return PerformancePredictor(networks, study.horizon, study.images, study.curves, self.earlier)
+        return PerformancePredictor(networks, study.horizon, study.measure, study.curves, self.earlier)
 
     def error(self, fitness: Mapping[str, float]) -> float:
-        """The measured error, from 0 to 1, on the scale of the forecasts."""
-        return float(np.exp(log_error(_accuracy(fitness), self.study.images or SUPPOSED_IMAGES)))
+        """The measured error on the scale of the forecasts: the share of wrong answers, or the mean squared
+        error of restored images."""
+        return float(np.exp(self.study.measure.log_error(_reached(fitness))))
 
     def observed(self, known: _Known, outcome: Outcome) -> Observed:
         """A trained network as the predictor sees it; what it reached stands for its curve."""
         assert outcome.fitness is not None
         epochs = self.study.horizon if outcome.epochs is None else outcome.epochs
         training = () if outcome.training is None else (outcome.training,) * epochs
-        return Observed(known.features.features, (_accuracy(outcome.fitness),) * epochs, training)
+        return Observed(known.features.features, (_reached(outcome.fitness),) * epochs, training)
 
 
-def _accuracy(fitness: Mapping[str, float]) -> float:
-    accuracy = fitness.get(ACCURACY_PERCENT.name)
-    return 100 - fitness.get(ERROR_PERCENT.name, np.nan) if accuracy is None else accuracy
+def _reached(fitness: Mapping[str, float]) -> float:
+    """What was measured, as curves have it: an accuracy in percent, or a ratio in decibels."""
+    for name in (ACCURACY_PERCENT.name, PSNR_DB.name):
+        if name in fitness:
+            return fitness[name]
+    return 100 - fitness.get(ERROR_PERCENT.name, np.nan)
 
 
 def _cost(metric: Metric, architecture: Architecture) -> float:
@@ -235,7 +237,7 @@ class _Choice:
         for number in evolution.merged:
             genes, outcome = evolution.genes(number), evolution.outcomes[number]
             known = model.known(genes)
-            if outcome.fitness is not None and np.isfinite([_accuracy(outcome.fitness), *known.costs]).all():
+            if outcome.fitness is not None and np.isfinite([_reached(outcome.fitness), *known.costs]).all():
                 trained.append((known, model.observed(known, outcome), model.error(outcome.fitness)))
             elif not outcome.violation:
                 self.failed.append(genes)
@@ -292,7 +294,7 @@ class _Choice:
 
     def _prediction(self, draft: Draft) -> Prediction:
         [forecast] = self.predictor.predict([self.model.known(draft.genes).features])
-        return Prediction(forecast.accuracy, *forecast.interval)
+        return Prediction(forecast.value, *forecast.interval)
 
     def considered(self, evolution: Evolution, count: int) -> list[Considered]:
         """The most promising children that were not chosen."""

@@ -21,6 +21,7 @@ from a4nn_core.metrics import (
     find_metric,
     recorded,
 )
+from a4nn_core.penguin.measure import SUPPOSED, Measure
 from a4nn_core.penguin.observed import Past
 from a4nn_core.search.constraints import Bound, Constraints, check_bound
 from a4nn_core.search.stop import Stop
@@ -56,9 +57,9 @@ class Candidate:
         morph: whether layers of another size inherit the channels they have in common with those of that
             network (``spaces/inheritance.py``); otherwise only layers of equal size inherit.
         learning_rate: learning rate of its first epoch; None for that of the experiment.
-        predicted: final validation accuracy in percent that the strategy predicts before it is trained; None
-            if it predicts nothing.
-        low, high: interval of the prediction in percent.
+        predicted: what the strategy predicts that it will reach, an accuracy in percent or a ratio in
+            decibels; None if it predicts nothing.
+        low, high: interval of the prediction, likewise.
     """
 
     number: int
@@ -105,14 +106,14 @@ class Study:
     Attributes:
         decode: returns the architecture of a genome.
         horizon: epochs that a network is trained at most.
-        images: number of validation images; None if it is not known.
+        measure: what curves measure, and how precisely.
         curves: which weights are measured after the epochs.
         past: earlier runs to learn from.
     """
 
     decode: Callable[[Genome], Architecture]
     horizon: int
-    images: int | None = None
+    measure: Measure = SUPPOSED
     curves: Curves = "averaged"
     past: tuple[Past, ...] = ()
 
@@ -127,8 +128,8 @@ class Considered:
         operator: operator that made it.
         generation: generation it would have belonged to, from 0.
         reason: why it was not asked for; words separated by underscores, such as ``less_promising``.
-        predicted: predicted final validation accuracy in percent; None if nothing was predicted.
-        low, high: interval of the prediction in percent.
+        predicted, low, high: what it was predicted to reach, and the interval, as those of a candidate; None
+            if nothing was predicted.
         expected_improvement: what its training was expected to gain, in the strategy's own unit; None if the
             strategy did not compute it.
     """
@@ -250,8 +251,6 @@ class SearchSettings(Component):
     class if it needs to know more of its genomes"""
     crosses: ClassVar[bool] = False
     """whether it crosses genomes by ``Space.cross``"""
-    tasks: ClassVar[tuple[Task, ...]] = tuple(Task)
-    """what networks may be trained for that it looks for"""
     sows: ClassVar[bool] = False
     """whether it can begin with genomes of earlier runs (``Strategy.sow``)"""
     converses: ClassVar[bool] = False
@@ -339,7 +338,7 @@ class SearchSettings(Component):
     def fits(cls, space: Space | type[Space]) -> bool:
         """Whether it can search a space."""
         kind = space if isinstance(space, type) else type(space)
-        return issubclass(kind, cls.searches) and (kind.crosses or not cls.crosses) and kind.task in cls.tasks
+        return issubclass(kind, cls.searches) and (kind.crosses or not cls.crosses)
 
     def check_space(self, space: Space) -> None:
         """Refuse a space that it cannot search.

@@ -45,11 +45,6 @@ class AllOf(TerminationRule):
         made = make(settings)
         return AllOfPeers(rules=made.rules) if cls is AllOf and of_peers(made.rules) else made
 
-    @property
-    def within(self) -> tuple[TerminationRule, ...]:
-        """See TerminationRule."""
-        return self.rules
-
     def judge(self, curve: Sequence[float], context: Context) -> Verdict:
         """See TerminationRule."""
         return judged_alone(self.rules, curve, context, mildest)

@@ -32,11 +32,6 @@ class AnyOf(TerminationRule):
         made = make(settings)
         return AnyOfPeers(rules=made.rules) if cls is AnyOf and of_peers(made.rules) else made
 
-    @property
-    def within(self) -> tuple[TerminationRule, ...]:
-        """See TerminationRule."""
-        return self.rules
-
     def judge(self, curve: Sequence[float], context: Context) -> Verdict:
         """See TerminationRule."""
         return judged_alone(self.rules, curve, context, strongest)

@@ -6,14 +6,14 @@ import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from a4nn_core.component import Component, Registry
 from a4nn_core.errors import BadInput
 from a4nn_core.metrics import on_front
 from a4nn_core.termination.former import penguin
 from a4nn_core.termination.reasons import meaning
-from a4nn_core.vocabulary import Action, Bounds, Curves, Direction, Schedule, Task
+from a4nn_core.vocabulary import Action, Bounds, Curves, Direction, Schedule
 
 if TYPE_CHECKING:
     from a4nn_core.penguin.base import Prediction
@@ -181,18 +181,6 @@ class TerminationRule(Component):
     """Decides when to stop training a network. A rule has no state: it judges by the curve and the context
     alone, so that every verdict can be recomputed from the records. To add one, subclass it and name the
     class in the entry point group ``a4nn.termination``."""
-
-    tasks: ClassVar[tuple[Task, ...]] = tuple(Task)
-    """what networks may be trained for that it judges: some rules understand accuracies alone"""
-
-    @property
-    def within(self) -> tuple[TerminationRule, ...]:
-        """The rules that it is made of."""
-        return ()
-
-    def fits(self, task: Task) -> bool:
-        """Whether it can judge networks that are trained for something."""
-        return task in self.tasks and all(rule.fits(task) for rule in self.within)
 
     @abstractmethod
     def judge(self, curve: Sequence[float], context: Context) -> Verdict:

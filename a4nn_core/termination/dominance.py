@@ -37,7 +37,7 @@ class Dominance(EqualEpochRule):
         self, candidates: tuple[Member, ...], peers: tuple[Member, ...], epoch: int
     ) -> Mapping[int, Verdict]:
         """See EqualEpochRule."""
-        errors = 100 - np.array([member.observed.accuracy[:epoch] for member in peers])
+        errors = 100 - np.array([member.observed.validation[:epoch] for member in peers])
         costs = objectives(peers, errors[:, 0])[:, 1:]
         points = [np.column_stack([at_epoch, costs]) for at_epoch in errors.T]
         ranks = np.array([_ranks(at_epoch.tobytes(), at_epoch.shape[1]) for at_epoch in points])
@@ -54,12 +54,12 @@ class Dominance(EqualEpochRule):
             rival = best_rival(points[-1], own)
             evidence = {
                 "epoch": epoch,
-                "accuracy": member.observed.accuracy[epoch - 1],
+                "accuracy": member.observed.validation[epoch - 1],
                 "rank": int(best[own]) + 1,
                 "allowed": allowed + 1,
                 "networks": len(peers) - 1,
                 "rival": None if rival is None else peers[rival].number,
-                "rival_accuracy": None if rival is None else peers[rival].observed.accuracy[epoch - 1],
+                "rival_accuracy": None if rival is None else peers[rival].observed.validation[epoch - 1],
             }
             verdicts[member.number] = Verdict(Action.stop, Reason.dominated_by_peers, evidence=evidence)
         return verdicts

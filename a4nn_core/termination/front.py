@@ -19,21 +19,21 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from a4nn_core.component import Unit
+from a4nn_core.penguin.measure import Kind
 from a4nn_core.penguin.predictor import EarlierRuns, Forecast, PerformancePredictor
-from a4nn_core.penguin.slopes import SUPPOSED_IMAGES, TABLES, Slopes
+from a4nn_core.penguin.slopes import TABLES, Slopes
 from a4nn_core.penguin.status import Status
-from a4nn_core.precision import standard_error
 from a4nn_core.termination.base import Evidence, FitRecord, Verdict
 from a4nn_core.termination.peers import Member, PeerJudge, PeerRule, Population
 from a4nn_core.termination.reasons import Reason
-from a4nn_core.vocabulary import Action, Curves, Task
+from a4nn_core.vocabulary import Action
 
 _EXPRESSION = "log error = mean + offset + slopes (log training, log validation error) + f(architecture)"
 
@@ -42,8 +42,6 @@ class Front(PeerRule):
     """Give every network a few epochs, and train on those that are expected to better the front."""
 
     name: Literal["front"] = "front"
-    # its forecasts take errors for shares of counted images
-    tasks: ClassVar[tuple[Task, ...]] = (Task.classification,)
     epochs: Annotated[int, Unit("epochs")] = Field(2, ge=1)
     """epochs that every network gets; on a short budget fewer, at most a third of it"""
     resolution: Annotated[float, Unit("standard errors")] = Field(0.25, ge=0, allow_inf_nan=False)
@@ -68,7 +66,7 @@ class Front(PeerRule):
         """Epochs that every network gets."""
         return min(self.epochs, max(1, horizon // 3))
 
-    def begin(self, slopes: Mapping[Curves, Slopes] = TABLES) -> PeerJudge:
+    def begin(self, slopes: Mapping[Kind, Slopes] = TABLES) -> PeerJudge:
         """The rule at work on one search.
 
         Args:
@@ -111,7 +109,7 @@ class _Promise:
 class _Judge:
     """The rule with what it computed; a forecast depends on the finished networks and the curve alone."""
 
-    def __init__(self, rule: Front, slopes: Mapping[Curves, Slopes]) -> None:
+    def __init__(self, rule: Front, slopes: Mapping[Kind, Slopes]) -> None:
         self.rule, self.slopes = rule, slopes
         self._earlier = EarlierRuns((), slopes)
         self._finished: tuple[int, ...] | None = None
@@ -141,7 +139,7 @@ class _Judge:
             verdicts[number] = Verdict(
                 Action.proceed if goes_on else Action.pause,
                 reason,
-                predicted=promise.forecast.accuracy,
+                predicted=promise.forecast.value,
                 interval=promise.forecast.interval,
                 evidence=promise.evidence,
                 fits=(_record(promise.forecast, microseconds),),
@@ -184,8 +182,8 @@ class _Judge:
             forecast = forecasts[member.number, member.epochs]
             first = int(np.argmax(rivals[place]))
             rival = members[first] if np.isfinite(rivals[place, first]) else None
-            bar = max(best[place], _best(rival) if rival is not None else 0.0)
-            error = standard_error(bar, population.images or SUPPOSED_IMAGES) or 1.0
+            bar = float(max(best[place], rivals[place, first]))
+            error = population.measure.standard_error(bar)
             gain = forecast.expected_improvement(bar + self.rule.resolution * error)
             size = _log_flops(member)
             lenient = math.exp(self.rule.leniency * (usual - size)) if size is not None else 1.0
@@ -202,7 +200,7 @@ class _Judge:
             self._predictor = PerformancePredictor(
                 [m.observed for m in population.members if m.epochs >= population.horizon],
                 population.horizon,
-                population.images,
+                population.measure,
                 population.curves,
                 past=self._earlier,
                 slopes=self.slopes,
@@ -219,7 +217,7 @@ def _record(forecast: Forecast, microseconds: float) -> FitRecord:
         "front-gp",
         _EXPRESSION,
         forecast.evidence,
-        forecast.accuracy,
+        forecast.value,
         low,
         high,
         None,

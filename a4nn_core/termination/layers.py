@@ -72,4 +72,4 @@ def _accuracy(members: tuple[Member, ...], epochs: int) -> tuple[str, list[float
     """What networks are compared by, and the best of it in the first epochs, in percent."""
     if all(len(member.observed.training) >= epochs for member in members):
         return "training", [max(member.observed.training[:epochs]) for member in members]
-    return "validation", [max(member.observed.accuracy[:epochs]) for member in members]
+    return "validation", [max(member.observed.validation[:epochs]) for member in members]

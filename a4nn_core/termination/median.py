@@ -26,10 +26,10 @@ class Median(EqualEpochRule):
         self, candidates: tuple[Member, ...], peers: tuple[Member, ...], epoch: int
     ) -> Mapping[int, Verdict]:
         """See EqualEpochRule."""
-        averages = {member.number: sum(member.observed.accuracy[:epoch]) / epoch for member in peers}
+        averages = {member.number: sum(member.observed.validation[:epoch]) / epoch for member in peers}
         verdicts = {}
         for member in candidates:
             others = {number: value for number, value in averages.items() if number != member.number}
             needed = float(np.median(list(others.values())))
-            verdicts[member.number] = against(max(member.observed.accuracy), others, needed, epoch)
+            verdicts[member.number] = against(max(member.observed.validation), others, needed, epoch)
         return verdicts

@@ -23,7 +23,7 @@ class Moasha(RungRule):
 
     def best(self, peers: tuple[Member, ...], epoch: int, count: int) -> Sequence[int]:
         """See RungRule."""
-        points = objectives(peers, [100 - max(member.observed.accuracy[:epoch]) for member in peers])
+        points = objectives(peers, [100 - max(member.observed.validation[:epoch]) for member in peers])
         spread = np.ptp(points, axis=0)
         scaled = (points - points.min(axis=0)) / np.where(spread > 0, spread, 1.0)
         layers = nondominated_layers(points)

@@ -37,11 +37,6 @@ class NotBefore(TerminationRule):
             return NotBeforeAmongPeers(epochs=made.epochs, rule=made.rule)
         return made
 
-    @property
-    def within(self) -> tuple[TerminationRule, ...]:
-        """See TerminationRule."""
-        return (self.rule,)
-
     def judge(self, curve: Sequence[float], context: Context) -> Verdict:
         """See TerminationRule."""
         return Verdict(Action.proceed) if len(curve) < self.epochs else self.rule.judge(curve, context)

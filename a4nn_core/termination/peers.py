@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from a4nn_core.penguin.measure import SUPPOSED, Measure
 from a4nn_core.penguin.observed import Observed, Past
 from a4nn_core.termination.base import Context, TerminationRule, Verdict
 from a4nn_core.vocabulary import Action, Curves
@@ -54,7 +55,7 @@ class Population:
         waiting: numbers of the members that wait at a checkpoint for a verdict; the others are trained to the
             horizon, have been ended for good, or are in training.
         horizon: the last epoch of the budget.
-        images: number of validation images; None if not known.
+        measure: what the curves of its members measure, and how precisely.
         curves: which weights were measured after the epochs.
         final: whether the search asks for no more networks, so that what is paused now stays paused.
         past: earlier runs that the experiment names as its prior.
@@ -65,7 +66,7 @@ class Population:
     members: tuple[Member, ...]
     waiting: frozenset[int]
     horizon: int
-    images: int | None = None
+    measure: Measure = SUPPOSED
     curves: Curves = "as-trained"
     final: bool = False
     past: tuple[Past, ...] = ()

@@ -30,7 +30,7 @@ class Percentile(EqualEpochRule):
         self, candidates: tuple[Member, ...], peers: tuple[Member, ...], epoch: int
     ) -> Mapping[int, Verdict]:
         """See EqualEpochRule."""
-        best = {member.number: max(member.observed.accuracy[:epoch]) for member in peers}
+        best = {member.number: max(member.observed.validation[:epoch]) for member in peers}
         verdicts = {}
         for member in candidates:
             others = {number: value for number, value in best.items() if number != member.number}

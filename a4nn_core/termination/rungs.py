@@ -72,5 +72,5 @@ def _waits(member: Member, promoted: int, networks: int, last: Member | None) ->
         "networks": networks,
     }
     if last is not None:
-        evidence |= {"rival": last.number, "rival_best": max(last.observed.accuracy[: member.epochs])}
+        evidence |= {"rival": last.number, "rival_best": max(last.observed.validation[: member.epochs])}
     return Verdict(Action.pause, Reason.not_promoted, evidence=evidence)

@@ -17,5 +17,5 @@ class SuccessiveHalving(RungRule):
 
     def best(self, peers: tuple[Member, ...], epoch: int, count: int) -> Sequence[int]:
         """See RungRule. Of two with the same accuracy, the one that was asked for first."""
-        reached = [max(member.observed.accuracy[:epoch]) for member in peers]
+        reached = [max(member.observed.validation[:epoch]) for member in peers]
         return sorted(range(len(peers)), key=lambda index: -reached[index])[:count]

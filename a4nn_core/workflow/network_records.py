@@ -15,7 +15,7 @@ from a4nn_core.search.base import Candidate, Considered, Rejected
 from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.spaces.inheritance import inherited_parameters, taken
 from a4nn_core.training.segment import Inheritance, SegmentResult
-from a4nn_core.vocabulary import FitnessSource, NetworkStatus, Rejection
+from a4nn_core.vocabulary import FitnessSource, NetworkStatus, Rejection, Task
 
 
 def network_record(
@@ -264,6 +264,7 @@ def prediction_before(candidate: Candidate, strategy: str) -> list[Prediction]:
 
 def considered_record(considered: Considered, architecture: Architecture) -> ConsideredRecord:
     """The record of a genome that a strategy looked at and did not ask for; the log numbers it."""
+    restores = architecture.task is Task.restoration
     return ConsideredRecord(
         generation=considered.generation,
         genome=JsonText(json.dumps(considered.genome)),
@@ -272,7 +273,8 @@ def considered_record(considered: Considered, architecture: Architecture) -> Con
         parameters=architecture.parameters,
         parents=tuple(considered.parents),
         operator=considered.operator,
-        predicted_accuracy_percent=considered.predicted,
+        predicted_accuracy_percent=None if restores else considered.predicted,
+        predicted_psnr_db=considered.predicted if restores else None,
         predicted_low=considered.low,
         predicted_high=considered.high,
         expected_improvement=considered.expected_improvement,

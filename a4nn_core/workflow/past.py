@@ -7,7 +7,7 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TypeVar
 
 from a4nn_core.commons.damage import damage_named
@@ -17,14 +17,19 @@ from a4nn_core.commons.rows import records
 from a4nn_core.commons.schema import TABLES
 from a4nn_core.commons.snapshot import Snapshot
 from a4nn_core.errors import BadInput
+from a4nn_core.penguin.measure import Decibels, measure_of
 from a4nn_core.penguin.observed import Observed, Past
 from a4nn_core.recorded_graphs import architecture_of
 from a4nn_core.spaces.features import architecture_features
-from a4nn_core.vocabulary import Curves, NetworkStatus
+from a4nn_core.vocabulary import Curves, NetworkStatus, Task
 
 _UNTRAINED = (NetworkStatus.equal, NetworkStatus.infeasible)
 _FACTS = ["network", "status", "flops", "parameters", "epochs_budget"]
-_CURVES = ["network", "epoch", "validation_accuracy_percent", "train_accuracy_percent"]
+_SCORES = {
+    Task.classification: ("validation_accuracy_percent", "train_accuracy_percent"),
+    Task.restoration: ("validation_psnr_db", "train_psnr_db"),
+}
+"""columns of ``epochs`` that a model learns from: on the validation and on the training images"""
 Part = TypeVar("Part", LayerRecord, Edge)
 
 
@@ -53,10 +58,17 @@ class PastRun:
         past = self.past
         networks = [
             # logarithms may differ in their last bits between machines
-            [number, {k: f"{v:.12g}" for k, v in one.features.items()}, one.accuracy, one.training]
+            [number, {k: f"{v:.12g}" for k, v in one.features.items()}, one.validation, one.training]
             for number, one in zip(self.numbers, past.networks, strict=True)
         ]
-        held = {"horizon": past.horizon, "images": past.images, "curves": past.curves, "networks": networks}
+        held = {
+            "horizon": past.horizon,
+            "images": self.header.images.validation,
+            "curves": past.curves,
+            "networks": networks,
+        }
+        if isinstance(past.measure, Decibels):
+            held |= asdict(past.measure)
         return hashlib.sha256(json.dumps(held, sort_keys=True).encode()).hexdigest()
 
 
@@ -89,7 +101,7 @@ def read_past_run(commons: Commons, run: str, only: Collection[int] | None = Non
     with damage_named(commons.path, run):
         snapshot = Snapshot(commons.path, run)
         networks = records(Network, snapshot.table(TABLES["networks"], final=True, columns=_FACTS))
-        curves = _curves(snapshot)
+        curves = _curves(snapshot, _SCORES[header.task])
         layers = _by_network(records(LayerRecord, snapshot.table(TABLES["layers"], final=True)))
         edges = _by_network(records(Edge, snapshot.table(TABLES["edges"], final=True)))
     trained = sorted(
@@ -112,21 +124,23 @@ def read_past_run(commons: Commons, run: str, only: Collection[int] | None = Non
     past = Past(
         run=run,
         horizon=header.epochs_budget or budget or longest,
-        images=header.images.validation,
+        measure=measure_of(header.details),
         curves=_kind(header),
         networks=tuple(observed),
     )
     return PastRun(header, tuple(network.network for network in trained), past)
 
 
-def _curves(snapshot: Snapshot) -> dict[int, tuple[tuple[float, ...], tuple[float, ...]]]:
-    """The accuracies of each network on the validation and the training images, as Observed has them; only of
-    networks that have any."""
-    table = snapshot.table(TABLES["epochs"], final=True, columns=_CURVES)
+def _curves(
+    snapshot: Snapshot, scores: tuple[str, str]
+) -> dict[int, tuple[tuple[float, ...], tuple[float, ...]]]:
+    """The values of two columns for each network, as Observed has them; only of networks that have any."""
+    columns = ["network", "epoch", *scores]
+    table = snapshot.table(TABLES["epochs"], final=True, columns=columns)
     epochs: dict[int, list[tuple[float | None, float | None]]] = defaultdict(list)
     order = [("network", "ascending"), ("epoch", "ascending")]
     held = table.sort_by(order).to_pydict()
-    for number, epoch, validation, training in zip(*(held[name] for name in _CURVES), strict=True):
+    for number, epoch, validation, training in zip(*(held[name] for name in columns), strict=True):
         if epoch == len(epochs[number]) + 1:  # after a gap nothing can be used
             epochs[number].append((validation, training))
     found = {}

@@ -72,13 +72,13 @@ def resolve_prior(
         return ResolvedPrior.of(_automatic(store, run_id, space, largest))
     names = list(prior.runs) if prior.runs is not None else _asked(store, prior)
     if run_id in names:
-        raise BadInput(f"[prior] run {run_id!r} is the run itself; {_fitting(store, run_id)}")
+        raise BadInput(f"[prior] run {run_id!r} is the run itself; {_fitting(store, run_id, largest)}")
     _check_known(store, names)
     runs = [read_past_run(store, name) for name in dict.fromkeys(names)]
     for one in runs:
         trouble = _trouble(one, space, largest)
         if trouble:
-            raise BadInput(f"[prior] run {one.past.run!r} {trouble}; {_fitting(store, run_id)}")
+            raise BadInput(f"[prior] run {one.past.run!r} {trouble}; {_fitting(store, run_id, largest)}")
     return ResolvedPrior.of(runs)
 
 
@@ -174,9 +174,11 @@ def _check_known(store: Commons, names: Sequence[str]) -> None:
 
 def _trouble(one: PastRun, space: str, largest: Architecture) -> str | None:
     """Why nothing can be learned from a run; None if something can."""
+    if one.header.task is not largest.task:
+        return f"is of networks for {one.header.task}, and those of space {space} are for {largest.task}"
     if not one.numbers:
         return (
-            "has no network with epochs and a validation accuracy, the metric that is predicted: it was "
+            "has no network with epochs and an accuracy or PSNR in validation, which are predicted: it was "
             "judged by another metric, or has trained nothing yet"
         )
     if not one.features & _features(largest):
@@ -185,13 +187,15 @@ def _trouble(one: PastRun, space: str, largest: Architecture) -> str | None:
     return None
 
 
-def _fitting(store: Commons, run_id: str) -> str:
+def _fitting(store: Commons, run_id: str, largest: Architecture) -> str:
     """What could be named instead."""
     rows = store.sql(
         "select distinct run from networks join epochs using (run, network) "
-        "where validation_accuracy_percent is not null and flops is not null order by run"
+        "where coalesce(validation_accuracy_percent, validation_psnr_db) is not null and flops is not null "
+        "order by run"
     ).fetchall()
-    return f"runs that fit: {_listed([name for [name] in rows if name != run_id])}"
+    fitting = [name for [name] in rows if name != run_id and store.run(name).task is largest.task]
+    return f"runs that fit: {_listed(fitting)}"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -16,6 +16,7 @@ from a4nn_core.commons.events import Judged, payload
 from a4nn_core.commons.records import Epoch, Event
 from a4nn_core.experiment import Experiment
 from a4nn_core.metrics import find_metric
+from a4nn_core.penguin.measure import Measure
 from a4nn_core.penguin.observed import Observed, Past
 from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.spaces.features import architecture_features
@@ -61,7 +62,7 @@ class Promotion:
         rule: the rule.
         experiment: experiment of the run.
         writer: writer of the run's records.
-        images: number of validation images; None if not known.
+        measure: what curves measure, and how precisely.
         past: earlier runs that the experiment names as its prior.
 
     Attributes:
@@ -74,7 +75,7 @@ class Promotion:
         rule: PeerRule,
         experiment: Experiment,
         writer: RunWriter,
-        images: int | None,
+        measure: Measure,
         past: Sequence[Past] = (),
     ) -> None:
         self.waiting: set[int] = set()
@@ -89,7 +90,7 @@ class Promotion:
         ]
         self._curves = experiment.training.curves
         self._events = writer.events
-        self._images = images
+        self._measure = measure
         self._past = tuple(past)
         self._members: dict[int, Member] = {}
         self._verdicts: dict[int, dict[int, Verdict]] = {}
@@ -145,7 +146,7 @@ class Promotion:
             tuple(self._members[number] for number in sorted(self._members)),
             frozenset(self.waiting),
             self._horizon,
-            self._images,
+            self._measure,
             self._curves,
             final,
             self._past,

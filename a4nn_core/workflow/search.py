@@ -20,6 +20,7 @@ from a4nn_core.commons.records import Epoch, Network
 from a4nn_core.errors import BadInput, RunFailed
 from a4nn_core.experiment import Experiment
 from a4nn_core.metrics import values
+from a4nn_core.penguin.measure import measure_of
 from a4nn_core.penguin.observed import Past
 from a4nn_core.precision import Images
 from a4nn_core.recorded_graphs import graph_records
@@ -103,7 +104,8 @@ class Search:
         self._readings = Readings(writer.events)
         self.limits = experiment.search.limits(self._readings.value)
         training = experiment.training
-        study = Study(self._decode, training.epochs, self.images.validation, training.curves, past)
+        measure = measure_of(writer.header.get("dataset"))
+        study = Study(self._decode, training.epochs, measure, training.curves, past)
         self.strategy = experiment.search.begin(
             experiment.space, experiment.seed, self._violation_of_genome, study
         )
@@ -130,9 +132,7 @@ class Search:
         rule = experiment.termination
         self._ends = segment_ends(experiment.training, rule)
         self._promotion = (
-            Promotion(rule, experiment, writer, self.images.validation, past)
-            if isinstance(rule, PeerRule)
-            else None
+            Promotion(rule, experiment, writer, measure, past) if isinstance(rule, PeerRule) else None
         )
         policy = experiment.training.keep_checkpoints
         self._keeper = Keeper(writer, policy, experiment.search.objectives)
