@@ -76,8 +76,6 @@ PAIRS = [*pairs(), *((variant, "nas-bench-macro") for variant in VARIANTS)]
 each = pytest.mark.parametrize(("strategy", "space"), PAIRS, ids=[" on ".join(pair) for pair in PAIRS])
 BY_STRATEGY = dict(reversed(PAIRS))
 one_each = pytest.mark.parametrize(("strategy", "space"), list(BY_STRATEGY.items()))
-LEARNING = {s: p for s, p in BY_STRATEGY.items() if SPACES.component(p).task is Task.classification}
-"""those that can have earlier runs: curves in decibels are no prior"""
 
 
 def settings(name: str, **changes: Any) -> SearchSettings:
@@ -265,7 +263,7 @@ def an_experiment(strategy: str, space: str, **changes: Any) -> Experiment:
     searched = settings(strategy, networks=6).model_dump(mode="json", exclude_none=True)
     tables = {"name": "tiny", "seed": 5, "data": {"name": "digits"}, "search": searched}
     restores = SPACES.component(space).task is Task.restoration
-    rule = "none" if settings(strategy).inherits or restores else "front"
+    rule = "none" if settings(strategy).inherits else "front"
     if restores:
         tables["data"] = {"name": "xfel", "size": 8, "train": 30, "validation": 6, "test": 6} | {
             "target": "expected"
@@ -315,10 +313,12 @@ BEST = 2
 def with_prior(strategy: str, space: str) -> dict[str, Any]:
     """The tables of an experiment that learns from the run ``before-SPACE`` in every way that there is."""
     steady = {"schedule": "steady"} if "steady" in schedules(strategy) else {}
-    made = settings(strategy, networks=5, **steady)
-    searched = made.model_dump(mode="json", exclude_none=True)
-    tables = an_experiment(strategy, space, search=searched).to_mapping()
-    prior = {"runs": [f"before-{space}"], **({"best": BEST} if made.can_sow() else {})}
+    tables = an_experiment(strategy, space).to_mapping()
+    tables["search"] |= {"networks": 5, **steady}
+    prior = {
+        "runs": [f"before-{space}"],
+        **({"best": BEST} if settings(strategy, **steady).can_sow() else {}),
+    }
     return {**tables, "prior": prior, "training": {"epochs": 2, "batch_size": 250, "slots": 2}}
 
 
@@ -326,7 +326,7 @@ def with_prior(strategy: str, space: str) -> dict[str, Any]:
 def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A commons with a run on each space."""
     commons = tmp_path_factory.mktemp("every") / "commons"
-    for space in sorted(set(LEARNING.values())):
+    for space in sorted(set(BY_STRATEGY.values())):
         execute(an_experiment("random", space), commons, f"before-{space}", lambda _: FakeExecutor())
     return commons
 
@@ -346,7 +346,7 @@ def check_learned(commons: Path, run_id: str, strategy: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("strategy", "space"), list(LEARNING.items()))
+@one_each
 def test_learns_from_earlier_runs(strategy: str, space: str, begun: Path) -> None:
     what = Experiment.from_mapping(with_prior(strategy, space))
     run_id = strategy.replace(", ", "-")
@@ -363,7 +363,9 @@ def test_learns_from_earlier_runs(strategy: str, space: str, begun: Path) -> Non
 
 def by_executor(executor: str, commons: Path, strategies: Sequence[str], environment: dict[str, str]) -> None:
     """Run a search with each of some strategies, in another process, where each executor is itself."""
-    runs = {f"{executor}-{name.replace(', ', '-')}": with_prior(name, LEARNING[name]) for name in strategies}
+    runs = {
+        f"{executor}-{name.replace(', ', '-')}": with_prior(name, BY_STRATEGY[name]) for name in strategies
+    }
     program = [sys.executable, every_executor.__file__, executor, str(commons), json.dumps(runs)]
     done = subprocess.run(program, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -374,7 +376,7 @@ def by_executor(executor: str, commons: Path, strategies: Sequence[str], environ
 
 @pytest.mark.slow
 def test_every_strategy_with_workers_of_this_machine(begun: Path) -> None:
-    by_executor("local", begun, list(LEARNING), {**os.environ})
+    by_executor("local", begun, list(BY_STRATEGY), {**os.environ})
 
 
 @pytest.mark.integration
