@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fuzzing.curves import Curves, Expressions, Fits
+from fuzzing.elsewhere import Genomes, Requests, Told
 from fuzzing.files import Deposits, Models, Tables
 from fuzzing.records import Events, Experiments, Journals
 from fuzzing.target import Target
@@ -12,6 +13,6 @@ TARGETS: dict[str, type[Target]] = {
     target.name: target
     for target in (
         *(Journals, Events, Experiments, Curves, Fits, Expressions, Models, Deposits, Tables),
-        Trackers,
+        *(Trackers, Genomes, Told, Requests),
     )
 }
