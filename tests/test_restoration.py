@@ -548,7 +548,7 @@ def test_commands_show_decibels(done: Commons) -> None:
     best = json.loads(a4nn("status", "r", "--json", *place).stdout)[0]
     assert best["best_psnr_db"] > 0
     assert best["best_accuracy_percent"] is None
-    for command in (("report", "r"), ("compare", "r"), ("dig", "ask", "traits", "r")):
+    for command in (("report", "r"), ("compare", "r"), ("replay", "r"), ("dig", "ask", "traits", "r")):
         refused = a4nn(*command, *place)
         assert refused.returncode == 2, refused.stdout
         assert "restore images: a4nn front" in refused.stderr

@@ -16,8 +16,8 @@ from itertools import combinations, pairwise
 
 import numpy as np
 
-from a4nn_core.archaeology.task import require_classifiers
 from a4nn_core.commons import Commons
+from a4nn_core.commons.accuracies import require_accuracies
 from a4nn_core.commons.records import Network, Run
 from a4nn_core.commons.totals import Totals
 from a4nn_core.errors import BadInput
@@ -187,7 +187,7 @@ def compare(
     data: dict[str, Run] = {}
     for run in _matching(commons, patterns):
         header = commons.run(run)
-        require_classifiers(header, "comparisons")
+        require_accuracies(header, "comparisons")
         networks = commons.networks(run)
         key = _data_key(header)
         data.setdefault(key, header)

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from a4nn_core.archaeology.picture import Picture, picture_of
-from a4nn_core.archaeology.task import require_classifiers
+from a4nn_core.commons.accuracies import require_accuracies
 from a4nn_core.commons.records import Epoch, Event, Network, Run, best_accuracy, by_epoch
 from a4nn_core.commons.totals import Totals
 from a4nn_core.termination.endings import Ending, Endings
@@ -44,7 +44,7 @@ class Life:
             BadInput: there is no such run, its records cannot be read, or its networks do not classify.
         """
         header = commons.run(run)
-        require_classifiers(header, "figures and questions")
+        require_accuracies(header, "figures and questions")
         epochs: dict[int, list[Epoch]] = {}
         for epoch in commons.epochs(run):
             epochs.setdefault(epoch.network, []).append(epoch)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from a4nn_core.commons.accuracies import require_accuracies
 from a4nn_core.commons.reader import Commons
 from a4nn_core.commons.records import Epoch, Network, Run
 from a4nn_core.errors import BadInput
@@ -113,9 +114,11 @@ def read_history(
         complete: refuse a run in which a network was not trained to the end.
 
     Raises:
-        BadInput: the run has no network, one was not trained to the end or has gaps, or its cost is unknown.
+        BadInput: the run has no network, one was not trained to the end or has gaps, or its cost is unknown;
+            or its networks restore images.
     """
     header = commons.run(run)
+    require_accuracies(header, "replays")
     curves: dict[int, list[Epoch]] = {}
     for epoch in commons.epochs(run):
         curves.setdefault(epoch.network, []).append(epoch)

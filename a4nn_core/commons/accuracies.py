@@ -1,4 +1,4 @@
-"""What archaeology can be asked of: its figures and comparisons are of accuracies."""
+"""What looks at accuracies can look at runs that have them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from a4nn_core.errors import BadInput
 from a4nn_core.vocabulary import Task
 
 
-def require_classifiers(header: Run, what: str) -> None:
+def require_accuracies(header: Run, what: str) -> None:
     """Refuse a run whose networks have no accuracies.
 
     Args:
