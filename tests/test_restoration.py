@@ -751,6 +751,10 @@ def test_every_figure_of_a_search_is_drawn(done: Commons, tmp_path: Path) -> Non
             done.sql(shown.query).fetchall()
     files = write_pictures(done, ["r"], tmp_path)
     assert {"r-front.png", "r-curves.svg", "r-film.png", "incumbent.png"} <= {file.name for file in files}
+    found: Any = document.document(done, ["r"])
+    facts = [words for name, words in found["runs"][0]["facts"] if name == "without a network"]
+    assert len(facts) == 4
+    assert facts[0].startswith("images as they are: validation ")
     best = max(n.best_psnr_db for n in life.networks.values() if n.best_psnr_db is not None)
     assert f"best {best:.2f} ± " in life.picture.summary
 

@@ -67,12 +67,12 @@ def write_beside(commons: Commons, run: str) -> Beside:
         BadInput: there is no such run.
     """
     folder = RunFolder(commons.path, run).path
-    pictured = commons.run(run).task is Task.restoration  # by the images that its networks restored
+    has_other = commons.run(run).task is Task.restoration  # restored images are the picture of such a run
     picture, report = folder / PICTURE, folder / REPORT
     problems = []
     drawn = written = False
     try:
-        drawn = not pictured and front_figure(commons, run, picture, REPORT)
+        drawn = not has_other and front_figure(commons, run, picture, REPORT)
     except BadInput as error:
         problems.append(f"no picture: {error}")
     try:

@@ -285,9 +285,14 @@ def _made(commons: Commons, life: Life) -> dict[str, Any]:
         "machine": header.host,
         "made by": None if header.code_version is None else f"a4nn {header.code_version}",
     }
+    summary = summarise(commons, life.run) if life.networks else None
+    to_beat = summary.to_beat() if summary else []
     return {
-        "facts": [[name, str(value)] for name, value in facts.items() if value is not None],
-        "cost": summarise(commons, life.run).cost() if life.networks else [],
+        "facts": [
+            *([name, str(value)] for name, value in facts.items() if value is not None),
+            *(["without a network", line] for line in to_beat),
+        ],
+        "cost": summary.cost() if summary else [],
         "experiment": _indented(header.experiment),
         "environment": _indented(header.environment),
     }
