@@ -11,7 +11,7 @@ from commons_data import HORIZON, header, journal_epochs, network_record
 
 from a4nn_core.commons import RunWriter, predictions_of
 from a4nn_core.commons.epochs import JournalEpoch
-from a4nn_core.commons.records import by_epoch
+from a4nn_core.commons.records import Network, by_epoch
 from a4nn_core.jsonable import JsonText
 from a4nn_core.recorded_graphs import graph_records
 from a4nn_core.spaces.macro import Macro
@@ -28,6 +28,12 @@ HOSTILE = [
 ]
 """texts of others, as a record may hold them"""
 
+LOWER = 85.0
+"""by how much the decibels of a run of restoring networks are below the percents of one that classifies"""
+
+_RESTORING: dict[str, Any] = header()["experiment"] | {
+    "search": {"name": "nsga-net", "objectives": {"psnr_db": "maximise", "mflops": "minimise"}}
+}
 _SPACE = Macro(phases=2, nodes=3, channels=4)
 
 
@@ -43,6 +49,8 @@ def evolved(
     networks: int = 12,
     per_generation: int = 4,
     texts: list[str] | None = None,
+    decibels: bool = False,
+    whole: bool = False,
     **changes: Any,
 ) -> None:
     """A run with lineage, real architectures, verdicts with intervals, and devices.
@@ -51,13 +59,17 @@ def evolved(
         commons, run, networks: where, its id, how many.
         per_generation: networks of a generation; each has two parents of the one before.
         texts: shown wherever a record has text of others.
+        decibels: whether its networks restore images, with the accuracies less ``LOWER`` as decibels.
+        whole: whether none of them is stopped.
         changes: of its header.
     """
     given = texts or ["crossover"]
+    if decibels:
+        changes |= {"dataset": {**header()["dataset"], "task": "restoration"}, "experiment": _RESTORING}
     with RunWriter.open(commons, run, header(**changes)) as writer:
         for number in range(networks):
             generation, place = divmod(number, per_generation)
-            epochs = HORIZON if number % 3 == 0 else 6 + number % 7
+            epochs = HORIZON if whole or number % 3 == 0 else 6 + number % 7
             records = by_epoch(_foreseen(journal_epochs(number, epochs)))
             genome = macro_genome((number * 37 + 5) % 256)
             made = _SPACE.decode(genome, (1, 32, 32), 2)
@@ -77,6 +89,8 @@ def evolved(
                 predicted_high=last.predicted_high,
                 termination_reason=given[(number + 2) % len(given)] if texts else "outclassed",
             )
+            if decibels:
+                one, records = _restoring(one), [_in_decibels(epoch) for epoch in records]
             layers, edges = graph_records(made)
             if texts:
                 layers = [replace(layer, label=texts[layer.layer % len(texts)]) for layer in layers]
@@ -84,6 +98,53 @@ def evolved(
                 one, epochs=records, predictions=predictions_of(records), layers=layers, edges=edges
             )
         writer.finish(RunStatus.completed, networks=networks)
+
+
+def _restoring(one: Network) -> Network:
+    """The record of a network with the ratio in the place of the accuracy."""
+    best, last, test, predicted = (
+        None if value is None else value - LOWER
+        for value in (
+            *(one.best_accuracy_percent, one.last_accuracy_percent),
+            *(one.test_accuracy_percent, one.predicted_accuracy_percent),
+        )
+    )
+    return replace(
+        one,
+        **dict.fromkeys(
+            f"{what}_accuracy_percent" for what in ("best", "last", "test", "predicted")
+        ),  # null, all of them
+        best_psnr_db=best,
+        best_psnr_se_db=0.25,
+        last_psnr_db=last,
+        test_psnr_db=test,
+        test_psnr_se_db=0.5,
+        predicted_psnr_db=predicted,
+        predicted_low=None if one.predicted_low is None else one.predicted_low - LOWER,
+        predicted_high=None if one.predicted_high is None else one.predicted_high - LOWER,
+        fitness={"psnr_db": best, "mflops": one.fitness["mflops"]},
+    )
+
+
+def _in_decibels(epoch: JournalEpoch) -> JournalEpoch:
+    train, validation, predicted, low, high = (
+        None if value is None else value - LOWER
+        for value in (
+            *(epoch.train_accuracy_percent, epoch.validation_accuracy_percent),
+            *(epoch.predicted, epoch.predicted_low, epoch.predicted_high),
+        )
+    )
+    return replace(
+        epoch,
+        train_accuracy_percent=None,
+        validation_accuracy_percent=None,
+        train_psnr_db=train,
+        validation_psnr_db=validation,
+        validation_psnr_se_db=0.25,
+        predicted=predicted,
+        predicted_low=low,
+        predicted_high=high,
+    )
 
 
 def _foreseen(epochs: list[JournalEpoch]) -> list[JournalEpoch]:

@@ -67,16 +67,16 @@ def test_the_line_follows_the_nearer_parent_and_names_both(family: Family) -> No
     assert [step.network.network for step in line] == [1, 3, 6, 8]
     assert [step.along.network if step.along else None for step in line] == [None, 1, 3, 6]
     assert [[parent.network for parent in step.parents] for step in line] == [[], [0, 1], [3, 4], [6, 7]]
-    assert line[0].gain_points is None
-    assert [step.gain_points for step in line[1:]] == [2.0, 8.0, 1.0]
+    assert line[0].gain is None
+    assert [step.gain for step in line[1:]] == [2.0, 8.0, 1.0]
     assert [step.extra_flops for step in line[1:]] == [-20, -10, 20]
-    assert line[1].gain_over_best_points == 2.0
+    assert line[1].gain_over_best == 2.0
     assert [step.operator for step in line] == ["sampling", "variation", "variation", "variation"]
 
 
 def test_a_step_to_a_network_without_accuracy_has_no_gain(family: Family) -> None:
-    assert family.path(5)[-1].gain_points is None
-    assert family.path(5)[-1].gain_over_best_points is None
+    assert family.path(5)[-1].gain is None
+    assert family.path(5)[-1].gain_over_best is None
 
 
 def test_who_lives_in_a_generation(family: Family) -> None:

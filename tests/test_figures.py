@@ -16,15 +16,15 @@ from a4nn_core.archaeology.figures import front_figure, still
 from a4nn_core.archaeology.picture import (
     Picture,
     Point,
-    accuracy_range,
     cost_floor,
     picture,
     whole_generations,
 )
+from a4nn_core.archaeology.quality import ACCURACY
 from a4nn_core.commons import Commons, RunWriter
 from a4nn_core.commons.records import Epoch, Network
 from a4nn_core.errors import BadInput
-from a4nn_core.precision import Images, standard_error
+from a4nn_core.precision import standard_error
 from a4nn_core.vocabulary import NetworkStatus
 
 
@@ -132,7 +132,7 @@ def test_the_still_picture_can_be_read_600_pixels_wide(folder: Path, run: str) -
 def test_chance_is_a_line_and_axes_end_where_accuracies_end(folder: Path) -> None:
     shown = replace(picture(Commons(folder), "twelve"), chance_percent=62.5)
     left, right = still(shown).axes[:2]
-    for axes, values in ((left, shown.accuracies), (right, shown.measurements)):
+    for axes, values in ((left, shown.scores), (right, shown.measurements)):
         low, high = axes.get_ylim()
         assert 0 <= low < min(values)
         assert max(values) <= high <= 100
@@ -144,10 +144,10 @@ def test_chance_is_a_line_and_axes_end_where_accuracies_end(folder: Path) -> Non
 
 
 def test_an_axis_of_accuracies_is_within_0_and_100() -> None:
-    assert accuracy_range([50.0, 100.0]) == (46.5, 100.0)
-    assert accuracy_range([1.0, 60.0]) == (0.0, pytest.approx(64.13))
-    assert accuracy_range([70.0, 400.0]) == (69.0, 71.0)
-    assert accuracy_range([]) == (0.0, 100.0)
+    assert ACCURACY.axis([50.0, 100.0]) == (46.5, 100.0)
+    assert ACCURACY.axis([1.0, 60.0]) == (0.0, pytest.approx(64.13))
+    assert ACCURACY.axis([70.0, 400.0]) == (69.0, 71.0)
+    assert ACCURACY.axis([]) == (0.0, 100.0)
 
 
 def test_the_colour_bar_names_whole_generations() -> None:
@@ -156,14 +156,15 @@ def test_the_colour_bar_names_whole_generations() -> None:
 
 
 def test_of_many_networks_the_front_alone_has_whiskers() -> None:
-    points = [Point(Network(network=n), 10**6, 99.5) for n in range(41)]
-    shown = Picture("r", "t", "s", 5, points, points[:2], images=Images(validation=100))
+    error = standard_error(99.5, 100)
+    points = [Point(Network(network=n), 10**6, 99.5, error) for n in range(41)]
+    shown = Picture("r", "t", "s", 5, points, points[:2])
     assert [w.point.network for w in shown.whiskers] == [0, 1]
     # 0.5 errors: p = 2.5 / 104, 100 sqrt(p (1 - p) / 100) = 1.53; no accuracy is above 100
     assert [(round(w.below, 2), w.above) for w in shown.whiskers] == [(1.53, 0.5)] * 2
     shown.points.pop()
     assert len(shown.whiskers) == 40
-    shown.images = Images()
+    shown.points = [replace(point, error=None) for point in points]
     assert shown.whiskers == []
 
 
@@ -209,11 +210,11 @@ def test_what_was_stopped_has_the_interval_of_its_prediction() -> None:
     )
     unknown = replace(stopped, network=1, predicted_low=None)
     whole = replace(stopped, network=2, status=NetworkStatus.completed)
-    points = [Point(one, 10**6, 90.0) for one in (stopped, unknown, whole)]
-    shown = Picture("r", "t", "s", 5, points, images=Images(validation=100))
+    points = [Point(one, 10**6, 90.0, standard_error(90.0, 100)) for one in (stopped, unknown, whole)]
+    shown = Picture("r", "t", "s", 5, points)
     assert [(one.point.network, one.low, one.high) for one in shown.intervals] == [(0, 0.0, 97.5)]
     assert [one.point.network for one in shown.whiskers] == [1, 2]
-    assert max(shown.accuracies) == 97.5
+    assert max(shown.scores) == 97.5
     shown.points *= 201
     assert shown.intervals == []  # would cover everything else
 

@@ -18,7 +18,7 @@ from a4nn_core.archaeology.life import Life
 from a4nn_core.archaeology.questions import QUESTIONS
 from a4nn_core.archaeology.questions.curves import likenesses
 from a4nn_core.archaeology.questions.diversity import diversity
-from a4nn_core.archaeology.questions.foresight import AT_VERDICT, BEFORE, foresights, quality
+from a4nn_core.archaeology.questions.foresight import AT_VERDICT, BEFORE, foresights, reliability
 from a4nn_core.archaeology.questions.lineage import best_network, descent_exhibit
 from a4nn_core.archaeology.questions.operators import made, wilson
 from a4nn_core.archaeology.questions.resemblance import resemblances
@@ -249,7 +249,7 @@ def test_stopped_networks_find_their_nearest_front_member() -> None:
     assert [(r.network.network, r.member.network, r.differing) for r in found] == [(2, 0, 1), (3, 1, 1)]
     assert found[0].longest is not None
     assert (found[0].longest.start, found[0].longest.bits) == (0, "111")
-    assert found[0].behind_points == 20.0
+    assert found[0].behind == 20.0
 
 
 def test_alike_networks_learn_alike_where_that_was_planted() -> None:
@@ -293,7 +293,7 @@ def test_predictions_are_compared_with_what_came_true() -> None:
     ]
     with_shadow = foresights(life(networks, shadows={"s": [network(1, accuracy=71.5)]}), before)
     assert (with_shadow[1].true, with_shadow[1].source, with_shadow[1].inside) == (71.5, "s", True)
-    first, second = quality(with_shadow)
+    first, second = reliability(with_shadow)
     assert (first.bias, first.mean_error, first.inside) == (-2.0, 2.0, (0, 1))
     assert second.bias == pytest.approx(-1.5)
 

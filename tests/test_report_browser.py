@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,11 +31,19 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     evolved(commons)
     hostile(commons)
     evolved(commons, "twin", 4)
+    evolved(commons, "ratios", decibels=True)
     made_up_run(commons, "plain", 5)
     with RunWriter.open(commons, "nothing", header()):
         pass
     store = Commons(commons)
-    for runs in (["evolved"], ["hostile"], ["nothing"], ["evolved", "plain"], ["evolved", "twin"]):
+    for runs in (
+        ["evolved"],
+        ["hostile"],
+        ["nothing"],
+        ["evolved", "plain"],
+        ["evolved", "twin"],
+        ["ratios"],
+    ):
         write_report(store, runs, folder / f"{'+'.join(runs)}.html")
     return folder
 
@@ -303,6 +312,24 @@ def test_text_has_contrast_and_controls_have_names(open_page: Any) -> None:
             "e => e.getAttribute('aria-label') || e.labels?.[0]?.textContent || e.textContent"
         )
         assert name.strip()
+
+
+def test_a_run_that_restores_images_is_shown_in_decibels(open_page: Any) -> None:
+    shown = open_page("ratios", "#network=8")
+    texts = [text for trace in shown.drawn("front") if trace["name"] for text in trace["text"]]
+    assert len(texts) >= 12
+    ratio = r"-?\d+\.\d\d ±"
+    said = re.compile(rf"<br>validation {ratio} 0\.25 dB, test {ratio} 0\.50 dB<br>")
+    assert all(said.search(text) for text in texts)
+    assert re.search(rf"validation {ratio} 0\.25 dB ", shown.one("#about").inner_text())
+    for place in ("#film h3", ".card"):
+        words = " ".join(shown.one(place).all_inner_texts())
+        assert " dB" in words
+        assert not re.search("%|points", words)
+    labels = shown.one(".card svg text").all_text_contents()
+    ends = [label for label in labels if re.fullmatch(r"-?\d+\.\d dB", label)]
+    assert len(ends) == 2 * shown.one(".card").count() > 0
+    assert shown.errors == []
 
 
 def test_a_printed_page_has_figures_and_no_tools(open_page: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +14,37 @@ import pytest
 import torch
 from command import a4nn
 from fakes import FakeExecutor, search
+from report_runs import LOWER, evolved
 from test_workflow import Killed
 
+from a4nn_core.archaeology import overview, progress
+from a4nn_core.archaeology.chart import Exhibit, Level
+from a4nn_core.archaeology.film import Album
+from a4nn_core.archaeology.life import Life
+from a4nn_core.archaeology.phylogeny import phylogeny_csv
+from a4nn_core.archaeology.quality import PSNR
+from a4nn_core.archaeology.questions import QUESTIONS, lineage
+from a4nn_core.archaeology.stills import heading
 from a4nn_core.assessment import Fidelity
 from a4nn_core.commons import Commons
 from a4nn_core.commons.check import check
 from a4nn_core.commons.records import Network as NetworkRecord
+from a4nn_core.commons.records import Run
 from a4nn_core.data import ImageData, InputTransform, Split
 from a4nn_core.data.files import NpzFile
 from a4nn_core.data.mapped import map_key, share
 from a4nn_core.data.xfel.source import Xfel
 from a4nn_core.errors import BadInput
 from a4nn_core.experiment import Experiment, Prior
+from a4nn_core.jsonable import JsonText
 from a4nn_core.metrics import PSNR_DB
 from a4nn_core.penguin.measure import Accuracy, Decibels, measure_of
 from a4nn_core.penguin.observed import Observed
 from a4nn_core.penguin.predictor import PerformancePredictor
+from a4nn_core.report import document
+from a4nn_core.report.beside import Beside, write_beside
+from a4nn_core.report.page import write_report
+from a4nn_core.report.pictures import write_pictures
 from a4nn_core.spaces.architecture import Architecture
 from a4nn_core.spaces.build import Network
 from a4nn_core.spaces.cgp import CGP
@@ -50,7 +66,7 @@ from a4nn_core.training.goals import (
 )
 from a4nn_core.training.loading import DeviceData
 from a4nn_core.training.settings import Training
-from a4nn_core.vocabulary import Action, Direction, Task
+from a4nn_core.vocabulary import Action, Direction, NetworkStatus, Task
 from a4nn_core.workflow.concerns import concerns
 from a4nn_core.workflow.devices import Machine
 from a4nn_core.workflow.local import run_local
@@ -548,10 +564,199 @@ def test_commands_show_decibels(done: Commons) -> None:
     best = json.loads(a4nn("status", "r", "--json", *place).stdout)[0]
     assert best["best_psnr_db"] > 0
     assert best["best_accuracy_percent"] is None
-    for command in (("report", "r"), ("compare", "r"), ("replay", "r"), ("dig", "ask", "traits", "r")):
+    assert (done.path / "runs/r/report.html").is_file()
+    answer = a4nn("dig", "ask", "descent", "r", *place)
+    assert answer.returncode == 0, answer.stderr
+    assert "best PSNR (dB)" in answer.stdout
+    for command in (("compare", "r"), ("replay", "r")):
         refused = a4nn(*command, *place)
         assert refused.returncode == 2, refused.stdout
         assert "restore images: a4nn front" in refused.stderr
+
+
+# figures and questions
+
+
+@pytest.fixture(scope="module")
+def twins(tmp_path_factory: pytest.TempPathFactory) -> Commons:
+    """Two runs with the same numbers: ``accuracies`` in percent, and ``ratios`` in decibels, each less by
+    ``LOWER``, so that some are below 0."""
+    path = tmp_path_factory.mktemp("twins") / "commons"
+    evolved(path, "accuracies")
+    evolved(path, "ratios", decibels=True)
+    for run in ("accuracies", "ratios"):  # the first networks again, trained to the end
+        evolved(path, f"again-{run}", 4, decibels=run == "ratios", whole=True, shadow_of=run)
+    return Commons(path)
+
+
+def exhibits_of(commons: Commons, run: str) -> dict[str, Exhibit]:
+    """All that a report and the questions of ``a4nn dig`` show of a run."""
+    life = Life.read(commons, run)
+    asked = {f"ask {name}": question.ask(commons, life, None) for name, question in QUESTIONS.items()}
+    shown = [
+        *document.exhibits_of(commons, life, life, Album.read(commons, life)),
+        *progress.exhibits([life]),
+    ]
+    return asked | {exhibit.name: exhibit for exhibit in shown}
+
+
+def labels(exhibit: Exhibit) -> list[str]:
+    """All that names numbers: columns, axes, keys to colours."""
+    found = list(exhibit.table.columns) if exhibit.table else []
+    for chart in exhibit.charts:
+        found += [chart.x.label, chart.y.label, chart.scale.label if chart.scale else ""]
+    return found
+
+
+SHARES = re.compile(
+    r"share|epochs (saved|spared)|positions that differ|hypervolume|of_them_on_front|inside_percent"
+)
+"""what is in percent whatever networks are for"""
+
+
+def in_decibels_of(name: str) -> str:
+    """The label or column of a run that restores images, from that of one that classifies."""
+    if SHARES.search(name):
+        return name
+    for old, new in (
+        *(("percentage points", "dB"), ("points", "dB"), ("(%)", "(dB)"), ("accuracy_percent", "psnr_db")),
+        *(("_percent", "_db"), ("_points", "_db"), ("accuracy", "PSNR")),
+    ):
+        name = name.replace(old, new)
+    return name.replace("_dB", "_db")
+
+
+def is_score(name: str) -> bool:
+    """Whether a column has scores, rather than differences of some, or something else."""
+    if SHARES.search(name):
+        return False
+    return (
+        "(%)" in name or name.endswith("_percent") or name in ("predicted", "predicted_low", "predicted_high")
+    )
+
+
+NAMES = ("why", "run", "runs", "group", "shadow", "shown by", "standard error (points)")
+"""columns that differ: with names of runs, words with numbers, and how precise scores are"""
+
+
+def tables(commons: Commons, shown: Exhibit) -> list[tuple[tuple[str, ...], list[tuple[Any, ...]]]]:
+    """Columns and rows of the table of a figure, and of what its query returns."""
+    found = [] if shown.table is None else [(shown.table.columns, list(shown.table.rows))]
+    if shown.query and shown.name != "attainment":  # whose query is of all runs of the commons
+        asked = commons.sql(shown.query)
+        found.append((tuple(column[0] for column in asked.description), asked.fetchall()))
+    return found
+
+
+def the_same(name: str, ratio: object, accuracy: object) -> bool:
+    if not isinstance(accuracy, float) or not isinstance(ratio, float):
+        return ratio == accuracy
+    return math.isclose(ratio, accuracy - LOWER * is_score(name), abs_tol=2e-3)
+
+
+@pytest.mark.slow
+def test_figures_and_queries_show_the_same_in_decibels(twins: Commons) -> None:
+    """Tables and queries of two runs that differ in the unit alone: scores are lower, gains are equal."""
+    classified, restored = exhibits_of(twins, "accuracies"), exhibits_of(twins, "ratios")
+    assert list(classified) == list(restored)
+    checked = 0
+    for name, shown in restored.items():
+        other = classified[name]
+        assert labels(shown) == [in_decibels_of(label) for label in labels(other)], name
+        for (columns, rows), (its_columns, its_rows) in zip(
+            tables(twins, other), tables(twins, shown), strict=True
+        ):
+            assert its_columns == tuple(in_decibels_of(column) for column in columns), name
+            assert len(rows) == len(its_rows), name
+            for row, its_row in zip(rows, its_rows, strict=True):
+                for column, value, its_value in zip(columns, row, its_row, strict=True):
+                    assert column in NAMES or the_same(column, its_value, value), (name, column)
+                    checked += is_score(column)
+    assert checked > 500
+
+
+@pytest.mark.slow
+def test_nothing_in_decibels_is_said_to_be_in_percent(twins: Commons) -> None:
+    for name, shown in exhibits_of(twins, "ratios").items():
+        for label in labels(shown):
+            assert SHARES.search(label) or not re.search(r"%|points|percent|accura", label), (name, label)
+        words = " ".join(shown.words)
+        assert not re.search("accura|percent|points", words), (name, words)
+    found: Any = document.document(twins, ["ratios"])
+    (run,) = found["runs"]
+    assert run["unit"] == "dB"
+    assert "best 4.99 ± 0.25 dB" in run["summary"]
+
+
+def test_errors_of_decibels_are_those_that_were_measured(twins: Commons) -> None:
+    life = Life.read(twins, "ratios")
+    assert {point.error for point in life.picture.points} == {0.25}
+    assert {(w.below, w.above) for w in life.picture.whiskers} == {(0.25, 0.25)}
+    low = min(life.picture.scores)
+    assert low < 0
+    (chart,) = overview.front_exhibit(life).charts
+    assert chart.y.range is not None
+    assert chart.y.range[0] < low
+    assert "chance" not in " ".join(mark.words for mark in chart.marks if isinstance(mark, Level))
+    album = Album.read(twins, life)
+    step = album.frame(album.family.step(11))
+    assert step is not None
+    assert step.gain_se == pytest.approx(0.25 * math.sqrt(2))
+    assert heading(step).endswith(" ± 0.35 dB (stopped early)")
+    assert heading(album.film(0)[0]).endswith(" dB")
+
+
+def test_what_has_a_score_below_zero_is_before_what_has_none() -> None:
+    networks = [
+        NetworkRecord(network=n, status=NetworkStatus.completed, best_psnr_db=ratio, flops=100)
+        for n, ratio in enumerate((-9.0, None, -3.0))
+    ]
+    header = Run(
+        run="r",
+        dataset_details=JsonText.of({"task": "restoration"}),
+        objectives={"psnr_db": "maximise"},
+    )
+    life = Life(header, {n.network: n for n in networks}, {}, [], {})
+    assert lineage.best_network(life) == document.best_network(life) == 2
+    assert life.best() == -3.0
+    assert [moment.incumbent for moment in progress.moments(life, None)] == [-9.0, -9.0, -3.0]
+    assert PSNR.axis([-9.0, -3.0]) == (pytest.approx(-9.42), pytest.approx(-2.58))
+
+
+def test_runs_for_two_tasks_do_not_share_a_report(twins: Commons, tmp_path: Path) -> None:
+    words = r"accuracy in % of run 'accuracies' and PSNR in dB of run 'ratios'"
+    for write in (write_report, write_pictures):
+        with pytest.raises(BadInput, match=words) as refused:
+            write(twins, ["ratios", "accuracies"], tmp_path / "x.html")
+        assert len(str(refused.value).splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_has_its_report_and_no_picture_of_the_front(twins: Commons) -> None:
+    found = write_beside(twins, "ratios")
+    assert found == Beside(None, twins.path / "runs/ratios/report.html")
+    assert not (twins.path / "runs/ratios/front.png").exists()
+
+
+def test_a_phylogeny_names_its_scores(twins: Commons) -> None:
+    assert "best_psnr_db" in phylogeny_csv(Life.read(twins, "ratios")).splitlines()[0]
+
+
+@pytest.mark.slow
+def test_every_figure_of_a_search_is_drawn(done: Commons, tmp_path: Path) -> None:
+    life = Life.read(done, "r")
+    for name, shown in exhibits_of(done, "r").items():
+        assert shown.words, name
+        if shown.query:
+            done.sql(shown.query).fetchall()
+    files = write_pictures(done, ["r"], tmp_path)
+    assert {"r-front.png", "r-curves.svg", "r-film.png", "incumbent.png"} <= {file.name for file in files}
+    found: Any = document.document(done, ["r"])
+    facts = [words for name, words in found["runs"][0]["facts"] if name == "without a network"]
+    assert len(facts) == 4
+    assert facts[0].startswith("images as they are: validation ")
+    best = max(n.best_psnr_db for n in life.networks.values() if n.best_psnr_db is not None)
+    assert f"best {best:.2f} ± " in life.picture.summary
 
 
 @pytest.mark.slow

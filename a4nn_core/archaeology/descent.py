@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from heapq import heapify, heappop, heappush
 
-from a4nn_core.commons.records import Network
+from a4nn_core.archaeology.quality import to_sort
+from a4nn_core.commons.records import Network, best_network
 from a4nn_core.errors import BadInput
 from a4nn_core.jsonable import Json
 
@@ -29,16 +30,14 @@ class Step:
     operator: str | None
 
     @property
-    def gain_points(self) -> float | None:
-        """Best validation accuracy above that of the parent on the line, in percentage points."""
+    def gain(self) -> float | None:
+        """Best validation score above that of the parent on the line, in percentage points or decibels."""
         return _less(self.network, self.along)
 
     @property
-    def gain_over_best_points(self) -> float | None:
-        """Best validation accuracy above that of the best parent, in percentage points."""
-        known = [p for p in self.parents if p.best_accuracy_percent is not None]
-        best = max(known, key=lambda p: p.best_accuracy_percent or 0.0, default=None)
-        return _less(self.network, best)
+    def gain_over_best(self) -> float | None:
+        """Best validation score above that of the best parent, in percentage points or decibels."""
+        return _less(self.network, best_network(self.parents))
 
     @property
     def extra_flops(self) -> int | None:
@@ -49,9 +48,9 @@ class Step:
 
 
 def _less(network: Network, other: Network | None) -> float | None:
-    if other is None or network.best_accuracy_percent is None or other.best_accuracy_percent is None:
+    if other is None or network.best_score is None or other.best_score is None:
         return None
-    return network.best_accuracy_percent - other.best_accuracy_percent
+    return network.best_score - other.best_score
 
 
 @dataclass(frozen=True)
@@ -164,7 +163,7 @@ class Family:
         """The line of descent from a founder to one network, founder first.
 
         Of two parents it follows the one whose genome is nearer (fewer positions that differ); of equally
-        near ones the more accurate; then the one with the smaller number.
+        near ones the one with the better score; then the one with the smaller number.
 
         Raises:
             BadInput: there is no such network.
@@ -280,12 +279,11 @@ class Family:
 
 
 def _distance(child: Network, parent: Network) -> tuple[float, float, int]:
-    """How far a parent is: first by genome, then by accuracy, last by number."""
-    accuracy = parent.best_accuracy_percent
+    """How far a parent is: first by genome, then by score, last by number."""
     genomes = [one.genome.value if one.genome else None for one in (parent, child)]
     return (
         positions_that_differ(*genomes),
-        -(accuracy if accuracy is not None else -1.0),
+        -to_sort(parent.best_score),
         parent.network,
     )
 

@@ -1,4 +1,4 @@
-"""Pictures of a run: accuracy against cost with its Pareto front, and the learning curves behind it.
+"""Pictures of a run: score against cost with its Pareto front, and the learning curves behind it.
 
 They work on any run in a commons: finished or not, with failed networks, with one network or none.
 """
@@ -13,7 +13,6 @@ from a4nn_core.archaeology.picture import (
     INTERVALS,
     WHISKERS,
     Picture,
-    accuracy_range,
     cost_floor,
     is_staircase,
     picture,
@@ -21,7 +20,7 @@ from a4nn_core.archaeology.picture import (
 )
 from a4nn_core.archaeology.style import FAINT, FRONT, MATPLOTLIB, MUTED
 from a4nn_core.files import atomic_write, make_folder
-from a4nn_core.metrics import ACCURACY_PERCENT, MFLOPS
+from a4nn_core.metrics import MFLOPS
 from a4nn_core.printable import printable
 from a4nn_core.vocabulary import NetworkStatus
 
@@ -42,7 +41,7 @@ _CAPTION = 118
 def front_figure(commons: Commons, run: str, png: Path, page: str | None = None) -> bool:
     """Draw a run as a still picture for papers and posters.
 
-    Left, the best validation accuracy of every trained network against its cost, coloured by generation, with
+    Left, the best validation score of every trained network against its cost, coloured by generation, with
     the Pareto front. Right, the learning curves, where each was stopped, and what was predicted for the end.
 
     Args:
@@ -133,9 +132,9 @@ def still(shown: Picture, page: str | None = None) -> Figure:
 def _draw_front(axes: Axes, shown: Picture, colours: Colormap, norm: Normalize) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator
 
-    axes.set_title("Accuracy against cost", loc="left", fontsize=14)
+    axes.set_title(f"{shown.quality.heading} against cost", loc="left", fontsize=14)
     axes.set_xlabel(MFLOPS.label)
-    axes.set_ylabel(ACCURACY_PERCENT.label)
+    axes.set_ylabel(shown.quality.best_validation)
     if shown.failed:
         axes.text(
             1.0,
@@ -148,7 +147,9 @@ def _draw_front(axes: Axes, shown: Picture, colours: Colormap, norm: Normalize) 
         )
     if not shown.points:
         explanation = (
-            "no network has a known cost and accuracy" if shown.finished else "no network has finished yet"
+            f"no network has a known cost and {shown.quality.noun}"
+            if shown.finished
+            else "no network has finished yet"
         )
         axes.text(0.5, 0.5, explanation, transform=axes.transAxes, ha="center", color=FAINT)
         axes.set(xticks=[], yticks=[])
@@ -158,7 +159,7 @@ def _draw_front(axes: Axes, shown: Picture, colours: Colormap, norm: Normalize) 
     ring = 190 if len(shown.points) <= 40 else 120
     if front:
         x = [max(n.mflops, floor) for n in front]
-        y = [n.accuracy_percent for n in front]
+        y = [n.score for n in front]
         if is_staircase(front):
             axes.step(x, y, where="post", color=FRONT, linewidth=2.2, zorder=2)
         axes.scatter(x, y, s=ring, facecolors="none", edgecolors=FRONT, linewidths=2.0, zorder=4)
@@ -169,7 +170,7 @@ def _draw_front(axes: Axes, shown: Picture, colours: Colormap, norm: Normalize) 
             stopped = status is NetworkStatus.stopped
             axes.scatter(
                 [max(n.mflops, floor) for n in members],
-                [n.accuracy_percent for n in members],
+                [n.score for n in members],
                 s=52 if stopped else 78,
                 facecolors="white" if stopped else own,
                 edgecolors=own if stopped else "white",
@@ -194,7 +195,7 @@ def _draw_front(axes: Axes, shown: Picture, colours: Colormap, norm: Normalize) 
         n = whisker.point
         axes.errorbar(
             max(n.mflops, floor),
-            n.accuracy_percent,
+            n.score,
             yerr=[[whisker.below], [whisker.above]],
             fmt="none",
             ecolor=colours(norm(n.generation)),
@@ -206,7 +207,7 @@ def _draw_front(axes: Axes, shown: Picture, colours: Colormap, norm: Normalize) 
     for n in shown.points:
         if n.mflops < floor:
             text = f"\u25c2 costs {n.mflops:.2g}"
-            place = (floor, n.accuracy_percent)
+            place = (floor, n.score)
             axes.annotate(
                 text, place, xytext=(14, -4), textcoords="offset points", fontsize=10.5, color=MUTED
             )
@@ -218,7 +219,7 @@ def _draw_front(axes: Axes, shown: Picture, colours: Colormap, norm: Normalize) 
         axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
         axes.xaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
     axes.margins(x=0.07)
-    _end_axis(axes, accuracy_range(shown.accuracies), shown.chance_percent)
+    _end_axis(axes, shown.quality.axis(shown.scores), shown.chance_percent)
     kinds = {n.record.status for n in shown.points}
     entries = []
     if NetworkStatus.completed in kinds:
@@ -244,7 +245,7 @@ def _draw_front(axes: Axes, shown: Picture, colours: Colormap, norm: Normalize) 
 
 
 def _end_axis(axes: Axes, ends: tuple[float, float], chance_percent: float | None) -> None:
-    """End the axis of accuracies, with a line at chance level; below the axis, it is said where that is."""
+    """End the axis of scores, with a line at chance level; below the axis, it is said where that is."""
     axes.set_ylim(*ends)
     if chance_percent is None:
         return
@@ -289,7 +290,7 @@ def _draw_curves(axes: Axes, shown: Picture, colours: Colormap, norm: Normalize)
 
     axes.set_title("Learning curves, stops and predictions", loc="left", fontsize=14)
     axes.set_xlabel("epoch")
-    axes.set_ylabel("validation accuracy (%)")
+    axes.set_ylabel(shown.quality.validation)
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, steps=[1, 2, 5, 10]))
     if not shown.curves:
         axes.text(0.5, 0.5, "no epoch has ended yet", transform=axes.transAxes, ha="center", color=FAINT)
@@ -331,7 +332,7 @@ def _draw_curves(axes: Axes, shown: Picture, colours: Colormap, norm: Normalize)
             )
         if (
             curve.predicted is not None
-            and 0 <= curve.predicted <= 100
+            and shown.quality.possible(curve.predicted)
             and (curve.stopped or not curve.finished)
         ):
             axes.plot(
@@ -355,7 +356,7 @@ def _draw_curves(axes: Axes, shown: Picture, colours: Colormap, norm: Normalize)
                 clip_on=False,
             )
     axes.set_xlim(0.5, shown.horizon + max(0.5, 0.025 * shown.horizon))
-    _end_axis(axes, accuracy_range(shown.measurements), shown.chance_percent)
+    _end_axis(axes, shown.quality.axis(shown.measurements), shown.chance_percent)
     strongest = f"front, {WHISKERS}" if banded else "front"
     entries = [_key(linewidth=2.2, label=strongest), _key(linewidth=1.1, alpha=0.6, label="others")]
     if any(not c.finished for c in shown.curves):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from a4nn_core.archaeology.descent import Family, Step
 from a4nn_core.archaeology.difference import Difference, difference
 from a4nn_core.archaeology.life import Life
+from a4nn_core.archaeology.quality import ACCURACY, Quality, to_sort
 from a4nn_core.archaeology.sketch import Sketch, State, handed_on, old_and_new, sketch, step
 from a4nn_core.errors import BadInput
 from a4nn_core.recorded_graphs import architectures_of
@@ -29,13 +30,15 @@ class Frame:
         step: who was made from whom.
         sketch: the network, with its changes marked.
         parents: number and sketch of both parents of a two-parent step, with what they handed on marked.
-        gain_se: standard error of the points gained, None if that is not known.
+        gain_se: standard error of the gain, None if that is not known.
+        quality: what scores and gains are.
     """
 
     step: Step
     sketch: Sketch
     parents: tuple[tuple[int, Sketch], ...] = ()
     gain_se: float | None = None
+    quality: Quality = ACCURACY
 
     @property
     def network(self) -> int:
@@ -44,7 +47,7 @@ class Frame:
 
     @property
     def stopped(self) -> bool:
-        """Whether the gain is between accuracies of which one was not trained to the end."""
+        """Whether the gain is between scores of which one was not trained to the end."""
         both = (self.step.network, self.step.along)
         return any(one is not None and one.status is NetworkStatus.stopped for one in both)
 
@@ -116,15 +119,16 @@ class Album:
         number = one.network.network
         if number not in self.architectures:
             return None
+        quality = self.life.quality
         parents = [parent.network for parent in one.parents if parent.network in self.architectures]
         found = [self.difference(parent, number) for parent in parents[:2]]
         if not found:
-            return Frame(one, sketch(self.architectures[number]))
+            return Frame(one, sketch(self.architectures[number]), quality=quality)
         if len(found) == 1:
-            return Frame(one, step(found), (), self._gain_se(one))
+            return Frame(one, step(found), (), self._gain_se(one), quality)
         sides = zip(parents, found, found[::-1], (State.first, State.second), strict=False)
         both = tuple((parent, handed_on(its, other, state)) for parent, its, other, state in sides)
-        return Frame(one, step(found), both, self._gain_se(one))
+        return Frame(one, step(found), both, self._gain_se(one), quality)
 
     def film(self, number: int) -> list[Frame]:
         """The steps from a founder to a network, founder first.
@@ -151,17 +155,17 @@ class Album:
                     yield frame
 
     def _by_interest(self) -> list[int]:
-        """All networks, the front first, then by accuracy."""
+        """All networks, the front first, then by score."""
         networks = self.life.networks.values()
-        ordered = sorted(networks, key=lambda n: (-(n.best_accuracy_percent or 0.0), n.network))
+        ordered = sorted(networks, key=lambda n: (-to_sort(n.best_score), n.network))
         front = self.life.front
         return [n.network for n in sorted(ordered, key=lambda n: n.network not in front)]
 
     def _gain_se(self, one: Step) -> float | None:
         if one.along is None:
             return None
-        error = self.life.header.images.validation_error
-        own, its = (error(n.best_accuracy_percent) for n in (one.network, one.along))
+        images = self.life.header.images
+        own, its = (n.score(images).error for n in (one.network, one.along))
         return None if own is None or its is None else math.hypot(own, its)
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from a4nn_core.archaeology.chart import Axis, Band, Chart, Exhibit, Links, Mark, Points, Scale, Table
 from a4nn_core.archaeology.descent import Cohort, Family
 from a4nn_core.archaeology.life import Life
-from a4nn_core.archaeology.picture import accuracy_range
 from a4nn_core.archaeology.style import FRONT
-from a4nn_core.metrics import ACCURACY_PERCENT
 from a4nn_core.vocabulary import NetworkStatus
 
 MOST_COLUMNS = 200
@@ -15,7 +13,7 @@ MOST_COLUMNS = 200
 
 _DESCENT = """
 select l.network, l.parent, l.operator, l.generation,
-       n.best_accuracy_percent - p.best_accuracy_percent as gain_points, (n.flops - p.flops) / 1e6 as
+       n.best_{score} - p.best_{score} as gain_{points}, (n.flops - p.flops) / 1e6 as
        extra_mflops
 from lineage l
 join networks n on n.run = l.run and n.network = l.network
@@ -33,7 +31,7 @@ with recursive blood as (
     l.parent where l.run = '{run}'
     group by l.network, b.founder
 )
-select n.generation, b.founder, sum(b.share) as networks_born, max(n.best_accuracy_percent) as best_percent
+select n.generation, b.founder, sum(b.share) as networks_born, max(n.best_{score}) as best_{unit}
 from blood b join networks n on n.run = '{run}' and n.network = b.network
 group by all
 order by n.generation, b.founder"""
@@ -69,7 +67,7 @@ def stream_exhibit(life: Life, family: Family) -> Exhibit:
         tuple(words),
         (stream_chart(life, family, cohorts),),
         Table(columns, rows),
-        _STREAM.format(run=life.run),
+        life.sql(_STREAM),
     )
 
 
@@ -94,16 +92,18 @@ def stream_chart(life: Life, family: Family, cohorts: tuple[Cohort, ...]) -> Cha
     if cohorts and chosen[-1] is not cohorts[-1]:
         chosen = (*chosen, cohorts[-1])
     best = _best_of_founders(life, family) if cohorts else {}
-    known = [value for value in best.values() if value is not None]
+    quality, known = life.quality, [value for value in best.values() if value is not None]
     low, high = (min(known), max(known)) if known else (0.0, 0.0)
-    scale = Scale("best accuracy of its descendants (%)", low, high)
+    scale = Scale(f"best {quality.noun} of its descendants ({quality.unit})", low, high)
     x = [cohort.generation for cohort in chosen]
     below = [0.0 for _ in chosen]
     marks: list[Mark] = []
     for founder in sorted({founder for cohort in chosen for founder in cohort.shares}):
         above = [start + cohort.shares.get(founder, 0.0) for start, cohort in zip(below, chosen, strict=True)]
         reached = best.get(founder)
-        text = f"founder {founder}" + ("" if reached is None else f"\nits best descendant: {reached:.2f} %")
+        text = f"founder {founder}"
+        if reached is not None:
+            text += f"\nits best descendant: {quality.number(reached)}"
         marks.append(
             Band(
                 x=x,
@@ -128,14 +128,14 @@ def stream_chart(life: Life, family: Family, cohorts: tuple[Cohort, ...]) -> Cha
 
 
 def _best_of_founders(life: Life, family: Family) -> dict[int, float | None]:
-    """The best accuracy of the networks that are mostly a founder's, by founder."""
+    """The best score of the networks that are mostly a founder's, by founder."""
     best: dict[int, float | None] = {}
     for number, shares in family.blood.items():
         founder = max(shares, key=lambda one: (shares[one], -one))
-        accuracy = life.networks[number].best_accuracy_percent
+        score = life.networks[number].best_score
         held = best.setdefault(founder, None)
-        if accuracy is not None and (held is None or accuracy > held):
-            best[founder] = accuracy
+        if score is not None and (held is None or score > held):
+            best[founder] = score
     return best
 
 
@@ -144,7 +144,7 @@ def family_exhibit(life: Life, family: Family) -> Exhibit:
     rows = tuple(
         (
             *(number, parent, one.generation, one.operator),
-            _less(one.best_accuracy_percent, life.networks[parent].best_accuracy_percent),
+            _less(one.best_score, life.networks[parent].best_score),
             _less(_mflops(one.flops), _mflops(life.networks[parent].flops)),
         )
         for number, one in life.networks.items()
@@ -156,11 +156,12 @@ def family_exhibit(life: Life, family: Family) -> Exhibit:
         "parent",
         "generation",
         "made by",
-        "points gained",
+        f"{life.quality.gain_unit} gained",
         "multiply-adds added (millions)",
     )
     words = (
-        "Networks by generation, with lines to those they were made from; the darker, the more accurate.",
+        "Networks by generation, with lines to those they were made from; the darker, the "
+        f"{life.quality.better}.",
     )
     return Exhibit(
         "family",
@@ -168,7 +169,7 @@ def family_exhibit(life: Life, family: Family) -> Exhibit:
         words if family.recorded else (life.no_lineage,),
         (family_chart(life, family),),
         Table(columns, rows),
-        _DESCENT.format(run=life.run),
+        life.sql(_DESCENT),
     )
 
 
@@ -183,9 +184,8 @@ def _mflops(flops: int | None) -> float | None:
 def family_chart(life: Life, family: Family) -> Chart:
     """The family as a graph, generations from left to right."""
     places = _places(life, family) if family.recorded else {}
-    accuracies = [a for number in places if (a := life.networks[number].best_accuracy_percent) is not None]
-    low, high = accuracy_range(accuracies)
-    scale = Scale(ACCURACY_PERCENT.label, low, high)
+    scores = [s for number in places if (s := life.networks[number].best_score) is not None]
+    scale = Scale(life.quality.best_validation, *life.quality.axis(scores))
     pairs = [(n, p) for n in places for p in family.parents(n) if p in places]
     marks: list[Mark] = []
     if pairs:
@@ -205,7 +205,7 @@ def family_chart(life: Life, family: Family) -> Chart:
                     label=label,
                     x=[places[n][0] for n in those],
                     y=[places[n][1] for n in those],
-                    colours=[scale.colour(life.networks[n].best_accuracy_percent) for n in those],
+                    colours=[scale.colour(life.networks[n].best_score) for n in those],
                     shape="open" if is_open else "dot",
                     size=11,
                     networks=those,
@@ -223,7 +223,7 @@ def family_chart(life: Life, family: Family) -> Chart:
         Axis("generation", whole=True),
         Axis("", hidden=True),
         tuple(marks),
-        scale if accuracies else None,
+        scale if scores else None,
         life.no_lineage or "no network has a generation",
         height=480,
     )

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from a4nn_core.archaeology.picture import Picture, picture_of
-from a4nn_core.commons.accuracies import require_accuracies
-from a4nn_core.commons.records import Epoch, Event, Network, Run, best_accuracy, by_epoch
+from a4nn_core.archaeology.quality import Quality
+from a4nn_core.commons.records import Epoch, Event, Network, Run, best_network, by_epoch
 from a4nn_core.commons.totals import Totals
+from a4nn_core.errors import BadInput
 from a4nn_core.termination.endings import Ending, Endings
 from a4nn_core.vocabulary import RunStatus
 
@@ -41,10 +42,9 @@ class Life:
         """The records of a run of a commons.
 
         Raises:
-            BadInput: there is no such run, its records cannot be read, or its networks do not classify.
+            BadInput: there is no such run, or its records cannot be read.
         """
         header = commons.run(run)
-        require_accuracies(header, "figures and questions")
         epochs: dict[int, list[Epoch]] = {}
         for epoch in commons.epochs(run):
             epochs.setdefault(epoch.network, []).append(epoch)
@@ -63,6 +63,20 @@ class Life:
     def run(self) -> str:
         """Its id."""
         return self.header.run
+
+    @property
+    def quality(self) -> Quality:
+        """What the scores of its networks are."""
+        return Quality.of(self.header.task)
+
+    def sql(self, template: str, **values: object) -> str:
+        """A query for this run.
+
+        Args:
+            template: as ``Quality.sql`` takes it, with ``{run}`` where its id is inside of quotes.
+            values: what else it leaves open.
+        """
+        return self.quality.sql(template, run=self.run.replace("'", "''"), **values)
 
     @cached_property
     def picture(self) -> Picture:
@@ -113,14 +127,30 @@ class Life:
         )
 
     def curve(self, network: int) -> tuple[list[int], list[float]]:
-        """Epochs and validation accuracies in percent of a network; empty if none were recorded."""
+        """Epochs and validation scores of a network; empty if none were recorded."""
         known = [
             (epoch.epoch, value)
             for epoch in self.epochs.get(network, [])
-            if (value := epoch.validation_accuracy_percent) is not None
+            if (value := epoch.validation_score) is not None
         ]
         return [epoch for epoch, _ in known], [value for _, value in known]
 
     def best(self) -> float | None:
-        """The best validation accuracy in percent; None if there is none."""
-        return best_accuracy(self.networks.values())
+        """The best validation score; None if there is none."""
+        found = best_network(self.networks.values())
+        return None if found is None else found.best_score
+
+
+def read_together(commons: Commons, runs: Iterable[str]) -> list[Life]:
+    """The records of several runs, for figures that show them side by side; a run named twice is read once.
+
+    Raises:
+        BadInput: there is no such run, its records cannot be read, or their networks have scores of different
+            kinds.
+    """
+    lives = [Life.read(commons, run) for run in dict.fromkeys(runs)]
+    named = {life.quality: life for life in reversed(lives)}  # the first run of each kind
+    if len(named) > 1:
+        both = " and ".join(f"{one.noun} in {one.unit} of run {life.run!r}" for one, life in named.items())
+        raise BadInput(f"one report cannot show {both}: they have no axis in common; write one for each")
+    return lives

@@ -1,4 +1,4 @@
-"""The run in one picture: accuracy against cost with the front, and the learning curves behind it."""
+"""The run in one picture: score against cost with the front, and the learning curves behind it."""
 
 from __future__ import annotations
 
@@ -9,36 +9,35 @@ from a4nn_core.archaeology.picture import (
     WHISKERS,
     Curve,
     Picture,
-    accuracy_range,
     cost_floor,
     is_staircase,
 )
 from a4nn_core.archaeology.style import FAINT, FRONT
-from a4nn_core.metrics import ACCURACY_PERCENT, MFLOPS
+from a4nn_core.metrics import MFLOPS
 from a4nn_core.vocabulary import NetworkStatus
 
 _QUERY = """
 select n.network, n.generation, n.status, n.flops / 1e6 as mflops, n.parameters,
-       n.best_accuracy_percent, n.test_accuracy_percent, n.predicted_low, n.predicted_high,
+       n.best_{score}, n.test_{score}, n.predicted_low, n.predicted_high,
        n.epochs_trained, n.epochs_budget, f.network is not null as on_front
 from networks n left join front f on f.run = n.run and f.network = n.network
 where n.run = '{run}'
 order by n.network"""
 
 _CURVES = """
-select network, epoch, validation_accuracy_percent, predicted, predicted_low, predicted_high
+select network, epoch, validation_{score}, predicted, predicted_low, predicted_high
 from epochs
 where run = '{run}'
 order by network, epoch"""
 
 
 def front_exhibit(life: Life) -> Exhibit:
-    """Accuracy against cost: every trained network, the front, and how sure both are."""
-    shown = life.picture
+    """Score against cost: every trained network, the front, and how sure both are."""
+    shown, quality, images = life.picture, life.quality, life.header.images
     words = [
         "Each point is a network, darker the later its generation. Circles that are filled were trained to "
         "the end, with one standard error to either side; open ones were stopped, with the interval in which "
-        "their accuracy was predicted to end.",
+        f"their {quality.noun} was predicted to end.",
         *shown.caption,
     ]
     if shown.failed:
@@ -47,14 +46,15 @@ def front_exhibit(life: Life) -> Exhibit:
         (
             *(n.network, n.generation, None if n.status is None else str(n.status)),
             *(None if n.flops is None else n.flops / 1e6, n.parameters),
-            *(n.best_accuracy_percent, shown.images.validation_error(n.best_accuracy_percent)),
-            *(n.test_accuracy_percent, n.epochs_trained, "front" if n.network in life.front else ""),
+            *(n.best_score, n.score(images).error),
+            *(n.test_score(images).value, n.epochs_trained, "front" if n.network in life.front else ""),
         )
         for n in life.networks.values()
     ]
     columns = (
         *("network", "generation", "status", "multiply-adds (millions)", "parameters"),
-        *("best validation accuracy (%)", "standard error (points)", "test accuracy (%)", "epochs", "front"),
+        *(quality.best_validation, f"standard error ({quality.gain_unit})"),
+        *(f"test {quality.noun} ({quality.unit})", "epochs", "front"),
     )
     return Exhibit(
         "front",
@@ -62,18 +62,22 @@ def front_exhibit(life: Life) -> Exhibit:
         tuple(words),
         (front_chart(shown),),
         Table(columns, tuple(rows)),
-        _QUERY.format(run=life.run),
+        life.sql(_QUERY),
     )
 
 
 def curves_exhibit(life: Life) -> Exhibit:
     """The learning curves, where they were stopped and what was predicted."""
     rows = [
-        (e.network, e.epoch, e.validation_accuracy_percent, e.predicted, e.predicted_low, e.predicted_high)
+        (e.network, e.epoch, e.validation_score, e.predicted, e.predicted_low, e.predicted_high)
         for those in life.epochs.values()
         for e in those
     ]
-    columns = ("network", "epoch", "validation accuracy (%)", "predicted (%)", "from (%)", "to (%)")
+    unit = life.quality.unit
+    columns = (
+        *("network", "epoch", life.quality.validation),
+        *(f"predicted ({unit})", f"from ({unit})", f"to ({unit})"),
+    )
     return Exhibit(
         "curves",
         "How did networks learn?",
@@ -83,7 +87,7 @@ def curves_exhibit(life: Life) -> Exhibit:
         ),
         (curves_chart(life.picture),),
         Table(columns, tuple(rows)),
-        _CURVES.format(run=life.run),
+        life.sql(_CURVES),
     )
 
 
@@ -94,21 +98,18 @@ def generations(shown: Picture) -> Scale:
 
 
 def front_chart(shown: Picture) -> Chart:
-    """Best validation accuracy of every trained network against its cost."""
+    """Best validation score of every trained network against its cost."""
     scale = generations(shown)
-    front = sorted(shown.front, key=lambda n: (n.flops, n.accuracy_percent))
+    front = sorted(shown.front, key=lambda n: (n.flops, n.score))
     costs = [point.mflops for point in shown.points]
     floor = cost_floor(costs) if costs else 0.0
     marks: list[Mark] = []
     if shown.chance_percent is not None:
         marks.append(Level(value=shown.chance_percent, words=f"chance {shown.chance_percent:.3g} %"))
     if len(front) > 1 and is_staircase(front):
-        x, y = [max(n.mflops, floor) for n in front], [n.accuracy_percent for n in front]
+        x, y = [max(n.mflops, floor) for n in front], [n.score for n in front]
         marks.append(Line(x=x, y=y, colour=FRONT, width=2, step=True))
-    ends = {
-        w.point.network: (w.point.accuracy_percent - w.below, w.point.accuracy_percent + w.above)
-        for w in shown.whiskers
-    }
+    ends = {w.point.network: (w.point.score - w.below, w.point.score + w.above) for w in shown.whiskers}
     ends |= {one.point.network: (one.low, one.high) for one in shown.intervals}
     for status, label in (
         (NetworkStatus.completed, f"trained to the end, {WHISKERS}"),
@@ -121,7 +122,7 @@ def front_chart(shown: Picture) -> Chart:
                 Points(
                     label=label,
                     x=[max(p.mflops, floor) for p in members],
-                    y=[p.accuracy_percent for p in members],
+                    y=[p.score for p in members],
                     colours=[scale.colour(p.generation) for p in members],
                     shape="open" if status is NetworkStatus.stopped else "dot",
                     low=[low for low, _ in whiskers],
@@ -135,7 +136,7 @@ def front_chart(shown: Picture) -> Chart:
             Points(
                 label="Pareto front",
                 x=[max(n.mflops, floor) for n in front],
-                y=[n.accuracy_percent for n in front],
+                y=[n.score for n in front],
                 colours=(FRONT,),
                 shape="ring",
                 size=17,
@@ -145,17 +146,19 @@ def front_chart(shown: Picture) -> Chart:
     wide = bool(costs) and max(costs) > 8 * max(min(costs), floor)
     return Chart(
         "front",
-        "Accuracy against cost",
+        f"{shown.quality.heading} against cost",
         Axis(MFLOPS.label, scale="log" if wide else "linear"),
-        Axis(ACCURACY_PERCENT.label, range=accuracy_range(shown.accuracies)),
+        Axis(shown.quality.best_validation, range=shown.quality.axis(shown.scores)),
         tuple(marks) if shown.points else (),
         scale if scale.high > scale.low else None,
-        "no network has a known cost and accuracy" if shown.finished else "no network has finished yet",
+        f"no network has a known cost and {shown.quality.noun}"
+        if shown.finished
+        else "no network has finished yet",
     )
 
 
 def curves_chart(shown: Picture) -> Chart:
-    """Validation accuracy by epoch of every network."""
+    """Validation score by epoch of every network."""
     scale = generations(shown)
     front = {point.network for point in shown.front}
     marks: list[Mark] = []
@@ -205,7 +208,7 @@ def curves_chart(shown: Picture) -> Chart:
         "curves",
         "Learning curves",
         Axis("epoch", range=(0.5, shown.horizon * 1.03 + 0.5), whole=True),
-        Axis("validation accuracy (%)", range=accuracy_range(shown.measurements)),
+        Axis(shown.quality.validation, range=shown.quality.axis(shown.measurements)),
         tuple(marks) if shown.curves else (),
         scale if scale.high > scale.low else None,
         "no learning curve was recorded" if shown.finished else "no epoch has ended yet",

@@ -14,14 +14,9 @@ from pathlib import Path
 
 from a4nn_core.archaeology.descent import Family
 from a4nn_core.archaeology.life import Life
+from a4nn_core.archaeology.quality import Quality
 from a4nn_core.errors import BadInput
 from a4nn_core.files import atomic_write_bytes, user_errors
-
-COLUMNS = (
-    *("id", "ancestor_list", "origin_time", "destruction_time"),
-    *("genome", "operator", "status", "best_accuracy_percent", "flops", "parameters", "architecture_hash"),
-    "on_front",
-)
 
 
 def phylogeny_csv(life: Life, one_parent: bool = False, living: bool = False) -> str:
@@ -50,14 +45,14 @@ def phylogeny_csv(life: Life, one_parent: bool = False, living: bool = False) ->
     kept = _with_ancestors(family, lives_on, one_parent) if living else set(family.networks)
     out = io.StringIO()
     rows = csv.writer(out, lineterminator="\n")
-    rows.writerow(COLUMNS)
+    rows.writerow(_columns(life.quality))
     for number in sorted(kept):
         network, end = family.networks[number], family.last_generation[number]
         rows.writerow(
             (
                 *(number, _listed(_ancestors(family, number, one_parent)), network.generation),
                 "inf" if end is None or number in lives_on else end + 1,
-                *(network.genome or "", network.operator, network.status, network.best_accuracy_percent),
+                *(network.genome or "", network.operator, network.status, network.best_score),
                 *(network.flops, network.parameters, network.architecture_hash),
                 int(number in life.front),
             )
@@ -75,6 +70,13 @@ def write_phylogeny(life: Life, path: Path, one_parent: bool = False, living: bo
     with user_errors("write", path):
         atomic_write_bytes(path, text.encode())
     return text.count("\n") - 1  # no cell has a line break: genomes are JSON, words are printable
+
+
+def _columns(quality: Quality) -> tuple[str, ...]:
+    return (
+        *("id", "ancestor_list", "origin_time", "destruction_time", "genome", "operator", "status"),
+        *(f"best_{quality.columns}", "flops", "parameters", "architecture_hash", "on_front"),
+    )
 
 
 def _ancestors(family: Family, number: int, one_parent: bool) -> Sequence[int]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from a4nn_core.commons.records import Epoch, EpochCount, Event, Network, Run, best_accuracy, front_among
-from a4nn_core.precision import Images, in_percent
+from a4nn_core.archaeology.quality import ACCURACY, Quality
+from a4nn_core.commons.records import Epoch, EpochCount, Event, Network, Run, best_network, front_among
+from a4nn_core.precision import Images
 from a4nn_core.termination.endings import Ending, Endings
 from a4nn_core.termination.endings import summary as why_ended
 from a4nn_core.vocabulary import NetworkStatus, RunStatus
@@ -30,10 +32,11 @@ class Curve:
     Attributes:
         network: its number.
         generation: in which it was created; None if unknown.
-        epochs, values: epochs from 1 and validation accuracy in percent.
+        epochs, values: epochs from 1 and validation scores.
+        errors: standard error of each score; None where it is not known.
         stopped: whether its rule ended it before the budget.
-        predicted: what the last verdict expected at the end of the budget, percent;
-            None if it made no prediction.
+        predicted: score that the last verdict expected at the end of the budget; None if it made no
+            prediction.
         finished: whether it has final records.
     """
 
@@ -41,6 +44,7 @@ class Curve:
     generation: int | None
     epochs: list[int]
     values: list[float]
+    errors: list[float | None]
     stopped: bool
     predicted: float | None
     finished: bool
@@ -48,24 +52,32 @@ class Curve:
 
 @dataclass(frozen=True)
 class Point:
-    """A network whose cost and accuracy are known.
+    """A network whose cost and score are known.
 
     Attributes:
         record: the network's record.
         flops: multiply-adds for one image, above 0.
-        accuracy_percent: best validation accuracy.
+        score: best validation score.
+        error: its standard error; None if it is not known.
     """
 
     record: Network
     flops: int
-    accuracy_percent: float
+    score: float
+    error: float | None = None
 
     @classmethod
-    def of(cls, network: Network) -> Point | None:
-        """The point of a network; None if its cost or its accuracy is not known."""
-        if not network.flops or network.best_accuracy_percent is None:
+    def of(cls, network: Network, images: Images) -> Point | None:
+        """The point of a network; None if its cost or its score is not known.
+
+        Args:
+            network: its record.
+            images: those that accuracies of its run were measured on.
+        """
+        best = network.score(images)
+        if not network.flops or best.value is None:
             return None
-        return cls(network, network.flops, network.best_accuracy_percent)
+        return cls(network, network.flops, best.value, best.error)
 
     @property
     def network(self) -> int:
@@ -85,11 +97,11 @@ class Point:
 
 @dataclass(frozen=True)
 class Whisker:
-    """One standard error to either side of a network's best validation accuracy.
+    """One standard error to either side of a network's best validation score.
 
     Attributes:
         point: the network it belongs to.
-        below, above: percentage points; no accuracy is below 0 % or above 100 %.
+        below, above: how far it reaches; an accuracy is not below 0 % or above 100 %.
     """
 
     point: Point
@@ -99,11 +111,11 @@ class Whisker:
 
 @dataclass(frozen=True)
 class Interval:
-    """Where a stopped network's accuracy was predicted to end.
+    """Where a stopped network's score was predicted to end.
 
     Attributes:
         point: the network it belongs to.
-        low, high: percent, from 0 to 100.
+        low, high: scores; of accuracies from 0 to 100 %.
     """
 
     point: Point
@@ -111,12 +123,12 @@ class Interval:
     high: float
 
     @classmethod
-    def of(cls, point: Point) -> Interval | None:
+    def of(cls, point: Point, quality: Quality) -> Interval | None:
         """The interval of a stopped network; None if it was trained to the end, or nothing was predicted."""
         low, high = point.record.predicted_low, point.record.predicted_high
         if point.record.status is not NetworkStatus.stopped or low is None or high is None:
             return None
-        return cls(point, min(max(low, 0.0), 100.0), min(max(high, 0.0), 100.0))
+        return cls(point, quality.within(low), quality.within(high))
 
 
 @dataclass
@@ -127,11 +139,11 @@ class Picture:
         run: its id.
         title, summary: above the figures; the title is the run's id.
         horizon: last epoch of the budget.
-        points: networks that were trained and whose cost and accuracy are known.
+        points: networks that were trained and whose cost and score are known.
         front: those of them on the Pareto front.
         failed, finished: number of networks that did.
         curves: learning curves, also of networks in training.
-        images: those on which accuracies were measured.
+        quality: what scores are.
         endings: why networks were ended early.
         chance_percent: validation accuracy of always predicting the most frequent class; None if unknown.
     """
@@ -145,7 +157,7 @@ class Picture:
     failed: int = 0
     finished: int = 0
     curves: list[Curve] = field(default_factory=list)
-    images: Images = field(default_factory=Images)
+    quality: Quality = ACCURACY
     endings: list[Ending] = field(default_factory=list)
     chance_percent: float | None = None
 
@@ -164,7 +176,7 @@ class Picture:
     @property
     def intervals(self) -> list[Interval]:
         """Predicted intervals of the stopped networks; none if these are too many."""
-        found = [one for point in self.points if (one := Interval.of(point)) is not None]
+        found = [one for point in self.points if (one := Interval.of(point, self.quality)) is not None]
         return found if len(found) <= MOST_INTERVALS else []
 
     @property
@@ -174,56 +186,47 @@ class Picture:
         shown = self.points if len(self.points) <= MOST_WHISKERS else self.front
         predicted = {one.point.network for one in self.intervals}
         plain = [point for point in shown if point.network not in predicted]
-        errors = [(p, self.images.validation_error(p.accuracy_percent)) for p in plain]
-        return [Whisker(p, *_reach(p.accuracy_percent, se)) for p, se in errors if se is not None]
+        return [Whisker(p, *self._reach(p.score, se)) for p in plain if (se := p.error) is not None]
 
     @property
-    def accuracies(self) -> list[float]:
-        """All accuracies that the points show, with their whiskers and intervals, in percent."""
-        ends = [
-            end
-            for w in self.whiskers
-            for end in (w.point.accuracy_percent - w.below, w.point.accuracy_percent + w.above)
-        ]
+    def scores(self) -> list[float]:
+        """All scores that the points show, with their whiskers and intervals."""
+        ends = [end for w in self.whiskers for end in (w.point.score - w.below, w.point.score + w.above)]
         ends += [end for one in self.intervals for end in (one.low, one.high)]
-        return [point.accuracy_percent for point in self.points] + ends
+        return [point.score for point in self.points] + ends
 
     @property
     def measurements(self) -> list[float]:
-        """All accuracies that the curves show, with their predictions, in percent."""
+        """All scores that the curves show, with their predictions."""
         values = [value for curve in self.curves for value in curve.values]
         return values + [c.predicted for c in self.predicted if c.predicted is not None]
 
     def band(self, curve: Curve) -> list[tuple[float, float]]:
-        """One standard error to either side of a curve, percent; empty if it is not known."""
-        errors = [self.images.validation_error(value) for value in curve.values]
-        return [
-            (value - below, value + above)
-            for value, se in zip(curve.values, errors, strict=True)
+        """One standard error to either side of a curve; empty if it is not known of every epoch."""
+        reaches = [
+            (value, self._reach(value, se))
+            for value, se in zip(curve.values, curve.errors, strict=True)
             if se is not None
-            for below, above in [_reach(value, se)]
         ]
+        if len(reaches) < len(curve.values):
+            return []
+        return [(value - below, value + above) for value, (below, above) in reaches]
+
+    def _reach(self, score: float, error: float) -> tuple[float, float]:
+        """How far a whisker of one standard error reaches down and up, without leaving what is possible."""
+        within = self.quality.within
+        return min(error, score - within(-math.inf)), min(error, within(math.inf) - score)
 
     @property
     def predicted(self) -> list[Curve]:
-        """Curves that ended early, or go on, with a prediction that can be an accuracy."""
+        """Curves that ended early, or go on, with a prediction that can be a score."""
         return [
             c
             for c in self.curves
-            if c.predicted is not None and 0 <= c.predicted <= 100 and (c.stopped or not c.finished)
+            if c.predicted is not None
+            and self.quality.possible(c.predicted)
+            and (c.stopped or not c.finished)
         ]
-
-
-def accuracy_range(drawn: Iterable[float]) -> tuple[float, float]:
-    """Where an axis of accuracies begins and ends: a little beside what is drawn, never beyond 0 to 100 %.
-
-    Args:
-        drawn: all that the axis has to show, in percent; anything outside 0 to 100 is no accuracy.
-    """
-    values = [value for value in drawn if 0 <= value <= 100]
-    low, high = min(values, default=0.0), max(values, default=100.0)
-    margin = 0.07 * (high - low) or 1.0
-    return max(0.0, low - margin), min(100.0, high + margin)
 
 
 def whole_generations(first: int, last: int, most: int = 10) -> list[int]:
@@ -242,14 +245,10 @@ def cost_floor(costs: list[float]) -> float:
 
 
 def is_staircase(front: list[Point]) -> bool:
-    """Whether accuracy rises with cost along the front: it does if these two are the objectives."""
-    ordered = sorted(front, key=lambda n: (n.flops, n.accuracy_percent))
-    values = [n.accuracy_percent for n in ordered]
+    """Whether scores rise with cost along the front: they do if these two are the objectives."""
+    ordered = sorted(front, key=lambda n: (n.flops, n.score))
+    values = [n.score for n in ordered]
     return all(a <= b for a, b in pairwise(values))
-
-
-def _reach(accuracy_percent: float, se_points: float) -> tuple[float, float]:
-    return min(se_points, accuracy_percent), min(se_points, 100 - accuracy_percent)
 
 
 def picture(commons: Commons, run: str) -> Picture:
@@ -267,7 +266,7 @@ def picture_of(
     """What the figures of a run show, from its records."""
     front = {network.network for network in front_among(networks, header.objectives or {})}
     budgets = [budget for n in networks if (budget := n.epochs_budget)]
-    points = [point for n in networks if n.trained and (point := Point.of(n)) is not None]
+    points = [point for n in networks if n.trained and (point := Point.of(n, header.images)) is not None]
     return Picture(
         run=header.run,
         title=header.run,
@@ -277,20 +276,22 @@ def picture_of(
         front=[point for point in points if point.network in front],
         failed=sum(n.status is NetworkStatus.failed for n in networks),
         finished=sum(n.status in (NetworkStatus.completed, NetworkStatus.stopped) for n in networks),
-        curves=_curves(networks, epochs, events),
-        images=header.images,
+        curves=_curves(header, networks, epochs, events),
+        quality=Quality.of(header.task),
         endings=Endings.of(header, {network.network: network for network in networks}).all(),
         chance_percent=header.chance_percent,
     )
 
 
-def _curves(networks: Sequence[Network], epochs: Sequence[Epoch], events: Sequence[Event]) -> list[Curve]:
+def _curves(
+    header: Run, networks: Sequence[Network], epochs: Sequence[Epoch], events: Sequence[Event]
+) -> list[Curve]:
     asked = {event.network: event.generation for event in events}
     recorded = {network.network: network for network in networks}
     measured: dict[int, list[tuple[Epoch, float]]] = {}
     for epoch in epochs:
-        if epoch.validation_accuracy_percent is not None:
-            measured.setdefault(epoch.network, []).append((epoch, epoch.validation_accuracy_percent))
+        if epoch.validation_score is not None:
+            measured.setdefault(epoch.network, []).append((epoch, epoch.validation_score))
     curves = []
     for number, measurements in sorted(measured.items()):
         final = recorded.get(number)
@@ -301,8 +302,9 @@ def _curves(networks: Sequence[Network], epochs: Sequence[Epoch], events: Sequen
                 generation=final.generation if final else asked.get(number),
                 epochs=[epoch.epoch for epoch, _ in measurements],
                 values=[value for _, value in measurements],
+                errors=[epoch.score(header.images).error for epoch, _ in measurements],
                 stopped=final is not None and final.status is NetworkStatus.stopped,
-                predicted=final.predicted_accuracy_percent if final else last.predicted,
+                predicted=final.predicted_score if final else last.predicted,
                 finished=final is not None,
             )
         )
@@ -310,7 +312,7 @@ def _curves(networks: Sequence[Network], epochs: Sequence[Epoch], events: Sequen
 
 
 def _summary(header: Run, networks: Sequence[Network], epochs: Sequence[Epoch]) -> str:
-    best = best_accuracy(networks)
+    best = best_network(networks)
     trained = sum(bool(n.epochs_trained) and n.equal_to is None for n in networks)
     count = EpochCount.of(networks, header.epochs_budget)
     failed = sum(n.status is NetworkStatus.failed for n in networks)
@@ -321,7 +323,7 @@ def _summary(header: Run, networks: Sequence[Network], epochs: Sequence[Epoch]) 
         f"{trained} network{'' if trained == 1 else 's'} trained",
         f"{failed} failed" if failed else "",
         f"{outside} outside the bounds" if outside else "",
-        f"best {in_percent(best, header.images.validation_error(best))}" if best is not None else "",
+        f"best {best.score(header.images)}" if best is not None else "",
         f"{count.trained} of {count.budget} epochs ({count.saved_percent:.1f} % saved)"
         if count.trained
         else f"{len(epochs)} epochs",

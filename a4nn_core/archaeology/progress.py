@@ -2,7 +2,7 @@
 
 The hypervolume is the share of the box between the best and the worst values of all runs shown that is
 dominated by what a run has found (Zitzler and Thiele, 1998). The attainment surface of several runs is, for
-each cost, the accuracy that a share of them reached (Fonseca and Fleming, 1996); here half of them, with the
+each cost, the score that a share of them reached (Fonseca and Fleming, 1996); here half of them, with the
 best and the worst.
 """
 
@@ -22,21 +22,25 @@ from a4nn_core.archaeology.style import series
 from a4nn_core.commons.records import Network
 from a4nn_core.hypervolume import hypervolume
 from a4nn_core.jsonable import to_json
-from a4nn_core.metrics import ACCURACY_PERCENT, MFLOPS, nondominated, of_row, signs
+from a4nn_core.metrics import MFLOPS, nondominated, of_row, signs
 
 _QUERY = """
 with ended as (
-    select n.run, n.network, n.best_accuracy_percent, n.flops, n.epochs_trained, max(e.time) as last
+    select n.run, n.network, n.best_{score}, n.flops, n.epochs_trained, max(e.time) as last
     from networks n left join epochs e on e.run = n.run and e.network = n.network
     where n.run in ({runs}) and n.status in ('completed', 'stopped') and n.equal_to is null
     group by all
 )
 select run, network, sum(epochs_trained) over so_far as epochs_so_far,
-       max(best_accuracy_percent) over so_far as incumbent_percent, best_accuracy_percent, flops / 1e6 as
+       max(best_{score}) over so_far as incumbent_{unit}, best_{score}, flops / 1e6 as
        mflops
 from ended
 window so_far as (partition by run order by last nulls last, network)
 order by run, epochs_so_far"""
+
+_ATTAINED = """select run, network, flops / 1e6 as mflops, best_{score}
+from front
+order by run, flops"""
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class Moment:
     Attributes:
         network: its number.
         epochs: epochs trained so far, over all networks that have ended.
-        incumbent: best validation accuracy so far, in percent; None if none is known.
+        incumbent: best validation score so far; None if none is known.
         hypervolume: dominated share of the box in percent; None where objectives are not known.
     """
 
@@ -91,8 +95,9 @@ def moments(life: Life, box: Box | None) -> list[Moment]:
     front = np.empty((0, len(life.header.objectives or {})))
     for network in _ended(life):
         epochs += network.epochs_trained or 0
-        if network.best_accuracy_percent is not None:
-            incumbent = max(incumbent or 0.0, network.best_accuracy_percent)
+        best = network.best_score
+        if best is not None:
+            incumbent = best if incumbent is None else max(incumbent, best)
         point = objectives_of(life, network)
         if point is not None and box is not None:
             both = np.vstack([front, point])
@@ -123,6 +128,7 @@ def box_of(lives: Sequence[Life]) -> Box | None:
 
 def progress_exhibit(lives: Sequence[Life]) -> Exhibit:
     """Incumbent and hypervolume over epochs trained, a line for each run."""
+    quality = lives[0].quality
     box = box_of(lives)
     grown = {life.run: moments(life, box) for life in lives}
     incumbents: list[Mark] = []
@@ -138,7 +144,7 @@ def progress_exhibit(lives: Sequence[Life]) -> Exhibit:
                 marks.append(Line(x=x, y=y, step=True, width=2, colour=series(number), label=label, text=run))
     time = Axis("epochs trained, over all networks", whole=True)
     charts = (
-        Chart("incumbent", "Best network so far", time, Axis(ACCURACY_PERCENT.label), tuple(incumbents)),
+        Chart("incumbent", "Best network so far", time, Axis(quality.best_validation), tuple(incumbents)),
         Chart(
             "hypervolume",
             "Hypervolume so far",
@@ -153,19 +159,22 @@ def progress_exhibit(lives: Sequence[Life]) -> Exhibit:
         for run, states in grown.items()
         for s in states
     )
-    columns = ("run", "network", "epochs so far", "best validation accuracy so far (%)", "hypervolume (%)")
+    columns = (
+        *("run", "network", "epochs so far"),
+        *(f"best validation {quality.noun} so far ({quality.unit})", "hypervolume (%)"),
+    )
     runs = ", ".join("'" + life.run.replace("'", "''") + "'" for life in lives)
     return Exhibit(
         "progress",
         "How did the result grow?",
         (
-            "The best of many measured accuracies is too high by chance; see the standard errors of the "
-            "front. The hypervolume is the share of the box around all networks of this page that is "
+            f"The best of many measured {quality.plural} is too high by chance; see the standard errors "
+            "of the front. The hypervolume is the share of the box around all networks of this page that is "
             "dominated.",
         ),
         charts,
         Table(columns, rows),
-        _QUERY.format(runs=runs),
+        quality.sql(_QUERY, runs=runs),
     )
 
 
@@ -204,20 +213,21 @@ def rule(life: Life) -> str:
 
 
 def attainment(life: Life, costs: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The best validation accuracy in percent at each cost or less; NaN below the cheapest network.
+    """The best validation score at each cost or less; NaN below the cheapest network.
 
     Args:
         costs: million multiply-adds for one image, sorted.
     """
-    points = sorted((point.mflops, point.accuracy_percent) for point in life.picture.points)
+    points = sorted((point.mflops, point.score) for point in life.picture.points)
     spent = [cost for cost, _ in points]
-    best = np.maximum.accumulate([accuracy for _, accuracy in points]) if points else np.array([])
+    best = np.maximum.accumulate([score for _, score in points]) if points else np.array([])
     places = [bisect_right(spent, cost) - 1 for cost in costs]
     return np.array([best[place] if place >= 0 else np.nan for place in places])
 
 
 def attainment_exhibit(lives: Sequence[Life]) -> Exhibit:
     """What several seeds reach at each cost."""
+    quality = lives[0].quality
     costs = np.unique([point.mflops for life in lives for point in life.picture.points])
     marks: list[Mark] = []
     rows = []
@@ -237,22 +247,23 @@ def attainment_exhibit(lives: Sequence[Life]) -> Exhibit:
         "attainment",
         "Attainment over seeds",
         Axis(MFLOPS.label, scale="log" if len(costs) and costs[-1] > 8 * costs[0] else "linear"),
-        Axis(ACCURACY_PERCENT.label),
+        Axis(quality.best_validation),
         tuple(marks),
-        empty="no network has a known cost and accuracy",
+        empty=f"no network has a known cost and {quality.noun}",
     )
-    columns = ("runs", "seeds", "multiply-adds (millions)", "least (%)", "median (%)", "greatest (%)")
+    ends = (f"{name} ({quality.unit})" for name in ("least", "median", "greatest"))
+    columns = ("runs", "seeds", "multiply-adds (millions)", *ends)
     return Exhibit(
         "attainment",
         "What do several seeds reach?",
         (
-            "The best accuracy at each cost or less: the median of runs that differ in their seed alone, "
-            "and a band from the worst to the best of them, from the cost on at which each of them has a "
-            "network.",
+            f"The best {quality.noun} at each cost or less: the median of runs that differ in their seed "
+            "alone, and a band from the worst to the best of them, from the cost on at which each of them "
+            "has a network.",
         ),
         (chart,),
         Table(columns, tuple(rows)),
-        "select run, network, flops / 1e6 as mflops, best_accuracy_percent\nfrom front\norder by run, flops",
+        quality.sql(_ATTAINED),
     )
 
 
@@ -296,7 +307,7 @@ def tradeoff_exhibit(lives: Sequence[Life]) -> Exhibit:
         ),
         (chart,),
         Table(
-            ("run", "rule", "epochs saved (%)", "hypervolume (%)", "best validation accuracy (%)"),
+            ("run", "rule", "epochs saved (%)", "hypervolume (%)", lives[0].quality.best_validation),
             tuple(rows),
         ),
         "select run, experiment->>'$.termination.name' as rule from runs order by run",
@@ -304,6 +315,7 @@ def tradeoff_exhibit(lives: Sequence[Life]) -> Exhibit:
 
 
 def exhibits(lives: Sequence[Life]) -> list[Exhibit]:
-    """The figures of several runs together; rules are compared where there is more than one run."""
+    """The figures of several runs with scores of one kind together; rules are compared where there is more
+    than one run."""
     found = [progress_exhibit(lives), attainment_exhibit(lives)]
     return [*found, tradeoff_exhibit(lives)] if len(lives) > 1 else found

@@ -16,13 +16,13 @@ MOST_EPOCHS = 60
 _QUERY = """
 with ranked as (
     select a.epoch as early, b.epoch as late,
-           rank() over (partition by a.epoch, b.epoch order by a.validation_accuracy_percent)
-               + (count(*) over (partition by a.epoch, b.epoch, a.validation_accuracy_percent) - 1) / 2 as ra,
-           rank() over (partition by a.epoch, b.epoch order by b.validation_accuracy_percent)
-               + (count(*) over (partition by a.epoch, b.epoch, b.validation_accuracy_percent) - 1) / 2 as rb
+           rank() over (partition by a.epoch, b.epoch order by a.validation_{score})
+               + (count(*) over (partition by a.epoch, b.epoch, a.validation_{score}) - 1) / 2 as ra,
+           rank() over (partition by a.epoch, b.epoch order by b.validation_{score})
+               + (count(*) over (partition by a.epoch, b.epoch, b.validation_{score}) - 1) / 2 as rb
     from epochs a join epochs b on b.run = a.run and b.network = a.network and a.epoch < b.epoch
-    where a.run = '{run}' and a.validation_accuracy_percent is not null
-        and b.validation_accuracy_percent is not null
+    where a.run = '{run}' and a.validation_{score} is not null
+        and b.validation_{score} is not null
 )
 select early, late, count(*) as networks, corr(ra, rb) as spearman
 from ranked
@@ -35,7 +35,7 @@ def rank_correlation(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], 
     """Spearman's rank correlation between epochs, over the networks that have both.
 
     Args:
-        values: accuracies, shape (networks, epochs); NaN where a network was not trained.
+        values: scores, shape (networks, epochs); NaN where a network was not trained.
 
     Returns:
         correlation and number of networks, both of shape (epochs, epochs); NaN for fewer than ``LEAST``
@@ -110,7 +110,7 @@ def ranks_exhibit(life: Life) -> Exhibit:
         tuple(words),
         (chart,),
         Table(("earlier epoch", "later epoch", "networks", "rank correlation"), tuple(rows)),
-        _QUERY.format(run=life.run, least=LEAST),
+        life.sql(_QUERY, least=LEAST),
     )
 
 
@@ -121,8 +121,8 @@ def _table(life: Life) -> tuple[list[int], NDArray[np.float64]]:
     chosen = known[::-1][::step][::-1]  # the last epoch is always among them
     column = {epoch: at for at, epoch in enumerate(chosen)}
     values = np.full((len(curves), len(chosen)), np.nan)
-    for row, (epochs, accuracies) in enumerate(curves):
-        for epoch, accuracy in zip(epochs, accuracies, strict=True):
+    for row, (epochs, scores) in enumerate(curves):
+        for epoch, score in zip(epochs, scores, strict=True):
             if epoch in column:
-                values[row, column[epoch]] = accuracy
+                values[row, column[epoch]] = score
     return chosen, values

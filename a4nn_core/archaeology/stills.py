@@ -304,7 +304,7 @@ _DRAW: dict[str, Callable[[Axes, Any, dict[str, int], float], None]] = {
 
 
 def film_figure(frames: Sequence[Frame], title: str) -> Figure:
-    """A film strip: from top to bottom founder to network, points gained above each step and cost below."""
+    """A film strip: from top to bottom founder to network, what it gained above each step, cost below."""
     strips: list[Strip] = []
     for frame in frames:
         if len(frame.parents) == 2:
@@ -367,19 +367,19 @@ def _patch(state: str, colour: str) -> Any:
 
 
 def heading(frame: Frame) -> str:
-    """Who was made from whom, and the points that it gained."""
+    """Who was made from whom, and what it gained."""
     one = frame.step.network
     words = f"network {one.network}"
     if one.generation is not None:
         words += f", generation {one.generation}"
     parents = " and ".join(str(parent.network) for parent in frame.step.parents)
     words += f", {frame.step.operator or 'made'} of {parents}" if parents else ", founder"
-    gain = frame.step.gain_points
+    gain, quality = frame.step.gain, frame.quality
     if gain is None:
-        best = one.best_accuracy_percent
-        return words if best is None else f"{words}: {best:.2f} %"
+        best = one.best_score
+        return words if best is None else f"{words}: {quality.number(best)}"
     sign = "+" if gain >= 0 else "−"
-    words += f": {sign}{plus_minus(abs(gain), frame.gain_se)} points"
+    words += f": {sign}{plus_minus(abs(gain), frame.gain_se)} {quality.gain_unit}"
     return f"{words} (stopped early)" if frame.stopped else words
 
 

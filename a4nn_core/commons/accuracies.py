@@ -19,7 +19,7 @@ def require_accuracies(header: Run, what: str) -> None:
     """
     if header.task is Task.restoration:
         raise BadInput(
-            f"{what} are of accuracies, and the networks of run {header.run!r} restore images: a4nn front "
-            "and a4nn describe show their PSNR, restored.png beside the records of the run pictures it, and "
-            "a4nn sql compares them (networks.best_psnr_db, epochs.validation_psnr_db)"
+            f"{what} are of accuracies, and the networks of run {header.run!r} restore images: a4nn front, "
+            "a4nn describe and a4nn report show their PSNR, restored.png beside the records of the run "
+            "pictures it, and a4nn sql compares them (networks.best_psnr_db, epochs.validation_psnr_db)"
         )

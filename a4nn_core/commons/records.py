@@ -334,6 +334,17 @@ class Network(Record):
         """Best validation accuracy in percent; of a network that restores images, the ratio in decibels."""
         return self.best_psnr_db if self.best_accuracy_percent is None else self.best_accuracy_percent
 
+    @property
+    def last_score(self) -> float | None:
+        """The same after the last epoch."""
+        return self.last_psnr_db if self.last_accuracy_percent is None else self.last_accuracy_percent
+
+    @property
+    def predicted_score(self) -> float | None:
+        """What was predicted of the same for the end of the budget; None if nothing was."""
+        accuracy = self.predicted_accuracy_percent
+        return self.predicted_psnr_db if accuracy is None else accuracy
+
     def score(self, images: Images) -> Score:
         """The best validation score for people."""
         accuracy = self.best_accuracy_percent

@@ -23,7 +23,8 @@ class Beside:
     """What could be written.
 
     Attributes:
-        picture: the front as a still picture; None if there is nothing to draw, or it cannot be written.
+        picture: the front as a still picture; None if there is nothing to draw, it cannot be written, or the
+            run is pictured by restored images instead (``publish/models/restored.py``).
         report: the page; None if it cannot be written.
         problems: why, a sentence each.
     """
@@ -64,18 +65,14 @@ def write_beside(commons: Commons, run: str) -> Beside:
 
     Raises:
         BadInput: there is no such run.
-
-    Returns:
-        nothing of a run whose networks restore images: these figures are of accuracies.
     """
     folder = RunFolder(commons.path, run).path
-    if commons.run(run).task is Task.restoration:  # pictured by images (publish/models/restored.py)
-        return Beside(None, None)
+    has_other = commons.run(run).task is Task.restoration  # restored images are the picture of such a run
     picture, report = folder / PICTURE, folder / REPORT
     problems = []
     drawn = written = False
     try:
-        drawn = front_figure(commons, run, picture, REPORT)
+        drawn = not has_other and front_figure(commons, run, picture, REPORT)
     except BadInput as error:
         problems.append(f"no picture: {error}")
     try:

@@ -17,7 +17,8 @@ from a4nn_core.archaeology import kinship, overview, progress, ranks, stops, tim
 from a4nn_core.archaeology.chart import Exhibit
 from a4nn_core.archaeology.film import Album, Frame
 from a4nn_core.archaeology.graphs import Graphs
-from a4nn_core.archaeology.life import Life
+from a4nn_core.archaeology.life import Life, read_together
+from a4nn_core.archaeology.quality import Quality, to_sort
 from a4nn_core.archaeology.questions.curves import curves_exhibit
 from a4nn_core.archaeology.questions.diversity import diversity_exhibit
 from a4nn_core.archaeology.questions.foresight import foresight_exhibit
@@ -63,11 +64,11 @@ def document(commons: Commons, runs: Sequence[str], room: Room | None = None) ->
     """All that a report of some runs holds, as JSON values whose texts can be shown as they are.
 
     Raises:
-        BadInput: there is no such run, or its records cannot be read.
+        BadInput: there is no such run, its records cannot be read, or runs for different tasks are mixed.
     """
     room = room or Room()
     names = list(dict.fromkeys(runs))
-    lives = [Life.read(commons, run) for run in names]
+    lives = read_together(commons, names)
     graphs = Graphs()
     runs_shown = [_run(commons, life, room, graphs) for life in lives]
     found = {
@@ -96,7 +97,7 @@ def exhibits_of(commons: Commons, life: Life, whole: Life, album: Album) -> list
     return [
         overview.front_exhibit(life),
         overview.curves_exhibit(life),
-        Exhibit("film", "How did the chosen network come about?", _FILM),
+        Exhibit("film", "How did the chosen network come about?", _film(life.quality)),
         kinship.stream_exhibit(whole, album.family),
         kinship.family_exhibit(life, album.family),
         diversity_exhibit(whole),
@@ -133,6 +134,7 @@ def _run(commons: Commons, whole: Life, room: Room, graphs: Graphs) -> dict[str,
     return {
         "run": whole.run,
         "summary": whole.picture.summary,
+        "unit": whole.quality.unit,
         "best": best_network(life),
         "networks": [_network(life, network) for network in life.networks.values()],
         "left_out": len(whole.networks) - len(life.networks),
@@ -154,15 +156,18 @@ def _run(commons: Commons, whole: Life, room: Room, graphs: Graphs) -> dict[str,
     }
 
 
-_FILM = (
-    "From a founder to the chosen network: above each step the points that it gained, below it what it "
-    "costs. Of two parents both are drawn, and what comes from one of them alone has its colour. The line "
-    "follows the parent whose genome is nearer.",
-)
 _DIFFERENCE = (
     "The chosen network and the one to compare with, matched by structure: numbers and names of layers do "
     "not count.",
 )
+
+
+def _film(quality: Quality) -> tuple[str, ...]:
+    return (
+        f"From a founder to the chosen network: above each step the {quality.gains} that it gained, below it "
+        "what it costs. Of two parents both are drawn, and what comes from one of them alone has its colour. "
+        "The line follows the parent whose genome is nearer.",
+    )
 
 
 def _no_film(life: Life, album: Album) -> str:
@@ -178,7 +183,7 @@ def _chosen(life: Life, album: Album, most: int) -> set[int]:
     if len(life.networks) <= most:
         return set(life.networks)
     kept: set[int] = set()
-    ordered = sorted(life.networks.values(), key=lambda n: (-(n.best_accuracy_percent or 0.0), n.network))
+    ordered = sorted(life.networks.values(), key=lambda n: (-to_sort(n.best_score), n.network))
     best = [network.network for network in ordered]
     lines = [number for number in best if number in life.front]
     for number in lines:
@@ -199,14 +204,14 @@ def _only(life: Life, kept: set[int]) -> Life:
 
 
 def best_network(life: Life) -> int | None:
-    """The network that a page shows first: the most accurate of the front, or of all."""
-    known = [n for n in life.networks.values() if n.best_accuracy_percent is not None and n.trained]
+    """The network that a page shows first: that with the best score of the front, or of all."""
+    known = [n for n in life.networks.values() if n.best_score is not None and n.trained]
     chosen = [n for n in known if n.network in life.front] or known
-    return max(chosen, key=lambda n: (n.best_accuracy_percent or 0.0, -n.network)).network if chosen else None
+    return max(chosen, key=lambda n: (to_sort(n.best_score), -n.network)).network if chosen else None
 
 
 def _network(life: Life, one: Network) -> dict[str, Any]:
-    images = life.header.images
+    best, test = one.score(life.header.images), one.test_score(life.header.images)
     ending = life.endings.get(one.network)
     return {
         "network": one.network,
@@ -216,10 +221,10 @@ def _network(life: Life, one: Network) -> dict[str, Any]:
         "operator": one.operator,
         "mflops": None if one.flops is None else one.flops / 1e6,
         "parameters": one.parameters,
-        "best": one.best_accuracy_percent,
-        "best_se": images.validation_error(one.best_accuracy_percent),
-        "test": one.test_accuracy_percent,
-        "test_se": images.test_error(one.test_accuracy_percent),
+        "best": best.value,
+        "best_se": best.error,
+        "test": test.value,
+        "test_se": test.error,
         "epochs": one.epochs_trained,
         "budget": one.epochs_budget,
         "front": one.network in life.front,
@@ -280,9 +285,14 @@ def _made(commons: Commons, life: Life) -> dict[str, Any]:
         "machine": header.host,
         "made by": None if header.code_version is None else f"a4nn {header.code_version}",
     }
+    summary = summarise(commons, life.run) if life.networks else None
+    to_beat = summary.to_beat() if summary else []
     return {
-        "facts": [[name, str(value)] for name, value in facts.items() if value is not None],
-        "cost": summarise(commons, life.run).cost() if life.networks else [],
+        "facts": [
+            *([name, str(value)] for name, value in facts.items() if value is not None),
+            *(["without a network", line] for line in to_beat),
+        ],
+        "cost": summary.cost() if summary else [],
         "experiment": _indented(header.experiment),
         "environment": _indented(header.environment),
     }

@@ -35,7 +35,8 @@ def write_report(commons: Commons, runs: Sequence[str], file: Path, room: Room |
         room: how much it may hold.
 
     Raises:
-        BadInput: there is no such run, its records cannot be read, or the file cannot be written.
+        BadInput: there is no such run, its records cannot be read, runs for different tasks are mixed, or the
+            file cannot be written.
     """
     text = page(document(commons, runs, room))
     make_folder(file.parent)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from a4nn_core.archaeology import progress, stops
 from a4nn_core.archaeology.chart import Chart
 from a4nn_core.archaeology.film import Album
-from a4nn_core.archaeology.life import Life
+from a4nn_core.archaeology.life import Life, read_together
 from a4nn_core.archaeology.stills import FORMATS, write_chart, write_difference, write_film
 from a4nn_core.report.document import best_network, exhibits_of
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 def write_pictures(commons: Commons, runs: Sequence[str], folder: Path) -> list[Path]:
     """Write all figures of some runs, as PNG and as SVG; those of one run are named after it.
 
-    The film strip is that of the most accurate network of the front; what differs is drawn of the cheapest
-    network of the front and this one.
+    The film strip is that of the network of the front with the best score; what differs is drawn of the
+    cheapest network of the front and this one.
 
     Args:
         commons: where the runs are.
@@ -32,9 +32,10 @@ def write_pictures(commons: Commons, runs: Sequence[str], folder: Path) -> list[
         the files.
 
     Raises:
-        BadInput: there is no such run, its records cannot be read, or a file cannot be written.
+        BadInput: there is no such run, its records cannot be read, runs for different tasks are mixed, or a
+            file cannot be written.
     """
-    lives = [Life.read(commons, run) for run in dict.fromkeys(runs)]
+    lives = read_together(commons, runs)
     files: list[Path] = []
     for life in lives:
         album = Album.read(commons, life)

@@ -42,7 +42,7 @@ class Ending:
         reason: the rule's reason, see ``Reason``.
         epochs, epochs_saved: epochs it was trained, and those of its budget that it was not.
         predicted, low, high: accuracy that was predicted for the end of the budget and its interval, in
-            percent; None if the rule predicted nothing.
+            percent; of a network that restores images PSNR in decibels; None if the rule predicted nothing.
         rival: number of the network beside which it was given up; None if there is none.
         words: what the verdict rested on.
     """
@@ -107,7 +107,7 @@ class Endings:
             reason=reason,
             epochs=network.epochs_trained or 0,
             epochs_saved=network.epochs_saved(),
-            predicted=_predicted(network),
+            predicted=network.predicted_score,
             low=network.predicted_low,
             high=network.predicted_high,
             rival=rival,
@@ -121,7 +121,7 @@ def summary(endings: list[Ending]) -> list[str]:
     lines = []
     for rule in dict.fromkeys(ending.rule for ending in endings):
         those = [ending for ending in endings if ending.rule == rule]
-        example = max(those, key=lambda ending: (ending.predicted or 0.0, -ending.network))
+        example = max(those, key=_promise)
         networks = "1 network" if len(those) == 1 else f"{len(those)} networks"
         by = f" by the rule {rule}" if rule else ""
         which = "network" if len(those) == 1 else "such as network"
@@ -129,10 +129,9 @@ def summary(endings: list[Ending]) -> list[str]:
     return lines
 
 
-def _predicted(network: Network) -> float | None:
-    """What was predicted for the end of the budget, in the unit of its score."""
-    accuracy = network.predicted_accuracy_percent
-    return network.predicted_psnr_db if accuracy is None else accuracy
+def _promise(ending: Ending) -> tuple[bool, float, int]:
+    known = ending.predicted is not None  # 0 dB, too, is more than nothing
+    return known, ending.predicted if ending.predicted is not None else 0.0, -ending.network
 
 
 class _NotRecorded(Exception):
@@ -177,7 +176,7 @@ class _Verdict:
     def forecast(self) -> str:
         """What was forecast for the end of the budget, with its interval."""
         network, low, high = self.network, self.network.predicted_low, self.network.predicted_high
-        predicted = _predicted(network)
+        predicted = network.predicted_score
         if predicted is None:
             raise _NotRecorded
         between = "" if low is None or high is None else f" ({low:.1f} to {high:.1f})"

@@ -24,15 +24,15 @@ with genomes as (
     from networks where run = '{run}' and status in ('completed', 'stopped') and equal_to is null
 ), apart as (
     select a.network, b.network as other,
-           avg(abs(a.validation_accuracy_percent - b.validation_accuracy_percent)) as apart_points
+           avg(abs(a.validation_{score} - b.validation_{score})) as apart_{points}
     from epochs a join epochs b on b.run = a.run and b.epoch = a.epoch and a.network < b.network
     where a.run = '{run}'
     group by all having count(*) >= {least}
 )
 select len(list_filter(list_zip(a.v, b.v), lambda x: x[1] != x[2])) as differing, count(*) as pairs,
-       round(quantile_cont(apart_points, 0.25), 3) as lower_quartile_points,
-       round(median(apart_points), 3) as median_points,
-       round(quantile_cont(apart_points, 0.75), 3) as upper_quartile_points
+       round(quantile_cont(apart_{points}, 0.25), 3) as lower_quartile_{points},
+       round(median(apart_{points}), 3) as median_{points},
+       round(quantile_cont(apart_{points}, 0.75), 3) as upper_quartile_{points}
 from apart join genomes a on a.network = apart.network join genomes b on b.network = apart.other
 where len(a.v) = len(b.v)
 group by differing
@@ -47,7 +47,7 @@ class Distance:
         differing: that number.
         pairs: number of pairs.
         low, middle, high: quartiles of how far their curves are apart: mean distance over common epochs, in
-            percentage points.
+            percentage points or decibels.
     """
 
     differing: int
@@ -84,7 +84,7 @@ def likenesses(life: Life, seed: int = 0) -> Likenesses:
     trained = [n for n in life.networks.values() if n.trained and life.curve(n.network)[0]]
     step = -(-len(trained) // MOST_NETWORKS) or 1
     genomes = Genomes.of(sorted(trained, key=lambda n: n.network)[::step])
-    values = _accuracies(life, genomes.numbers.tolist())
+    values = _scores(life, genomes.numbers.tolist())
     first, second = np.triu_indices(len(values), 1)
     apart, shared = _apart(values)
     known = shared[first, second] >= LEAST_EPOCHS
@@ -101,13 +101,13 @@ def likenesses(life: Life, seed: int = 0) -> Likenesses:
     return Likenesses(distances, correlation, p, len(values))
 
 
-def _accuracies(life: Life, networks: list[int]) -> NDArray[np.float64]:
+def _scores(life: Life, networks: list[int]) -> NDArray[np.float64]:
     curves = {number: life.curve(number) for number in networks}
     last = max((epoch for epochs, _ in curves.values() for epoch in epochs), default=0)
     values = np.full((len(networks), last), np.nan)
     for row, number in enumerate(networks):
-        epochs, accuracies = curves[number]
-        values[row, np.array(epochs, dtype=int) - 1] = accuracies
+        epochs, scores = curves[number]
+        values[row, np.array(epochs, dtype=int) - 1] = scores
     return values
 
 
@@ -155,7 +155,7 @@ def _mantel(
 
 def curves_exhibit(life: Life) -> Exhibit:
     """How far curves are apart, by how much genomes differ."""
-    found = likenesses(life)
+    found, unit = likenesses(life), life.quality.gain_unit
     words = "No two trained networks have genomes of the same form and three epochs in common."
     if found.distances:
         words = (
@@ -185,7 +185,7 @@ def curves_exhibit(life: Life) -> Exhibit:
         "alike",
         "Distance of curves by distance of genomes",
         Axis("positions that differ", whole=True),
-        Axis("distance of curves (points)"),
+        Axis(f"distance of curves ({unit})"),
         marks if rows else (),
         empty="no two curves can be compared",
         height=340,
@@ -199,11 +199,9 @@ def curves_exhibit(life: Life) -> Exhibit:
             (
                 "positions that differ",
                 "pairs",
-                "lower quartile (points)",
-                "median (points)",
-                "upper quartile (points)",
+                *(f"{name} ({unit})" for name in ("lower quartile", "median", "upper quartile")),
             ),
             tuple((d.differing, d.pairs, d.low, d.middle, d.high) for d in rows),
         ),
-        _QUERY.format(run=life.run.replace("'", "''"), least=LEAST_EPOCHS),
+        life.sql(_QUERY, least=LEAST_EPOCHS),
     )

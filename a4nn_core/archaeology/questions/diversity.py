@@ -130,7 +130,7 @@ def diversity_exhibit(life: Life) -> Exhibit:
                 for d in found
             ),
         ),
-        _QUERY.format(run=life.run.replace("'", "''")),
+        life.sql(_QUERY),
     )
 
 

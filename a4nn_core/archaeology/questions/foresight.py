@@ -9,6 +9,7 @@ import numpy as np
 
 from a4nn_core.archaeology.chart import Axis, Chart, Exhibit, Line, Points, Table
 from a4nn_core.archaeology.life import Life
+from a4nn_core.archaeology.quality import Quality
 from a4nn_core.archaeology.style import FAINT, FIRST, SECOND
 from a4nn_core.commons.records import Prediction
 
@@ -16,7 +17,7 @@ BEFORE, AT_VERDICT, AT_END = "before training", "at the verdict", "last, of thos
 
 _QUERY = """
 with came_true as (
-    select n.network, max(n.last_accuracy_percent) as last_percent
+    select n.network, max(n.last_{score}) as last_{unit}
     from networks n join runs r on r.run = n.run
     where coalesce(r.shadow_of, r.run) = '{run}' and n.status = 'completed' and n.equal_to is null
     group by n.network
@@ -26,12 +27,12 @@ with came_true as (
     union all
     select network,
            case status when 'stopped' then 'at the verdict' else 'last, of those trained to the end' end,
-           predicted_accuracy_percent, predicted_low, predicted_high
-    from networks where run = '{run}' and predicted_accuracy_percent is not null
+           predicted_{score}, predicted_low, predicted_high
+    from networks where run = '{run}' and predicted_{score} is not null
 )
-select p.moment, count(*) as networks, round(avg(p.predicted - t.last_percent), 3) as bias_points,
-       round(avg(abs(p.predicted - t.last_percent)), 3) as mean_error_points,
-       round(100 * avg((t.last_percent between p.low and p.high)::int), 1) as inside_percent
+select p.moment, count(*) as networks, round(avg(p.predicted - t.last_{unit}), 3) as bias_{points},
+       round(avg(abs(p.predicted - t.last_{unit})), 3) as mean_error_{points},
+       round(100 * avg((t.last_{unit} between p.low and p.high)::int), 1) as inside_percent
 from predicted p join came_true t on t.network = p.network
 group by p.moment
 order by p.moment"""
@@ -45,8 +46,7 @@ class Foresight:
         network: number of the network.
         moment: when it was predicted: ``BEFORE``, ``AT_VERDICT`` or ``AT_END``.
         epoch: epochs that it rests on; 0 before training.
-        predicted, low, high: validation accuracy at the end of the budget, in percent; ends of the interval
-            or None.
+        predicted, low, high: validation score at the end of the budget; ends of the interval or None.
         true: what came true, by its own training or a shadow's; None if nobody trained it to the end.
         source: run that showed it, None for its own.
     """
@@ -62,7 +62,7 @@ class Foresight:
 
     @property
     def error(self) -> float | None:
-        """Prediction less truth, percentage points."""
+        """Prediction less truth, percentage points or decibels."""
         return None if self.true is None else self.predicted - self.true
 
     @property
@@ -85,11 +85,11 @@ def foresights(life: Life, predictions: Iterable[Prediction] = ()) -> list[Fores
         if one.epoch == 0 and one.predicted is not None and one.network in life.networks:
             found.append(_foresight(life, one.network, BEFORE, 0, one.predicted, one.low, one.high))
     for number, network in sorted(life.networks.items()):
-        if network.trained and network.predicted_accuracy_percent is not None:
+        if network.trained and network.predicted_score is not None:
             moment = AT_VERDICT if number in life.endings else AT_END
             found.append(
                 _foresight(
-                    *(life, number, moment, network.epochs_trained or 0, network.predicted_accuracy_percent),
+                    *(life, number, moment, network.epochs_trained or 0, network.predicted_score),
                     *(network.predicted_low, network.predicted_high),
                 )
             )
@@ -100,22 +100,22 @@ def _foresight(
     life: Life, number: int, moment: str, epoch: int, predicted: float, low: float | None, high: float | None
 ) -> Foresight:
     own = life.networks[number]
-    true, source = (own.last_accuracy_percent, None) if own.status == "completed" else (None, None)
+    true, source = (own.last_score, None) if own.status == "completed" else (None, None)
     for shadow, again in life.shadows.items():
         if true is None and number in again and again[number].status == "completed":
-            true, source = again[number].last_accuracy_percent, shadow
+            true, source = again[number].last_score, shadow
     return Foresight(number, moment, epoch, predicted, low, high, true, source)
 
 
 @dataclass(frozen=True)
-class Quality:
-    """How good the predictions of one moment were.
+class Reliability:
+    """How reliable the predictions of one moment were.
 
     Attributes:
         moment: see Foresight.
         networks: number of predictions whose truth is known.
         unknown: number of those whose truth is not.
-        bias, mean_error: mean error and mean absolute error, points; None if no truth is known.
+        bias, mean_error: mean error and mean absolute error, as errors; None if no truth is known.
         rank: Spearman's correlation with the truth; None for fewer than 3.
         inside: number inside of their intervals, and number of intervals.
     """
@@ -129,8 +129,8 @@ class Quality:
     inside: tuple[int, int]
 
 
-def quality(found: Sequence[Foresight]) -> list[Quality]:
-    """How good predictions were, by moment."""
+def reliability(found: Sequence[Foresight]) -> list[Reliability]:
+    """How reliable predictions were, by moment."""
     made = []
     for moment in (BEFORE, AT_VERDICT, AT_END):
         mine = [f for f in found if f.moment == moment]
@@ -138,7 +138,7 @@ def quality(found: Sequence[Foresight]) -> list[Quality]:
         inside = [hit for f in mine if (hit := f.inside) is not None]
         if mine:
             made.append(
-                Quality(
+                Reliability(
                     moment,
                     networks=len(errors),
                     unknown=len(mine) - len(errors),
@@ -162,9 +162,9 @@ def _rank(pairs: Sequence[tuple[float, float]]) -> float | None:
 def foresight_exhibit(life: Life, predictions: Iterable[Prediction] = ()) -> Exhibit:
     """Predictions against what came true."""
     found = foresights(life, predictions)
-    qualities = quality(found)
-    words = [_words(q) for q in qualities] or ["No prediction was recorded in this run."]
-    if any(q.unknown for q in qualities) and not life.shadows:
+    quality, reliable = life.quality, reliability(found)
+    words = [_words(one, quality) for one in reliable] or ["No prediction was recorded in this run."]
+    if any(one.unknown for one in reliable) and not life.shadows:
         words.append(
             "What would have become of stopped networks is not known: `a4nn shadow` trains them to the end."
         )
@@ -173,11 +173,12 @@ def foresight_exhibit(life: Life, predictions: Iterable[Prediction] = ()) -> Exh
         "foresight",
         "Did predictions come true?",
         tuple(words),
-        (_chart(known),),
+        (_chart(known, quality),),
         Table(
             (
-                *("network", "predicted", "epochs seen", "prediction (%)", "low (%)", "high (%)"),
-                *("came true (%)", "error (points)", "inside", "shown by"),
+                *("network", "predicted", "epochs seen"),
+                *(f"{name} ({quality.unit})" for name in ("prediction", "low", "high", "came true")),
+                *(f"error ({quality.gain_unit})", "inside", "shown by"),
             ),
             tuple(
                 (
@@ -188,7 +189,7 @@ def foresight_exhibit(life: Life, predictions: Iterable[Prediction] = ()) -> Exh
                 for f in found
             ),
         ),
-        _QUERY.format(run=life.run.replace("'", "''")),
+        life.sql(_QUERY),
     )
 
 
@@ -196,14 +197,14 @@ def _counted(count: int) -> str:
     return f"{count} prediction{'' if count == 1 else 's'}"
 
 
-def _words(q: Quality) -> str:
+def _words(q: Reliability, quality: Quality) -> str:
     name = q.moment[0].upper() + q.moment[1:]
     if q.bias is None or q.mean_error is None:
         return f"{name}: {_counted(q.unknown)}, of which no truth is known."
     text = (
         f"{name}: {_counted(q.networks)} with a known truth"
         + (f" ({q.unknown} without)" if q.unknown else "")
-        + f", mean error {q.mean_error:.2f} points, bias {q.bias:+.2f} points"
+        + f", mean error {q.mean_error:.2f} {quality.gain_unit}, bias {quality.gain(q.bias)}"
     )
     if q.rank is not None:
         text += f", rank correlation {q.rank:.2f}"
@@ -212,7 +213,7 @@ def _words(q: Quality) -> str:
     return text + "."
 
 
-def _chart(known: Sequence[Foresight]) -> Chart:
+def _chart(known: Sequence[Foresight], quality: Quality) -> Chart:
     colours = {BEFORE: FIRST, AT_VERDICT: SECOND, AT_END: FAINT}
     ends = [value for f in known for value in (f.predicted, f.true) if value is not None]
     marks: list[Line | Points] = []
@@ -246,8 +247,8 @@ def _chart(known: Sequence[Foresight]) -> Chart:
     return Chart(
         "foresight",
         "Predictions and what came true",
-        Axis("predicted validation accuracy (%)"),
-        Axis("came true (%)"),
+        Axis(f"predicted {quality.validation}"),
+        Axis(f"came true ({quality.unit})"),
         tuple(marks),
         empty="no prediction whose truth is known",
         square=True,

@@ -15,15 +15,15 @@ Z = 1.959964  # of a normal distribution, for 95 %
 
 _QUERY = """
 with born as (
-    select n.network, n.operator, len(n.parents) as parents, n.best_accuracy_percent as own,
-           max(p.best_accuracy_percent) as best_parent, n.flops, n.status
+    select n.network, n.operator, len(n.parents) as parents, n.best_{score} as own,
+           max(p.best_{score}) as best_parent, n.flops, n.status
     from networks n
     join networks p on p.run = n.run and list_contains(n.parents, p.network)
     where n.run = '{run}' and n.status in ('completed', 'stopped')
     group by all
 )
 select operator, parents, count(*) as children, count(*) filter (own > best_parent) as better,
-       round(avg(own - best_parent), 3) as mean_gain_points
+       round(avg(own - best_parent), 3) as mean_gain_{points}
 from born
 group by operator, parents
 order by operator, parents"""
@@ -36,7 +36,7 @@ class Made:
     Attributes:
         operator: its name.
         parents: number of parents.
-        gains: of its children above their best parent, percentage points.
+        gains: of its children above their best parent, percentage points or decibels.
         on_front: number of its children on the front.
     """
 
@@ -47,7 +47,7 @@ class Made:
 
     @property
     def better(self) -> int:
-        """Number of children that are more accurate than all their parents."""
+        """Number of children that are better than all their parents."""
         return sum(gain > 0 for gain in self.gains)
 
     @property
@@ -73,14 +73,14 @@ def made(life: Life) -> list[Made]:
     for number in sorted(family.networks):
         if family.networks[number].trained and family.parents(number):
             step = family.step(number)
-            if step.gain_over_best_points is not None:
+            if step.gain_over_best is not None:
                 key = (step.operator or "not recorded", len(step.parents))
                 found.setdefault(key, []).append(step)
     return [
         Made(
             operator,
             parents,
-            tuple(gain for step in steps if (gain := step.gain_over_best_points) is not None),
+            tuple(gain for step in steps if (gain := step.gain_over_best) is not None),
             sum(step.network.network in life.front for step in steps),
         )
         for (operator, parents), steps in sorted(found.items())
@@ -88,11 +88,11 @@ def made(life: Life) -> list[Made]:
 
 
 def operators_exhibit(life: Life) -> Exhibit:
-    """How often children are more accurate than all their parents, by operator."""
-    found = made(life)
+    """How often children are better than all their parents, by operator."""
+    found, quality = made(life), life.quality
     words = (
-        "How often a child is more accurate than every one of its parents, with 95 % intervals (Wilson). A "
-        "mean gain below 0 is usual: parents are chosen for being good, so part of what they have is luck."
+        f"How often a child is {quality.better} than every one of its parents, with 95 % intervals (Wilson). "
+        "A mean gain below 0 is usual: parents are chosen for being good, so part of what they have is luck."
         if found
         else life.no_lineage or "No trained child has a trained parent yet."
     )
@@ -104,7 +104,7 @@ def operators_exhibit(life: Life) -> Exhibit:
         Table(
             (
                 *("operator", "parents", "children", "better than all parents", "share (%)"),
-                *("share, low (%)", "share, high (%)", "mean gain (points)", "on the front"),
+                *("share, low (%)", "share, high (%)", f"mean gain ({quality.gain_unit})", "on the front"),
             ),
             tuple(
                 (
@@ -114,7 +114,7 @@ def operators_exhibit(life: Life) -> Exhibit:
                 for m in found
             ),
         ),
-        _QUERY.format(run=life.run.replace("'", "''")),
+        life.sql(_QUERY),
     )
 
 

@@ -11,27 +11,28 @@ from a4nn_core.archaeology.chart import Axis, Chart, Exhibit, Points, Table
 from a4nn_core.archaeology.genomes import Genomes
 from a4nn_core.archaeology.life import Life
 from a4nn_core.archaeology.likeness import Match, aligned, sequence
+from a4nn_core.archaeology.quality import Quality, to_sort
 from a4nn_core.archaeology.style import FRONT, KEPT
 from a4nn_core.commons.records import Network
 
 _QUERY = """
 with genomes as (
-    select n.run, n.network, n.status, n.best_accuracy_percent, f.network is not null as on_front,
+    select n.run, n.network, n.status, n.best_{score}, f.network is not null as on_front,
            regexp_extract_all(n.genome, '-?[0-9.]+|"[^"]*"|true|false') as v
     from networks n left join front f on f.run = n.run and f.network = n.network
     where n.run = '{run}' and n.equal_to is null
 ), pairs as (
-    select s.network, s.best_accuracy_percent, m.network as front_member,
-           m.best_accuracy_percent as its_best_percent,
+    select s.network, s.best_{score}, m.network as front_member,
+           m.best_{score} as its_best_{unit},
            len(list_filter(list_zip(s.v, m.v), lambda x: x[1] != x[2])) as differing
     from genomes s join genomes m on m.on_front and len(m.v) = len(s.v)
     where s.status = 'stopped' and not s.on_front
 )
-select network, best_accuracy_percent, min(differing) as differing,
+select network, best_{score}, min(differing) as differing,
        arg_min(front_member, differing) as front_member,
-       arg_min(its_best_percent, differing) as its_best_percent
+       arg_min(its_best_{unit}, differing) as its_best_{unit}
 from pairs
-group by network, best_accuracy_percent
+group by network, best_{score}
 order by differing, network"""
 
 
@@ -41,7 +42,7 @@ class Resemblance:
 
     Attributes:
         network: the one that was stopped.
-        member: of the front; the nearest by positions that differ, the most accurate of ties.
+        member: of the front; the nearest by positions that differ, of ties the one with the best score.
         differing: number of positions that differ.
         longest: the longest matching subsequence; None if there is none.
         same_architecture: whether both build the same network.
@@ -54,9 +55,9 @@ class Resemblance:
     same_architecture: bool
 
     @property
-    def behind_points(self) -> float | None:
-        """By how many percentage points its best accuracy is below that of the member."""
-        own, its = self.network.best_accuracy_percent, self.member.best_accuracy_percent
+    def behind(self) -> float | None:
+        """By how much its best score is below that of the member, in percentage points or decibels."""
+        own, its = self.network.best_score, self.member.best_score
         return None if own is None or its is None else its - own
 
 
@@ -77,7 +78,7 @@ def resemblances(life: Life) -> list[Resemblance]:
         differing = (genomes.values[row[one.network]] != theirs).sum(axis=1)
         nearest = min(
             range(len(members)),
-            key=lambda at: (differing[at], -(members[at].best_accuracy_percent or 0.0), members[at].network),
+            key=lambda at: (differing[at], -to_sort(members[at].best_score), members[at].network),
         )
         found.append(_resemblance(one, members[nearest], int(differing[nearest])))
     return sorted(found, key=lambda r: (r.differing, r.network.network))
@@ -92,12 +93,12 @@ def _resemblance(one: Network, member: Network, differing: int) -> Resemblance:
 
 def resemblance_exhibit(life: Life) -> Exhibit:
     """Stopped networks by how much they differ from the front, and by how far they were behind it."""
-    found = resemblances(life)
+    found, quality = resemblances(life), life.quality
     return Exhibit(
         "resemblance",
         "Which stopped networks resemble members of the front?",
         (_words(life, found),),
-        (_chart(found),),
+        (_chart(found, quality),),
         Table(
             (
                 *(
@@ -108,7 +109,8 @@ def resemblance_exhibit(life: Life) -> Exhibit:
                     "length",
                     "values",
                 ),
-                *("epochs trained", "best accuracy (%)", "its best accuracy (%)", "behind (points)"),
+                *("epochs trained", f"best {quality.noun} ({quality.unit})"),
+                *(f"its best {quality.noun} ({quality.unit})", f"behind ({quality.gain_unit})"),
             ),
             tuple(
                 (
@@ -118,13 +120,12 @@ def resemblance_exhibit(life: Life) -> Exhibit:
                         if r.longest
                         else (None, 0, "")
                     ),
-                    *(r.network.epochs_trained, r.network.best_accuracy_percent),
-                    *(r.member.best_accuracy_percent, r.behind_points),
+                    *(r.network.epochs_trained, r.network.best_score, r.member.best_score, r.behind),
                 )
                 for r in found
             ),
         ),
-        _QUERY.format(run=life.run.replace("'", "''")),
+        life.sql(_QUERY),
     )
 
 
@@ -134,21 +135,22 @@ def _words(life: Life, found: Sequence[Resemblance]) -> str:
     if not found:
         return "No stopped network has a genome that can be compared with those on the front."
     near = [r for r in found if r.differing <= 2]
-    behind = [b for r in found if (b := r.behind_points) is not None]
+    behind = [b for r in found if (b := r.behind) is not None]
     text = (
         f"{len(found)} networks were stopped; the median one differs from its nearest front member in "
         f"{np.median([r.differing for r in found]):g} positions. {len(near)} differ in two or fewer"
     )
     if behind:
-        text += f". When they were stopped they were {np.median(behind):.2f} points behind it in the middle"
+        unit = life.quality.gain_unit
+        text += f". When they were stopped they were {np.median(behind):.2f} {unit} behind it in the middle"
     alike = sum(r.same_architecture for r in found)
     if alike:
         text += f". {alike} build the same network as a front member"
     return text + "."
 
 
-def _chart(found: Sequence[Resemblance]) -> Chart:
-    known = [(r, behind) for r in found if (behind := r.behind_points) is not None]
+def _chart(found: Sequence[Resemblance], quality: Quality) -> Chart:
+    known = [(r, behind) for r in found if (behind := r.behind) is not None]
     points = Points(
         x=[r.differing for r, _ in known],
         y=[behind for _, behind in known],
@@ -161,7 +163,7 @@ def _chart(found: Sequence[Resemblance]) -> Chart:
         "resemblance",
         "Stopped networks beside the nearest member of the front",
         Axis("positions that differ", whole=True),
-        Axis("behind it when stopped (points)"),
+        Axis(f"behind it when stopped ({quality.gain_unit})"),
         (points,) if known else (),
         empty="no stopped network can be compared with the front",
         height=360,

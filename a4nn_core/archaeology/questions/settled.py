@@ -24,8 +24,8 @@ with whole as (
     select network, max(epoch) as last from epochs where run = '{run}' group by network
     having max(epoch) = (select max(epoch) from epochs where run = '{run}')
 ), ranked as (
-    select e.epoch, rank() over (partition by e.epoch order by e.validation_accuracy_percent) as early,
-           rank() over (partition by e.epoch order by l.validation_accuracy_percent) as late
+    select e.epoch, rank() over (partition by e.epoch order by e.validation_{score}) as early,
+           rank() over (partition by e.epoch order by l.validation_{score}) as late
     from whole w join epochs e on e.run = '{run}' and e.network = w.network
     join epochs l on l.run = e.run and l.network = e.network and l.epoch = w.last
 )
@@ -147,5 +147,5 @@ def settled_exhibit(life: Life) -> Exhibit:
             ("epoch", "networks", "rank correlation", "low", "high", "epochs spared (%)"),
             tuple((s.epoch, s.networks, s.correlation, s.low, s.high, s.epochs_saved_percent) for s in found),
         ),
-        _QUERY.format(run=life.run.replace("'", "''")),
+        life.sql(_QUERY),
     )

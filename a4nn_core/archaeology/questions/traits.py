@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from a4nn_core.archaeology.chart import Axis, Band, Chart, Exhibit, Level, Line, Mark, Points, Table
 from a4nn_core.archaeology.genomes import Genomes
 from a4nn_core.archaeology.life import Life
+from a4nn_core.archaeology.quality import Quality, to_sort
 from a4nn_core.archaeology.questions.drift import Drift, neutral_shares
 from a4nn_core.archaeology.style import FAINT, FRONT, KEPT, SECOND
 from a4nn_core.commons.records import Network
@@ -44,7 +45,7 @@ class Trait:
     """One thing that a network has or lacks, or has some number of, and how it differs between two groups.
 
     Attributes:
-        group: ``front`` or ``accurate`` (best quarter by validation accuracy).
+        group: ``front`` or ``accurate`` (best quarter by validation score).
         family: ``position``, ``subsequence`` or ``operation``; tests are corrected within group and family.
         name: such as ``position 3 = 1``.
         place: its first position, from 1; None for operations.
@@ -81,10 +82,10 @@ class Trait:
 
 
 def groups(life: Life) -> dict[str, set[int]]:
-    """The groups whose traits are looked for: the front, and the best quarter by validation accuracy."""
+    """The groups whose traits are looked for: the front, and the best quarter by validation score."""
     accurate = sorted(
-        (n for n in life.networks.values() if n.trained and n.best_accuracy_percent is not None),
-        key=lambda n: (-(n.best_accuracy_percent or 0.0), n.network),
+        (n for n in life.networks.values() if n.trained and n.best_score is not None),
+        key=lambda n: (-to_sort(n.best_score), n.network),
     )
     return {
         "front": set(life.front),
@@ -103,7 +104,7 @@ def traits(life: Life, architectures: Mapping[int, Architecture] | None = None, 
     Returns:
         the traits, the most significant first.
     """
-    trained = [n for n in life.networks.values() if n.trained and n.best_accuracy_percent is not None]
+    trained = [n for n in life.networks.values() if n.trained and n.best_score is not None]
     genomes = Genomes.of(trained)
     drift = neutral_shares(life, genomes, seed) if len(genomes.numbers) else None
     found: list[Trait] = []
@@ -241,24 +242,24 @@ def _corrected(p: Sequence[float]) -> list[float]:
 
 
 def traits_exhibit(life: Life, architectures: Mapping[int, Architecture] | None = None) -> Exhibit:
-    """What the networks on the front, and the most accurate ones, have in common."""
+    """What the networks on the front, and those with the best scores, have in common."""
     found = traits(life, architectures)
     out = [trait for trait in found if trait.stands_out]
     sizes = {group: len(members) for group, members in groups(life).items()}
     words = [
         f"{sizes['front']} networks are on the front, {sizes['accurate']} in the best quarter by validation "
-        f"accuracy. Shares are compared with those of all other trained networks of the run; q is corrected "
-        f"for the number of tests (false discovery rate, Benjamini and Hochberg).",
+        f"{life.quality.noun}. Shares are compared with those of all other trained networks of the run; q is "
+        f"corrected for the number of tests (false discovery rate, Benjamini and Hochberg).",
     ]
     drifts = [trait.drift for trait in found if trait.drift is not None]
     if drifts:
         words.append(drifts[0].words)
     if not found:
-        words = ["There are too few networks with a genome and an accuracy to compare."]
+        words = [f"There are too few networks with a genome and {life.quality.with_article} to compare."]
     elif not out:
         words.append("Nothing stands out: every difference can be chance.")
     else:
-        words.append(f"{len(out)} of {len(found)} traits stand out: {_listed(out)}.")
+        words.append(f"{len(out)} of {len(found)} traits stand out: {_listed(out, life.quality)}.")
     return Exhibit(
         "traits",
         "What do the good networks share?",
@@ -271,7 +272,7 @@ def traits_exhibit(life: Life, architectures: Mapping[int, Architecture] | None 
             ),
             tuple(
                 (
-                    *(t.group, t.name, t.inside, t.inside_of, t.outside, t.outside_of),
+                    *(_named(t, life.quality), t.name, t.inside, t.inside_of, t.outside, t.outside_of),
                     *(round(t.effect, 3), t.p, t.q),
                     *((round(t.drift.low, 3), round(t.drift.high, 3)) if t.drift else (None, None)),
                     "yes" if t.stands_out else "no",
@@ -279,13 +280,19 @@ def traits_exhibit(life: Life, architectures: Mapping[int, Architecture] | None 
                 for t in found[:MOST_ROWS]
             ),
         ),
-        _QUERY.format(run=life.run.replace("'", "''")),
+        life.sql(_QUERY),
     )
 
 
-def _listed(out: Sequence[Trait], most: int = 5) -> str:
-    named = [f"{t.name} ({t.group}, {100 * t.effect:+.0f} points)" for t in out if t.family != "operation"]
-    named += [f"{t.name} ({t.group}, {t.effect:+.2f})" for t in out if t.family == "operation"]
+def _named(trait: Trait, quality: Quality) -> str:
+    """The group of a trait, for people."""
+    return quality.good if trait.group == "accurate" else trait.group
+
+
+def _listed(out: Sequence[Trait], quality: Quality, most: int = 5) -> str:
+    said = [(t, f"{t.name} ({_named(t, quality)}, ") for t in out]
+    named = [f"{words}{100 * t.effect:+.0f} points)" for t, words in said if t.family != "operation"]
+    named += [f"{words}{t.effect:+.2f})" for t, words in said if t.family == "operation"]
     return ", ".join(named[:most]) + (f" and {len(named) - most} more" if len(named) > most else "")
 
 

@@ -17,7 +17,7 @@ function start() {
     if (!network) return plain(more ?? "");
     const lines = [
       `network ${number}` + (network.generation === null ? "" : `, generation ${network.generation}`),
-      `validation ${percent(network.best, network.best_se)}` + (network.test === null ? "" : `, test ${percent(network.test, network.test_se)}`),
+      `validation ${score(network.best, network.best_se, run.unit)}` + (network.test === null ? "" : `, test ${score(network.test, network.test_se, run.unit)}`),
       `${number_of(network.mflops)} million multiply-adds, ${number_of(network.parameters)} parameters`,
       `${number_of(network.epochs)} of ${number_of(network.budget)} epochs, ${network.status ?? "state unknown"}`,
       ...(network.ending ? [short(network.ending, 110)] : []),
@@ -244,7 +244,7 @@ function start() {
     if (!run.stops.length) return null;
     const cards = run.stops.map((stop) => {
       const card = el("button", { type: "button", className: "card", "data-network": stop.network, onclick: (event) => choose(stop.network, event.shiftKey) },
-        el("strong", {}, stop.chart.title), drawSmall(stop.chart), el("small", {}, stop.words));
+        el("strong", {}, stop.chart.title), drawSmall(stop.chart, run.unit), el("small", {}, stop.words));
       views.push(() => {
         card.hidden = !state.shown(stop.network);
         card.classList.toggle("chosen", stop.network === state.values.network);
@@ -360,7 +360,7 @@ function start() {
       shown.textContent = `${count.toLocaleString("en")} of ${numbers.length.toLocaleString("en")} networks shown` + (run.left_out ? `; ${run.left_out.toLocaleString("en")} more are in the commons, which a4nn explore shows whole` : "");
       const one = run.byNumber.get(values.network);
       facts.textContent = one
-        ? [`network ${one.network}`, `validation ${percent(one.best, one.best_se)}`, `${number(one.mflops)} million multiply-adds`, `${number(one.epochs)} of ${number(one.budget)} epochs`,
+        ? [`network ${one.network}`, `validation ${score(one.best, one.best_se, run.unit)}`, `${number(one.mflops)} million multiply-adds`, `${number(one.epochs)} of ${number(one.budget)} epochs`,
             one.parents.length ? `${one.operator ?? "made"} of ${one.parents.join(" and ")}` : "", one.front ? "on the front" : "", one.ending || one.error || "", one.genome ? `genome ${short(one.genome, 120)}` : ""].filter(Boolean).join(" · ")
         : "Click a point or a row to choose a network; shift and a click choose one to compare it with.";
     });

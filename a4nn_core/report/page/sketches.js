@@ -82,10 +82,10 @@ function stateKey(colours, states) {
 }
 
 // a chart with lines, bands and points alone, too small for Plotly and there by the dozen
-function drawSmall(chart) {
+function drawSmall(chart, unit) {
   const width = 300;
   const height = 150;
-  const left = 34;
+  const left = unit === "%" ? 34 : 44;
   const bottom = height - 22;
   if (!chart.marks.length) return el("p", { className: "empty" }, chart.empty ?? "nothing to draw");
   const [x0, x1] = chart.x.range;
@@ -100,8 +100,9 @@ function drawSmall(chart) {
     made.append(label);
   };
   made.append(svg("path", { d: `M ${left} 6 L ${left} ${bottom} L ${width - 4} ${bottom}`, fill: "none", stroke: "#8a8f98" }));
-  text(y1.toFixed(0) + " %", left - 3, 14, "end");
-  text(y0.toFixed(0) + " %", left - 3, bottom, "end");
+  const digits = unit === "%" ? 0 : 1; // a few decibels are the whole height
+  text(`${y1.toFixed(digits)} ${unit}`, left - 3, 14, "end");
+  text(`${y0.toFixed(digits)} ${unit}`, left - 3, bottom, "end");
   text("epoch 1", left + 4, height - 8, "start");
   text(String(Math.floor(x1)), width - 6, height - 8, "end");
   for (const mark of chart.marks) {

@@ -40,9 +40,9 @@ function number(value, digits = 4) {
   return Math.abs(value) >= 1e4 || Math.abs(value) < 1e-3 ? value.toPrecision(digits) : String(+value.toFixed(digits));
 }
 
-function percent(value, error) {
+function score(value, error, unit) {
   if (value === null || value === undefined) return NONE;
-  return value.toFixed(2) + (error === null || error === undefined ? "" : " ± " + error.toFixed(2)) + " %";
+  return value.toFixed(2) + (error === null || error === undefined ? "" : " ± " + error.toFixed(2)) + " " + unit;
 }
 
 function signed(value, digits = 2) {
