@@ -3,9 +3,11 @@
     python benchmarks/forecasts.py --data $A4NN_REFERENCE_DATA          # tables for docs/penguin.md
     python benchmarks/forecasts.py --data $A4NN_REFERENCE_DATA --fit    # prints the lines of the package
     python benchmarks/forecasts.py --data $A4NN_REFERENCE_DATA --time
+    python benchmarks/forecasts.py --data $A4NN_REFERENCE_DATA --restored    # curves in decibels
 
 Lines are fitted without the beam that is judged. Networks 21 to 100 of each published run are judged by those
-before them, anew after every ten. The law is the one of the package.
+before them, anew after every ten. The law is the one of the package. Networks that restore images are judged
+run by run, the second half of each by the first, with the lines of the package, which are not fitted to them.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ import pandas as pd
 from scipy.stats import kendalltau
 
 from a4nn_core.penguin.engines import make_engine
-from a4nn_core.penguin.measure import Accuracy, Kind
+from a4nn_core.penguin.measure import Accuracy, Decibels, Kind
 from a4nn_core.penguin.observed import Observed, Past
 from a4nn_core.penguin.predictor import EarlierRuns, PerformancePredictor
 from a4nn_core.penguin.slopes import Slopes, fit_slopes
@@ -37,6 +39,8 @@ AS_TRAINED = (0.04, 0.08, 0.12, 0.16, 0.24, 0.32, 0.4, 0.48, 0.56, 0.64, 0.72, 0
 AVERAGED = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 OWN = Path(__file__).resolve().parents[1] / "tests/data/averaged_curves.csv"
 OWN_IMAGES = {"digits": 450, "quick": 1000}
+RESTORED = Path(__file__).resolve().parents[1] / "tests/data/restored_curves.csv"
+RESTORED_SHARES = (0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875)
 
 
 def published(data: Path, beam: str) -> Past:
@@ -62,6 +66,55 @@ def own() -> list[Past]:
             Past(f"{source}-{seed}", networks[0].epochs, Accuracy(images), "averaged", tuple(networks))
         )
     return runs
+
+
+def restored() -> list[Past]:
+    """The curves of networks that restore images in tests/data."""
+    runs = []
+    for run, rows in pd.read_csv(RESTORED).groupby("run"):
+        networks = []
+        for _, group in rows.groupby("network"):
+            ordered = group.sort_values("epoch")
+            features = {"log_flops": float(np.log(ordered.flops.iloc[0]))}
+            networks.append(Observed(features, tuple(ordered.validation_db), tuple(ordered.train_db)))
+        measure = Decibels(rows.error_db.iloc[0], rows.expected_db.iloc[0])
+        runs.append(Past(str(run), networks[0].epochs, measure, "averaged", tuple(networks)))
+    return runs
+
+
+def judged_restored(runs: Sequence[Past]) -> None:
+    """Print how far forecasts of ratios are off, in decibels, and Kendall's tau, by share of the curve."""
+    print(
+        "| what is known | " + " | ".join(f"{100 * share:g} %" for share in RESTORED_SHARES) + " | inside |"
+    )
+    print("|---" * (len(RESTORED_SHARES) + 2) + "|")
+    for label, with_finished in (
+        ("best so far", None),
+        ("its curve", False),
+        ("and finished networks", True),
+    ):
+        cells, inside, count = [], 0, 0
+        for share in RESTORED_SHARES:
+            wrong, taus = [], []
+            for run in runs:
+                half = len(run.networks) // 2
+                known, new = (run.networks[:half] if with_finished else ()), run.networks[half:]
+                seen = [after(network, max(1, round(share * run.horizon))) for network in new]
+                ends = [max(network.validation) for network in new]
+                told = [network.best or 0.0 for network in seen]
+                if with_finished is not None:
+                    predictor = PerformancePredictor(known, run.horizon, run.measure, run.curves)
+                    found = predictor.predict(seen)
+                    told = [forecast.value for forecast in found]
+                    inside += sum(
+                        f.interval[0] - 0.005 <= end <= f.interval[1] + 0.005
+                        for f, end in zip(found, ends, strict=True)
+                    )
+                    count += len(found)
+                wrong += [abs(value - end) for value, end in zip(told, ends, strict=True)]
+                taus.append(kendalltau(told, ends)[0])
+            cells.append(f"{np.mean(wrong):.2f}, {np.nanmean(taus):.2f}")
+        print(f"| {label} | {' | '.join(cells)} | {f'{100 * inside / count:.0f}' if count else '-'} |")
 
 
 def after(network: Observed, epochs: int) -> Observed:
@@ -175,13 +228,15 @@ def printed(slopes: Slopes) -> str:
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--data", type=Path, required=True)
-    for name in ("fit", "time"):
+    for name in ("fit", "time", "restored"):
         options.add_argument(f"--{name}", action="store_true")
     asked = options.parse_args()
     runs = {beam: published(asked.data, beam) for beam in BEAMS}
     if asked.fit:
         print('"as-trained":', printed(fit_slopes(list(runs.values()), AS_TRAINED)))
         print('"averaged":', printed(fit_slopes(own(), AVERAGED)))
+    elif asked.restored:
+        judged_restored(restored())
     elif asked.time:
         timed(runs)
     else:

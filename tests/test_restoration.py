@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,9 @@ from a4nn_core.workflow.past import read_past
 from a4nn_core.workflow.prior import resolve_again, resolve_prior
 from a4nn_core.workflow.summary import summarise
 from a4nn_core.workflow.watcher import SearchView, Watcher
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
+import forecasts
 
 TABLES: dict[str, Any] = {
     "name": "small",
@@ -417,6 +421,23 @@ def test_forecasts_are_in_decibels() -> None:
     assert before.value == pytest.approx(22.0)
     assert before.interval[0] < 15
     assert before.interval[1] > 28
+
+
+def test_recorded_curves_are_forecast_better_than_by_their_best_value() -> None:
+    """docs/restoration.md: a quarter of the epochs, the second half of each run by the first."""
+    best, forecast, inside = [], [], []
+    for run in forecasts.restored():
+        half = len(run.networks) // 2
+        new = run.networks[half:]
+        seen = [forecasts.after(network, run.horizon // 4) for network in new]
+        ends = [max(network.validation) for network in new]
+        found = PerformancePredictor(run.networks[:half], run.horizon, run.measure, run.curves).predict(seen)
+        best += [end - network.best for network, end in zip(seen, ends, strict=True)]
+        forecast += [abs(f.value - end) for f, end in zip(found, ends, strict=True)]
+        inside += [f.interval[0] <= end <= f.interval[1] for f, end in zip(found, ends, strict=True)]
+    assert np.mean(best) == pytest.approx(0.60, abs=0.01)
+    assert np.mean(forecast) < 0.25
+    assert np.mean(inside) > 0.8
 
 
 def test_front_pauses_what_restores_worse_at_more_cost() -> None:

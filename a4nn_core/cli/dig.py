@@ -46,7 +46,7 @@ def ask(
     run: RunArgument,
     network: Annotated[
         int | None,
-        typer.Argument(metavar="[NETWORK]", help="For `descent`: which one; default: the most accurate."),
+        typer.Argument(metavar="[NETWORK]", help="For `descent`: which one; default: the best."),
     ] = None,
     out: PicturesOption = None,
     sql: Annotated[bool, typer.Option("--sql", help="Print the query of the answer instead.")] = False,
