@@ -355,7 +355,7 @@ def test_a_run_of_another_metric(commons: Path) -> None:
         )
         writer.finish(RunStatus.completed)
     said = refused(commons, {"runs": ["a", "losses"]})
-    assert "run 'losses' has no network with epochs and a validation accuracy" in said
+    assert "run 'losses' has no network with epochs and an accuracy or PSNR in validation" in said
     assert said.endswith("runs that fit: a, b")
     assert [one.run for one in started(commons, learner(**AUTO))] == ["b", "a"]
 

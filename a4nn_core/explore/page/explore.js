@@ -113,7 +113,7 @@ function start() {
       cell(el("a", { href: `/report/${encodeURIComponent(one.run)}`, target: "_blank", rel: "noopener", title: "its report, in a new tab" }, one.run)),
       cell(el("span", { className: "badge " + one.status }, one.status)), cell([one.experiment, one.strategy].filter((text) => text && text !== "unknown").join(", ")), cell(one.dataset ?? NONE),
       cell(number(one.networks) + (one.budget ? ` of ${number(one.budget)}` : "") + (going ? ` (${going})` : ""), true), cell(number(one.front), true),
-      cell(percent(one.best, one.best_error), true), cell(one.saved === null ? NONE : one.saved.toFixed(1) + " %", true), cell(one.started ?? NONE), cell(one.trouble ? el("span", { className: "trouble" }, one.trouble) : ""));
+      cell(score(one.best, one.best_error, "%"), true), cell(one.saved === null ? NONE : one.saved.toFixed(1) + " %", true), cell(one.started ?? NONE), cell(one.trouble ? el("span", { className: "trouble" }, one.trouble) : ""));
   }
 
   const RUN_COLUMNS = [["", 0], ["run and report", 0], ["status", 0], ["experiment", 0], ["data set", 0], ["networks", 1], ["on the front", 1], ["best validation accuracy", 1], ["epochs saved", 1], ["started (UTC)", 0], ["", 0]];
