@@ -15,7 +15,7 @@ PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope
 .PHONY: demo test check lint install clean help
 help:
 	@echo "make demo     set up, then search networks on simulated protein diffraction (two to five minutes)"
-	@echo "make test     set up, then run all tests against the installed package (about seventeen minutes)"
+	@echo "make test     set up, then run all tests against the installed package (about twenty-five minutes)"
 	@echo "make check    style, types and the quick tests: for every day (about a minute)"
 	@echo "make lint     style and types"
 	@echo "make install  set up only"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from a4nn_core.adapters.reported import doubt, reported
 from a4nn_core.adapters.watch import Rule, read_direction
 from a4nn_core.errors import BadInput
-from a4nn_core.penguin.measure import SUPPOSED, Accuracy
+from a4nn_core.penguin.measure import Accuracy
 from a4nn_core.penguin.observed import Observed, Past
 from a4nn_core.termination.base import RULES, Context, FrontSnapshot, Verdict
 from a4nn_core.termination.peers import Member, PeerRule, Population
@@ -110,7 +110,7 @@ class Peers:
                 "that compares them, such as 'front', 'layers' or 'median'"
             )
         self._rule = rule
-        self._measure = SUPPOSED if self.images is None else Accuracy(self.images)
+        self._measure = Accuracy.on(self.images)
         self._judge = rule.begin()
         self._past = tuple(e.past(f"earlier {place}") for place, e in enumerate(self.earlier, 1))
         self._known = {key for run in self._past for network in run.networks for key in network.features}

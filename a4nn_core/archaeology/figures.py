@@ -299,6 +299,7 @@ def _draw_curves(axes: Axes, shown: Picture, colours: Colormap, norm: Normalize)
     on_front = {n.network for n in shown.front}
     crowded = len(shown.curves) > 40
     predicted = shown.predicted
+    expected = {curve.network for curve in predicted}
     banded = False
     for curve in shown.curves:
         colour = colours(norm(curve.generation)) if curve.generation is not None else FAINT
@@ -330,11 +331,7 @@ def _draw_curves(axes: Axes, shown: Picture, colours: Colormap, norm: Normalize)
                 linewidths=1.8,
                 zorder=5,
             )
-        if (
-            curve.predicted is not None
-            and shown.quality.possible(curve.predicted)
-            and (curve.stopped or not curve.finished)
-        ):
+        if curve.network in expected and curve.predicted is not None:
             axes.plot(
                 [curve.epochs[-1], shown.horizon],
                 [curve.values[-1], curve.predicted],

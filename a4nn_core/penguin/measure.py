@@ -71,10 +71,6 @@ class Measure(ABC):
             curves: which weights were measured after the epochs.
         """
 
-    def greatest(self, values: Sequence[float]) -> float:
-        """The greatest of those that are finite; 0 without one."""
-        return max((value for value in values if math.isfinite(value)), default=0.0)
-
 
 @dataclass(frozen=True)
 class Accuracy(Measure):
@@ -86,6 +82,11 @@ class Accuracy(Measure):
 
     floor: ClassVar[float] = 0.0
     images: int = SUPPOSED_IMAGES
+
+    @classmethod
+    def on(cls, images: int | None) -> Accuracy:
+        """Accuracies on so many images; None if their number is not known."""
+        return cls(images or SUPPOSED_IMAGES)
 
     @property
     def usual(self) -> float:
@@ -168,7 +169,7 @@ def measure_of(details: object) -> Measure:
             validation images, and of images to be restored what they can be restored to without a network.
     """
     if not isinstance(details, Mapping) or details.get("task") != Task.restoration:
-        return Accuracy(Images.of(details).validation or SUPPOSED_IMAGES)
+        return Accuracy.on(Images.of(details).validation)
     reached = list(_without_networks(details.get("baselines")))
     if not reached:
         return Decibels()

@@ -33,7 +33,7 @@ from a4nn_core.penguin.base import check_horizon
 from a4nn_core.penguin.gaussian import DEGREES, Posterior, ascend, regress, squared_exponential
 from a4nn_core.penguin.measure import SUPPOSED, Kind, Measure
 from a4nn_core.penguin.observed import Observed, Past
-from a4nn_core.penguin.slopes import TABLES, Line, Slopes, ends, finished, inputs, knows_training
+from a4nn_core.penguin.slopes import TABLES, Line, Slopes, ends, finished, greatest, inputs, knows_training
 from a4nn_core.vocabulary import Curves
 
 Array = NDArray[np.float64]
@@ -153,8 +153,6 @@ class _Smoothness:
 
 _BEFORE = _Smoothness((0.1, 0.2, 0.3, 0.5, 0.8, 1.2), 0.5, 0.5)
 _AFTER = _Smoothness((0.0, 0.1, 0.2, 0.4), 0.1, 0.2)
-_UNSEEN = Line(intercept=0.0)
-"""of networks without an epoch; its intercept is that of their measure"""
 
 
 @dataclass(frozen=True)
@@ -335,7 +333,7 @@ class EarlierRuns:
         rows = _joined(parts)
         if not len(rows):
             return None
-        line = self.slopes[kind].at(fraction, with_training) if kind else _UNSEEN
+        line = self.slopes[kind].at(fraction, with_training) if kind else Line(0.0)
         left = rows.y - line.at(rows.x)
         levels = [float(np.median(left[rows.run == run])) for run in sorted(set(rows.run.tolist()))]
         line = replace(line, intercept=line.intercept + float(np.mean(levels)))
@@ -411,7 +409,7 @@ class PerformancePredictor:
     def _measured(self, group: Sequence[Observed], epoch: int, with_training: bool) -> list[Forecast]:  # noqa: ARG002
         measure = self.measure
         return [
-            Forecast(float(at), 0.0, measure.greatest(n.validation), measure, 1, 0, 0.0)
+            Forecast(float(at), 0.0, greatest(n.validation), measure, 1, 0, 0.0)
             for n, at in zip(group, ends(group, measure), strict=True)
         ]
 
@@ -425,7 +423,7 @@ class PerformancePredictor:
             Forecast(
                 float(at),
                 float(wide),
-                self.measure.greatest(network.validation) if epoch else None,
+                greatest(network.validation) if epoch else None,
                 self.measure,
                 len(process.rows),
                 past,
@@ -443,10 +441,9 @@ class PerformancePredictor:
         key = epoch, with_training
         if key not in self._processes:
             fraction = epoch / self.horizon
-            unseen = replace(_UNSEEN, intercept=self.measure.usual)
             self._processes[key] = _Process(
                 self.known(epoch, with_training),
-                self.slopes.at(fraction, with_training) if epoch else unseen,
+                self.slopes.at(fraction, with_training) if epoch else Line(self.measure.usual),
                 _AFTER if epoch else _BEFORE,
                 self.earlier.process(fraction, self.kind, with_training),
             )

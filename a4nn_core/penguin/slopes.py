@@ -14,6 +14,7 @@ weights as trained: early, it says nearly all. Later, the best validation error 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 
@@ -160,16 +161,21 @@ def knows_training(network: Observed) -> bool:
 
 def ends(networks: Sequence[Observed], measure: Measure) -> Array:
     """y of networks: log errors of the best that they reached, shape (n,)."""
-    return measure.log_error([measure.greatest(network.validation) for network in networks])
+    return measure.log_error([greatest(network.validation) for network in networks])
 
 
 def inputs(networks: Sequence[Observed], epoch: int, measure: Measure, with_training: bool) -> Array:
     """x1 and x2 of networks after an epoch, shape (n, 2); x1 is 0 where training is not to be used."""
     x = np.zeros((len(networks), 2))
     if with_training:
-        x[:, 0] = measure.log_error([measure.greatest(n.training[:epoch]) for n in networks])
-    x[:, 1] = measure.log_error([measure.greatest(n.validation[:epoch]) for n in networks])
+        x[:, 0] = measure.log_error([greatest(n.training[:epoch]) for n in networks])
+    x[:, 1] = measure.log_error([greatest(n.validation[:epoch]) for n in networks])
     return x
+
+
+def greatest(values: Sequence[float]) -> float:
+    """The greatest of those that are finite; 0 without one."""
+    return max((value for value in values if math.isfinite(value)), default=0.0)
 
 
 # set by hand and not fitted: what a curve has reached, and a little more, less so late in training

@@ -11,7 +11,7 @@ from a4nn_core.commons.accuracies import require_accuracies
 from a4nn_core.commons.reader import Commons
 from a4nn_core.commons.records import Epoch, Network, Run
 from a4nn_core.errors import BadInput
-from a4nn_core.penguin.measure import SUPPOSED_IMAGES, Accuracy, Measure
+from a4nn_core.penguin.measure import Accuracy, Measure
 from a4nn_core.penguin.observed import Observed, Past
 from a4nn_core.precision import Images
 from a4nn_core.recorded_graphs import architectures_of
@@ -91,7 +91,7 @@ class RunHistory:
     @property
     def measure(self) -> Measure:
         """How precisely its curves measure accuracies."""
-        return Accuracy(self.images.validation or SUPPOSED_IMAGES)
+        return Accuracy.on(self.images.validation)
 
     @property
     def past(self) -> Past:
