@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from commons_data import header, made_up_run, record, train
@@ -106,6 +107,21 @@ class TestCheck:
         assert self.problems(commons) == [f"{file} is missing"]
         (commons / "archive" / "manifest.json").write_text("{")
         assert "manifest.json is damaged" in self.problems(commons)[0]
+
+    @pytest.mark.parametrize("run", [None, "../elsewhere", ""])
+    def test_a_checkpoint_of_no_run(self, commons: Path, run: str | None) -> None:
+        compact(commons)
+        file = next((commons / "archive").glob("*-networks.parquet"))
+        rows = pq.read_table(file)
+        changed = rows.to_pylist()
+        for row in changed[1:]:
+            row |= {"checkpoint": None, "best_checkpoint": None}
+        assert changed[0]["checkpoint"] is not None
+        changed[0]["run"] = run
+        pq.write_table(pa.Table.from_pylist(changed, schema=rows.schema), file)
+        problems = check(commons).problems
+        assert problems[0] == f"{file} is damaged: its SHA-256 differs from the manifest's"
+        assert not any("is missing" in problem for problem in problems)
 
     def test_journals_events_and_headers(self, commons: Path) -> None:
         folder = RunFolder(commons, "b")

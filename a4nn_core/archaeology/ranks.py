@@ -55,16 +55,25 @@ def rank_correlation(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], 
 
 
 def _spearman(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
-    a, b = (_ranks(one) - (len(one) - 1) / 2 for one in (first, second))
-    scale = float(np.sqrt((a @ a) * (b @ b)))
-    return float(a @ b) / scale if scale > 0 else float("nan")
+    return float(with_last(np.column_stack((first, second)))[0])
 
 
-def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Ranks from 0; ties share the mean of theirs."""
-    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ends = np.cumsum(counts)
-    return np.asarray((ends - counts + ends - 1)[places] / 2)
+def with_last(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Spearman's rank correlation of each epoch with the last.
+
+    Args:
+        values: scores, shape (networks, epochs); none is missing.
+
+    Returns:
+        shape (epochs,); NaN where an epoch, or the last one, does not tell the networks apart.
+    """
+    from scipy.stats import rankdata
+
+    ranks = rankdata(values, axis=0) - (len(values) + 1) / 2
+    squares = (ranks**2).sum(axis=0)
+    scales = np.sqrt(squares * squares[-1])
+    together = ranks.T @ ranks[:, -1]
+    return np.divide(together, scales, out=np.full(len(scales), np.nan), where=scales > 0)
 
 
 def ranks_exhibit(life: Life) -> Exhibit:

@@ -12,7 +12,7 @@ import pyarrow as pa
 from a4nn_core.commons.checked import Checked
 from a4nn_core.commons.events import read_events
 from a4nn_core.commons.fragments import file_checksum
-from a4nn_core.commons.layout import Damaged, RunFolder, read_json
+from a4nn_core.commons.layout import Damaged, RunFolder, is_run_id, read_json
 from a4nn_core.commons.records import CHECKPOINT
 from a4nn_core.commons.references import checkpoint_problems
 from a4nn_core.commons.schema import TABLES
@@ -48,6 +48,8 @@ def check_checkpoints(commons: Path, found: Checked) -> None:
             continue  # reported above, by name
         found.problems += [f"{commons}: the table networks {text}" for text in checkpoint_problems(rows)]
         for row in rows.to_pylist():
+            if row["run"] is None or not is_run_id(row["run"]) or row["network"] is None:
+                continue  # reported above
             for name, digest in columns:
                 if row[name] is None or row[digest] is None or row[name] in seen:
                     continue

@@ -8,7 +8,7 @@ import numpy as np
 
 from a4nn_core.archaeology.chart import Axis, Band, Chart, Exhibit, Level, Line, Table
 from a4nn_core.archaeology.life import Life
-from a4nn_core.archaeology.ranks import LEAST, rank_correlation
+from a4nn_core.archaeology.ranks import LEAST, with_last
 from a4nn_core.archaeology.style import INK, KEPT
 
 SETTLED = 0.9
@@ -68,9 +68,9 @@ def settling(life: Life, seed: int = 0) -> list[Settling]:
     values = np.array([[curve[epoch] for epoch in epochs] for curve in whole])
     rng = np.random.default_rng(seed)
     count = max(FEWEST, min(SAMPLES, MOST_RANKED // len(values)))
-    samples = [_with_last(values[rng.integers(0, len(values), len(values))]) for _ in range(count)]
+    samples = [with_last(values[rng.integers(0, len(values), len(values))]) for _ in range(count)]
     made = []
-    for at, (epoch, correlation) in enumerate(zip(epochs, _with_last(values), strict=True)):
+    for at, (epoch, correlation) in enumerate(zip(epochs, with_last(values), strict=True)):
         if np.isfinite(correlation):
             known = [s[at] for s in samples if np.isfinite(s[at])]
             ends = np.quantile(known, [0.025, 0.975]) if known else (None, None)
@@ -78,14 +78,6 @@ def settling(life: Life, seed: int = 0) -> list[Settling]:
             saved = 100 * (last - epoch) / last
             made.append(Settling(epoch, len(whole), float(correlation), low, high, saved))
     return made
-
-
-def _with_last(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> list[float]:
-    last = values[:, -1:]
-    return [
-        float(rank_correlation(np.hstack([values[:, at : at + 1], last]))[0][0, 1])
-        for at in range(values.shape[1])
-    ]
 
 
 def settled_from(found: list[Settling], level: float = SETTLED) -> int | None:

@@ -146,7 +146,7 @@ function cellsTrace({ x, y, counts }) {
   return {
     type: "heatmap", x, y, z: shown, customdata: counts, zmin: 0, zmax: Math.max(Math.log10(most), 0.3), hoverongaps: false,
     colorscale: DENSITY.map((colour, i) => [i / (DENSITY.length - 1), colour]),
-    colorbar: { title: { text: "networks in a cell", side: "right" }, thickness: 14, tickvals: ticks.map(Math.log10), ticktext: ticks.map((one) => one.toLocaleString("en")) },
+    colorbar: { title: { text: "networks in a cell", side: "right" }, thickness: 14, tickvals: ticks.map(Math.log10), ticktext: ticks.map((one) => number(one)) },
     hovertemplate: "%{customdata} networks here; zoom in to see them one by one<extra></extra>",
   };
 }

@@ -109,7 +109,7 @@ function start() {
     });
     fill();
     views.push(mark);
-    const note = table.left_out ? el("p", { className: "hint" }, `The first ${rows.length.toLocaleString("en")} rows; the query returns all.`) : null;
+    const note = table.left_out ? el("p", { className: "hint" }, `The first ${number(rows.length)} rows; the query returns all.`) : null;
     return el("div", {}, note, el("div", { className: "scroll" }, el("table", {}, el("thead", {}, el("tr", {}, ...head)), body)));
   }
 
@@ -357,7 +357,7 @@ function start() {
       to.value = values.to ?? "";
       if (runs) runs.querySelector("select").value = values.run;
       const count = numbers.filter(state.shown).length;
-      shown.textContent = `${count.toLocaleString("en")} of ${numbers.length.toLocaleString("en")} networks shown` + (run.left_out ? `; ${run.left_out.toLocaleString("en")} more are in the commons, which a4nn explore shows whole` : "");
+      shown.textContent = `${number(count)} of ${number(numbers.length)} networks shown` + (run.left_out ? `; ${number(run.left_out)} more are in the commons, which a4nn explore shows whole` : "");
       const one = run.byNumber.get(values.network);
       facts.textContent = one
         ? [`network ${one.network}`, `validation ${score(one.best, one.best_se, run.unit)}`, `${number(one.mflops)} million multiply-adds`, `${number(one.epochs)} of ${number(one.budget)} epochs`,

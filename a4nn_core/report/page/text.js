@@ -2,6 +2,7 @@
 // which it reads as HTML, only through plain().
 
 const NONE = "–";
+const WHOLE = new Intl.NumberFormat("en"); // made once: toLocaleString makes one for every number
 
 function el(name, attributes = {}, ...children) {
   const made = document.createElement(name);
@@ -36,7 +37,7 @@ function short(words, most = 60) {
 function number(value, digits = 4) {
   if (value === null || value === undefined) return NONE;
   if (typeof value !== "number") return String(value);
-  if (Number.isInteger(value)) return value.toLocaleString("en");
+  if (Number.isInteger(value)) return WHOLE.format(value);
   return Math.abs(value) >= 1e4 || Math.abs(value) < 1e-3 ? value.toPrecision(digits) : String(+value.toFixed(digits));
 }
 
