@@ -187,6 +187,12 @@ def test_the_filter_leaves_networks_out_of_figures_tables_and_cards(open_page: A
     shown.says("#shown", "12 of 12 networks shown")
 
 
+def test_streams_show_all_descendants_whatever_the_filter_leaves(open_page: Any) -> None:
+    whole = open_page("evolved").drawn("streams")
+    assert len(whole) > 1
+    assert open_page("evolved", "#show=front").drawn("streams") == whole
+
+
 def test_the_address_restores_the_view(open_page: Any) -> None:
     shown = open_page("evolved", "#network=7&other=3&show=stopped&from=1&to=1&relatives=ancestors&focus=1")
     shown.drawn("front")

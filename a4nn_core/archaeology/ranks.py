@@ -73,7 +73,9 @@ def with_last(values: NDArray[np.float64]) -> NDArray[np.float64]:
     squares = (ranks**2).sum(axis=0)
     scales = np.sqrt(squares * squares[-1])
     together = ranks.T @ ranks[:, -1]
-    return np.divide(together, scales, out=np.full(len(scales), np.nan), where=scales > 0)
+    correlation: NDArray[np.float64] = np.full(len(scales), np.nan)
+    np.divide(together, scales, out=correlation, where=scales > 0)
+    return correlation
 
 
 def ranks_exhibit(life: Life) -> Exhibit:

@@ -23,6 +23,9 @@ def report(
     commons: CommonsOption = DEFAULT_COMMONS,
 ) -> None:
     """Write a page that shows all of a run; it opens from a mail, without a server or a network."""
+    from rich.progress import MofNCompleteColumn, TimeElapsedColumn
+
+    from a4nn_core.cli.progress import named_bars, plain_console
     from a4nn_core.commons import Commons
     from a4nn_core.errors import BadInput
     from a4nn_core.report.page import write_report
@@ -31,7 +34,8 @@ def report(
     if out is None and len(runs) > 1:
         raise BadInput(f"{len(runs)} runs were given: say with --out where their page is to be")
     file = out or store.path / "runs" / runs[0] / "report.html"
-    write_report(store, runs, file)
+    with named_bars(plain_console(), MofNCompleteColumn(), TimeElapsedColumn(), keep=False) as progress:
+        write_report(store, runs, file, told=progress)
     tell(f"report: {file}")
     if figures is not None:
         from a4nn_core.report.pictures import write_pictures

@@ -7,8 +7,13 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 Listener = Callable[[str, int, int], None]
+"""called with what is done, steps that are done, and their number"""
 
 _listener: ContextVar[Listener | None] = ContextVar("a4nn_data_progress", default=None)
+
+
+def unheard(what: str, done: int, total: int) -> None:
+    """A listener that does nothing."""
 
 
 @contextmanager

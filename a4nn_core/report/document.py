@@ -8,7 +8,7 @@ left out.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,7 @@ from a4nn_core.archaeology.questions.traits import traits_exhibit
 from a4nn_core.archaeology.sketch import COLOURS
 from a4nn_core.archaeology.stills import cost, heading
 from a4nn_core.commons.records import Network
+from a4nn_core.data.progress import Listener, unheard
 from a4nn_core.jsonable import Json, JsonText
 from a4nn_core.printable import printable, printable_within
 from a4nn_core.version import __version__
@@ -60,8 +61,16 @@ class Room:
     steps: int = MOST_STEPS
 
 
-def document(commons: Commons, runs: Sequence[str], room: Room | None = None) -> dict[str, Json]:
+def document(
+    commons: Commons, runs: Sequence[str], room: Room | None = None, told: Listener = unheard
+) -> dict[str, Json]:
     """All that a report of some runs holds, as JSON values whose texts can be shown as they are.
+
+    Args:
+        commons: where they are.
+        runs: their ids.
+        room: how much it may hold.
+        told: called with the name of a run, figures made, and their number.
 
     Raises:
         BadInput: there is no such run, its records cannot be read, or runs for different tasks are mixed.
@@ -70,7 +79,7 @@ def document(commons: Commons, runs: Sequence[str], room: Room | None = None) ->
     names = list(dict.fromkeys(runs))
     lives = read_together(commons, names)
     graphs = Graphs()
-    runs_shown = [_run(commons, life, room, graphs) for life in lives]
+    runs_shown = [_run(commons, life, room, graphs, told) for life in lives]
     found = {
         "title": names[0] if len(names) == 1 else f"{len(names)} runs: {', '.join(names)}",
         "version": __version__,
@@ -85,7 +94,9 @@ def document(commons: Commons, runs: Sequence[str], room: Room | None = None) ->
     return shown
 
 
-def exhibits_of(commons: Commons, life: Life, whole: Life, album: Album) -> list[Exhibit]:
+def exhibits_of(
+    commons: Commons, life: Life, whole: Life, album: Album, told: Listener = unheard
+) -> list[Exhibit]:
     """The figures of one run, in the order in which people look.
 
     Args:
@@ -93,25 +104,33 @@ def exhibits_of(commons: Commons, life: Life, whole: Life, album: Album) -> list
         life: the networks that are drawn one by one.
         whole: all networks.
         album: their architectures.
+        told: called with the name of the run, figures made, and their number.
     """
-    return [
-        overview.front_exhibit(life),
-        overview.curves_exhibit(life),
-        Exhibit("film", "How did the chosen network come about?", _film(life.quality)),
-        kinship.stream_exhibit(whole, album.family),
-        kinship.family_exhibit(life, album.family),
-        diversity_exhibit(whole),
-        operators_exhibit(whole),
-        _traits(whole, album),
-        stops.stops_exhibit(whole),
-        resemblance_exhibit(whole),
-        Exhibit("difference", "How do two networks differ?", _DIFFERENCE),
-        ranks.ranks_exhibit(whole),
-        settled_exhibit(whole),
-        foresight_exhibit(whole, commons.predictions(whole.run)),
-        curves_exhibit(whole),
-        timeline.timeline_exhibit(whole),
-    ]
+    family = album.family
+    figures: tuple[Callable[[], Exhibit], ...] = (
+        lambda: overview.front_exhibit(life),
+        lambda: overview.curves_exhibit(life),
+        lambda: Exhibit("film", "How did the chosen network come about?", _film(life.quality)),
+        lambda: kinship.stream_exhibit(whole, family),
+        lambda: kinship.family_exhibit(life, family),
+        lambda: diversity_exhibit(whole),
+        lambda: operators_exhibit(whole),
+        lambda: _traits(whole, album),
+        lambda: stops.stops_exhibit(whole),
+        lambda: resemblance_exhibit(whole),
+        lambda: Exhibit("difference", "How do two networks differ?", _DIFFERENCE),
+        lambda: ranks.ranks_exhibit(whole),
+        lambda: settled_exhibit(whole),
+        lambda: foresight_exhibit(whole, commons.predictions(whole.run)),
+        lambda: curves_exhibit(whole),
+        lambda: timeline.timeline_exhibit(whole),
+    )
+    found: list[Exhibit] = []
+    for make in figures:
+        told(whole.run, len(found), len(figures))
+        found.append(make())
+    told(whole.run, len(found), len(figures))
+    return found
 
 
 def _traits(life: Life, album: Album) -> Exhibit:
@@ -124,7 +143,7 @@ def _traits(life: Life, album: Album) -> Exhibit:
     return Exhibit("traits", "What do the good networks share?", (words,))
 
 
-def _run(commons: Commons, whole: Life, room: Room, graphs: Graphs) -> dict[str, Any]:
+def _run(commons: Commons, whole: Life, room: Room, graphs: Graphs, told: Listener) -> dict[str, Any]:
     album = Album.read(commons, whole)
     kept = _chosen(whole, album, room.networks)
     life = _only(whole, kept)
@@ -138,7 +157,7 @@ def _run(commons: Commons, whole: Life, room: Room, graphs: Graphs) -> dict[str,
         "best": best_network(life),
         "networks": [_network(life, network) for network in life.networks.values()],
         "left_out": len(whole.networks) - len(life.networks),
-        "exhibits": [_exhibit(one) for one in exhibits_of(commons, life, whole, album)],
+        "exhibits": [_exhibit(one) for one in exhibits_of(commons, life, whole, album, told)],
         "sketches": {n: one.to_json() for n, one in album.sketches(kept).items()},
         "frames": {number: _frame(frame) for number, frame in frames.items()},
         "film_empty": _no_film(whole, album),

@@ -13,6 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from a4nn_core.data.progress import Listener, unheard
 from a4nn_core.files import atomic_write, make_folder
 from a4nn_core.jsonable import Json
 from a4nn_core.printable import html_text
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
 _SCRIPTS = ("text.js", "state.js", "charts.js", "sketches.js", "matching.js", "page.js")
 
 
-def write_report(commons: Commons, runs: Sequence[str], file: Path, room: Room | None = None) -> None:
+def write_report(
+    commons: Commons, runs: Sequence[str], file: Path, room: Room | None = None, told: Listener = unheard
+) -> None:
     """Write the report of one run, or of several side by side.
 
     Args:
@@ -33,12 +36,13 @@ def write_report(commons: Commons, runs: Sequence[str], file: Path, room: Room |
         runs: their ids.
         file: the page, HTML.
         room: how much it may hold.
+        told: called with the name of a run, figures made, and their number.
 
     Raises:
         BadInput: there is no such run, its records cannot be read, runs for different tasks are mixed, or the
             file cannot be written.
     """
-    text = page(document(commons, runs, room))
+    text = page(document(commons, runs, room, told))
     make_folder(file.parent)
     with atomic_write(file) as temporary:
         temporary.write_text(text, encoding="utf-8")

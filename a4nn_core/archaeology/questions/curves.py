@@ -144,7 +144,7 @@ def _mantel(
     known[first, second] = 1.0
     y[first, second] = centred(apart)
     y_scale = math.sqrt(np.vdot(y, y))
-    table = centred(differing.ravel()).reshape(differing.shape)
+    table = centred(differing.ravel().astype(float)).reshape(differing.shape)
 
     def spread(x: NDArray[np.float64]) -> float:
         return float(np.vdot(x**2, known) - np.vdot(x, known) ** 2 / len(first))

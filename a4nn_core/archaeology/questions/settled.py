@@ -125,7 +125,7 @@ def settled_exhibit(life: Life) -> Exhibit:
         "settled",
         "How well the order after an epoch tells the order after the last",
         Axis("epoch", whole=True),
-        Axis("rank correlation with the last epoch"),
+        Axis("rank correlation with the last"),
         marks if found else (),
         empty=f"fewer than {LEAST} networks were trained to the last epoch",
         height=340,

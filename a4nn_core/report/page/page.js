@@ -286,6 +286,7 @@ function start() {
     film: (exhibit) => section(exhibit, live(filmStrip)),
     difference: (exhibit) => section(exhibit, live(compared)),
     stopped: (exhibit) => section(exhibit, chartsOf(exhibit), gallery(state.run)),
+    streams: (exhibit) => section(exhibit, chartsOf(exhibit, () => true)), // a stream is of all descendants of its founder
     family: (exhibit) => section(exhibit, familyControls(), chartsOf(exhibit, (number) => state.related()(number))),
   };
 
