@@ -30,9 +30,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from a4nn_core.commons import Commons, RunFolder, RunWriter
-from a4nn_core.commons.archive import SORTED, Archive
+from a4nn_core.commons.archive import Archive
 from a4nn_core.commons.layout import open_commons
 from a4nn_core.commons.run_snapshot import RunSnapshot
+from a4nn_core.commons.schema import SORTED
 from a4nn_core.commons.snapshot import Snapshot
 from a4nn_core.metrics import nondominated
 

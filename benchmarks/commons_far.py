@@ -33,10 +33,11 @@ from commons_scale import SMALL, generate_small
 from pyarrow import fs
 
 from a4nn_core.commons import Commons, RunFolder
-from a4nn_core.commons.archive import SORTED, write_sorted
+from a4nn_core.commons.archive import write_sorted
 from a4nn_core.commons.compact import compact
 from a4nn_core.commons.layout import open_commons, read_json, write_json
 from a4nn_core.commons.merge import merge
+from a4nn_core.commons.schema import SORTED
 from a4nn_core.commons.snapshot import Snapshot
 from a4nn_core.commons.totals import totals
 from a4nn_core.interchange.parquet import export_tables

@@ -11,10 +11,11 @@ from commons_data import fail, header, made_up_run, record, train
 
 from a4nn_core.commons import Commons, RunFolder, RunWriter
 from a4nn_core.commons import compact as compaction
-from a4nn_core.commons.archive import Archive, from_ranges, to_ranges
+from a4nn_core.commons.archive import Archive
 from a4nn_core.commons.compact import compact
 from a4nn_core.commons.layout import Damaged
 from a4nn_core.commons.lock import no_readers
+from a4nn_core.commons.ranges import count_of, from_ranges, to_ranges
 from a4nn_core.commons.schema import TABLES
 from a4nn_core.commons.writer import AlreadyRecorded
 from a4nn_core.errors import BadInput
@@ -50,6 +51,13 @@ def test_ranges() -> None:
     for numbers in (set(), {0}, {0, 1, 2, 7, 9, 10}, {5, 3}):
         assert from_ranges(to_ranges(numbers)) == numbers
     assert to_ranges([0, 1, 2, 7]) == "0-2,7"
+    assert count_of("0-2,7") == 4
+    assert count_of("") == 0
+    for text in ("x", "2-1", "0-2,2", "5,3", "-1", "0-", "1,,2", "0-10000000", "0-99999999999999", "١"):
+        with pytest.raises(BadInput, match="numbers of networks"):
+            from_ranges(text)
+        with pytest.raises(BadInput, match="numbers of networks"):
+            count_of(text)
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import duckdb
 import pyarrow as pa
@@ -107,6 +107,40 @@ class TestCheck:
         assert self.problems(commons) == [f"{file} is missing"]
         (commons / "archive" / "manifest.json").write_text("{")
         assert "manifest.json is damaged" in self.problems(commons)[0]
+
+    @pytest.mark.parametrize(
+        ("place", "value", "said"),
+        [
+            (("packs", 0, "files"), [], "packs.0.files: input should be a JSON object"),
+            (("packs", 0, "files", "epochs"), [1, {}], "packs.0.files.epochs: input should be a JSON object"),
+            (("packs", 0, "files", "epochs", "rows"), "9", "epochs.rows: input should be a valid integer"),
+            (("packs", 0, "files", "epochs", "sha256"), "0" * 63, "epochs.sha256: string should match"),
+            (("packs", 0, "files", "epochs", "file"), "../x", "has epochs in the file '../x', not 000001-ep"),
+            (("packs", 0, "files", "music"), ..., "has the table 'music', which this version does not know"),
+            (("packs", 0, "started"), {}, "does not say when run 'a' was started"),
+            (("packs", 0, "sealed", "z"), [1, 2], "does not say when run 'z' was started"),
+            (("packs", 0, "networks", "a"), "0-x", "networks of run 'a' of which '0-x' are not the next"),
+            (("packs", 0, "networks", "a"), "0-99999999", "of which '0-99999999' are not the next numbers"),
+            (("packs", 0, "networks", "a"), "0-99", "names 101 networks and has 7"),
+            (("next",), None, "next: input should be a valid integer"),
+            (("packs",), {"a": 1}, "packs: input should be a list"),
+        ],
+    )
+    def test_what_a_manifest_says(self, commons: Path, place: tuple[Any, ...], value: Any, said: str) -> None:
+        compact(commons)
+        file = commons / "archive" / "manifest.json"
+        manifest = json.loads(file.read_bytes())
+        *way, last = place
+        holder = manifest
+        for step in way:
+            holder = holder[step]
+        holder[last] = holder["epochs"] if value is ... else value
+        file.write_text(json.dumps(manifest))
+        (problem,) = self.problems(commons)
+        assert problem.startswith(f"{file} is damaged: ")
+        assert said in problem
+        with pytest.raises(BadInput, match=re.escape(said)):
+            Commons(commons).answer("select * from networks")
 
     @pytest.mark.parametrize("run", [None, "../elsewhere", ""])
     def test_a_checkpoint_of_no_run(self, commons: Path, run: str | None) -> None:

@@ -22,10 +22,11 @@ from command import a4nn
 from deposits import metadata, weighted_run
 
 from a4nn_core.commons import Commons, RunFolder
-from a4nn_core.commons.archive import Archive, fingerprint
+from a4nn_core.commons.archive import Archive
 from a4nn_core.commons.check import check
 from a4nn_core.commons.compact import compact
 from a4nn_core.commons.fragments import CHECKSUM, read_notes, rows_checksum, write_fragment
+from a4nn_core.commons.packs import PackedFile
 from a4nn_core.errors import BadInput
 from a4nn_core.interchange import deposit_tables
 from a4nn_core.publish.deposit.build import Settings, build
@@ -543,10 +544,10 @@ def test_a_check_finds_a_table_that_is_there_twice(built: Path, tmp_path: Path, 
     compact(commons)
     archive = Archive(commons)
     (pack,) = archive.packs
-    path = archive.folder / str(pack.files[table]["file"])
+    path = archive.folder / pack.files[table].file
     rows = pq.read_table(path)
     pq.write_table(pa.concat_tables([rows, rows]), path)
-    file = {"file": path.name, "rows": 2 * rows.num_rows, **fingerprint(path)}
+    file = PackedFile.of(path, 2 * rows.num_rows)
     archive.commit([replace(pack, files={**pack.files, table: file})])
     (problem, *_) = check(commons).problems
     assert re.match(rf"{path} row \d+ has .*(as an earlier row has|there twice)", problem)

@@ -15,83 +15,24 @@ that a run that was deleted and started anew does not find the old one's network
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from a4nn_core.commons.columns import Kind, Row
-from a4nn_core.commons.fragments import file_checksum, parquet_sink
-from a4nn_core.commons.layout import Damaged, read_json, write_json
+from a4nn_core.commons.fragments import parquet_sink
+from a4nn_core.commons.layout import Damaged
+from a4nn_core.commons.packs import Manifest, Pack, PackedFile, read_manifest, write_manifest
+from a4nn_core.commons.ranges import from_ranges, to_ranges
 from a4nn_core.commons.rows import python_rows
-from a4nn_core.commons.schema import FRONT, TABLES, Table
+from a4nn_core.commons.schema import SORTED, Table
 from a4nn_core.files import make_folder
 
 # A reader finds one network by the statistics of row groups and decodes the group it is in.
 ROW_GROUP = 25_000
-SORTED = {**TABLES, "front": FRONT}
-
-
-def to_ranges(numbers: Iterable[int]) -> str:
-    """Numbers as text: ``0-99,105``."""
-    parts: list[list[int]] = []
-    for number in sorted(set(numbers)):
-        if parts and parts[-1][1] == number - 1:
-            parts[-1][1] = number
-        else:
-            parts.append([number, number])
-    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in parts)
-
-
-def from_ranges(text: str) -> set[int]:
-    """The numbers that ``to_ranges`` wrote."""
-    found: set[int] = set()
-    for part in filter(None, text.split(",")):
-        low, _, high = part.partition("-")
-        found.update(range(int(low), int(high or low) + 1))
-    return found
-
-
-@dataclass(frozen=True)
-class Pack:
-    """A set of files, one for each table that has rows, with the records of some networks.
-
-    Attributes:
-        name: six digits, such as ``000001``.
-        files: table name to ``{"file", "bytes", "sha256", "rows"}``.
-        networks: run id to the numbers of its networks in this pack, as ranges (see ``to_ranges``).
-        started: run id to the time it was first started, for every run in ``networks`` and ``sealed``.
-        sealed: run id to [bytes, time of change in ns] of its ``run.json`` when it was sealed.
-    """
-
-    name: str
-    files: Mapping[str, Mapping[str, str | int]]
-    networks: Mapping[str, str]
-    started: Mapping[str, str]
-    sealed: Mapping[str, list[int]] = field(default_factory=dict)
-
-    def rows(self, table: str) -> int:
-        """Number of rows of one table."""
-        return int(self.files[table]["rows"]) if table in self.files else 0
-
-
-@lru_cache(maxsize=8)
-def _read_manifest(manifest: Path, *_state: int) -> tuple[int, tuple[Pack, ...]]:
-    """Number of the next pack, and the packs; cached for as long as the file is the same, as a thousand runs
-    make it large.
-
-    Raises:
-        Damaged: it has a wrong form.
-    """
-    data: dict[str, Any] = dict(read_json(manifest))  # a wrong form raises below
-    try:
-        return int(data["next"]), tuple(Pack(**pack) for pack in data["packs"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise Damaged(f"{manifest} is damaged: it lacks {error}, or has a wrong form") from None
 
 
 class Archive:
@@ -108,8 +49,8 @@ class Archive:
         manifest = self.folder / "manifest.json"
         if manifest.exists():
             now = manifest.stat()
-            self.next_number, packs = _read_manifest(manifest, now.st_ino, now.st_mtime_ns, now.st_size)
-            self.packs = list(packs)
+            found = read_manifest(manifest, now.st_ino, now.st_mtime_ns, now.st_size)
+            self.next_number, self.packs = found.next, list(found.packs)
         elif any(self.folder.glob("[0-9]*.parquet")):
             # an empty manifest is written before the first pack, so this is not a killed compaction
             raise Damaged(f"{manifest} is missing, and with it the list of the packs beside it")
@@ -159,7 +100,7 @@ class Archive:
                 continue
             path = self.folder / f"{name}-{table}.parquet"
             write_sorted(path, SORTED[table], rows)
-            files[table] = {"file": path.name, "rows": rows.num_rows, **fingerprint(path)}
+            files[table] = PackedFile.of(path, rows.num_rows)
         networks: dict[str, list[int]] = {}
         held = tables["networks"].select(["run", "network"]).to_pydict()
         for run, number in zip(held["run"], held["network"], strict=True):
@@ -170,10 +111,7 @@ class Archive:
     def commit(self, packs: list[Pack]) -> None:
         """Replace the list of packs; from here on readers see these."""
         make_folder(self.folder)
-        write_json(
-            self.folder / "manifest.json",
-            {"next": self.next_number, "packs": [vars(pack) for pack in packs]},
-        )
+        write_manifest(self.folder / "manifest.json", Manifest(self.next_number, tuple(packs)))
         self.packs = list(packs)
         self.__dict__.pop("_seals", None)
 
@@ -181,7 +119,7 @@ class Archive:
         """Files in the archive that belong to no pack: superseded, or left by a killed compaction."""
         if not self.folder.is_dir():
             return []
-        known = {f["file"] for pack in self.packs for f in pack.files.values()}
+        known = {f.file for pack in self.packs for f in pack.files.values()}
         return sorted(
             p
             for p in self.folder.iterdir()
@@ -236,11 +174,6 @@ def _leaf(name: str, kind: Kind) -> str:
     return f"{name}.key_value.value" if kind in (Kind.metrics, Kind.words) else name
 
 
-def fingerprint(path: Path) -> dict[str, str | int]:
-    """Size and SHA-256 of a file."""
-    return {"bytes": path.stat().st_size, "sha256": file_checksum(path)}
-
-
 def archived_rows(
     archive: Archive, table: Table, run: str, started: str, network: int | None = None
 ) -> list[Row]:
@@ -258,7 +191,7 @@ def archived_rows(
     for pack in archive.packs:
         if run not in pack.networks or pack.started[run] != started or table.name not in pack.files:
             continue
-        path = archive.folder / str(pack.files[table.name]["file"])
+        path = archive.folder / pack.files[table.name].file
         try:
             rows = ds.dataset(path, schema=table.schema, format="parquet").to_table(filter=wanted)
         except (OSError, pa.ArrowException) as error:

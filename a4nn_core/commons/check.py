@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from a4nn_core.commons.archive import SORTED, Archive, Pack, fingerprint, from_ranges
+from a4nn_core.commons.archive import Archive
 from a4nn_core.commons.check_checkpoints import check_checkpoints
 from a4nn_core.commons.checked import Checked as Checked
 from a4nn_core.commons.epochs import read_epochs
@@ -24,9 +24,11 @@ from a4nn_core.commons.fragments import (
 )
 from a4nn_core.commons.layout import Damaged, RunFolder, check_layout, read_json
 from a4nn_core.commons.lock import ReaderLock, holder
+from a4nn_core.commons.packs import Pack, PackedFile
+from a4nn_core.commons.ranges import from_ranges
 from a4nn_core.commons.records import Event
 from a4nn_core.commons.references import descent_problems, ended, log_problems, reference_problems
-from a4nn_core.commons.schema import NETWORK_TABLES, TABLES
+from a4nn_core.commons.schema import NETWORK_TABLES, SORTED, TABLES
 from a4nn_core.commons.snapshot import Snapshot, headless, run_files
 from a4nn_core.commons.valid import row_problems, run_problem, schema_problems
 from a4nn_core.jsonable import members
@@ -90,14 +92,14 @@ def _check_archive(archive: Archive, found: Checked) -> None:
 
 def _pack_problems(archive: Archive, pack: Pack, found: Checked) -> list[str]:
     problems: list[str] = []
-    paths = {name: archive.folder / str(file["file"]) for name, file in pack.files.items()}
+    paths = {name: archive.folder / file.file for name, file in pack.files.items()}
     tables = {name: SORTED[name].schema.empty_table() for name in NETWORK_TABLES}
     for name, file in pack.files.items():
         path = paths[name]
         found.files += 1
         if not path.exists():
             problems.append(f"{path} is missing")
-        elif fingerprint(path) != {"bytes": file["bytes"], "sha256": file["sha256"]}:
+        elif PackedFile.of(path, file.rows) != file:
             problems.append(f"{path} is damaged: its SHA-256 differs from the manifest's")
         else:
             try:
@@ -105,8 +107,8 @@ def _pack_problems(archive: Archive, pack: Pack, found: Checked) -> list[str]:
             except Damaged as error:
                 problems.append(str(error))
                 continue
-            if rows.num_rows != file["rows"]:
-                problems.append(f"{path} is damaged: {rows.num_rows} rows, {file['rows']} in the manifest")
+            if rows.num_rows != file.rows:
+                problems.append(f"{path} is damaged: {rows.num_rows} rows, {file.rows} in the manifest")
             problems += [f"{path} {text}" for text in schema_problems(pq.read_schema(path), SORTED[name])]
             problems += [f"{path} {text}" for text in row_problems(SORTED[name], rows)]
     if not problems:

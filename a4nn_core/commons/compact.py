@@ -17,13 +17,14 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from a4nn_core.commons.archive import SORTED, Archive, Pack
+from a4nn_core.commons.archive import Archive
 from a4nn_core.commons.fragments import read_fragment
 from a4nn_core.commons.layout import Damaged, RunFolder, check_layout, read_json
 from a4nn_core.commons.lock import Held, KernelLock, holder, no_readers
+from a4nn_core.commons.packs import Pack
 from a4nn_core.commons.reader import Commons
 from a4nn_core.commons.run_snapshot import RunSnapshot
-from a4nn_core.commons.schema import NETWORK_TABLES, SEALED_TABLES, TABLES
+from a4nn_core.commons.schema import NETWORK_TABLES, SEALED_TABLES, SORTED, TABLES
 from a4nn_core.commons.snapshot import RunFile, Snapshot, headless, run_files
 from a4nn_core.commons.totals import totals
 from a4nn_core.commons.unpacked import read_files
@@ -221,7 +222,7 @@ def _read_pack(archive: Archive, pack: Pack) -> dict[str, pa.Table]:
     """The rows of a pack that are still valid."""
     found = {}
     for name, file in pack.files.items():
-        rows = read_fragment(archive.folder / str(file["file"]), SORTED[name])
+        rows = read_fragment(archive.folder / file.file, SORTED[name])
         held = pack.sealed if name in SEALED_TABLES else pack.networks
         if set(pc.unique(rows["run"]).to_pylist()) - set(held):
             rows = rows.filter(pc.is_in(rows["run"], pa.array(held, pa.string())))

@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from a4nn_core.commons.archive import Archive, Pack, from_ranges
+from a4nn_core.commons.archive import Archive
 from a4nn_core.commons.layout import Damaged, RunFolder, check_layout, is_run_id, read_json
+from a4nn_core.commons.packs import Pack
+from a4nn_core.commons.ranges import count_of
 from a4nn_core.commons.schema import TABLES
 from a4nn_core.errors import BadInput
 
@@ -154,7 +156,7 @@ def usage(commons: Path, run: str | None = None) -> CommonsUsage:
     runs = [_of_run(walk, RunFolder(commons, name), shares) for name in folders]
     archive, rest = Usage(), Usage()
     if run is None:
-        listed = {str(file["file"]): name for pack in packs for name, file in pack.files.items()}
+        listed = {file.file: name for pack in packs for name, file in pack.files.items()}
         for path, state in walk.files(commons / "archive", archive):
             archive.add(_of_archive(path, listed), state, str(commons / "archive" / path))
         for path, state in walk.files(commons, rest, {"archive", *(f"runs/{name}" for name in folders)}):
@@ -273,8 +275,8 @@ _Shares = Mapping[tuple[str, str], tuple[tuple[str, ...], int]]
 def _shares(packs: Sequence[Pack]) -> _Shares:
     found: dict[tuple[str, str], tuple[tuple[str, ...], float]] = {}
     for pack in packs:
-        size = sum(int(file["bytes"]) for file in pack.files.values())
-        counts = {run: len(from_ranges(pack.networks.get(run, ""))) for run in pack.started}
+        size = sum(file.bytes for file in pack.files.values())
+        counts = {run: count_of(pack.networks.get(run, "")) for run in pack.started}
         every = sum(counts.values())
         for run, moment in pack.started.items():
             names, before = found.get((run, moment), ((), 0.0))

@@ -122,7 +122,7 @@ def _add(source: Path, target: Path, names: Sequence[str]) -> Merged:
                 shutil.rmtree(arriving, ignore_errors=True)
             for pack in packs[len(archive.packs) :]:  # none of them is in the manifest
                 for file in pack.files.values():
-                    (archive.folder / str(file["file"])).unlink(missing_ok=True)
+                    (archive.folder / file.file).unlink(missing_ok=True)
             raise
     for new in done.added.values():
         totals(Commons(target), new)

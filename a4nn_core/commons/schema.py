@@ -130,5 +130,8 @@ FRONT = Table(
 )
 """the view ``front``: the networks that no other network of their run dominates"""
 
+SORTED = {**TABLES, FRONT.name: FRONT}
+"""what the archive can hold"""
+
 SEALED_TABLES = (*RUN_TABLES, FRONT.name)
 """what the archive holds of completed runs alone"""

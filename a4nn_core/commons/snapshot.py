@@ -18,17 +18,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from a4nn_core.commons.archive import SORTED, Archive, Pack
+from a4nn_core.commons.archive import Archive
 from a4nn_core.commons.columns import Row
 from a4nn_core.commons.damage import UNREADABLE, damage_named
 from a4nn_core.commons.fragments import check_fragment, read_fragment
 from a4nn_core.commons.layout import Damaged, RunFolder
 from a4nn_core.commons.lock import ReaderLock
 from a4nn_core.commons.packed import Packed, PackFile
+from a4nn_core.commons.packs import Pack
 from a4nn_core.commons.rows import arrow, python_rows
 from a4nn_core.commons.run_snapshot import RunSnapshot
 from a4nn_core.commons.scan import FORMAT
-from a4nn_core.commons.schema import FRONT, RUN_TABLES, SEALED_TABLES, TABLES, Table
+from a4nn_core.commons.schema import FRONT, RUN_TABLES, SEALED_TABLES, SORTED, TABLES, Table
 from a4nn_core.commons.unpacked import FILES_AT_ONCE, Unpacked, key_rows, read_files
 from a4nn_core.errors import BadInput
 from a4nn_core.metrics import DECIDING, front_rows
@@ -236,9 +237,9 @@ class Snapshot:
             else:
                 held = list(pack.networks)
                 good = [run for run in held if self._started(run) == pack.started[run]]
-            path = str(self.archive.folder / str(pack.files[table.name]["file"]))
+            path = str(self.archive.folder / pack.files[table.name].file)
             if len(good) == len(held):
-                digest = str(pack.files[table.name]["sha256"])
+                digest = pack.files[table.name].sha256
                 whole.append(PackFile(path, digest, min(held, default=""), max(held, default="")))
             elif good:
                 part = ds.dataset(path, schema=table.schema, format=FORMAT)

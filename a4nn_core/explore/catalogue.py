@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from a4nn_core.commons import Commons
+from a4nn_core.commons.ranges import MOST_NETWORKS
 from a4nn_core.commons.records import Run
 from a4nn_core.commons.rows import records
 from a4nn_core.commons.snapshot import headless
@@ -31,7 +32,7 @@ from a4nn_core.precision import Images
 if TYPE_CHECKING:
     import duckdb
 
-ROOM = 10_000_000
+ROOM = MOST_NETWORKS
 """numbers of networks of one run; a key is the place of the run times this, plus the number"""
 _BATCH = 122_880
 _OFTEN_SECONDS = 1.0

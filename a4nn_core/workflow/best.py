@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain, zip_longest
 from pathlib import Path
 
-from a4nn_core.commons.archive import from_ranges
+from a4nn_core.commons.ranges import from_ranges
 from a4nn_core.commons.reader import Commons
 from a4nn_core.commons.records import Network, front_among
 from a4nn_core.errors import BadInput

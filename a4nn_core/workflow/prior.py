@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from a4nn_core.commons.archive import from_ranges, to_ranges
+from a4nn_core.commons.ranges import from_ranges, to_ranges
 from a4nn_core.commons.reader import Commons
 from a4nn_core.errors import BadInput
 from a4nn_core.experiment import Prior
@@ -101,7 +101,14 @@ def resolve_again(recorded: Json, commons: Path, run_id: str) -> ResolvedPrior:
             raise BadInput(
                 f"run {run_id!r} cannot go on: run {name!r}, from which it learned, is no longer in {commons}"
             )
-        one = read_past_run(store, name, from_ranges(text(noted.get("networks")) or ""))
+        try:
+            numbers = from_ranges(text(noted.get("networks")) or "")
+        except BadInput as error:
+            raise BadInput(
+                f"run {run_id!r} cannot go on: of run {name!r}, from which it learned, it names networks of "
+                f"which {error}"
+            ) from None
+        one = read_past_run(store, name, numbers)
         if one.fingerprint != noted.get("fingerprint"):
             raise BadInput(
                 f"run {run_id!r} cannot go on: run {name!r}, from which it learned, has changed since "
