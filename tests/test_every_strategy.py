@@ -384,7 +384,7 @@ def test_every_strategy_with_workers_of_this_machine(begun: Path) -> None:
 def test_strategies_of_each_kind_by_every_other_executor(executor: str, stack: Stack, begun: Path) -> None:
     assert set(EXECUTORS.names()) == {"local", "prefect", "ray", "dask"}, "another executor is to be tried"
     environment = {**stack.environment, "RAY_USAGE_STATS_ENABLED": "0"}
-    by_executor(executor, begun, KINDS, environment)
+    by_executor(executor, begun, list(BY_STRATEGY), environment)
 
 
 @pytest.mark.parametrize("strategy", ["exhaustive", "repeat", "pymoo", "optuna"])

@@ -16,7 +16,7 @@ from explorer import TOKEN, Served, served
 from report_runs import HOSTILE, evolved, hostile
 
 from a4nn_core.commons import Commons, RunWriter
-from a4nn_core.explore import scatter
+from a4nn_core.explore import window
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator
@@ -320,7 +320,7 @@ def test_an_empty_commons_and_a_server_that_has_gone(open_page: Any, tmp_path: P
 
 
 def test_many_networks_are_drawn_in_cells(open_page: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scatter, "MOST_POINTS", 5)
+    monkeypatch.setattr(window, "MOST_POINTS", 5)
     seen = open_page("#run=evolved")
     assert any(trace["type"] == "heatmap" for trace in seen.traces())
     assert "counted in cells" in seen.one("#shown").inner_text()

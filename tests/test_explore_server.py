@@ -27,7 +27,7 @@ from a4nn_core.commons import Commons, RunWriter
 from a4nn_core.commons.compact import compact
 from a4nn_core.commons.records import Network
 from a4nn_core.errors import BadInput
-from a4nn_core.explore import app, scatter
+from a4nn_core.explore import app, window
 from a4nn_core.explore.asked import Bound, Chosen, Filter, asked, in_catalogue
 from a4nn_core.explore.asked import Network as Picked
 from a4nn_core.explore.listing import selection_query
@@ -219,7 +219,7 @@ def test_many_networks_are_counted_in_cells_and_the_front_stays_exact(
 ) -> None:
     commons = tmp_path / "commons"
     many(commons, 120)
-    monkeypatch.setattr(scatter, "MOST_POINTS", 60)
+    monkeypatch.setattr(window, "MOST_POINTS", 60)
     with served(commons, tmp_path / "files") as shown:
         found = shown.ask("scatter", **AXES)
         counts = np.array(found["cells"]["counts"])

@@ -20,6 +20,7 @@ from a4nn_core.explore.asked import Scatter, in_catalogue
 from a4nn_core.explore.catalogue import ROOM, Catalogue
 from a4nn_core.explore.fronts import Member, distances, front_of, nice_log, told_apart
 from a4nn_core.explore.measures import Measure
+from a4nn_core.explore.window import Axes, Point, networks_in, one_row, scaled
 from a4nn_core.precision import standard_error
 from a4nn_core.printable import printable
 from a4nn_core.vocabulary import Direction
@@ -27,11 +28,8 @@ from a4nn_core.vocabulary import Direction
 if TYPE_CHECKING:
     import duckdb
 
-MOST_POINTS = 1_000
-"""networks drawn one by one; for so many a browser needs a quarter of a second"""
 MOST_MEMBERS = 500
 """members of the front that are listed"""
-_CELLS = (120, 80)
 _COLOURED = 8
 """runs that have a colour of their own"""
 
@@ -49,26 +47,6 @@ class Front:
     candidates: int
 
 
-@dataclass(frozen=True)
-class _Axes:
-    """Both measures, with their columns."""
-
-    x: Measure
-    y: Measure
-    x_column: str
-    y_column: str
-
-    @property
-    def accuracy(self) -> Measure | None:
-        """The axis that is an accuracy or an error in percent, if one is."""
-        return next((one for one in (self.y, self.x) if one.images is not None), None)
-
-    @property
-    def ordered(self) -> bool:
-        """Whether both have better values."""
-        return None not in (self.x.direction, self.y.direction)
-
-
 class Plotter:
     """Makes scatter plots of a catalogue, and remembers the last fronts."""
 
@@ -83,7 +61,7 @@ class Plotter:
             BadInput: a measure or a run is not known.
         """
         catalogue = self.catalogue
-        axes = _Axes(
+        axes = Axes(
             x_column=catalogue.column(asked.x),
             y_column=catalogue.column(asked.y),
             x=catalogue.measures[asked.x],
@@ -91,7 +69,7 @@ class Plotter:
         )
         where = in_catalogue(catalogue, asked.filter)
         both = f"{where} and isfinite({axes.x_column}) and isfinite({axes.y_column})"
-        every, drawn, *ends = _one(
+        every, drawn, *ends = one_row(
             cursor,
             f"select count(*), count(*) filter (where {both}), "
             + ", ".join(
@@ -104,7 +82,11 @@ class Plotter:
         window = asked.window or _around(ends)
         logs = (nice_log(*ends[:2]), nice_log(*ends[2:])) if drawn else (False, False)
         front = self._front_of(cursor, axes, where, logs, asked)
-        points, cells, seen = self._seen(cursor, axes, both, window, logs, asked)
+        points, cells, seen = (
+            ((), None, 0)
+            if axes.ordered and not asked.dominated
+            else networks_in(cursor, axes, both, window, logs)
+        )
         picked = self._picked(cursor, axes, asked)
         by_place = catalogue.by_place
         nearest = min(front.members, key=lambda one: one.distance) if front and front.members else None
@@ -136,7 +118,7 @@ class Plotter:
     def _front_of(
         self,
         cursor: duckdb.DuckDBPyConnection,
-        axes: _Axes,
+        axes: Axes,
         where: str,
         logs: tuple[bool, bool],
         asked: Scatter,
@@ -148,16 +130,16 @@ class Plotter:
             return found
         signs = _signs(axes)
         values = [(one.x, one.y) for one in found.members]
-        columns = [[_end(value[at], log) * signs[at] for value in values] for at, log in enumerate(logs)]
+        columns = [[scaled(value[at], log) * signs[at] for value in values] for at, log in enumerate(logs)]
         wish = [
-            None if one is None or (log and one <= 0) else _end(one, log) * sign
+            None if one is None or (log and one <= 0) else scaled(one, log) * sign
             for one, log, sign in zip(asked.wish, logs, signs, strict=True)
         ]
         away = distances(np.array(columns).T, (wish[0], wish[1]))
         members = zip(found.members, away.tolist(), strict=True)
         return replace(found, members=tuple(replace(one, distance=far) for one, far in members))
 
-    def _find_front(self, cursor: _Aside, axes: _Axes, where: str, version: int) -> Front:  # noqa: ARG002
+    def _find_front(self, cursor: _Aside, axes: Axes, where: str, version: int) -> Front:  # noqa: ARG002
         rows = cursor.held.execute(
             f"select key, {axes.x_column} as x, {axes.y_column} as y from networks "
             f"where candidate and {where} and isfinite(x) and isfinite(y)"
@@ -183,7 +165,7 @@ class Plotter:
             members = [replace(one, alike=alike[one.key]) for one in members]
         return Front(tuple(members), len(points))
 
-    def _error(self, key: int, axes: _Axes, x: float, y: float) -> float | None:
+    def _error(self, key: int, axes: Axes, x: float, y: float) -> float | None:
         measure = axes.accuracy
         if measure is None:
             return None
@@ -194,49 +176,7 @@ class Plotter:
         counted = images.test if measure.images == "test" else images.validation
         return standard_error(_accuracy(measure, y if measure is axes.y else x), counted)
 
-    def _seen(
-        self,
-        cursor: duckdb.DuckDBPyConnection,
-        axes: _Axes,
-        both: str,
-        window: Sequence[float],
-        logs: tuple[bool, bool],
-        asked: Scatter,
-    ) -> tuple[list[_Point], dict[str, Any] | None, int]:
-        """The networks in a window one by one, or counted in cells; and their number."""
-        if not asked.dominated and axes.ordered:
-            return [], None, 0
-        inside = (
-            f"{both} and {axes.x_column} between {window[0]!r} and {window[1]!r} "
-            f"and {axes.y_column} between {window[2]!r} and {window[3]!r}"
-        )
-        (seen,) = _one(cursor, f"select count(*) from networks where {inside}")
-        if seen <= MOST_POINTS:
-            rows = cursor.execute(
-                f"select key, {axes.x_column}, {axes.y_column}, status from networks "
-                f"where {inside} order by key"
-            ).fetchall()
-            return [_Point(*row) for row in rows], None, seen
-        edges = [
-            np.geomspace(low, high, cells + 1) if log else np.linspace(low, high, cells + 1)
-            for low, high, cells, log in zip(window[::2], window[1::2], _CELLS, logs, strict=True)
-        ]
-        x, y = (
-            f"least({cells - 1}, floor({cells} * ({_log(column, log)} - {_end(low, log)!r}) "
-            f"/ {(_end(high, log) - _end(low, log)) or 1.0!r}))::int"
-            for column, low, high, cells, log in zip(
-                (axes.x_column, axes.y_column), window[::2], window[1::2], _CELLS, logs, strict=True
-            )
-        )
-        counts: NDArray[np.int64] = np.zeros(_CELLS[::-1], dtype=np.int64)
-        found = cursor.execute(
-            f"select {x} as i, {y} as j, count(*) as n from networks where {inside} group by all"
-        ).fetchnumpy()
-        counts[np.asarray(found["j"], int), np.asarray(found["i"], int)] = found["n"]
-        cells = {"x": edges[0].tolist(), "y": edges[1].tolist(), "counts": counts.tolist()}
-        return [], cells, seen
-
-    def _picked(self, cursor: duckdb.DuckDBPyConnection, axes: _Axes, asked: Scatter) -> list[_Point]:
+    def _picked(self, cursor: duckdb.DuckDBPyConnection, axes: Axes, asked: Scatter) -> list[Point]:
         if not asked.picked:
             return []
         where = in_catalogue(self.catalogue, asked.model_copy(update={"area": []}))
@@ -244,14 +184,14 @@ class Plotter:
             f"select key, {axes.x_column} as x, {axes.y_column} as y, status from networks "
             f"where {where} and isfinite(x) and isfinite(y)"
         ).fetchall()
-        return [_Point(*row) for row in rows]
+        return [Point(*row) for row in rows]
 
     def _marks(
         self,
-        axes: _Axes,
-        points: Sequence[_Point],
+        axes: Axes,
+        points: Sequence[Point],
         front: Front | None,
-        picked: Sequence[_Point],
+        picked: Sequence[Point],
         nearest: Member | None,
         asked: Scatter,
         by_place: Mapping[int, str],
@@ -313,7 +253,7 @@ class Plotter:
             marks.append(_points(others, INK, "dot", "picked", 7))
         return [mark for mark in marks if not isinstance(mark, Points) or len(mark.x)]
 
-    def _listed(self, front: Front | None, axes: _Axes, by_place: Mapping[int, str]) -> list[dict[str, Any]]:
+    def _listed(self, front: Front | None, axes: Axes, by_place: Mapping[int, str]) -> list[dict[str, Any]]:
         if front is None:
             return []
         members = front.members
@@ -333,7 +273,7 @@ class Plotter:
             for one in members
         ]
 
-    def _words(self, axes: _Axes, asked: Scatter, every: int, drawn: int, front: Front | None) -> list[str]:
+    def _words(self, axes: Axes, asked: Scatter, every: int, drawn: int, front: Front | None) -> list[str]:
         words = []
         if every > drawn:
             lack = "1 lacks" if every - drawn == 1 else f"{every - drawn:,} lack"
@@ -356,14 +296,6 @@ class Plotter:
         return words
 
 
-@dataclass(frozen=True)
-class _Point:
-    key: int
-    x: float
-    y: float
-    status: str | None
-
-
 class _Aside:
     """A cursor that makes no difference to what is remembered."""
 
@@ -381,7 +313,7 @@ _SHAPES = {"dot": "trained to the end, or not at all", "open": "stopped early"}
 
 
 def _points(
-    some: Sequence[_Point] | Sequence[Member], colour: str, shape: Any, label: str, size: float
+    some: Sequence[Point] | Sequence[Member], colour: str, shape: Any, label: str, size: float
 ) -> Points:
     return Points(
         x=[one.x for one in some],
@@ -393,12 +325,6 @@ def _points(
         label=label,
         strength=0.8 if colour != FRONT else 1.0,
     )
-
-
-def _one(cursor: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
-    found = cursor.execute(query).fetchone()
-    assert found is not None
-    return found
 
 
 def _around(ends: Sequence[float | None]) -> tuple[float, float, float, float]:
@@ -420,15 +346,7 @@ def _axis(measure: Measure, ends: Sequence[float], log: bool, *, exact: bool) ->
     return Axis(measure.label, range=(low - room, high + room), whole=measure.whole)
 
 
-def _log(column: str, log: bool) -> str:
-    return f"ln({column})" if log else column
-
-
-def _end(value: float, log: bool) -> float:
-    return float(np.log(value)) if log else value
-
-
-def _signs(axes: _Axes) -> NDArray[np.float64]:
+def _signs(axes: Axes) -> NDArray[np.float64]:
     return np.array([-1.0 if one.direction is Direction.maximise else 1.0 for one in (axes.x, axes.y)])
 
 

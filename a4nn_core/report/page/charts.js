@@ -15,6 +15,8 @@ function kept(mark, visible) {
   return networks.length ? all.filter((i) => networks[i] === null || visible(networks[i])) : all;
 }
 
+const MOST_ENDS = 300;
+
 function pointTraces(mark, view) {
   const indices = kept(mark, view.visible);
   const pick = (values) => indices.map((i) => values[i]);
@@ -27,7 +29,8 @@ function pointTraces(mark, view) {
     const along = whiskers.flatMap((i) => [mark.low[i], mark.high[i], null]);
     const across = whiskers.flatMap((i) => (mark.lying ? [mark.y[i], mark.y[i], null] : [mark.x[i], mark.x[i], null]));
     traces.push({
-      type: "scatter", mode: "lines+markers", hoverinfo: "skip", showlegend: false, opacity: 0.6,
+      // of many whiskers only the lines, as one path: ends are two elements more for each network
+      type: "scatter", mode: whiskers.length > MOST_ENDS ? "lines" : "lines+markers", hoverinfo: "skip", showlegend: false, opacity: 0.6,
       x: mark.lying ? along : across, y: mark.lying ? across : along,
       line: { color: "#6b7280", width: 1.2 },
       marker: { symbol: mark.lying ? "line-ns-open" : "line-ew-open", size: 7, color: "#6b7280" },
