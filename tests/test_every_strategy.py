@@ -306,7 +306,7 @@ def test_goes_on_from_its_records_when_it_was_killed(strategy: str, space: str, 
 
 KINDS = ("a4nn", "large-scale-evolution", "regularised-evolution")
 """one each whose networks compete in generations, begin with the weights of others, come one by one: what an
-executor can notice of a strategy"""
+executor can notice of a strategy; A4NN_TEST_ALL=1 takes all, which needs some minutes for each executor"""
 BEST = 2
 
 
@@ -384,7 +384,8 @@ def test_every_strategy_with_workers_of_this_machine(begun: Path) -> None:
 def test_strategies_of_each_kind_by_every_other_executor(executor: str, stack: Stack, begun: Path) -> None:
     assert set(EXECUTORS.names()) == {"local", "prefect", "ray", "dask"}, "another executor is to be tried"
     environment = {**stack.environment, "RAY_USAGE_STATS_ENABLED": "0"}
-    by_executor(executor, begun, list(BY_STRATEGY), environment)
+    strategies = list(BY_STRATEGY) if "A4NN_TEST_ALL" in os.environ else KINDS
+    by_executor(executor, begun, strategies, environment)
 
 
 @pytest.mark.parametrize("strategy", ["exhaustive", "repeat", "pymoo", "optuna"])

@@ -26,9 +26,9 @@ from a4nn_core.data.images import (
     read_image,
     read_images,
 )
-from a4nn_core.data.progress import listening
 from a4nn_core.errors import BadInput
 from a4nn_core.experiment import Experiment, load_experiment
+from a4nn_core.progress import listening
 from a4nn_core.workflow.concerns import concerns
 from a4nn_core.workflow.devices import Machine
 from a4nn_core.workflow.plan import resolve

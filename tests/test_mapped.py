@@ -19,7 +19,7 @@ from a4nn_core.commons import RunFolder, read_journal
 from a4nn_core.data import mapped
 from a4nn_core.data.base import DATA_SOURCES, DataSource, ImageData
 from a4nn_core.data.packaged import Digits
-from a4nn_core.data.progress import listening
+from a4nn_core.progress import listening
 from a4nn_core.training.loading import DeviceData
 from a4nn_core.training.segment import Segment
 from a4nn_core.training.trainer import train_segment

@@ -15,7 +15,6 @@ from typer.testing import CliRunner
 
 from a4nn_core.cli.app import app
 from a4nn_core.data.base import DATA_SOURCES, ImageData
-from a4nn_core.data.progress import listening
 from a4nn_core.data.xfel import reading, writing
 from a4nn_core.data.xfel.detector import FLUENCES, SQUARE_ANGSTROMS, Detector
 from a4nn_core.data.xfel.layout import beam_name, image_path, parse_name
@@ -26,6 +25,7 @@ from a4nn_core.data.xfel.structure_files import load_structure
 from a4nn_core.data.xfel.structures import adenylate_kinase
 from a4nn_core.data.xfel.writing import Writing
 from a4nn_core.errors import BadInput
+from a4nn_core.progress import listening
 
 SIZE, ORIENTATIONS = 16, 30
 BEAMS = tuple(FLUENCES.values())

@@ -13,7 +13,6 @@ import pytest
 import torch
 
 from a4nn_core.data import DATA_SOURCES
-from a4nn_core.data.progress import listening
 from a4nn_core.data.xfel import source
 from a4nn_core.data.xfel.detector import Detector
 from a4nn_core.data.xfel.orientations import Orientations
@@ -21,6 +20,7 @@ from a4nn_core.data.xfel.simulator import Simulator, smallest_unsigned
 from a4nn_core.data.xfel.source import Xfel
 from a4nn_core.data.xfel.structures import adenylate_kinase
 from a4nn_core.errors import BadInput
+from a4nn_core.progress import listening
 
 PAIR = adenylate_kinase()
 SMALL: dict[str, Any] = {"size": 16, "train": 60, "validation": 12, "test": 10}

@@ -25,11 +25,11 @@ from rich.table import Column
 from a4nn_core.cli.interrupt import check_interrupt
 from a4nn_core.commons import read_epochs
 from a4nn_core.commons.records import EpochCount, Network, best_network
-from a4nn_core.data.progress import Listener, listening
 from a4nn_core.experiment import Experiment
 from a4nn_core.jsonable import members
 from a4nn_core.precision import in_percent
 from a4nn_core.printable import printable
+from a4nn_core.progress import Listener, listening
 from a4nn_core.termination.endings import Endings
 from a4nn_core.vocabulary import NetworkStatus
 from a4nn_core.workflow.startup import StartUp

@@ -102,7 +102,7 @@ def search_and_show(
         as_json: whether to print the result as JSON.
     """
     from a4nn_core.cli.progress import Progress
-    from a4nn_core.data.progress import listening
+    from a4nn_core.progress import listening
     from a4nn_core.workflow.final import has_ended
     from a4nn_core.workflow.run import EXECUTORS
 

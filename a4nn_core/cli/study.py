@@ -62,7 +62,7 @@ def search_study(
     from a4nn_core.cli.compare import show
     from a4nn_core.cli.progress import Progress
     from a4nn_core.commons import Commons
-    from a4nn_core.data.progress import listening
+    from a4nn_core.progress import listening
     from a4nn_core.workflow.final import has_ended
     from a4nn_core.workflow.run import EXECUTORS
 

@@ -25,9 +25,9 @@ from a4nn_core.data.images import (
     read_images,
     scaled,
 )
-from a4nn_core.data.progress import tell
 from a4nn_core.errors import BadInput
 from a4nn_core.files import user_errors
+from a4nn_core.progress import tell
 
 PARTS = ("train", "validation", "test")
 

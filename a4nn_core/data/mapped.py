@@ -26,9 +26,9 @@ from numpy.typing import NDArray
 
 from a4nn_core.data.base import DataSource, ImageData, InputTransform, Split
 from a4nn_core.data.cache import cache_folder
-from a4nn_core.data.progress import tell
 from a4nn_core.errors import BadInput
 from a4nn_core.files import atomic_write, make_folder, user_errors
+from a4nn_core.progress import tell
 from a4nn_core.vocabulary import Task
 
 log = logging.getLogger(__name__)

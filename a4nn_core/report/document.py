@@ -29,9 +29,9 @@ from a4nn_core.archaeology.questions.traits import traits_exhibit
 from a4nn_core.archaeology.sketch import COLOURS
 from a4nn_core.archaeology.stills import cost, heading
 from a4nn_core.commons.records import Network
-from a4nn_core.data.progress import Listener, unheard
 from a4nn_core.jsonable import Json, JsonText
 from a4nn_core.printable import printable, printable_within
+from a4nn_core.progress import Listener, unheard
 from a4nn_core.version import __version__
 from a4nn_core.workflow.summary import duration, summarise
 

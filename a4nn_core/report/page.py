@@ -13,10 +13,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from a4nn_core.data.progress import Listener, unheard
 from a4nn_core.files import atomic_write, make_folder
 from a4nn_core.jsonable import Json
 from a4nn_core.printable import html_text
+from a4nn_core.progress import Listener, unheard
 from a4nn_core.report.document import Room, document
 from a4nn_core.version import __version__
 

@@ -61,7 +61,7 @@ def serve(requests: queue.Queue[str], answers: TextIO) -> None:
 
     from a4nn_core.data.base import DATA_SOURCES
     from a4nn_core.data.mapped import load_shared
-    from a4nn_core.data.progress import listening
+    from a4nn_core.progress import listening
     from a4nn_core.training.loading import DeviceData
     from a4nn_core.training.trainer import train_segment
 

@@ -19,10 +19,10 @@ from pydantic import Field
 
 from a4nn_core.data.base import DataSource, ImageData, InputTransform, Split, TransformName
 from a4nn_core.data.cache import cached_file, read_arrays, write_arrays
-from a4nn_core.data.progress import tell
 from a4nn_core.data.xfel.layout import SETS, beam_name, parse_name
 from a4nn_core.data.xfel.source import Beam, fluence_of
 from a4nn_core.errors import BadInput
+from a4nn_core.progress import tell
 
 logger = logging.getLogger(__name__)
 

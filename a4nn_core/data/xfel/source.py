@@ -14,13 +14,13 @@ from pydantic import BeforeValidator, Field, field_validator
 from a4nn_core.component import Unit
 from a4nn_core.data.base import DataSource, ImageData, InputTransform, Split, TransformName
 from a4nn_core.data.cache import cached_file, read_arrays, write_arrays
-from a4nn_core.data.progress import tell
 from a4nn_core.data.xfel.detector import FLUENCES, REFERENCE_PITCH, Detector
 from a4nn_core.data.xfel.orientations import Orientations
 from a4nn_core.data.xfel.simulator import Simulator, smallest_unsigned
 from a4nn_core.data.xfel.structure_files import load_structure
 from a4nn_core.data.xfel.structures import SHIPPED, Structure
 from a4nn_core.errors import BadInput
+from a4nn_core.progress import tell
 from a4nn_core.vocabulary import Task
 
 # part of the cache's key: another version of the simulation must not find these images

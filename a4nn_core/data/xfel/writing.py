@@ -19,11 +19,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from a4nn_core.data.progress import tell
 from a4nn_core.data.xfel.layout import ANGLES, MANIFEST, PROTEIN, SETS, TEST_SHARE, beam_name, image_path
 from a4nn_core.data.xfel.simulator import Counts, Simulator, smallest_unsigned
 from a4nn_core.errors import BadInput
 from a4nn_core.files import atomic_write, atomic_write_bytes, make_folder, user_errors
+from a4nn_core.progress import tell
 
 VERSION = 1
 BLOCK = 64

@@ -1,4 +1,4 @@
-"""Progress reports of long work on data, for a listener if there is one."""
+"""Progress reports of long work, for a listener if there is one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextvars import ContextVar
 Listener = Callable[[str, int, int], None]
 """called with what is done, steps that are done, and their number"""
 
-_listener: ContextVar[Listener | None] = ContextVar("a4nn_data_progress", default=None)
+_listener: ContextVar[Listener | None] = ContextVar("a4nn_progress", default=None)
 
 
 def unheard(what: str, done: int, total: int) -> None:
@@ -18,7 +18,7 @@ def unheard(what: str, done: int, total: int) -> None:
 
 @contextmanager
 def listening(listener: Listener) -> Iterator[None]:
-    """Context in which ``listener(what, done, total)`` is called as data are simulated, read or written."""
+    """Context in which ``listener(what, done, total)`` is called as long work proceeds."""
     token = _listener.set(listener)
     try:
         yield
