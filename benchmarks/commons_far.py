@@ -37,6 +37,7 @@ from a4nn_core.commons.archive import write_sorted
 from a4nn_core.commons.compact import compact
 from a4nn_core.commons.layout import open_commons, read_json, write_json
 from a4nn_core.commons.merge import merge
+from a4nn_core.commons.packs import Manifest, Pack, PackedFile, write_manifest
 from a4nn_core.commons.schema import SORTED
 from a4nn_core.commons.snapshot import Snapshot
 from a4nn_core.commons.totals import totals
@@ -278,17 +279,15 @@ def pretend(commons: Path, runs: int) -> None:
             sealed[name] = [state.st_size, state.st_mtime_ns]
         number = f"{len(packs) + 1:06d}"
         files = {
-            table: {"file": f"{number}-{table}.parquet", "rows": 1, "bytes": 1, "sha256": "0" * 64}
+            table: PackedFile(f"{number}-{table}.parquet", PER_RUN * len(names), 1, "0" * 64)
             for table in SORTED
         }
         networks = dict.fromkeys(names, f"0-{PER_RUN - 1}")
-        started = dict.fromkeys(names, stored["started"])
-        packs.append(
-            {"name": number, "files": files, "networks": networks, "started": started, "sealed": sealed}
-        )
+        started = dict.fromkeys(names, str(stored["started"]))
+        packs.append(Pack(number, files, networks, started, sealed))
     subprocess.run(["rm", "-r", RunFolder(commons, first).path], check=True)
     (commons / "archive").mkdir()
-    write_json(commons / "archive" / "manifest.json", {"next": len(packs) + 1, "packs": packs})
+    write_manifest(commons / "archive" / "manifest.json", Manifest(len(packs) + 1, tuple(packs)))
 
 
 def look(commons: Path) -> None:
