@@ -12,10 +12,6 @@ Listener = Callable[[str, int, int], None]
 _listener: ContextVar[Listener | None] = ContextVar("a4nn_progress", default=None)
 
 
-def unheard(what: str, done: int, total: int) -> None:
-    """A listener that does nothing."""
-
-
 @contextmanager
 def listening(listener: Listener) -> Iterator[None]:
     """Context in which ``listener(what, done, total)`` is called as long work proceeds."""

@@ -20,6 +20,7 @@ from a4nn_core.archaeology.questions import QUESTIONS
 from a4nn_core.commons import Commons, RunWriter
 from a4nn_core.commons.records import Epoch, Network
 from a4nn_core.errors import BadInput
+from a4nn_core.progress import listening
 from a4nn_core.report import beside
 from a4nn_core.report.beside import ensure_beside, found_beside, write_beside
 from a4nn_core.report.document import Room, document
@@ -64,6 +65,16 @@ def exhibit(found: dict[str, Any], name: str) -> dict[str, Any]:
     """One of the figures of the first run."""
     (one,) = [one for one in [*found["runs"][0]["exhibits"], *found["exhibits"]] if one["name"] == name]
     return dict(one)
+
+
+def test_it_tells_how_far_it_is(tmp_path: Path) -> None:
+    evolved(tmp_path / "commons")
+    told: list[tuple[str, int, int]] = []
+    with listening(lambda *step: told.append(step)):
+        write_report(Commons(tmp_path / "commons"), ["evolved"], tmp_path / "report.html")
+    _, _, count = told[-1]
+    assert told == [("evolved", done, count) for done in range(count + 1)]
+    assert count > 10
 
 
 @pytest.mark.slow

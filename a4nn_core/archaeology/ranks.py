@@ -50,12 +50,8 @@ def rank_correlation(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], 
             both = there[:, a] & there[:, b]
             shared[a, b] = shared[b, a] = both.sum()
             if shared[a, b] >= LEAST:
-                correlation[a, b] = correlation[b, a] = _spearman(values[both, a], values[both, b])
+                correlation[a, b] = correlation[b, a] = with_last(values[both][:, [a, b]])[0]
     return correlation, shared
-
-
-def _spearman(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
-    return float(with_last(np.column_stack((first, second)))[0])
 
 
 def with_last(values: NDArray[np.float64]) -> NDArray[np.float64]:

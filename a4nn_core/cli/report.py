@@ -28,14 +28,16 @@ def report(
     from a4nn_core.cli.progress import named_bars, plain_console
     from a4nn_core.commons import Commons
     from a4nn_core.errors import BadInput
+    from a4nn_core.progress import listening
     from a4nn_core.report.page import write_report
 
     store = Commons(commons)
     if out is None and len(runs) > 1:
         raise BadInput(f"{len(runs)} runs were given: say with --out where their page is to be")
     file = out or store.path / "runs" / runs[0] / "report.html"
-    with named_bars(plain_console(), MofNCompleteColumn(), TimeElapsedColumn(), keep=False) as progress:
-        write_report(store, runs, file, told=progress)
+    bars = named_bars(plain_console(), MofNCompleteColumn(), TimeElapsedColumn(), keep=False)
+    with bars as show, listening(show):
+        write_report(store, runs, file)
     tell(f"report: {file}")
     if figures is not None:
         from a4nn_core.report.pictures import write_pictures

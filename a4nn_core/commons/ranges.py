@@ -10,7 +10,7 @@ from a4nn_core.errors import BadInput
 MOST_NETWORKS = 10_000_000
 """numbers that the networks of one run can have"""
 
-_PART = re.compile(r"([0-9]{1,8})(?:-([0-9]{1,8}))?", re.ASCII)
+_PART = re.compile(r"([0-9]{1,8})(?:-([0-9]{1,8}))?")
 
 
 def to_ranges(numbers: Iterable[int]) -> str:

@@ -10,6 +10,7 @@ from a4nn_core.archaeology.style import KEPT, series
 from a4nn_core.explore.asked import Curves, in_catalogue
 from a4nn_core.explore.catalogue import ROOM, Catalogue
 from a4nn_core.explore.measures import literal
+from a4nn_core.explore.window import one_row
 from a4nn_core.printable import printable
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def curves(
         BadInput: a measure is not known, or the records cannot be read.
     """
     where = in_catalogue(catalogue, asked)
-    (count,) = cursor.execute(f"select count(*) from networks where {where}").fetchone() or (0,)
+    (count,) = one_row(cursor, f"select count(*) from networks where {where}")
     best = catalogue.column("best_accuracy_percent")
     ranked = (
         f"select key, status, row_number() over (order by {best}, key) - 1 as rank "

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from a4nn_core.explore.asked import Chosen, Listing, in_catalogue, in_commons
 from a4nn_core.explore.catalogue import Catalogue
+from a4nn_core.explore.window import one_row
 from a4nn_core.precision import standard_error
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def listing(catalogue: Catalogue, cursor: duckdb.DuckDBPyConnection, asked: List
         order = f"{catalogue.column(asked.sort)} {way} nulls last, "
     elif asked.descending:
         order = "place desc, "
-    (count,) = cursor.execute(f"select count(*) from networks where {where}").fetchone() or (0,)
+    (count,) = one_row(cursor, f"select count(*) from networks where {where}")
     wanted = ", ".join(["place", "number", "status", *(column for _, column in columns)])
     rows = cursor.execute(
         f"select {wanted} from networks where {where} order by {order}place, number "

@@ -31,7 +31,7 @@ from a4nn_core.archaeology.stills import cost, heading
 from a4nn_core.commons.records import Network
 from a4nn_core.jsonable import Json, JsonText
 from a4nn_core.printable import printable, printable_within
-from a4nn_core.progress import Listener, unheard
+from a4nn_core.progress import tell
 from a4nn_core.version import __version__
 from a4nn_core.workflow.summary import duration, summarise
 
@@ -61,16 +61,8 @@ class Room:
     steps: int = MOST_STEPS
 
 
-def document(
-    commons: Commons, runs: Sequence[str], room: Room | None = None, told: Listener = unheard
-) -> dict[str, Json]:
+def document(commons: Commons, runs: Sequence[str], room: Room | None = None) -> dict[str, Json]:
     """All that a report of some runs holds, as JSON values whose texts can be shown as they are.
-
-    Args:
-        commons: where they are.
-        runs: their ids.
-        room: how much it may hold.
-        told: called with the name of a run, figures made, and their number.
 
     Raises:
         BadInput: there is no such run, its records cannot be read, or runs for different tasks are mixed.
@@ -79,7 +71,7 @@ def document(
     names = list(dict.fromkeys(runs))
     lives = read_together(commons, names)
     graphs = Graphs()
-    runs_shown = [_run(commons, life, room, graphs, told) for life in lives]
+    runs_shown = [_run(commons, life, room, graphs) for life in lives]
     found = {
         "title": names[0] if len(names) == 1 else f"{len(names)} runs: {', '.join(names)}",
         "version": __version__,
@@ -94,17 +86,14 @@ def document(
     return shown
 
 
-def exhibits_of(
-    commons: Commons, life: Life, whole: Life, album: Album, told: Listener = unheard
-) -> list[Exhibit]:
-    """The figures of one run, in the order in which people look.
+def exhibits_of(commons: Commons, life: Life, whole: Life, album: Album) -> list[Exhibit]:
+    """The figures of one run, in the order in which people look; it tells how many of them are made.
 
     Args:
         commons: where it is.
         life: the networks that are drawn one by one.
         whole: all networks.
         album: their architectures.
-        told: called with the name of the run, figures made, and their number.
     """
     family = album.family
     figures: tuple[Callable[[], Exhibit], ...] = (
@@ -127,9 +116,9 @@ def exhibits_of(
     )
     found: list[Exhibit] = []
     for make in figures:
-        told(whole.run, len(found), len(figures))
+        tell(whole.run, len(found), len(figures))
         found.append(make())
-    told(whole.run, len(found), len(figures))
+    tell(whole.run, len(found), len(figures))
     return found
 
 
@@ -143,7 +132,7 @@ def _traits(life: Life, album: Album) -> Exhibit:
     return Exhibit("traits", "What do the good networks share?", (words,))
 
 
-def _run(commons: Commons, whole: Life, room: Room, graphs: Graphs, told: Listener) -> dict[str, Any]:
+def _run(commons: Commons, whole: Life, room: Room, graphs: Graphs) -> dict[str, Any]:
     album = Album.read(commons, whole)
     kept = _chosen(whole, album, room.networks)
     life = _only(whole, kept)
@@ -157,7 +146,7 @@ def _run(commons: Commons, whole: Life, room: Room, graphs: Graphs, told: Listen
         "best": best_network(life),
         "networks": [_network(life, network) for network in life.networks.values()],
         "left_out": len(whole.networks) - len(life.networks),
-        "exhibits": [_exhibit(one) for one in exhibits_of(commons, life, whole, album, told)],
+        "exhibits": [_exhibit(one) for one in exhibits_of(commons, life, whole, album)],
         "sketches": {n: one.to_json() for n, one in album.sketches(kept).items()},
         "frames": {number: _frame(frame) for number, frame in frames.items()},
         "film_empty": _no_film(whole, album),

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 from a4nn_core.files import atomic_write, make_folder
 from a4nn_core.jsonable import Json
 from a4nn_core.printable import html_text
-from a4nn_core.progress import Listener, unheard
 from a4nn_core.report.document import Room, document
 from a4nn_core.version import __version__
 
@@ -26,9 +25,7 @@ if TYPE_CHECKING:
 _SCRIPTS = ("text.js", "state.js", "charts.js", "sketches.js", "matching.js", "page.js")
 
 
-def write_report(
-    commons: Commons, runs: Sequence[str], file: Path, room: Room | None = None, told: Listener = unheard
-) -> None:
+def write_report(commons: Commons, runs: Sequence[str], file: Path, room: Room | None = None) -> None:
     """Write the report of one run, or of several side by side.
 
     Args:
@@ -36,13 +33,12 @@ def write_report(
         runs: their ids.
         file: the page, HTML.
         room: how much it may hold.
-        told: called with the name of a run, figures made, and their number.
 
     Raises:
         BadInput: there is no such run, its records cannot be read, runs for different tasks are mixed, or the
             file cannot be written.
     """
-    text = page(document(commons, runs, room, told))
+    text = page(document(commons, runs, room))
     make_folder(file.parent)
     with atomic_write(file) as temporary:
         temporary.write_text(text, encoding="utf-8")
